@@ -1,0 +1,355 @@
+//! The sync protocol's questions and answers in domain terms (`protocol.md` 2.3 to 2.6). The wire forms are in `tidewatch-protocol`.
+
+use crate::ids::{ClientId, CollectionName, Epoch, IdempotencyKey, OperationId, RecordId, Scope, Seq, Version};
+use crate::time::Millis;
+
+/// The body of a record: a JSON object.
+pub type Body = serde_json::Map<String, serde_json::Value>;
+
+/// Registers an installation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientRegistration {
+    /// Chosen by the device, or made by the server.
+    pub client_id: Option<ClientId>,
+    /// Who it belongs to.
+    pub principal: String,
+    /// Platform.
+    pub platform: Option<String>,
+    /// App version.
+    pub app_version: Option<String>,
+    /// Schema version of its database.
+    pub schema_version: Option<i64>,
+    /// Scopes it may read and write.
+    pub scopes: Vec<Scope>,
+    /// Made by the simulator.
+    pub simulated: bool,
+}
+
+/// What an intent does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MutationOp {
+    /// A new record.
+    Create,
+    /// Merges fields into a record.
+    Update,
+    /// Replaces a record.
+    Put,
+    /// Deletes a record.
+    Delete,
+}
+
+impl MutationOp {
+    /// Every operation.
+    pub const ALL: [Self; 4] = [Self::Create, Self::Update, Self::Put, Self::Delete];
+
+    /// As the wire writes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Put => "put",
+            Self::Delete => "delete",
+        }
+    }
+
+    /// Reads what [`MutationOp::as_str`] writes.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|op| op.as_str() == text)
+    }
+}
+
+/// What an intent was based on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Base {
+    /// Unknown: on an existing record the policy decides.
+    Unknown,
+    /// A version of the record.
+    Version(Version),
+    /// An earlier intent of the same device, acknowledged or not.
+    Operation(OperationId),
+}
+
+/// One intent, valid in itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mutation {
+    /// Frozen id.
+    pub operation_id: OperationId,
+    /// What a retry repeats.
+    pub idempotency_key: IdempotencyKey,
+    /// Counts the intents of the device.
+    pub client_seq: Option<i64>,
+    /// Collection.
+    pub collection: CollectionName,
+    /// Record.
+    pub record_id: RecordId,
+    /// Scope.
+    pub scope: Scope,
+    /// What it does.
+    pub op: MutationOp,
+    /// On what base.
+    pub base: Base,
+    /// Payload; empty for a delete. `{"$unset": true}` as a value removes the field.
+    pub fields: Body,
+    /// Hybrid logical clock, as claimed.
+    pub logical_timestamp: Option<String>,
+    /// Queued at the device.
+    pub created_at: Option<Millis>,
+    /// 1 (first) to 5.
+    pub priority: u8,
+    /// Not to be applied after.
+    pub deadline: Option<Millis>,
+    /// Schema version of the device.
+    pub schema_version: i64,
+    /// The intent as it came, JSON text: what a dead letter keeps.
+    pub raw: String,
+}
+
+/// One element of a batch: a valid intent, or one that could be read far enough to be answered by its id.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Intent {
+    /// Valid in itself.
+    Valid(Box<Mutation>),
+    /// Refused before the engine.
+    Invalid {
+        /// Which.
+        operation_id: OperationId,
+        /// Why.
+        problem: IntentProblem,
+        /// As it came, JSON text.
+        raw: String,
+    },
+}
+
+/// A batch of intents of one device.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Push {
+    /// Whose.
+    pub client_id: ClientId,
+    /// Device clock when it was sent.
+    pub sent_at: Option<Millis>,
+    /// In order.
+    pub intents: Vec<Intent>,
+    /// Bytes of the request body, for the bound of the writer queue.
+    pub body_bytes: usize,
+}
+
+/// Why one intent was refused, deferred or conflicts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IntentProblem {
+    /// Problem code, e.g. `schema_invalid`.
+    pub code: &'static str,
+    /// HTTP status that the code stands for.
+    pub status: u16,
+    /// Whether the same intent may be sent again.
+    pub retryable: bool,
+    /// When to, if so.
+    pub retry_after_ms: Option<i64>,
+    /// In words, without values of the payload.
+    pub detail: String,
+}
+
+/// Status of one intent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum IntentStatus {
+    /// In the log, or without effect (`noop`).
+    Applied,
+    /// In the log after a merge.
+    Merged,
+    /// Lost against a newer write; kept in the conflicts log.
+    Superseded,
+    /// Needs a decision; kept in the conflicts log.
+    Conflict,
+    /// Refused for good; kept as a dead letter.
+    Rejected,
+    /// Not decided; send it again.
+    Deferred,
+    /// Never seen (only in answers to `/mutations/status`).
+    Unknown,
+}
+
+impl IntentStatus {
+    /// As the wire writes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Merged => "merged",
+            Self::Superseded => "superseded",
+            Self::Conflict => "conflict",
+            Self::Rejected => "rejected",
+            Self::Deferred => "deferred",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// Whether a device may forget the intent after this answer.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        !matches!(self, Self::Deferred | Self::Unknown)
+    }
+}
+
+/// How a merge came out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolution {
+    /// Policy kind.
+    pub policy: String,
+    /// Its revision.
+    pub policy_rev: i64,
+    /// Fields of the intent that stand.
+    pub kept: Vec<String>,
+    /// Fields of the intent that gave way.
+    pub lost: Vec<String>,
+}
+
+/// The answer to one intent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IntentResult {
+    /// Which.
+    pub operation_id: OperationId,
+    /// Status.
+    pub status: IntentStatus,
+    /// Nothing changed.
+    pub noop: bool,
+    /// The answer is the stored one of an earlier send.
+    pub replayed: bool,
+    /// Position of the change (of the winner, when superseded).
+    pub seq: Option<Seq>,
+    /// Version of the record after it.
+    pub version: Option<Version>,
+    /// Effective clock.
+    pub hlc: Option<String>,
+    /// Full post-image whenever it differs from base + intent.
+    pub record: Option<Body>,
+    /// How a merge came out.
+    pub resolution: Option<Resolution>,
+    /// Entry of the conflicts log: `cf_<n>`.
+    pub conflict_id: Option<String>,
+    /// `clock_skew`, …
+    pub warnings: Vec<&'static str>,
+    /// Why not.
+    pub problem: Option<IntentProblem>,
+}
+
+/// The answer to a batch. It exists only after the commit is durable.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PushAnswer {
+    /// Position of the log after the commit.
+    pub committed: Seq,
+    /// In the order of the batch.
+    pub results: Vec<IntentResult>,
+}
+
+/// Which rows of the log, and from where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeedQuery {
+    /// The cursor as sent; `None` or `0` is the beginning, `now` the head.
+    pub since: Option<String>,
+    /// Epoch that goes with a bare number.
+    pub epoch: Option<Epoch>,
+    /// At most so many rows (1 to 5,000).
+    pub limit: u32,
+    /// Chasing scan of the state instead of the log.
+    pub compact: bool,
+    /// Only these scopes; empty means every scope the principal may read.
+    pub scopes: Vec<Scope>,
+    /// Only these collections; empty means all.
+    pub collections: Vec<CollectionName>,
+}
+
+/// One row of a feed page.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FeedRow {
+    /// Position.
+    pub seq: Seq,
+    /// `create`, `update`, `put`, `delete`; control rows come with the protocol's next part.
+    pub op: &'static str,
+    /// Collection.
+    pub collection: CollectionName,
+    /// Record.
+    pub record_id: RecordId,
+    /// Scope.
+    pub scope: Scope,
+    /// Version of the record.
+    pub version: Version,
+    /// Position of the record's change before this one.
+    pub prev_seq: Option<Seq>,
+    /// Effective clock.
+    pub hlc: String,
+    /// Who made it.
+    pub client_id: Option<ClientId>,
+    /// Operation.
+    pub operation_id: String,
+    /// Schema version it was made with.
+    pub schema_version: i64,
+    /// Names of the fields it touched; `None` on a full image.
+    pub changed: Option<Vec<String>>,
+    /// JSON text of the fields: the full body on `create` and `put`, the touched ones on `update`; `None` on `delete`.
+    pub fields: Option<String>,
+    /// Committed at.
+    pub committed: Millis,
+}
+
+/// One page of the feed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FeedPage {
+    /// Where the next page starts, printed.
+    pub cursor: String,
+    /// More rows are there now.
+    pub has_more: bool,
+    /// The reader has seen everything at the time of the answer.
+    pub up_to_date: bool,
+    /// On a compact scan: whether the state is complete.
+    pub snapshot_complete: Option<bool>,
+    /// In the order of `seq`.
+    pub rows: Vec<FeedRow>,
+    /// Identifies the page: `<epoch>.<since>-<last>.<fhash>.<mode>.<limit>`.
+    pub etag: String,
+    /// The page is full, so its bytes can never change.
+    pub immutable: bool,
+}
+
+/// Why a feed request was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CursorRefusal {
+    /// Shape or check sum wrong.
+    #[error("cursor_malformed")]
+    Malformed,
+    /// Not of this store.
+    #[error("cursor_epoch_mismatch")]
+    EpochMismatch {
+        /// Where the lineages parted, if known.
+        fork_seq: Option<Seq>,
+    },
+    /// Beyond the head.
+    #[error("cursor_ahead")]
+    Ahead,
+    /// Below the horizon.
+    #[error("cursor_expired")]
+    Expired {
+        /// First position that is still there.
+        horizon: Seq,
+    },
+    /// Made with another filter.
+    #[error("cursor_filter_mismatch")]
+    FilterMismatch,
+}
+
+/// A configured collection, as `/clients` tells a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CollectionInfo {
+    /// Name.
+    pub name: CollectionName,
+    /// Oldest schema still served.
+    pub schema_min: i64,
+    /// Current schema.
+    pub schema_current: i64,
+    /// Policy, JSON text.
+    pub policy: String,
+    /// Revision of the policy.
+    pub policy_rev: i64,
+    /// `critical`, `important`, `normal`, `background`.
+    pub priority: &'static str,
+}

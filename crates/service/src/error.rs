@@ -1,0 +1,67 @@
+//! What a use case can answer instead of a result. HTTP-agnostic; the edges map it (`server/src/api/error.rs`, `app/src/error.rs`).
+
+use tidewatch_domain::sync::CursorRefusal;
+
+/// Result of a use case.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why a use case did not happen. What a variant shows is safe for the caller; the cause behind [`Error::Internal`] has no `Display`.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nobody has signed in, or the session or token has ended.
+    #[error("sign in first")]
+    Unauthenticated,
+    /// Known, but not allowed.
+    #[error("this role may not do that")]
+    Forbidden,
+    /// No such thing.
+    #[error("{0} was not found")]
+    NotFound(&'static str),
+    /// Bad input: which field, and what is wrong with it.
+    #[error("{field}: {detail}")]
+    Invalid {
+        /// Name of the field as the caller sent it.
+        field: &'static str,
+        /// What is wrong, in words.
+        detail: String,
+    },
+    /// The cursor was refused.
+    #[error(transparent)]
+    Cursor(#[from] CursorRefusal),
+    /// The writer queue is full.
+    #[error("the writer is overloaded")]
+    Overloaded {
+        /// When to come back.
+        retry_after_ms: i64,
+    },
+    /// Too many tries.
+    #[error("too many tries")]
+    RateLimited {
+        /// When to come back.
+        retry_after_ms: i64,
+    },
+    /// A push of the same device is under way.
+    #[error("a request of this device is under way")]
+    InFlight,
+    /// The device is blocked.
+    #[error("this device is blocked")]
+    ClientBlocked,
+    /// Our fault. The cause goes to the log, once, where this is handled.
+    #[error("internal error")]
+    Internal(Cause),
+}
+
+/// The private half of an internal error. Deliberately without `Display`.
+#[derive(Debug)]
+pub struct Cause(pub Box<dyn std::error::Error + Send + Sync>);
+
+impl From<tidewatch_store::Error> for Error {
+    fn from(error: tidewatch_store::Error) -> Self {
+        match error {
+            tidewatch_store::Error::NotFound(what) => Self::NotFound(what),
+            tidewatch_store::Error::Busy { retry_after_ms } => Self::Overloaded { retry_after_ms },
+            tidewatch_store::Error::Cursor(refusal) => Self::Cursor(refusal),
+            other => Self::Internal(Cause(Box::new(other))),
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! What the store can answer instead of a result.
+
+use tidewatch_domain::sync::CursorRefusal;
+
+/// Result of a store method.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why the store did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No such row.
+    #[error("{0} not found")]
+    NotFound(&'static str),
+    /// The writer queue is full.
+    #[error("writer queue full")]
+    Busy {
+        /// Drain estimate.
+        retry_after_ms: i64,
+    },
+    /// A named constraint refused the row.
+    #[error("constraint {0}")]
+    Constraint(String),
+    /// The cursor was refused.
+    #[error(transparent)]
+    Cursor(#[from] CursorRefusal),
+    /// What was read cannot be.
+    #[error("corrupt: {0}")]
+    Corrupt(String),
+    /// The database itself.
+    #[error(transparent)]
+    Sqlx(#[from] sqlx::Error),
+    /// Migrations.
+    #[error(transparent)]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// The file system.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}

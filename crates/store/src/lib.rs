@@ -1,0 +1,13 @@
+//! The embedded sync store. The only crate that names `sqlx`; takes and returns domain types; its rows are private.
+//!
+//! Files under one data directory: `sync.db` (the log, its projections, audit), `telemetry.db` and hourly
+//! `telemetry-YYYYMMDDHH.db` (reports and what is made of them), `console.db` (staff, sessions, tokens). None can block
+//! or bloat another.
+
+pub mod error;
+
+pub use error::{Error, Result};
+
+/// The store. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Store {}
