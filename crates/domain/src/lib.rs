@@ -5,6 +5,7 @@
 //! Both stand on [`time`], [`role`], [`page`] and [`audit`].
 
 pub mod audit;
+pub mod filter;
 pub mod fleet;
 pub mod ids;
 pub mod page;
