@@ -4,10 +4,13 @@
 //! `telemetry-YYYYMMDDHH.db` (reports and what is made of them), `console.db` (staff, sessions, tokens). None can block
 //! or bloat another.
 
+pub mod console;
+mod database;
 pub mod error;
+mod store;
+pub mod sync;
+pub mod telemetry;
 
+pub use database::Durability;
 pub use error::{Error, Result};
-
-/// The store. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Store {}
+pub use store::{Store, StoreOptions};

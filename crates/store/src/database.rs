@@ -1,0 +1,108 @@
+//! Opening one database file: the pragmas of `protocol.md` 3.3, one writer connection and a pool of read-only readers.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::{
+    SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{ConnectOptions, Connection, SqliteConnection, SqlitePool};
+use tokio::sync::Mutex;
+
+use crate::{Error, Result};
+
+/// The release that fixed the corruption when a checkpoint races with a writer that resets the log.
+const SQLITE_VERSION_MIN: (u32, u32, u32) = (3, 51, 3);
+const MMAP_BYTES: &str = "268435456";
+const JOURNAL_BYTES_LIMIT: &str = "268435456";
+
+/// How far a commit is on its way to the disk when it is acknowledged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// Synced: survives power loss.
+    #[default]
+    Full,
+    /// Written: survives `kill -9`, not power loss.
+    Normal,
+}
+
+/// One database file: its writer connection and its readers.
+#[derive(Debug)]
+pub(crate) struct Database {
+    /// The only connection that writes. A part with few writes locks it; a part with a writer task takes it out.
+    pub(crate) writer: Mutex<Option<SqliteConnection>>,
+    /// Read-only connections.
+    pub(crate) readers: SqlitePool,
+}
+
+/// Opens a file, makes it when it is missing, and brings its schema up to date.
+pub(crate) async fn database_open(path: PathBuf, durability: Durability, readers: u32, migrations: &Migrator) -> Result<Database> {
+    let mut writer = writer_options(&path, durability).connect().await?;
+    version_check(&mut writer).await?;
+    migrations.run(&mut writer).await?;
+    let readers = SqlitePoolOptions::new()
+        .max_connections(readers.max(1))
+        .acquire_timeout(Duration::from_secs(10))
+        .connect_lazy_with(reader_options(&path));
+    Ok(Database { writer: Mutex::new(Some(writer)), readers })
+}
+
+impl Database {
+    /// Closes the readers before the writer, so that the writer can fold its log into the file.
+    pub(crate) async fn close(&self) -> Result<()> {
+        self.readers.close().await;
+        match self.writer.lock().await.take() {
+            Some(writer) => Ok(writer.close().await?),
+            None => Ok(()),
+        }
+    }
+}
+
+fn writer_options(path: &Path, durability: Durability) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .page_size(4096)
+        .auto_vacuum(SqliteAutoVacuum::Incremental)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(match durability {
+            Durability::Full => SqliteSynchronous::Full,
+            Durability::Normal => SqliteSynchronous::Normal,
+        })
+        .busy_timeout(Duration::from_secs(5))
+        .foreign_keys(true)
+        .pragma("temp_store", "memory")
+        .pragma("cache_size", "-65536")
+        .pragma("mmap_size", MMAP_BYTES)
+        .pragma("journal_size_limit", JOURNAL_BYTES_LIMIT)
+        .pragma("wal_autocheckpoint", "0")
+        .optimize_on_close(true, 400)
+        .statement_cache_capacity(200)
+}
+
+fn reader_options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .read_only(true)
+        .busy_timeout(Duration::from_secs(5))
+        .pragma("query_only", "1")
+        .pragma("temp_store", "memory")
+        .pragma("cache_size", "-16384")
+        .pragma("mmap_size", MMAP_BYTES)
+        .statement_cache_capacity(200)
+}
+
+async fn version_check(connection: &mut SqliteConnection) -> Result<()> {
+    let (text,): (String,) = sqlx::query_as("select sqlite_version()").fetch_one(connection).await?;
+    let mut parts = text.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+    let mut next = || parts.next().unwrap_or(0);
+    let found = (next(), next(), next());
+    if found < SQLITE_VERSION_MIN {
+        let (major, minor, patch) = SQLITE_VERSION_MIN;
+        return Err(Error::Corrupt(format!(
+            "SQLite {text} may corrupt a file that several connections use; {major}.{minor}.{patch} or newer is needed"
+        )));
+    }
+    Ok(())
+}

@@ -1,0 +1,93 @@
+//! The store as a whole: three parts in three files, opened and closed together.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tidewatch_domain::time::Millis;
+
+use crate::console::Console;
+use crate::database::Durability;
+use crate::sync::Sync;
+use crate::telemetry::Telemetry;
+use crate::Result;
+
+/// How to open a store. Clock and randomness come in here: the store reads neither by itself.
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    /// When the store is opened.
+    pub now: Millis,
+    /// Random bits: the epoch and the id of a new store are made of them.
+    pub entropy: u64,
+    /// What an acknowledgement promises.
+    pub durability: Durability,
+    /// Read-only connections per file; twice the number of cores does well.
+    pub readers: u32,
+    /// Go on with a new epoch when the log is shorter than it once was (after a restore). Without it, such a log is refused.
+    pub accept_rollback: bool,
+}
+
+impl StoreOptions {
+    /// Full durability, eight readers, a shortened log is refused.
+    #[must_use]
+    pub const fn new(now: Millis, entropy: u64) -> Self {
+        Self { now, entropy, durability: Durability::Full, readers: 8, accept_rollback: false }
+    }
+}
+
+/// The store. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Store {
+    parts: Arc<Parts>,
+}
+
+#[derive(Debug)]
+struct Parts {
+    sync: Sync,
+    telemetry: Telemetry,
+    console: Console,
+}
+
+impl Store {
+    /// Opens the files under a directory, makes what is missing and brings every schema up to date.
+    ///
+    /// # Errors
+    /// The file system, the database, a migration; corrupt when a file is not what it should be.
+    pub async fn open(dir: &Path, options: StoreOptions) -> Result<Self> {
+        tokio::fs::create_dir_all(dir).await?;
+        let sync = Sync::open(dir, &options).await?;
+        let telemetry = Telemetry::open(dir, &options).await?;
+        let console = Console::open(dir, &options).await?;
+        Ok(Self { parts: Arc::new(Parts { sync, telemetry, console }) })
+    }
+
+    /// The log.
+    #[must_use]
+    pub fn sync(&self) -> &Sync {
+        &self.parts.sync
+    }
+
+    /// Reports of devices.
+    #[must_use]
+    pub fn telemetry(&self) -> &Telemetry {
+        &self.parts.telemetry
+    }
+
+    /// Staff, sessions, tokens.
+    #[must_use]
+    pub fn console(&self) -> &Console {
+        &self.parts.console
+    }
+
+    /// Finishes what is queued and closes the files. Calls on other clones fail afterwards.
+    ///
+    /// # Errors
+    /// As the database.
+    pub async fn close(&self) -> Result<()> {
+        self.parts.sync.close().await?;
+        self.parts.telemetry.close().await?;
+        self.parts.console.close().await
+    }
+}
+
+#[cfg(test)]
+mod tests;
