@@ -7,9 +7,11 @@
 pub mod audit;
 pub mod filter;
 pub mod fleet;
+pub mod health;
 pub mod ids;
 pub mod page;
 pub mod report;
 pub mod role;
+pub mod score;
 pub mod sync;
 pub mod time;
