@@ -1,0 +1,44 @@
+//! Limits of the protocol. `POST /clients` tells devices the ones they need.
+
+/// Most intents in one batch.
+pub const MUTATIONS_MAX: usize = 1_000;
+/// Batch size that suits the server best.
+pub const BATCH_RECOMMENDED: usize = 100;
+/// Most bytes of a request body, as sent and after decompression.
+pub const BODY_BYTES_MAX: usize = 4 * 1_024 * 1_024;
+/// Most bytes of a telemetry request body, as sent and after decompression.
+pub const TELEMETRY_BYTES_MAX: usize = 1_024 * 1_024;
+/// Most bytes of one intent as JSON text.
+pub const RECORD_BYTES_MAX: usize = 256 * 1_024;
+/// Decompressed bytes for each compressed byte.
+pub const DECOMPRESSION_RATIO_MAX: usize = 100;
+/// Answers above this many bytes are compressed when the client accepts it.
+pub const COMPRESS_BYTES_MIN: usize = 1_024;
+/// Most rows of a feed page.
+pub const PAGE_MAX: u32 = 5_000;
+/// Rows of a feed page when nobody asks.
+pub const PAGE_DEFAULT: u32 = 500;
+/// Most scopes, and most collections, that one feed request may name.
+pub const FILTER_TERMS_MAX: usize = 200;
+/// Most operations in one status request.
+pub const STATUS_OPERATIONS_MAX: usize = 1_000;
+/// Most reports in one telemetry request.
+pub const REPORTS_MAX: usize = 100;
+/// Most entries of the outbox digest of one report.
+pub const OUTBOX_ENTRIES_MAX: usize = 500;
+/// Most labels of a device.
+pub const LABELS_MAX: usize = 32;
+/// Days that the answer to an operation is remembered.
+pub const DEDUPE_DAYS: u32 = 45;
+/// How far a device clock may run ahead before its stamps are clamped, seconds.
+pub const SKEW_S_MAX: u32 = 300;
+/// Pause between two heartbeats of the event stream, seconds.
+pub const EVENTS_HEARTBEAT_S: u32 = 20;
+/// How long the event stream collects changes before it says so, milliseconds.
+pub const EVENTS_COALESCE_MS: u64 = 250;
+/// Longest wait of a long poll, seconds.
+pub const WAIT_S_MAX: u32 = 25;
+/// Deepest nesting of objects and arrays in an intent or a report.
+pub const NESTING_MAX: usize = 64;
+/// Largest integer that every JSON reader keeps exact: 2^53 − 1.
+pub const INTEGER_MAX: i64 = 9_007_199_254_740_991;

@@ -1,0 +1,15 @@
+//! Version 1: one module a route.
+
+pub mod changes;
+pub mod clients;
+pub mod events;
+pub mod mutations;
+pub mod raw;
+pub mod status;
+pub mod telemetry;
+
+pub use changes::{Change, ChangesPage, SnapshotState};
+pub use clients::{ClientLimits, ClientRegistered, ClientRequest, CollectionEntry, TokenRefresh, TokensIssued};
+pub use mutations::{Mutation, MutationProblem, MutationResult, MutationStatus, PushAnswered, PushRead, PushRequest, ResolutionEntry};
+pub use status::{StatusAnswered, StatusRequest};
+pub use telemetry::{Report, ReportRefused, TelemetryAnswered, TelemetryRead, TelemetryRequest};

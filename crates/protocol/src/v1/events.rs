@@ -1,0 +1,30 @@
+//! `GET /events`: server-sent events that carry positions, never data.
+
+use serde::{Deserialize, Serialize};
+
+/// First event of a stream (`event: hello`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Hello {
+    /// Incarnation of the store.
+    pub epoch: String,
+    /// `primary` or `replica`.
+    pub role: String,
+    /// Seconds between heartbeats.
+    pub heartbeat_s: u32,
+}
+
+/// Something the device may read has changed (`event: invalidate`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Invalidate {
+    /// Which of its scopes.
+    pub scopes: Vec<String>,
+    /// Position of the log.
+    pub head: i64,
+}
+
+/// The server is about to close the stream (`event: bye`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Bye {
+    /// When to come back, milliseconds.
+    pub reconnect_after_ms: u64,
+}

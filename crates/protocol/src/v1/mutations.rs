@@ -1,0 +1,287 @@
+//! `POST /mutations`: a batch of intents in, one status per intent out.
+//!
+//! An intent that breaks a rule is answered by its own id ([`Intent::Invalid`]); only an envelope that cannot be read, or
+//! an intent without a readable id, refuses the batch. The text of each intent is kept as it came.
+
+mod read;
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use tidewatch_domain::sync::{Base, Body, IntentProblem, IntentResult, IntentStatus, Resolution};
+
+use crate::timestamp::Timestamp;
+
+pub use read::{PushRead, push_read};
+
+/// One intent, as a device sends it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Mutation {
+    /// Frozen id: at most 64 characters of `A-Z a-z 0-9 . _ : -`.
+    pub operation_id: String,
+    /// What a retry repeats; the operation id when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<String>,
+    /// Counts the intents of the device, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_seq: Option<i64>,
+    /// Collection.
+    pub collection: String,
+    /// Record.
+    pub record_id: String,
+    /// Scope: `global` or `type:id`.
+    pub scope: String,
+    /// `create`, `update`, `put` or `delete`.
+    pub op: String,
+    /// Version of the record it was based on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_version: Option<i64>,
+    /// Earlier intent of the same device it was based on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_operation_id: Option<String>,
+    /// Payload; `{"$unset": true}` as a value removes the field. Absent for `delete`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub fields: Option<Body>,
+    /// Hybrid logical clock of the device: `<12 hex ms><4 hex counter>-<node>`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logical_timestamp: Option<String>,
+    /// Queued at the device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub created_at: Option<Timestamp>,
+    /// 1 (first) to 5; 3 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<u8>,
+    /// Not to be applied after.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub deadline: Option<Timestamp>,
+    /// Schema version; that of the batch when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema_version: Option<i64>,
+    /// `sha256:` and hex, over the canonical JSON of the intent without `checksum` and `sig`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checksum: Option<String>,
+}
+
+impl Mutation {
+    /// States the base in the wire's members.
+    pub fn base_set(&mut self, base: &Base) {
+        (self.base_version, self.base_operation_id) = match base {
+            Base::Unknown => (None, None),
+            Base::Version(version) => (Some(version.0), None),
+            Base::Operation(operation) => (None, Some(operation.as_str().to_owned())),
+        };
+    }
+
+    /// The intent as frozen text, with its check sum: what a device keeps in its write-ahead log and sends unchanged.
+    #[must_use]
+    pub fn frozen(mut self) -> Box<RawValue> {
+        self.checksum = None;
+        let value = serde_json::to_value(&self).expect("an intent is JSON");
+        let members = value.as_object().expect("an intent is an object");
+        self.checksum = Some(crate::checksum::intent_checksum(members));
+        serde_json::value::to_raw_value(&self).expect("an intent is JSON")
+    }
+}
+
+/// A batch of intents of one device. Intents are frozen text, so that a retry sends the same bytes.
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct PushRequest {
+    /// 1.
+    pub protocol: u32,
+    /// The acting device.
+    pub client_id: String,
+    /// Names the batch in logs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch_id: Option<String>,
+    /// Schema version of the device's database; 1 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema_version: Option<i64>,
+    /// Device clock now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub sent_at: Option<Timestamp>,
+    /// At most 1,000.
+    #[schema(value_type = Vec<Mutation>)]
+    pub mutations: Vec<Box<RawValue>>,
+    /// Telemetry reports that ride along; they never change the answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<crate::v1::telemetry::Report>)]
+    pub reports: Vec<Box<RawValue>>,
+}
+
+/// The answer to a batch; it exists only after the commit is durable.
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct PushAnswered {
+    /// 1.
+    pub protocol: u32,
+    /// Incarnation of the store.
+    pub epoch: String,
+    /// As sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch_id: Option<String>,
+    /// Server clock.
+    #[schema(value_type = String, format = DateTime)]
+    pub server_time: Timestamp,
+    /// Server clock as a hybrid logical clock.
+    pub server_hlc: String,
+    /// Cursor at the position of the log after the commit.
+    pub committed: String,
+    /// When to push again; 0 is at once.
+    pub poll_after_ms: i64,
+    /// In the order of the batch.
+    pub results: Vec<MutationResult>,
+}
+
+/// Status of one intent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MutationStatus {
+    /// In the log, or without effect (`noop`).
+    Applied,
+    /// In the log after a merge.
+    Merged,
+    /// Lost against a newer write; kept in the conflicts log.
+    Superseded,
+    /// Needs a decision; kept in the conflicts log.
+    Conflict,
+    /// Refused for good.
+    Rejected,
+    /// Not decided; send it again.
+    Deferred,
+    /// Never seen (only in answers to `/mutations/status`).
+    Unknown,
+    /// A status of a later version: stop and ask for an upgrade, never take it for success.
+    #[serde(other, skip_serializing)]
+    NeedsUpgrade,
+}
+
+impl From<IntentStatus> for MutationStatus {
+    fn from(status: IntentStatus) -> Self {
+        match status {
+            IntentStatus::Applied => Self::Applied,
+            IntentStatus::Merged => Self::Merged,
+            IntentStatus::Superseded => Self::Superseded,
+            IntentStatus::Conflict => Self::Conflict,
+            IntentStatus::Rejected => Self::Rejected,
+            IntentStatus::Deferred => Self::Deferred,
+            IntentStatus::Unknown => Self::Unknown,
+        }
+    }
+}
+
+/// The answer to one intent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct MutationResult {
+    /// Which.
+    pub operation_id: String,
+    /// Status.
+    pub status: MutationStatus,
+    /// Nothing changed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub noop: bool,
+    /// The stored answer of an earlier send.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub replayed: bool,
+    /// Position of the change (of the winner, when superseded).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seq: Option<i64>,
+    /// Version of the record after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<i64>,
+    /// Effective clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hlc: Option<String>,
+    /// The whole record whenever it differs from base + intent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub record: Option<Body>,
+    /// How a merge came out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolution: Option<ResolutionEntry>,
+    /// Entry of the conflicts log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conflict_id: Option<String>,
+    /// `clock_skew`, …
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    pub warnings: Vec<Cow<'static, str>>,
+    /// Why not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<MutationProblem>,
+}
+
+impl From<IntentResult> for MutationResult {
+    fn from(result: IntentResult) -> Self {
+        Self {
+            operation_id: result.operation_id.into_string(),
+            status: result.status.into(),
+            noop: result.noop,
+            replayed: result.replayed,
+            seq: result.seq.map(|seq| seq.0),
+            version: result.version.map(|version| version.0),
+            hlc: result.hlc,
+            record: result.record,
+            resolution: result.resolution.map(ResolutionEntry::from),
+            conflict_id: result.conflict_id,
+            warnings: result.warnings.into_iter().map(Cow::Borrowed).collect(),
+            problem: result.problem.map(MutationProblem::from),
+        }
+    }
+}
+
+/// How a merge came out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ResolutionEntry {
+    /// Policy kind.
+    pub policy: String,
+    /// Its revision.
+    pub policy_rev: i64,
+    /// Fields of the intent that stand.
+    pub kept: Vec<String>,
+    /// Fields of the intent that gave way.
+    pub lost: Vec<String>,
+}
+
+impl From<Resolution> for ResolutionEntry {
+    fn from(resolution: Resolution) -> Self {
+        let Resolution { policy, policy_rev, kept, lost } = resolution;
+        Self { policy, policy_rev, kept, lost }
+    }
+}
+
+/// Why one intent was refused, deferred or conflicts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct MutationProblem {
+    /// For programs, e.g. `schema_invalid`.
+    #[schema(value_type = String)]
+    pub code: Cow<'static, str>,
+    /// HTTP status that the code stands for.
+    pub status: u16,
+    /// Whether the same intent may be sent again.
+    pub retryable: bool,
+    /// When to, milliseconds from now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<i64>,
+    /// In words.
+    #[serde(default)]
+    pub detail: String,
+}
+
+impl From<IntentProblem> for MutationProblem {
+    fn from(problem: IntentProblem) -> Self {
+        Self {
+            code: Cow::Borrowed(problem.code),
+            status: problem.status,
+            retryable: problem.retryable,
+            retry_after_ms: problem.retry_after_ms,
+            detail: problem.detail,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,171 @@
+//! Reads a batch: the envelope as a whole, each intent on its own.
+
+use serde_json::Value;
+use serde_json::value::RawValue;
+use tidewatch_domain::ids::{ClientId, CollectionName, IdempotencyKey, OperationId, RecordId, Scope, Version};
+use tidewatch_domain::sync::{Base, Body, Intent, IntentProblem, Mutation, MutationOp, Push};
+
+use crate::checksum::intent_checksum;
+use crate::headers::PROTOCOL_VERSION;
+use crate::limits::{self, INTEGER_MAX, MUTATIONS_MAX, RECORD_BYTES_MAX, REPORTS_MAX};
+use crate::members::Members;
+use crate::problem::{Code, FieldError, Problem};
+use crate::strict::{self, JsonFault};
+use crate::v1::raw::{Envelope, text_member};
+use crate::v1::telemetry::{ReportRead, report_read};
+
+/// Priority of an intent that names none.
+const PRIORITY_DEFAULT: i64 = 3;
+
+/// A batch as read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PushRead {
+    /// The intents.
+    pub push: Push,
+    /// Names the batch in logs.
+    pub batch_id: Option<String>,
+    /// Telemetry that rides along.
+    pub reports: Vec<ReportRead>,
+}
+
+/// Reads the body of `POST /mutations`; `body_bytes` is what it weighs on the writer queue.
+///
+/// # Errors
+/// `json_invalid`, `envelope_invalid`, `protocol_unsupported` or `batch_too_large`, naming the member.
+pub fn push_read(body: &[u8]) -> Result<PushRead, Problem> {
+    let envelope = Envelope::read(body, &["mutations", "reports"])?;
+    let invalid = |error: FieldError| Problem::new(Code::EnvelopeInvalid).field(error);
+    let members = Members::of(&envelope.members, "").map_err(invalid)?;
+    let schema_version = envelope_check(&members)?;
+    let client_id = members.text_required("client_id", 64).map_err(invalid)?;
+    let client_id = ClientId::parse(client_id).map_err(|error| invalid(members.fault("client_id", error.to_string())))?;
+    let items = envelope.items("mutations", MUTATIONS_MAX)?.ok_or_else(|| invalid(members.missing("mutations")))?;
+    let intent = |(at, raw): (usize, &RawValue)| intent_read(raw.get(), at, schema_version);
+    let intents = items.into_iter().enumerate().map(intent).collect::<Result<_, _>>().map_err(invalid)?;
+    let reports = envelope.items("reports", REPORTS_MAX)?.unwrap_or_default();
+    Ok(PushRead {
+        push: Push { client_id, sent_at: members.instant("sent_at").map_err(invalid)?, intents, body_bytes: body.len() },
+        batch_id: members.text_owned("batch_id", 64).map_err(invalid)?,
+        reports: reports.into_iter().map(|raw| report_read(raw.get())).collect(),
+    })
+}
+
+/// Checks the members that govern the whole batch and answers its schema version. What is not served is refused by name.
+fn envelope_check(members: &Members<'_>) -> Result<i64, Problem> {
+    let invalid = |error: FieldError| Problem::new(Code::EnvelopeInvalid).field(error);
+    let version = members.integer("protocol", 0..=INTEGER_MAX).map_err(invalid)?.unwrap_or(PROTOCOL_VERSION.into());
+    if version != i64::from(PROTOCOL_VERSION) {
+        return Err(Problem::new(Code::ProtocolUnsupported).field(members.fault("protocol", "must be 1")));
+    }
+    if members.flag("atomic").map_err(invalid)? == Some(true) {
+        return Err(invalid(members.fault("atomic", "is not supported by this server")));
+    }
+    match members.text("sequencing", 16).map_err(invalid)? {
+        None | Some("relaxed") => {}
+        Some(_) => return Err(invalid(members.fault("sequencing", "must be `relaxed` on this server"))),
+    }
+    Ok(members.integer("schema_version", 0..=INTEGER_MAX).map_err(invalid)?.unwrap_or(1))
+}
+
+/// Reads one intent. `Err` only when it has no readable id, so that nothing could be answered.
+fn intent_read(raw: &str, at: usize, schema_version: i64) -> Result<Intent, FieldError> {
+    let no_id = || FieldError::new(format!("mutations[{at}].operation_id"), "is required, as a string that follows its rule");
+    let read = strict::parse(raw);
+    let id_text = match &read {
+        Ok(Value::Object(members)) => members.get("operation_id").and_then(Value::as_str).map(str::to_owned),
+        Ok(_) => return Err(FieldError::new(format!("mutations[{at}]"), "must be an object")),
+        Err(_) => text_member(raw, "operation_id"),
+    };
+    let operation_id = OperationId::parse(id_text.ok_or_else(no_id)?).map_err(|_| no_id())?;
+    let decided = match read {
+        Ok(value) => mutation_read(&value, raw, operation_id.clone(), schema_version),
+        Err(JsonFault::NumberOutOfRange) => Err(Code::NumberOutOfRange.intent(JsonFault::NumberOutOfRange.to_string())),
+        Err(fault) => Err(Code::SchemaInvalid.intent(fault.to_string())),
+    };
+    Ok(match decided {
+        Ok(mutation) => Intent::Valid(Box::new(mutation)),
+        Err(problem) => Intent::Invalid { operation_id, problem, raw: raw.to_owned() },
+    })
+}
+
+fn mutation_read(value: &Value, raw: &str, operation_id: OperationId, schema_version: i64) -> Result<Mutation, IntentProblem> {
+    if raw.len() > RECORD_BYTES_MAX {
+        return Err(Code::RecordTooLarge.intent(format!("an intent has at most {RECORD_BYTES_MAX} bytes")));
+    }
+    let schema = |error: FieldError| Code::SchemaInvalid.intent(error.to_string());
+    let members = Members::of(value, "").map_err(schema)?;
+    checksum_verify(&members, value)?;
+    unsupported_refuse(&members).map_err(schema)?;
+    mutation_members(&members, raw, operation_id, schema_version).map_err(schema)
+}
+
+fn checksum_verify(members: &Members<'_>, value: &Value) -> Result<(), IntentProblem> {
+    let Some(claimed) = members.text("checksum", 128).map_err(|error| Code::SchemaInvalid.intent(error.to_string()))? else {
+        return Ok(());
+    };
+    let object = value.as_object().expect("members are of an object");
+    if intent_checksum(object) == claimed { Ok(()) } else { Err(Code::ChecksumMismatch.intent("checksum: does not fit the intent")) }
+}
+
+/// Members of the protocol that this server does not serve: refused by name, never ignored.
+fn unsupported_refuse(members: &Members<'_>) -> Result<(), FieldError> {
+    for name in ["json_patch", "crdt", "args", "base_checksum", "group", "vector_clock", "sig"] {
+        if members.value(name).is_some() {
+            return Err(members.fault(name, "is not supported by this server"));
+        }
+    }
+    if members.list("depends_on", limits::MUTATIONS_MAX)?.is_some_and(|list| !list.is_empty()) {
+        return Err(members.fault("depends_on", "is not supported by this server; hold the intent back until those are answered"));
+    }
+    Ok(())
+}
+
+fn mutation_members(members: &Members<'_>, raw: &str, operation_id: OperationId, schema_version: i64) -> Result<Mutation, FieldError> {
+    let op = members.text_required("op", 32)?;
+    let op = MutationOp::parse(op).ok_or_else(|| members.fault("op", "must be create, update, put or delete"))?;
+    let id = |name: &'static str| members.text_required(name, 256).map(|text| (name, text.to_owned()));
+    let broken = |name: &str| { let path = members.path(name); move |error: tidewatch_domain::ids::IdError| FieldError::new(path, error.to_string()) };
+    let (collection, record_id, scope) = (id("collection")?.1, id("record_id")?.1, id("scope")?.1);
+    let key = members.text("idempotency_key", 256)?.unwrap_or(operation_id.as_str());
+    let priority = members.integer("priority", 1..=5)?.unwrap_or(PRIORITY_DEFAULT);
+    Ok(Mutation {
+        idempotency_key: IdempotencyKey::parse(key).map_err(broken("idempotency_key"))?,
+        client_seq: members.integer("client_seq", 1..=INTEGER_MAX)?,
+        collection: CollectionName::parse(collection).map_err(broken("collection"))?,
+        record_id: RecordId::parse(record_id).map_err(broken("record_id"))?,
+        scope: Scope::parse(scope).map_err(broken("scope"))?,
+        op,
+        base: base_read(members)?,
+        fields: fields_read(members, op)?,
+        logical_timestamp: members.text_owned("logical_timestamp", 128)?,
+        created_at: members.instant("created_at")?,
+        priority: u8::try_from(priority).expect("1 to 5"),
+        deadline: members.instant("deadline")?,
+        schema_version: members.integer("schema_version", 0..=INTEGER_MAX)?.unwrap_or(schema_version),
+        raw: raw.to_owned(),
+        operation_id,
+    })
+}
+
+fn base_read(members: &Members<'_>) -> Result<Base, FieldError> {
+    let version = members.integer("base_version", 1..=INTEGER_MAX)?;
+    let operation = members.text("base_operation_id", 128)?;
+    match (version, operation) {
+        (None, None) => Ok(Base::Unknown),
+        (Some(version), None) => Ok(Base::Version(Version(version))),
+        (None, Some(operation)) => {
+            OperationId::parse(operation).map(Base::Operation).map_err(|error| members.fault("base_operation_id", error.to_string()))
+        }
+        (Some(_), Some(_)) => Err(members.fault("base_operation_id", "and base_version exclude each other")),
+    }
+}
+
+fn fields_read(members: &Members<'_>, op: MutationOp) -> Result<Body, FieldError> {
+    match (op, members.map("fields")?) {
+        (MutationOp::Delete, None) => Ok(Body::new()),
+        (MutationOp::Delete, Some(fields)) if fields.is_empty() => Ok(Body::new()),
+        (MutationOp::Delete, Some(_)) => Err(members.fault("fields", "must be absent on a delete")),
+        (_, Some(fields)) => Ok(fields.clone()),
+        (_, None) => Err(members.missing("fields")),
+    }
+}

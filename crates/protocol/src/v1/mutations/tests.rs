@@ -1,0 +1,144 @@
+//! What a batch may and may not look like.
+
+use super::*;
+use serde_json::json;
+use tidewatch_domain::sync::{Intent, MutationOp};
+
+const CLIENT: &str = "0192f0c1-7b1e-7c3a-9d2e-3f4a5b6c7d8e";
+
+fn batch(mutations: &str) -> String {
+    format!(r#"{{"protocol":1,"client_id":"{CLIENT}","mutations":[{mutations}]}}"#)
+}
+
+fn intent(extra: &str) -> String {
+    format!(r#"{{"operation_id":"op-1","collection":"equipment","record_id":"eq-1","scope":"building:42","op":"update","fields":{{"a":1}}{extra}}}"#)
+}
+
+fn read(body: &str) -> Vec<Intent> {
+    push_read(body.as_bytes()).expect("the batch is readable").push.intents
+}
+
+fn refusal(body: &str) -> (String, String) {
+    let problem = push_read(body.as_bytes()).expect_err("the batch is refused");
+    (problem.code.into_owned(), problem.errors.first().map(|error| error.field.clone()).unwrap_or_default())
+}
+
+fn verdict(mutation: &str) -> (&'static str, String) {
+    match &read(&batch(mutation))[0] {
+        Intent::Invalid { problem, operation_id, raw } => {
+            assert_eq!(operation_id.as_str(), "op-1");
+            assert_eq!(raw, mutation);
+            (problem.code, problem.detail.clone())
+        }
+        Intent::Valid(_) => panic!("the intent was read: {mutation}"),
+    }
+}
+
+#[test]
+fn a_valid_intent_keeps_its_text_and_gets_the_defaults() {
+    let text = intent(r#","base_version":6,"unknown_member":{"kept":true}"#);
+    let Intent::Valid(mutation) = &read(&batch(&text))[0] else { panic!("valid") };
+    assert_eq!(mutation.op, MutationOp::Update);
+    assert_eq!(mutation.base, Base::Version(tidewatch_domain::ids::Version(6)));
+    assert_eq!((mutation.priority, mutation.schema_version), (3, 1));
+    assert_eq!(mutation.idempotency_key.as_str(), "op-1");
+    assert_eq!(mutation.raw, text);
+}
+
+#[test]
+fn one_bad_intent_is_answered_by_its_id_and_leaves_the_others_alone() {
+    let good = intent("");
+    let bad = r#"{"operation_id":"op-2","op":"explode"}"#;
+    let intents = read(&batch(&format!("{good},{bad},{good}")));
+    assert!(matches!(&intents[0], Intent::Valid(_)));
+    assert!(matches!(&intents[1], Intent::Invalid { operation_id, .. } if operation_id.as_str() == "op-2"));
+    assert!(matches!(&intents[2], Intent::Valid(_)));
+}
+
+#[test]
+fn each_broken_rule_of_an_intent_has_its_code_and_names_the_member() {
+    let deep = format!(r#","x":{}{}"#, "[".repeat(100), "]".repeat(100));
+    let cases = [
+        (r#","n":9007199254740993"#, "number_out_of_range", "±9007199254740991"),
+        (r#","n":1e400"#, "number_out_of_range", "±9007199254740991"),
+        (r#","op":"create""#, "schema_invalid", "twice"),
+        (deep.as_str(), "schema_invalid", "64 levels"),
+        (r#","priority":6"#, "schema_invalid", "priority: must be within 1 and 5"),
+        (r#","deadline":"tomorrow""#, "schema_invalid", "deadline: must be an RFC 3339 timestamp"),
+        (r#","base_version":1,"base_operation_id":"op-0""#, "schema_invalid", "exclude each other"),
+        (r#","depends_on":["op-0"]"#, "schema_invalid", "depends_on: is not supported"),
+        (r#","crdt":{}"#, "schema_invalid", "crdt: is not supported"),
+        (r#","checksum":"sha256:00""#, "checksum_mismatch", "checksum"),
+    ];
+    for (extra, code, words) in cases {
+        let (got, detail) = verdict(&intent(extra));
+        assert_eq!(got, code, "{extra}");
+        assert!(detail.contains(words), "{extra}: {detail}");
+    }
+    let (code, detail) = verdict(r#"{"operation_id":"op-1","collection":"equipment","record_id":"e","scope":"global","op":"explode"}"#);
+    assert_eq!((code, detail.as_str()), ("schema_invalid", "op: must be create, update, put or delete"));
+}
+
+#[test]
+fn an_intent_of_exactly_the_limit_is_read_and_one_byte_more_is_refused() {
+    let pad = |bytes: usize| {
+        let bare = intent(r#","pad":"""#).len();
+        intent(&format!(r#","pad":"{}""#, "x".repeat(bytes - bare)))
+    };
+    assert!(matches!(&read(&batch(&pad(crate::limits::RECORD_BYTES_MAX)))[0], Intent::Valid(_)));
+    assert_eq!(verdict(&pad(crate::limits::RECORD_BYTES_MAX + 1)).0, "record_too_large");
+}
+
+#[test]
+fn an_envelope_that_cannot_be_read_refuses_the_batch_and_names_the_member() {
+    let named = |code: &str, field: &str| (code.to_owned(), field.to_owned());
+    assert_eq!(refusal("{"), named("json_invalid", ""));
+    assert_eq!(refusal("[]"), named("envelope_invalid", "$"));
+    assert_eq!(refusal(r#"{"mutations":[]}"#), named("envelope_invalid", "client_id"));
+    assert_eq!(refusal(&format!(r#"{{"client_id":"{CLIENT}"}}"#)), named("envelope_invalid", "mutations"));
+    assert_eq!(refusal(&format!(r#"{{"client_id":"{CLIENT}","mutations":{{}}}}"#)), named("envelope_invalid", "mutations"));
+    assert_eq!(refusal(&format!(r#"{{"client_id":"{CLIENT}","mutations":[],"mutations":[]}}"#)), named("envelope_invalid", "mutations"));
+    assert_eq!(refusal(&format!(r#"{{"protocol":2,"client_id":"{CLIENT}","mutations":[]}}"#)), named("protocol_unsupported", "protocol"));
+    assert_eq!(refusal(&format!(r#"{{"atomic":true,"client_id":"{CLIENT}","mutations":[]}}"#)), named("envelope_invalid", "atomic"));
+    assert_eq!(refusal(&batch(r#"{"op":"update"}"#)), named("envelope_invalid", "mutations[0].operation_id"));
+    assert_eq!(refusal(&batch(&format!("{},{}", intent(""), r#"{"operation_id":"no spaces"}"#))), named("envelope_invalid", "mutations[1].operation_id"));
+    assert_eq!(refusal(&batch("7")), named("envelope_invalid", "mutations[0]"));
+}
+
+#[test]
+fn a_thousand_intents_are_read_and_one_more_is_refused() {
+    let many = |count: usize| batch(&vec![intent(""); count].join(","));
+    assert_eq!(read(&many(1_000)).len(), 1_000);
+    assert_eq!(refusal(&many(1_001)), ("batch_too_large".to_owned(), "mutations".to_owned()));
+}
+
+#[test]
+fn nesting_a_hundred_thousand_levels_deep_is_refused_without_harm() {
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    assert_eq!(verdict(&intent(&format!(r#","x":{deep}"#))).0, "schema_invalid");
+    assert_eq!(refusal(&format!(r#"{{"client_id":"{CLIENT}","x":{deep},"mutations":[]}}"#)), ("envelope_invalid".to_owned(), "x".to_owned()));
+}
+
+#[test]
+fn a_frozen_intent_carries_a_check_sum_that_holds() {
+    let fields = json!({"a": 1.5, "b": "é"}).as_object().cloned();
+    let mutation = Mutation {
+        operation_id: "op-1".into(),
+        collection: "equipment".into(),
+        record_id: "eq-1".into(),
+        scope: "global".into(),
+        op: "create".into(),
+        fields,
+        ..Mutation::default()
+    };
+    let frozen = mutation.frozen();
+    assert!(frozen.get().contains(r#""checksum":"sha256:"#));
+    assert!(matches!(&read(&batch(frozen.get()))[0], Intent::Valid(_)));
+    assert_eq!(verdict(&frozen.get().replace("1.5", "1.6")).0, "checksum_mismatch");
+}
+
+#[test]
+fn an_unknown_status_is_never_taken_for_success() {
+    let result: MutationResult = serde_json::from_str(r#"{"operation_id":"op-1","status":"teleported"}"#).expect("readable");
+    assert_eq!(result.status, MutationStatus::NeedsUpgrade);
+}
