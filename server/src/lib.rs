@@ -1,1 +1,3 @@
-//! p
+//! The tidewatch server: HTTP API, console, jobs, command line.
+
+pub mod assets;
