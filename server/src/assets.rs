@@ -62,19 +62,12 @@ pub fn router<S>() -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
 {
-    Router::new()
-        .route("/assets/{*name}", get(asset))
-        .route("/favicon.ico", get(favicon))
-        .route("/favicon.svg", get(favicon))
+    Router::new().route("/assets/{*name}", get(asset)).route("/favicon.ico", get(favicon)).route("/favicon.svg", get(favicon))
 }
 
 async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
     // Only what the manifest names, and in the form it was asked for: siblings and the manifest are no pages of their own.
-    if MANIFEST.values().any(|built| *built == name) {
-        serve(&name, &headers, FOREVER)
-    } else {
-        not_found()
-    }
+    if MANIFEST.values().any(|built| *built == name) { serve(&name, &headers, FOREVER) } else { not_found() }
 }
 
 async fn favicon(headers: HeaderMap) -> Response {
@@ -96,11 +89,8 @@ fn serve(name: &str, headers: &HeaderMap, cache: &'static str) -> Response {
     let (coding, file) = best_form(name, plain, headers);
     let tag = format!("\"{}\"", hex::encode(&file.metadata.sha256_hash()[..16]));
 
-    let mut answer = if matches_tag(headers, &tag) {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        Body::from(file.data).into_response()
-    };
+    let mut answer =
+        if matches_tag(headers, &tag) { StatusCode::NOT_MODIFIED.into_response() } else { Body::from(file.data).into_response() };
     let out = answer.headers_mut();
     out.insert(CACHE_CONTROL, HeaderValue::from_static(cache));
     out.insert(VARY, HeaderValue::from_static("accept-encoding"));
@@ -127,19 +117,16 @@ fn best_form(name: &str, plain: EmbeddedFile, headers: &HeaderMap) -> (Option<&'
 
 /// Whether `Accept-Encoding` names this coding and does not rule it out (`br;q=0`).
 fn accepts(headers: &HeaderMap, coding: &str) -> bool {
-    headers
-        .get_all(ACCEPT_ENCODING)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|choice| {
+    headers.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).any(
+        |choice| {
             let mut parts = choice.split(';').map(str::trim);
             let named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case(coding));
             let refused = parts
                 .filter_map(|parameter| parameter.strip_prefix("q="))
                 .any(|quality| quality.trim().parse::<f32>().is_ok_and(|quality| quality <= 0.0));
             named && !refused
-        })
+        },
+    )
 }
 
 /// Whether `If-None-Match` lists this tag. A weak tag matches too: our bytes for a tag are always the same.

@@ -38,14 +38,23 @@ pub(crate) fn site(workspace: &Workspace, toolchain: &Toolchain) -> anyhow::Resu
 fn server(workspace: &Workspace, toolchain: &Toolchain, release: bool) -> anyhow::Result<()> {
     let profile = if release { "release" } else { "dev" };
     let mut inputs = Inputs::new().text(&toolchain.version()?);
-    for path in ["Cargo.toml", "Cargo.lock", ".cargo/config.toml", "app", "crates", "server", "migrations", "target/site/manifest.json"] {
+    for path in
+        ["Cargo.toml", "Cargo.lock", ".cargo/config.toml", "app", "crates", "server", "migrations", "target/site/manifest.json"]
+    {
         inputs = inputs.path(&workspace.join(path));
     }
     let made = workspace.binary(release).is_file();
     let ran = inputs.unless_done(workspace, &format!("server-{profile}"), made, || {
         step("Server", "compiles the server with the site in it (minutes the first time, seconds after)", || {
             process::run(toolchain.cargo().current_dir(workspace.root()).args([
-                "build", "--locked", "--package", "tidewatch-server", "--bin", "tidewatch", "--profile", profile,
+                "build",
+                "--locked",
+                "--package",
+                "tidewatch-server",
+                "--bin",
+                "tidewatch",
+                "--profile",
+                profile,
             ]))
         })
     })?;

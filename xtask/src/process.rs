@@ -46,11 +46,8 @@ pub(crate) fn run(command: &mut Command) -> anyhow::Result<()> {
 
 /// Runs it and gives its standard output; its standard error stays on our terminal.
 pub(crate) fn output(command: &mut Command) -> anyhow::Result<String> {
-    let output = command
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .with_context(|| format!("starting {}", line(command)))?;
+    let output =
+        command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().with_context(|| format!("starting {}", line(command)))?;
     if !output.status.success() {
         bail!("{} ended with {}", line(command), output.status);
     }

@@ -43,7 +43,9 @@ mod tests {
 
     #[test]
     fn a_duration_reads_as_people_say_it() {
-        for (millis, text) in [(40, "0.0 s"), (9_940, "9.9 s"), (10_000, "10 s"), (59_999, "59 s"), (60_000, "1 min 0 s"), (185_000, "3 min 5 s")] {
+        for (millis, text) in
+            [(40, "0.0 s"), (9_940, "9.9 s"), (10_000, "10 s"), (59_999, "59 s"), (60_000, "1 min 0 s"), (185_000, "3 min 5 s")]
+        {
             assert_eq!(duration(Duration::from_millis(millis)), text);
         }
     }

@@ -62,7 +62,11 @@ fn npm_packages(workspace: &Workspace, folder: &str, what: &str) -> anyhow::Resu
         return Ok(());
     }
     step("Packages", &format!("installs {what} in {folder}/ (npm)"), || {
-        process::run(command("npm").current_dir(&place).env("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1").args(["ci", "--no-audit", "--no-fund"]))
+        process::run(command("npm").current_dir(&place).env("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1").args([
+            "ci",
+            "--no-audit",
+            "--no-fund",
+        ]))
     })?;
     // In the folder that it speaks of: whoever deletes the one deletes the other.
     std::fs::write(done_for, text).context("noting what was installed")
@@ -76,8 +80,12 @@ pub(crate) fn install(packages: &[&str]) -> anyhow::Result<()> {
         "this needs {list} (Debian's names), and there is no apt-get here: install them your way and run the command again"
     );
     let is_root = process::output(command("id").arg("-u"))?.trim() == "0";
-    ensure!(is_root, "this needs packages that only root can install. Run, then try again:\n\n    sudo apt-get install -y --no-install-recommends {list}\n");
-    let apt = |words: &[&str]| process::run(command("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(["-q", "-y"]).args(words));
+    ensure!(
+        is_root,
+        "this needs packages that only root can install. Run, then try again:\n\n    sudo apt-get install -y --no-install-recommends {list}\n"
+    );
+    let apt =
+        |words: &[&str]| process::run(command("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(["-q", "-y"]).args(words));
     let words: Vec<&str> = ["install", "--no-install-recommends"].into_iter().chain(packages.iter().copied()).collect();
     if apt(&words).is_ok() {
         return Ok(());

@@ -37,9 +37,10 @@ pub(crate) fn make(workspace: &Workspace) -> anyhow::Result<()> {
         })?;
         ensure!(packages_present(), "the packages are installed, but {RUSTC}, {SOURCES} or a linker is missing");
     }
-    let libraries = step("Browser library", "builds the standard library for the browser from its sources (once, about a minute)", || {
-        build_library(workspace)
-    })?;
+    let libraries =
+        step("Browser library", "builds the standard library for the browser from its sources (once, about a minute)", || {
+            build_library(workspace)
+        })?;
     assemble(&folder(workspace), &libraries)
 }
 

@@ -75,11 +75,15 @@ pub(crate) fn ensure(workspace: &Workspace) -> anyhow::Result<Toolchain> {
         bail!("RUSTC names {}, which does not know {BROWSER_TARGET}: unset RUSTC, or name a compiler that does", rustc.display());
     }
     if let Some(rustup) = process::find("rustup") {
-        let asked = step("Browser target", "asks rustup for the standard library of the browser (seconds, when it can be reached)", || {
-            let mut add = command(rustup);
-            add.args(["target", "add", BROWSER_TARGET]);
-            within(&mut add, RUSTUP_PATIENCE)
-        });
+        let asked = step(
+            "Browser target",
+            "asks rustup for the standard library of the browser (seconds, when it can be reached)",
+            || {
+                let mut add = command(rustup);
+                add.args(["target", "add", BROWSER_TARGET]);
+                within(&mut add, RUSTUP_PATIENCE)
+            },
+        );
         if asked.is_ok() && knows_browser(&default_rustc()) {
             return Ok(Toolchain { bin: None });
         }

@@ -22,8 +22,12 @@ pub(crate) fn folder(workspace: &Workspace) -> PathBuf {
 pub(crate) fn build(workspace: &Workspace, toolchain: &Toolchain) -> anyhow::Result<()> {
     let made = folder(workspace).join("tidewatch_bg.wasm").is_file();
     let ran = inputs(workspace, toolchain)?.unless_done(workspace, "islands", made, || {
-        step("Module maker", "compiles the program that makes a module of the browser half (once)", || maker(workspace, toolchain))?;
-        step("Browser half", "compiles the islands to WebAssembly, small rather than fast to compile", || compile(workspace, toolchain))?;
+        step("Module maker", "compiles the program that makes a module of the browser half (once)", || {
+            maker(workspace, toolchain)
+        })?;
+        step("Browser half", "compiles the islands to WebAssembly, small rather than fast to compile", || {
+            compile(workspace, toolchain)
+        })?;
         make_module(workspace)
     })?;
     if !ran {
@@ -36,7 +40,8 @@ pub(crate) fn build(workspace: &Workspace, toolchain: &Toolchain) -> anyhow::Res
 fn inputs(workspace: &Workspace, toolchain: &Toolchain) -> anyhow::Result<Inputs> {
     let source = workspace.join("app/src");
     let lib = std::fs::read_to_string(source.join("lib.rs")).context("reading app/src/lib.rs")?;
-    let server_only: Vec<PathBuf> = server_modules(&lib).flat_map(|name| [source.join(name), source.join(format!("{name}.rs"))]).collect();
+    let server_only: Vec<PathBuf> =
+        server_modules(&lib).flat_map(|name| [source.join(name), source.join(format!("{name}.rs"))]).collect();
     let mut inputs = Inputs::new().text(&toolchain.version()?).path_without(&source, &server_only);
     for path in ["app/Cargo.toml", "crates/frontend", "xtask/bindgen", "Cargo.toml", "Cargo.lock", ".cargo/config.toml"] {
         inputs = inputs.path(&workspace.join(path));
@@ -46,14 +51,20 @@ fn inputs(workspace: &Workspace, toolchain: &Toolchain) -> anyhow::Result<Inputs
 
 /// The modules that stand below a `#[cfg(feature = "ssr")]`.
 fn server_modules(lib: &str) -> impl Iterator<Item = &str> {
-    lib.lines()
-        .zip(lib.lines().skip(1))
-        .filter(|(attribute, _)| attribute.trim() == "#[cfg(feature = \"ssr\")]")
-        .filter_map(|(_, item)| item.trim().trim_start_matches("pub ").trim_start_matches("(crate) ").strip_prefix("mod ")?.strip_suffix(';'))
+    lib.lines().zip(lib.lines().skip(1)).filter(|(attribute, _)| attribute.trim() == "#[cfg(feature = \"ssr\")]").filter_map(
+        |(_, item)| item.trim().trim_start_matches("pub ").trim_start_matches("(crate) ").strip_prefix("mod ")?.strip_suffix(';'),
+    )
 }
 
 fn maker(workspace: &Workspace, toolchain: &Toolchain) -> anyhow::Result<()> {
-    process::run(toolchain.cargo().current_dir(workspace.root()).args(["build", "--locked", "--package", "tidewatch-bindgen", "--profile", "bindgen"]))
+    process::run(toolchain.cargo().current_dir(workspace.root()).args([
+        "build",
+        "--locked",
+        "--package",
+        "tidewatch-bindgen",
+        "--profile",
+        "bindgen",
+    ]))
 }
 
 fn compile(workspace: &Workspace, toolchain: &Toolchain) -> anyhow::Result<()> {

@@ -28,8 +28,15 @@ const BARS: &[Bar] = &[
 
 const PLAIN_PAGE: &[&str] = &["main.css", "theme.js", "main.js", "fonts/inter-latin.woff2", "favicon.svg"];
 const OVERVIEW: &[&str] = &[
-    "main.css", "theme.js", "main.js", "charts.js", "tidewatch.js", "tidewatch_bg.wasm", "fonts/inter-latin.woff2",
-    "fonts/jetbrains-mono-latin.woff2", "favicon.svg",
+    "main.css",
+    "theme.js",
+    "main.js",
+    "charts.js",
+    "tidewatch.js",
+    "tidewatch_bg.wasm",
+    "fonts/inter-latin.woff2",
+    "fonts/jetbrains-mono-latin.woff2",
+    "favicon.svg",
 ];
 
 /// What a bar says about the site that was built.
@@ -43,7 +50,8 @@ pub(crate) struct Finding {
 /// Every bar, measured.
 pub(crate) fn measure(workspace: &Workspace) -> anyhow::Result<Vec<Finding>> {
     let site = workspace.site();
-    let text = std::fs::read_to_string(site.join("manifest.json")).context("reading the manifest: run `cargo xtask build` first")?;
+    let text =
+        std::fs::read_to_string(site.join("manifest.json")).context("reading the manifest: run `cargo xtask build` first")?;
     let manifest: Value = serde_json::from_str(&text).context("reading the manifest")?;
     let weigh = |bar: &Bar| {
         let built = bar.logical.iter().filter_map(|logical| manifest[logical].as_str());

@@ -4,7 +4,9 @@
 //! of the server half may be linked here. The islands themselves are exports that `app`'s macros make.
 
 #[cfg(not(target_arch = "wasm32"))]
-compile_error!("tidewatch-frontend is the browser half: build it with `cargo xtask build`, which chooses the target wasm32-unknown-unknown");
+compile_error!(
+    "tidewatch-frontend is the browser half: build it with `cargo xtask build`, which chooses the target wasm32-unknown-unknown"
+);
 
 // Keeps the crate, and with it the exports of its islands, in the module.
 pub use tidewatch_app as app;

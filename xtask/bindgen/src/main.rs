@@ -21,7 +21,5 @@ fn main() -> anyhow::Result<()> {
         .omit_default_module_path(true)
         .remove_name_section(true)
         .remove_producers_section(true);
-    bindgen
-        .generate(output)
-        .with_context(|| format!("writing the module into {}", output.display()))
+    bindgen.generate(output).with_context(|| format!("writing the module into {}", output.display()))
 }
