@@ -1,0 +1,89 @@
+//! Carries requests over HTTP. Knows nothing of what they mean: a request goes out once, and what comes back is handed on.
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde_json::Value;
+use tidewatch_domain::time::SECOND_MS;
+
+use crate::wire::{Reply, Request};
+
+/// Bodies above this size are compressed.
+const COMPRESS_BYTES_MIN: usize = 1_024;
+/// The largest answer that is read.
+const ANSWER_BYTES_MAX: usize = 16 << 20;
+/// How long one request may take.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// One server, over HTTP. Cheap to clone; clones share connections.
+#[derive(Clone, Debug)]
+pub struct HttpTransport {
+    client: reqwest::Client,
+    base: String,
+}
+
+impl HttpTransport {
+    /// A transport to the server at this URL, e.g. `http://127.0.0.1:4600`.
+    ///
+    /// # Errors
+    /// When TLS can not be set up.
+    pub fn new(base: &str) -> reqwest::Result<Self> {
+        let client = reqwest::Client::builder().timeout(TIMEOUT).pool_max_idle_per_host(16).build()?;
+        Ok(Self { client, base: base.trim_end_matches('/').to_owned() })
+    }
+
+    /// Carries a request out, once.
+    pub async fn send(&self, request: &Request) -> Reply {
+        let started = Instant::now();
+        match self.exchange(request).await {
+            Ok((status, body, retry_after_ms)) => {
+                Reply::Answer { status, body, retry_after_ms, took_ms: started.elapsed().as_secs_f64() * 1_000.0 }
+            }
+            // The URL of an error can hold a cursor; the kind of failure is enough.
+            Err(error) => Reply::Lost { detail: error.without_url().to_string() },
+        }
+    }
+
+    async fn exchange(&self, request: &Request) -> reqwest::Result<(u16, Value, Option<i64>)> {
+        let url = format!("{}{}", self.base, request.path);
+        let mut outgoing = match &request.body {
+            None => self.client.get(url),
+            Some(body) => with_body(self.client.post(url), body),
+        };
+        outgoing = outgoing.header("sync-protocol", "1").header("sync-schema", request.schema_version);
+        if let Some(client_id) = &request.client_id {
+            outgoing = outgoing.header("sync-client", client_id);
+        }
+        if let Some(token) = &request.bearer {
+            outgoing = outgoing.bearer_auth(token);
+        }
+        let mut incoming = outgoing.send().await?;
+        let status = incoming.status().as_u16();
+        let retry_after_ms = incoming.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse::<i64>().ok());
+        let mut bytes = Vec::new();
+        while let Some(chunk) = incoming.chunk().await? {
+            bytes.extend_from_slice(&chunk);
+            if bytes.len() > ANSWER_BYTES_MAX {
+                // Not read to its end, so it is not JSON: whoever reads it takes it for no answer.
+                break;
+            }
+        }
+        let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        Ok((status, body, retry_after_ms.map(|seconds| seconds.saturating_mul(SECOND_MS))))
+    }
+}
+
+fn with_body(outgoing: reqwest::RequestBuilder, body: &str) -> reqwest::RequestBuilder {
+    let outgoing = outgoing.header("content-type", "application/json");
+    if body.len() <= COMPRESS_BYTES_MIN {
+        return outgoing.body(body.to_owned());
+    }
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    let packed = encoder.write_all(body.as_bytes()).and_then(|()| encoder.finish());
+    match packed {
+        Ok(packed) => outgoing.header("content-encoding", "gzip").body(packed),
+        Err(_) => outgoing.body(body.to_owned()),
+    }
+}

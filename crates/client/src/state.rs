@@ -1,0 +1,266 @@
+//! Everything of a client that outlives a crash, and the events that change it.
+//!
+//! The journal holds events; the state is what they add up to. The live machine and the start after a crash go through
+//! the same [`State::apply`], so what was acted on and what is remembered can not differ.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+use tidewatch_domain::sync::{Body, MutationOp};
+
+use crate::clock::Hlc;
+use crate::intent::{Intent, LocalBase, merge_fields};
+use crate::outbox::Outbox;
+use crate::replica::{Answered, Effect, Image, Key, Replica};
+use crate::wire::{Failure, Row};
+
+/// Who this installation is, and what it may do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// The id of the device.
+    pub client_id: String,
+    /// Bearer token of requests.
+    pub access_token: String,
+    /// Device clock when it ends.
+    pub access_until_ms: i64,
+    /// Buys the next pair; works once.
+    pub refresh_token: Option<String>,
+}
+
+/// Something that changed the state.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "t", rename_all = "snake_case")]
+pub enum Event {
+    /// The id this installation will register under, before the first try to.
+    Named {
+        /// The id.
+        client_id: String,
+    },
+    /// Registered, or tokens renewed.
+    Account(Account),
+    /// An intent entered the outbox, in its frozen form.
+    Queued {
+        /// Wire form.
+        intent: Box<str>,
+        /// Own operations that must be answered first.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        depends_on: Vec<String>,
+    },
+    /// An entry can not succeed by retrying.
+    Poisoned {
+        /// Which.
+        operation_id: String,
+        /// Why.
+        error: Failure,
+    },
+    /// An entry got its final answer and leaves the outbox.
+    Settled {
+        /// Which.
+        operation_id: String,
+        /// Position of the change, if it is in the log.
+        seq: Option<i64>,
+        /// Version of the record after it.
+        version: Option<i64>,
+        /// Full post-image, if the answer had one.
+        record: Option<Body>,
+        /// Whether the store took the intent as it was.
+        as_sent: bool,
+    },
+    /// Acknowledged intents go out again: the store lost its tail.
+    Replayed {
+        /// Above this position; all without.
+        above_seq: Option<i64>,
+    },
+    /// A scan of the whole state begins.
+    ScanBegun,
+    /// A page: its rows and its cursor.
+    Page {
+        /// Rows.
+        rows: Vec<Row>,
+        /// Where the next page starts.
+        cursor: String,
+        /// Part of a scan, and whether it is its last.
+        scan: Option<bool>,
+    },
+    /// Images, in a compacted journal.
+    Images {
+        /// Collection, record, image.
+        images: Vec<(Key, Image)>,
+    },
+    /// The rest of the state, in a compacted journal.
+    Marks {
+        /// Position of the last intent.
+        client_seq: i64,
+        /// Last stamp of the hybrid clock.
+        stamp: Option<String>,
+        /// Cursor of the feed.
+        cursor: Option<String>,
+        /// Acknowledged intents, with their positions.
+        acknowledged: Vec<(Option<i64>, Box<str>)>,
+    },
+}
+
+impl Event {
+    /// Whether it counts only once it is on the disk: what could not be learnt again from the store.
+    #[must_use]
+    pub fn must_be_durable(&self) -> bool {
+        matches!(self, Self::Named { .. } | Self::Account(_) | Self::Queued { .. } | Self::Replayed { .. })
+    }
+}
+
+/// The state.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    /// The id, chosen before the first registration and never changed.
+    pub client_id: Option<String>,
+    /// Account, once registered.
+    pub account: Option<Account>,
+    /// Operations without a final answer.
+    pub outbox: Outbox,
+    /// Confirmed records.
+    pub replica: Replica,
+    /// Hybrid clock.
+    pub hlc: Hlc,
+    /// Position of the last intent.
+    pub client_seq: i64,
+    /// The latest acknowledged intents with their positions, for a store that loses its tail.
+    acknowledged: VecDeque<(Option<i64>, Intent)>,
+    acknowledged_limit: usize,
+    last_stamp: Option<String>,
+}
+
+impl State {
+    /// An empty state that remembers so many acknowledged intents.
+    #[must_use]
+    pub fn new(acknowledged_limit: usize) -> Self {
+        Self { acknowledged_limit, ..Self::default() }
+    }
+
+    /// Applies an event.
+    pub fn apply(&mut self, event: Event) {
+        match event {
+            Event::Named { client_id } => self.client_id = Some(client_id),
+            Event::Account(account) => {
+                self.client_id = Some(account.client_id.clone());
+                self.account = Some(account);
+            }
+            Event::Queued { intent, depends_on } => {
+                let Some(intent) = Intent::thaw(&intent, depends_on) else { return };
+                self.client_seq = self.client_seq.max(intent.client_seq);
+                self.hlc.observe(&intent.stamp);
+                self.last_stamp = Some(intent.stamp.clone());
+                self.outbox.insert(intent);
+            }
+            Event::Poisoned { operation_id, error } => {
+                if let Some(entry) = self.outbox.get_mut(&operation_id) {
+                    entry.poisoned = true;
+                    entry.error = Some(error);
+                }
+            }
+            Event::Settled { operation_id, seq, version, record, as_sent } => self.settle(&operation_id, seq, version, record, as_sent),
+            Event::Replayed { above_seq } => self.replay(above_seq),
+            Event::ScanBegun => self.replica.scan_begin(),
+            Event::Page { rows, cursor, scan: None } => self.replica.page_apply(rows, cursor),
+            Event::Page { rows, cursor, scan: Some(complete) } => {
+                let outbox = &self.outbox;
+                self.replica.scan_apply(rows, cursor, complete, &|key| outbox.of_record(key).next().is_some());
+            }
+            Event::Images { images } => images.into_iter().for_each(|(key, image)| self.replica.set(key, Some(image))),
+            Event::Marks { client_seq, stamp, cursor, acknowledged } => {
+                self.client_seq = self.client_seq.max(client_seq);
+                if let Some(stamp) = &stamp {
+                    self.hlc.observe(stamp);
+                }
+                self.last_stamp = stamp;
+                self.replica.set_cursor(cursor);
+                self.acknowledged = acknowledged.into_iter().filter_map(|(seq, text)| Some((seq, Intent::thaw(&text, Vec::new())?))).collect();
+            }
+        }
+    }
+
+    fn settle(&mut self, operation_id: &str, seq: Option<i64>, version: Option<i64>, record: Option<Body>, as_sent: bool) {
+        let Some(entry) = self.outbox.remove(operation_id) else { return };
+        let intent = entry.intent;
+        if let Some(version) = version {
+            let effect = match (record, as_sent, intent.op) {
+                (Some(record), _, _) => Effect::Record(record),
+                (None, false, _) => Effect::None,
+                (None, true, MutationOp::Create | MutationOp::Put) => Effect::Whole(intent.fields()),
+                (None, true, MutationOp::Update) => Effect::Merge(intent.fields()),
+                (None, true, MutationOp::Delete) => Effect::Deleted,
+            };
+            self.replica.answer_apply(&intent.key, &intent.scope, Answered { version, effect });
+        }
+        self.acknowledged.push_back((seq, intent));
+        while self.acknowledged.len() > self.acknowledged_limit {
+            self.acknowledged.pop_front();
+        }
+    }
+
+    fn replay(&mut self, above_seq: Option<i64>) {
+        let lost = |seq: Option<i64>| match (seq, above_seq) {
+            (Some(seq), Some(above)) => seq > above,
+            _ => true,
+        };
+        let (again, kept): (VecDeque<_>, VecDeque<_>) = self.acknowledged.drain(..).partition(|(seq, _)| lost(*seq));
+        self.acknowledged = kept;
+        again.into_iter().for_each(|(_, intent)| self.outbox.insert(intent));
+    }
+
+    /// What a new intent on this record is based on.
+    #[must_use]
+    pub fn base_of(&self, key: &Key) -> LocalBase {
+        if let Some(last) = self.outbox.of_record(key).next_back() {
+            return LocalBase::Operation(last.intent.operation_id.clone());
+        }
+        match self.replica.get(key) {
+            Some(image) if image.body.is_some() && image.version > 0 => LocalBase::Version(image.version),
+            _ => LocalBase::None,
+        }
+    }
+
+    /// The record as its user sees it: the confirmed image with the device's own pending intents over it.
+    #[must_use]
+    pub fn visible(&self, key: &Key) -> Option<Body> {
+        let mut body = self.replica.get(key).and_then(Image::read);
+        for entry in self.outbox.of_record(key).filter(|entry| !entry.poisoned) {
+            body = match entry.intent.op {
+                MutationOp::Delete => None,
+                MutationOp::Create | MutationOp::Put => Some(entry.intent.fields()),
+                MutationOp::Update => {
+                    let mut body = body.unwrap_or_default();
+                    merge_fields(&mut body, entry.intent.fields());
+                    Some(body)
+                }
+            };
+        }
+        body
+    }
+
+    /// The events of a journal that holds this state and nothing else. Only between scans.
+    #[must_use]
+    pub fn compacted(&self) -> Vec<Event> {
+        const IMAGES_PER_EVENT: usize = 500;
+        let mut events = Vec::new();
+        match (&self.account, &self.client_id) {
+            (Some(account), _) => events.push(Event::Account(account.clone())),
+            (None, Some(client_id)) => events.push(Event::Named { client_id: client_id.clone() }),
+            (None, None) => {}
+        }
+        let images: Vec<_> = self.replica.images().map(|(key, image)| (key.clone(), image.clone())).collect();
+        events.extend(images.chunks(IMAGES_PER_EVENT).map(|chunk| Event::Images { images: chunk.to_vec() }));
+        for entry in self.outbox.entries() {
+            events.push(Event::Queued { intent: entry.intent.text.clone(), depends_on: entry.intent.depends_on.clone() });
+            if let (true, Some(error)) = (entry.poisoned, &entry.error) {
+                events.push(Event::Poisoned { operation_id: entry.intent.operation_id.clone(), error: error.clone() });
+            }
+        }
+        events.push(Event::Marks {
+            client_seq: self.client_seq,
+            stamp: self.last_stamp.clone(),
+            cursor: self.replica.cursor().map(str::to_owned),
+            acknowledged: self.acknowledged.iter().map(|(seq, intent)| (*seq, intent.text.clone())).collect(),
+        });
+        events
+    }
+}
