@@ -1,0 +1,4 @@
+//! Server functions: writes, and the few reads that islands need. Each is a public endpoint: it authorises through the service.
+
+pub mod palette;
+pub mod session;

@@ -1,0 +1,118 @@
+//! Sign-in: works without a script, shows nothing that is not public.
+
+use leptos::prelude::*;
+use leptos_meta::Title;
+use server_fn::ServerFn;
+use tidewatch_domain::fleet::Tone;
+use tidewatch_domain::role::{Action, Role};
+use tidewatch_service::{Actor, Error};
+
+use super::query;
+use crate::actions::session::SignIn;
+use crate::context::console;
+use crate::paths;
+use crate::shell::Mark;
+use crate::ui::{Banner, Glyph, Sign};
+
+/// Key of the notice that a failed sign-in leads back with.
+#[must_use]
+pub fn notice(error: &Error) -> &'static str {
+    match error {
+        Error::Unauthenticated | Error::Forbidden | Error::NotFound(_) | Error::Invalid { .. } => "wrong",
+        Error::RateLimited { .. } => "often",
+        _ => "down",
+    }
+}
+
+/// Words of a notice; an unknown key has none.
+fn notice_words(key: &str) -> Option<(Tone, &'static str, &'static str)> {
+    Some(match key {
+        "wrong" => (Tone::Act, "Name or password is wrong", "Check both, capitals too. The attempt is in the audit log."),
+        "often" => (Tone::Act, "Too many attempts for this name", "Wait a minute, then try once more. An admin can set a new password."),
+        "down" => (Tone::Act, "Sign-in does not work right now", "The fault is ours and has been logged. Try again in a moment."),
+        "expired" => (Tone::Watch, "Sign in to go on", "There is no session, or it has ended. You come back to the page you asked for."),
+        "out" => (Tone::Good, "You are signed out", ""),
+        _ => return None,
+    })
+}
+
+/// The form, and beside it who may do what.
+#[component]
+pub fn SignInPage() -> impl IntoView {
+    let next = paths::local(&query("next"));
+    if matches!(console().cx.actor, Actor::User { .. }) {
+        leptos_axum::redirect(&next);
+    }
+    view! {
+        <Title text="Sign in · Tidewatch"/>
+        <main class="door">
+            <section class="door-form"><SignInForm next notice=query("notice")/></section>
+            <aside class="door-side" aria-labelledby="h-roles"><Roles/></aside>
+        </main>
+    }
+}
+
+#[component]
+fn SignInForm(next: String, notice: String) -> impl IntoView {
+    let words = notice_words(&notice);
+    let wrong = (notice == "wrong").then_some("true");
+    view! {
+        <form method="post" action=SignIn::PATH>
+            <div class="door-brand"><Mark/><span>"Tidewatch"</span></div>
+            <h1>"Sign in"</h1>
+            <p class="muted">"The operations console of this fleet."</p>
+            {words.map(|(tone, title, text)| view! { <Banner tone title text/> })}
+            <div class="grid door-fields">
+                <input type="hidden" name="next" value=next/>
+                <label class="field">
+                    <span>"Name"</span>
+                    <input class="input input-large" name="name" autocomplete="username" autocapitalize="none" spellcheck="false" maxlength="100" required autofocus aria-invalid=wrong/>
+                </label>
+                <label class="field">
+                    <span>"Password"</span>
+                    <input class="input input-large" type="password" name="password" autocomplete="current-password" maxlength="1000" required aria-invalid=wrong/>
+                </label>
+                <button class="btn btn-primary btn-large" type="submit">"Sign in"</button>
+            </div>
+            <p class="small faint door-note">"Every sign-in is in the audit log. No account, or the password is lost? An admin of this console can help."</p>
+        </form>
+    }
+}
+
+/// An action as the table of roles says it.
+const fn action_label(action: Action) -> &'static str {
+    match action {
+        Action::Look => "Look at every page",
+        Action::ExportRedacted => "Export, payloads masked",
+        Action::RevealPayload => "Reveal a payload, with a reason",
+        Action::ManageUsers => "Manage staff",
+        Action::ManageTokens => "Manage tokens",
+    }
+}
+
+#[component]
+fn Roles() -> impl IntoView {
+    view! {
+        <div class="roles">
+            <h2 id="h-roles">"Who may do what"</h2>
+            <p class="muted">"Five roles. What a role may not do is refused, not hidden, and everything done is in the audit log."</p>
+            <table class="table table-middle">
+                <caption>"Actions by role"</caption>
+                <thead><tr><th scope="col">"Action"</th>{Role::ALL.map(|role| view! { <th scope="col">{role.label()}</th> }).into_iter().collect_view()}</tr></thead>
+                <tbody>{Action::ALL.map(|action| view! { <RoleRow action/> }).into_iter().collect_view()}</tbody>
+            </table>
+        </div>
+    }
+}
+
+#[component]
+fn RoleRow(action: Action) -> impl IntoView {
+    let cell = move |role: Role| {
+        if role.can(action) {
+            view! { <td data-tone="good"><Glyph sign=Sign::Check/><span class="sr-only">"yes"</span></td> }.into_any()
+        } else {
+            view! { <td class="faint">"no"</td> }.into_any()
+        }
+    };
+    view! { <tr><th scope="row">{action_label(action)}</th>{Role::ALL.map(cell).into_iter().collect_view()}</tr> }
+}

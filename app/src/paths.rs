@@ -1,0 +1,195 @@
+//! The only place with a path of the console. Each path has a builder here; pages, forms and tests use nothing else.
+
+use std::fmt::Write as _;
+
+use tidewatch_domain::fleet::Target;
+use tidewatch_domain::ids::ClientId;
+use tidewatch_domain::time::TimeRange;
+
+/// Overview.
+pub const OVERVIEW: &str = "/";
+/// Device table.
+pub const DEVICES: &str = "/devices";
+/// Log explorer.
+pub const CHANGES: &str = "/changes";
+/// Audit log.
+pub const AUDIT: &str = "/audit";
+/// Every word and sign.
+pub const LEGEND: &str = "/legend";
+/// The palette as a page.
+pub const PALETTE: &str = "/palette";
+/// Sign-in form.
+pub const SIGN_IN: &str = "/sign-in";
+/// Stream of hints that something changed.
+pub const EVENTS: &str = "/console/events";
+/// Icon of the browser tab.
+pub const MARK: &str = "/mark.svg";
+/// Fonts that the first paint needs.
+pub const FONTS_FIRST: [&str; 2] = ["/fonts/inter-latin.woff2", "/fonts/jetbrains-mono-latin.woff2"];
+
+/// A query string built pair by pair. Pairs without a value are left out, so that defaults never show in a URL.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Query {
+    text: String,
+}
+
+impl Query {
+    /// Nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a pair; an empty value adds nothing.
+    #[must_use]
+    pub fn with(mut self, key: &str, value: &str) -> Self {
+        if !value.is_empty() {
+            self.text.push(if self.text.is_empty() { '?' } else { '&' });
+            self.text.push_str(key);
+            self.text.push('=');
+            self.text.push_str(&encode(value));
+        }
+        self
+    }
+
+    /// Adds a pair when there is a value.
+    #[must_use]
+    pub fn with_some(self, key: &str, value: Option<&str>) -> Self {
+        self.with(key, value.unwrap_or_default())
+    }
+
+    /// The path with this query behind it.
+    #[must_use]
+    pub fn on(&self, path: &str) -> String {
+        format!("{path}{}", self.text)
+    }
+}
+
+/// Percent-encodes what a query or a path segment may not hold. Keeps `:`, `,`, `*` and `/`, which the filter language uses and URLs allow there.
+#[must_use]
+pub fn encode(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' | b',' | b'*' | b'/' => out.push(char::from(byte)),
+            _ => write!(out, "%{byte:02X}").expect("writing to a string does not fail"),
+        }
+    }
+    out
+}
+
+/// Undoes [`encode`]; `+` is a space, as forms send it. Broken escapes stay as they are.
+#[must_use]
+pub fn decode(text: &str) -> String {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, tail)) = rest.split_first() {
+        rest = tail;
+        match byte {
+            b'+' => out.push(b' '),
+            b'%' => match hex_pair(tail) {
+                Some(decoded) => {
+                    out.push(decoded);
+                    rest = &tail[2..];
+                }
+                None => out.push(b'%'),
+            },
+            _ => out.push(byte),
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+fn hex_pair(bytes: &[u8]) -> Option<u8> {
+    let pair = std::str::from_utf8(bytes.get(..2)?).ok()?;
+    u8::from_str_radix(pair, 16).ok()
+}
+
+/// Value of a key in a raw query string.
+#[must_use]
+pub fn query_value(query: &str, key: &str) -> Option<String> {
+    query.trim_start_matches('?').split('&').find_map(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (decode(name) == key).then(|| decode(value))
+    })
+}
+
+/// Every value of a key of a raw query string, joined by spaces: how a filter bar adds a term to the filter it was given.
+#[must_use]
+pub fn query_joined(query: &str, key: &str) -> String {
+    let pairs = query.trim_start_matches('?').split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    let values: Vec<String> = pairs.filter(|(name, _)| decode(name) == key).map(|(_, value)| decode(value).trim().to_owned()).collect();
+    values.into_iter().filter(|value| !value.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// Overview over a range, compared with the range before or not.
+#[must_use]
+pub fn overview(range: TimeRange, compare: bool) -> String {
+    let range = if range == TimeRange::default() { "" } else { range.as_str() };
+    Query::new().with("range", range).with("compare", if compare { "1" } else { "" }).on(OVERVIEW)
+}
+
+/// Device table with a filter.
+#[must_use]
+pub fn devices(filter: &str) -> String {
+    Query::new().with("q", filter).on(DEVICES)
+}
+
+/// One device.
+#[must_use]
+pub fn device(client_id: &ClientId) -> String {
+    format!("{DEVICES}/{client_id}")
+}
+
+/// Log explorer with a filter.
+#[must_use]
+pub fn changes(filter: &str) -> String {
+    Query::new().with("q", filter).on(CHANGES)
+}
+
+/// Trace of an operation.
+#[must_use]
+pub fn trace(operation_id: &str) -> String {
+    format!("{CHANGES}/operations/{}", encode(operation_id))
+}
+
+/// Audit log with a filter.
+#[must_use]
+pub fn audit(filter: &str) -> String {
+    Query::new().with("q", filter).on(AUDIT)
+}
+
+/// The palette as a page, with what was typed.
+#[must_use]
+pub fn palette(typed: &str) -> String {
+    Query::new().with("q", typed).on(PALETTE)
+}
+
+/// Sign-in form that leads back to `next`; `notice` is a key of `pages::sign_in`.
+#[must_use]
+pub fn sign_in(next: &str, notice: &str) -> String {
+    let next = local(next);
+    Query::new().with("next", if next == OVERVIEW { "" } else { &next }).with("notice", notice).on(SIGN_IN)
+}
+
+/// Where a work item or a recommendation leads.
+#[must_use]
+pub fn target(target: &Target) -> String {
+    match target {
+        Target::Devices(filter) => devices(filter),
+        Target::Device(client_id) => device(client_id),
+        Target::Changes(filter) => changes(filter),
+        Target::Trace(operation_id) => trace(operation_id),
+    }
+}
+
+/// The path if it is one of this origin, else the overview: a link may not lead a person to another site after sign-in.
+#[must_use]
+pub fn local(next: &str) -> String {
+    let inside = next.starts_with('/') && !next.starts_with("//") && !next.contains('\\') && next.bytes().all(|byte| byte > 0x20 && byte < 0x7f);
+    let loops = next.starts_with(SIGN_IN);
+    if inside && !loops { next.to_owned() } else { OVERVIEW.to_owned() }
+}
+
+#[cfg(test)]
+mod tests;

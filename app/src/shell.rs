@@ -1,0 +1,132 @@
+//! The document and the frame of every page: head, rail, top bar, islands.
+//!
+//! No inline script and no inline style: what runs comes from our own origin under a hashed name.
+
+pub mod rail;
+pub mod topbar;
+
+use leptos::prelude::*;
+use leptos_meta::{MetaTags, Title, provide_meta_context};
+use leptos_router::components::{Route, Router, Routes};
+use leptos_router::{SsrMode, path};
+use tidewatch_domain::time::Millis;
+use tidewatch_service::Actor;
+
+use crate::context::{Console, console};
+use crate::icon::SPRITE;
+use crate::pages::{legend::LegendPage, not_found::NotFoundPage, overview::OverviewPage, palette::PalettePage, sign_in::SignInPage};
+use crate::paths;
+use rail::Rail;
+pub use rail::Mark;
+use topbar::Topbar;
+
+/// What the rail marks as current.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Section {
+    /// Overview.
+    Overview,
+    /// Devices and one device.
+    Devices,
+    /// Changes and traces.
+    Changes,
+    /// Audit.
+    Audit,
+    /// Legend.
+    Legend,
+    /// A page outside the rail.
+    None,
+}
+
+/// The whole document.
+#[must_use]
+pub fn shell() -> impl IntoView {
+    if let Some(shared) = Owner::current_shared_context() {
+        // Only islands hydrate: without this every page would carry its server data a second time.
+        shared.set_is_hydrating(false);
+    }
+    view! {
+        <!DOCTYPE html>
+        <html lang="en">
+            <head>
+                <meta charset="utf-8"/>
+                <meta name="viewport" content="width=device-width, initial-scale=1"/>
+                <meta name="color-scheme" content="light dark"/>
+                <Head/>
+                <MetaTags/>
+            </head>
+            <body>
+                <svg class="sprite" width="0" height="0" aria-hidden="true"><defs inner_html=SPRITE></defs></svg>
+                <App/>
+            </body>
+        </html>
+    }
+}
+
+/// Links and scripts; a file the site was built without is left out.
+#[component]
+fn Head() -> impl IntoView {
+    let assets = use_context::<Console>().map(|console| console.assets).unwrap_or_default();
+    let (js, wasm) = (assets.url("tidewatch.js"), assets.url("tidewatch_bg.wasm"));
+    view! {
+        <link rel="icon" type="image/svg+xml" href=paths::MARK/>
+        {assets.url("main.css").map(|href| view! { <link rel="stylesheet" href=href/> })}
+        {assets.url("theme.js").map(|src| view! { <script src=src></script> })}
+        {paths::FONTS_FIRST.into_iter().filter_map(|font| assets.url(font)).map(|href| view! { <link rel="preload" href=href r#as="font" r#type="font/woff2" crossorigin="anonymous"/> }).collect_view()}
+        {js.clone().map(|href| view! { <link rel="modulepreload" href=href/> })}
+        {wasm.clone().map(|href| view! { <link rel="preload" href=href r#as="fetch" r#type="application/wasm" crossorigin="anonymous"/> })}
+        {assets.url("main.js").map(|src| view! { <script type="module" src=src data-site data-js=js data-wasm=wasm data-charts=assets.url("charts.js")></script> })}
+    }
+}
+
+/// Every route of the console.
+#[component]
+pub fn App() -> impl IntoView {
+    provide_meta_context();
+    view! {
+        <Router>
+            <Routes fallback=NotFoundPage>
+                <Route path=path!("/") view=OverviewPage ssr=SsrMode::Async/>
+                <Route path=path!("/legend") view=LegendPage ssr=SsrMode::Async/>
+                <Route path=path!("/palette") view=PalettePage ssr=SsrMode::Async/>
+                <Route path=path!("/sign-in") view=SignInPage ssr=SsrMode::Async/>
+            </Routes>
+        </Router>
+    }
+}
+
+/// The frame around a page of somebody signed in. Nobody signed in gets the page alone.
+#[component]
+pub fn Frame(
+    /// Title of the document and last crumb.
+    #[prop(into)]
+    title: String,
+    /// Current link of the rail.
+    section: Section,
+    /// Crumbs before the last: label and address.
+    #[prop(optional)]
+    crumbs: Vec<(String, String)>,
+    /// When the page's figures were computed; a page without live figures has none.
+    #[prop(optional_no_strip)]
+    as_of: Option<Millis>,
+    /// The page.
+    children: Children,
+) -> impl IntoView {
+    let signed_in = !matches!(console().cx.actor, Actor::Anonymous);
+    let page = view! { <main class="page" id="content" tabindex="-1" data-live=as_of.is_some().then_some("")>{children()}</main> };
+    let body = if signed_in {
+        view! {
+            <a class="skip" href="#content">"Skip to content"</a>
+            <div class="app">
+                <Rail section/>
+                <div class="main">
+                    <Topbar title=title.clone() crumbs as_of/>
+                    {page}
+                </div>
+            </div>
+        }
+        .into_any()
+    } else {
+        view! { <div class="main">{page}</div> }.into_any()
+    };
+    view! { <Title text=format!("{title} · Tidewatch")/> {body} }
+}
