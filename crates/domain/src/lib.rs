@@ -5,6 +5,7 @@
 //! Both stand on [`time`], [`role`], [`page`] and [`audit`].
 
 pub mod audit;
+pub mod contact;
 pub mod filter;
 pub mod fleet;
 pub mod health;

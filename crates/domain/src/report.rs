@@ -1,5 +1,7 @@
 //! A device's telemetry report (`control.md` 1). Every member but id and time is optional, and missing means *not reported*: never zero.
 
+pub mod range;
+
 use crate::time::Millis;
 
 /// One report.

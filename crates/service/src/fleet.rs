@@ -1,64 +1,35 @@
 //! Telemetry in, and what is made of it: devices, scores, trends, work. Owned together with the telemetry of the store.
 
+pub use tidewatch_domain::contact::Contact;
 use tidewatch_domain::fleet::{DeviceList, DeviceSort, DeviceView, EntryRow, Figure, FleetCounts, Overview, TimelineEvent, TimelineKind};
-use tidewatch_domain::ids::{ClientId, Scope, Seq};
+use tidewatch_domain::ids::ClientId;
 use tidewatch_domain::page::{Page, Position};
 use tidewatch_domain::report::{EntryState, Report};
-use tidewatch_domain::sync::IntentResult;
 use tidewatch_domain::time::{Millis, TimeRange};
 use tokio::sync::watch;
 
 use crate::{Cx, Result, Service};
 
 /// What became of a batch of reports.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IngestAnswer {
     /// Stored.
     pub accepted: u32,
     /// Already there.
     pub duplicates: u32,
+    /// Not stored: a member is out of range.
+    pub rejected: Vec<RejectedReport>,
 }
 
-/// Something a device did, seen by the server: recorded when it starts, so that a device that never succeeds is visible.
-#[derive(Clone, Debug)]
-pub enum Contact {
-    /// A push arrived.
-    PushStarted {
-        /// How many intents.
-        intents: u32,
-    },
-    /// A push was answered.
-    PushAnswered {
-        /// Its answers.
-        results: Vec<IntentResult>,
-        /// Server time it took.
-        took_ms: f64,
-    },
-    /// A push failed as a whole, e.g. `body_too_large`.
-    PushRefused {
-        /// Problem code.
-        code: &'static str,
-    },
-    /// A page of the feed was served.
-    Pulled {
-        /// Scopes of the feed.
-        scopes: Vec<Scope>,
-        /// Position it moved to.
-        to: Seq,
-        /// Rows.
-        rows: u32,
-        /// Server time it took.
-        took_ms: f64,
-    },
-    /// A pull failed, e.g. `cursor_expired`.
-    PullRefused {
-        /// Problem code.
-        code: &'static str,
-    },
-    /// A token was refused.
-    TokenRefused,
-    /// Anything else: events stream opened, status asked.
-    Seen,
+/// A report that was not stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RejectedReport {
+    /// Which.
+    pub report_id: String,
+    /// Path of the member, e.g. `offline_resilience.storage_usage_percent`.
+    pub field: &'static str,
+    /// What it must be.
+    pub detail: String,
 }
 
 impl Service {
@@ -74,6 +45,16 @@ impl Service {
     /// Notes a contact of a device. Never waits and never fails: when the queue is full the note is counted as dropped.
     pub fn contact_note(&self, client_id: &ClientId, at: Millis, contact: Contact) {
         let _ = (client_id, at, contact);
+        unimplemented!()
+    }
+
+    /// Moves on what depends on time alone: contact axes, drift, rollups, retention, the cached figures of the overview. Called about
+    /// once a second by the server's jobs; does little when little is due.
+    ///
+    /// # Errors
+    /// As the store.
+    pub async fn telemetry_roll(&self, now: Millis) -> Result<()> {
+        let _ = now;
         unimplemented!()
     }
 
