@@ -1,82 +1,72 @@
 //! Staff, sessions, tokens. Owned together with `console.db` of the store.
+//!
+//! Secrets are made here and shown once; the store sees hashes. What takes rights away works at once in this process and
+//! within a second in another one (the command line beside a running server). Sign-ins, staff and tokens of staff are
+//! audited, and so is each enrolment; the quarter-hourly refresh of device tokens is not, or it would be the audit log.
 
-use tidewatch_domain::ids::{ClientId, Scope};
-use tidewatch_domain::role::Role;
-use tidewatch_domain::time::Millis;
+mod devices;
+mod password;
+mod sessions;
+mod staff;
+mod state;
+mod tokens;
 
-use crate::{Actor, Cx, Result, Service};
+pub use devices::{DeviceTokens, Refreshed};
+pub use password::PasswordCost;
+pub use sessions::SessionRow;
+pub use staff::User;
+pub(crate) use state::Auth;
+pub use tokens::{Bearer, TokenKind, TokenRow};
 
-/// A member of staff.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct User {
-    /// Sign-in name.
-    pub name: String,
-    /// Role.
-    pub role: Role,
-    /// Since.
-    pub created: Millis,
+use sha2::{Digest, Sha256};
+use tidewatch_domain::audit::AuditEntry;
+use tidewatch_domain::role::Action;
+
+use crate::error::Cause;
+use crate::{Actor, Cx, Error, Result, Service};
+
+/// Bytes of randomness in a token.
+const TOKEN_BYTES: usize = 24;
+
+/// SHA-256 of a token's text: what the store knows of it.
+fn token_hash(token: &str) -> [u8; 32] {
+    Sha256::digest(token.as_bytes()).into()
 }
 
-/// Tokens of a device.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeviceTokens {
-    /// Bearer token of requests.
-    pub access_token: String,
-    /// It ends in.
-    pub access_expires_in_s: u32,
-    /// Buys the next pair; works once.
-    pub refresh_token: String,
+/// A new token: prefix and 48 hex digits.
+fn token_make(prefix: &str) -> Result<String> {
+    let mut bytes = [0_u8; TOKEN_BYTES];
+    getrandom::fill(&mut bytes).map_err(|error| Error::Internal(Cause(Box::new(error))))?;
+    Ok(format!("{prefix}{}", hex::encode(bytes)))
 }
 
-/// Kind of a token that staff make.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TokenKind {
-    /// Registers devices, which get these scopes.
-    Enrolment {
-        /// Scopes.
-        scopes: Vec<Scope>,
-    },
-    /// Calls the console's API with this role.
-    Api {
-        /// Role.
-        role: Role,
-    },
+impl Cx {
+    /// As [`Cx::require`], and lets the console itself (its command line) through.
+    fn require_admin(&self, action: Action) -> Result<()> {
+        if self.actor == Actor::System { Ok(()) } else { self.require(action).map(|_| ()) }
+    }
+
+    fn audit(&self, action: &'static str, subject: String, after: Option<serde_json::Value>) -> AuditEntry {
+        AuditEntry {
+            at: self.now,
+            actor: self.actor.audit_name(),
+            action,
+            subject: Some(subject),
+            before: None,
+            after: after.map(|value| value.to_string()),
+            trace_id: Some(self.request_id.clone()),
+        }
+    }
 }
 
 impl Service {
-    /// Checks name and password; rate-limited by name; audited either way. Takes the same time for an unknown name.
-    ///
-    /// # Errors
-    /// Unauthenticated, or rate-limited.
-    pub async fn sign_in(&self, cx: &Cx, name: &str, password: &str) -> Result<User> {
-        let _ = (cx, name, password);
-        unimplemented!()
-    }
-
-    /// The first-run admin: made when there is no user yet; its password is returned once.
+    /// Housekeeping, meant for once a minute: removes ended sessions and keeps the write-ahead log of the file short.
     ///
     /// # Errors
     /// As the store.
-    pub async fn first_admin(&self, cx: &Cx) -> Result<Option<(User, String)>> {
-        let _ = cx;
-        unimplemented!()
-    }
-
-    /// Who a bearer token stands for.
-    ///
-    /// # Errors
-    /// Unauthenticated for an unknown, expired or revoked token.
-    pub async fn bearer(&self, now: Millis, token: &str) -> Result<Actor> {
-        let _ = (now, token);
-        unimplemented!()
-    }
-
-    /// Makes the pair for a device that was just registered.
-    ///
-    /// # Errors
-    /// As the store.
-    pub async fn device_tokens_issue(&self, cx: &Cx, client_id: &ClientId) -> Result<DeviceTokens> {
-        let _ = (cx, client_id);
-        unimplemented!()
+    pub async fn auth_tidy(&self, cx: &Cx) -> Result<()> {
+        self.auth.limits_forget(cx.now);
+        self.store.console().sessions_purge(cx.now).await?;
+        Ok(self.store.console().checkpoint().await?)
     }
 }

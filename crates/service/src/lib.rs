@@ -14,18 +14,29 @@ pub mod sync;
 pub use cx::{Actor, Cx};
 pub use error::{Error, Result};
 
+use std::sync::Arc;
+
 use tidewatch_store::Store;
+
+use auth::{Auth, PasswordCost};
 
 /// The use cases over one store. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Service {
     pub(crate) store: Store,
+    pub(crate) auth: Arc<Auth>,
 }
 
 impl Service {
     /// Use cases over this store.
     #[must_use]
     pub fn new(store: Store) -> Self {
-        Self { store }
+        Self::with_password_cost(store, PasswordCost::Standard)
+    }
+
+    /// Use cases over this store, with this cost of a password.
+    #[must_use]
+    pub fn with_password_cost(store: Store, cost: PasswordCost) -> Self {
+        Self { store, auth: Arc::new(Auth::new(cost)) }
     }
 }
