@@ -1,16 +1,23 @@
 //! The rules of Tidewatch, pure: no async, no IO, no clock, no randomness, no derived serialisation; builds for any target.
 //!
 //! Two halves share the words of the glossary (`docs/ARCHITECTURE.md`). *Sync*: [`ids`], [`hlc`], [`cursor`], [`json`],
-//! [`mutation`], [`policy`], [`decide`], [`engine`]. *Fleet*: [`report`], [`score`], [`health`], [`fleet`], [`filter`].
+//! [`digest`], [`policy`], [`decide`], [`engine`]. *Fleet*: [`report`], [`score`], [`health`], [`fleet`], [`filter`].
 //! Both stand on [`time`], [`role`], [`page`] and [`audit`].
 
 pub mod audit;
 pub mod contact;
+pub mod cursor;
+pub mod decide;
+pub mod digest;
+pub mod engine;
 pub mod filter;
 pub mod fleet;
 pub mod health;
+pub mod hlc;
 pub mod ids;
+pub mod json;
 pub mod page;
+pub mod policy;
 pub mod report;
 pub mod role;
 pub mod score;

@@ -1,0 +1,224 @@
+//! The engine: batches of intents against a working set in memory. It prefetches nothing and writes nothing; the store loads
+//! every row that a group of batches touches, calls [`batch_apply`] for each batch in turn, and writes the [`Effects`].
+//!
+//! Invariants: no clock (a batch carries its time), no randomness, no hash order in any result; the same log, working set and
+//! batches give the same effects byte for byte. Later batches of a group see what earlier ones did.
+
+mod answer;
+mod effects;
+mod guard;
+mod write;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+pub use self::answer::{answer_extra, answer_restore};
+pub use self::effects::{ChangeFacts, Effects, NewChange, NewConflict, NewDeadLetter, NewMemory};
+pub use self::guard::{DEDUPE_DAYS, RECORD_BYTES_MAX};
+pub use self::write::op_number;
+use crate::digest::{Hash, meaning_digest};
+use crate::hlc::{Hlc, ServerClock};
+use crate::ids::{ClientId, CollectionName, IdempotencyKey, OperationId, RecordId, Scope, Seq, Version};
+use crate::policy::Policy;
+use crate::sync::{Intent, IntentProblem, IntentResult, IntentStatus, Mutation};
+use crate::time::Millis;
+
+/// Name of the server's own node in stamps.
+pub const SERVER_NODE: &str = "srv";
+
+macro_rules! key {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(pub i64);
+    };
+}
+
+key!(
+    /// The store's short name of a device; never leaves the store.
+    ClientKey
+);
+key!(
+    /// The store's short name of a collection.
+    CollectionKey
+);
+key!(
+    /// The store's short name of a scope.
+    ScopeKey
+);
+
+/// A collection as the engine needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Collection {
+    /// Short name.
+    pub key: CollectionKey,
+    /// Name.
+    pub name: CollectionName,
+    /// Policy.
+    pub policy: Policy,
+    /// Its revision.
+    pub policy_rev: i64,
+}
+
+/// Collections by name.
+pub type Catalogue = HashMap<CollectionName, Arc<Collection>>;
+
+/// A record's address.
+pub type RecordKey = (CollectionKey, RecordId);
+
+/// A record as the working set holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Scope.
+    pub scope: ScopeKey,
+    /// Version.
+    pub version: Version,
+    /// Position of its last change.
+    pub last_seq: Seq,
+    /// Effective stamp of its last change.
+    pub hlc: Hlc,
+    /// It is a tombstone.
+    pub deleted: bool,
+    /// Waits for a person.
+    pub conflicted: bool,
+    /// Who changed it last.
+    pub last_client: ClientKey,
+    /// The same, by the public id.
+    pub last_client_id: String,
+    /// By which operation.
+    pub last_operation_id: String,
+    /// Hash of its content.
+    pub content_hash: Hash,
+    /// Canonical text of its body; `None` on a tombstone.
+    pub body: Option<String>,
+}
+
+/// An older version of a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Past {
+    /// Which version.
+    pub version: Version,
+    /// Canonical text of its body; `None` on a tombstone.
+    pub body: Option<String>,
+}
+
+/// What is remembered under an idempotency key.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Memory {
+    /// What the intent meant.
+    pub digest: Hash,
+    /// Its answer.
+    pub answer: IntentResult,
+}
+
+/// What a group of batches touches.
+#[derive(Clone, Debug, Default)]
+pub struct WorkingSet {
+    /// Records that exist; absent means there is none.
+    pub records: HashMap<RecordKey, Record>,
+    /// Older versions, as far back as an intent of the group needs.
+    pub history: HashMap<RecordKey, Vec<Past>>,
+    /// What is remembered of the keys of the group, and of the operations they build on.
+    pub memory: HashMap<(ClientKey, IdempotencyKey), Memory>,
+}
+
+/// The running state of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogState {
+    /// Last position.
+    pub head: Seq,
+    /// Chain at the head.
+    pub chain: Hash,
+    /// The server's clock.
+    pub clock: ServerClock,
+    /// Last entry of the conflicts log.
+    pub conflict_id: i64,
+    /// Time of the last batch; time in the log never goes back.
+    pub committed: Millis,
+}
+
+/// A batch, with what the store knows of its sender.
+#[derive(Clone, Debug)]
+pub struct Batch<'a> {
+    /// Who sent it.
+    pub client: ClientKey,
+    /// The same, by the public id.
+    pub client_id: &'a ClientId,
+    /// Scopes it may write.
+    pub scopes: &'a HashMap<Scope, ScopeKey>,
+    /// When it arrived.
+    pub now: Millis,
+    /// In order.
+    pub intents: &'a [Intent],
+}
+
+/// One turn of the engine.
+pub(crate) struct Turn<'a> {
+    pub(crate) log: &'a mut LogState,
+    pub(crate) set: &'a mut WorkingSet,
+    pub(crate) effects: &'a mut Effects,
+    pub(crate) batch: &'a Batch<'a>,
+    /// The batch's time, never before the log's.
+    pub(crate) now: Millis,
+}
+
+/// Decides every intent of a batch in order. One answer per intent, in order.
+pub fn batch_apply(
+    log: &mut LogState,
+    set: &mut WorkingSet,
+    catalogue: &Catalogue,
+    batch: &Batch<'_>,
+    effects: &mut Effects,
+) -> Vec<IntentResult> {
+    let now = batch.now.max(log.committed);
+    log.committed = now;
+    let mut turn = Turn { log, set, effects, batch, now };
+    batch.intents.iter().map(|intent| turn.intent(catalogue, intent)).collect()
+}
+
+impl Turn<'_> {
+    fn intent(&mut self, catalogue: &Catalogue, intent: &Intent) -> IntentResult {
+        match intent {
+            Intent::Valid(mutation) => self.mutation(catalogue, mutation),
+            Intent::Invalid { operation_id, problem, raw } => self.refuse(operation_id, problem.clone(), raw),
+        }
+    }
+
+    fn mutation(&mut self, catalogue: &Catalogue, mutation: &Mutation) -> IntentResult {
+        let digest = meaning_digest(mutation);
+        let key = (self.batch.client, mutation.idempotency_key.clone());
+        if let Some(memory) = self.set.memory.get(&key) {
+            if memory.digest == digest {
+                return IntentResult { operation_id: mutation.operation_id.clone(), replayed: true, ..memory.answer.clone() };
+            }
+            let problem = guard::problem("idempotency_key_reused", 422, "the same key was used for an intent with another meaning");
+            return self.refuse(&mutation.operation_id, problem, &mutation.raw);
+        }
+        let (answer, keep) = match guard::check(self.batch, catalogue, mutation, self.now) {
+            Ok(collection) => self.write(collection, mutation),
+            Err(problem) => (self.refuse(&mutation.operation_id, problem, &mutation.raw), true),
+        };
+        if keep {
+            self.effects.memories.push(NewMemory::of(self.batch.client, mutation, digest, &answer, self.now));
+            self.set.memory.insert(key, Memory { digest, answer: answer.clone() });
+        }
+        answer
+    }
+
+    /// A final refusal; the intent is kept as a dead letter.
+    pub(crate) fn refuse(&mut self, operation_id: &OperationId, problem: IntentProblem, raw: &str) -> IntentResult {
+        self.effects.dead_letters.push(NewDeadLetter {
+            client: self.batch.client,
+            operation_id: operation_id.clone(),
+            code: problem.code,
+            mutation: raw.to_owned(),
+            at: self.now,
+        });
+        let mut answer = answer::blank(operation_id.clone(), IntentStatus::Rejected);
+        answer.problem = Some(problem);
+        answer
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,267 @@
+//! JSON as the protocol means it: canonical text (RFC 8785), I-JSON bounds, and cutting members out of canonical text.
+//!
+//! Every body is kept as canonical text, so equal text, equal hash and equal content are one thing.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use crate::sync::Body;
+
+/// The largest integer that every JSON reader keeps: 2^53 - 1.
+pub const INTEGER_MAX: i64 = 9_007_199_254_740_991;
+/// Deepest nesting of a body.
+pub const DEPTH_MAX: usize = 32;
+
+/// Why a value cannot be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum JsonRefusal {
+    /// An integer beyond 2^53 - 1 either way.
+    #[error("number_out_of_range")]
+    NumberOutOfRange,
+    /// Nested deeper than [`DEPTH_MAX`].
+    #[error("nested too deep")]
+    TooDeep,
+}
+
+/// Checks the bounds of every value of a body.
+///
+/// # Errors
+/// The first bound that is broken.
+pub fn body_check(body: &Body) -> Result<(), JsonRefusal> {
+    body.values().try_for_each(|value| value_check(value, 1))
+}
+
+fn value_check(value: &Value, depth: usize) -> Result<(), JsonRefusal> {
+    if depth > DEPTH_MAX {
+        return Err(JsonRefusal::TooDeep);
+    }
+    match value {
+        Value::Number(number) => number_check(number),
+        Value::Array(items) => items.iter().try_for_each(|item| value_check(item, depth + 1)),
+        Value::Object(members) => members.values().try_for_each(|member| value_check(member, depth + 1)),
+        Value::Null | Value::Bool(_) | Value::String(_) => Ok(()),
+    }
+}
+
+fn number_check(number: &serde_json::Number) -> Result<(), JsonRefusal> {
+    let fits = match (number.as_i64(), number.as_u64()) {
+        (Some(integer), _) => (-INTEGER_MAX..=INTEGER_MAX).contains(&integer),
+        (None, Some(_)) => false,
+        (None, None) => true,
+    };
+    if fits { Ok(()) } else { Err(JsonRefusal::NumberOutOfRange) }
+}
+
+/// Canonical text of a body.
+#[must_use]
+pub fn body_text(body: &Body) -> String {
+    let mut out = String::with_capacity(body.len() * 24 + 2);
+    write_body(&mut out, body);
+    out
+}
+
+/// Canonical text of any value.
+#[must_use]
+pub fn value_text(value: &Value) -> String {
+    let mut out = String::new();
+    write_value(&mut out, value);
+    out
+}
+
+/// Appends the canonical text of a body.
+pub fn write_body(out: &mut String, body: &Body) {
+    let mut members: Vec<(&String, &Value)> = body.iter().collect();
+    if !members.is_sorted_by(|a, b| utf16_less(a.0, b.0)) {
+        members.sort_by(|a, b| a.0.encode_utf16().cmp(b.0.encode_utf16()));
+    }
+    out.push('{');
+    for (at, (name, value)) in members.into_iter().enumerate() {
+        if at > 0 {
+            out.push(',');
+        }
+        write_text(out, name);
+        out.push(':');
+        write_value(out, value);
+    }
+    out.push('}');
+}
+
+fn utf16_less(a: &str, b: &str) -> bool {
+    if a.is_ascii() && b.is_ascii() { a < b } else { a.encode_utf16().lt(b.encode_utf16()) }
+}
+
+fn write_value(out: &mut String, value: &Value) {
+    match value {
+        Value::Null => out.push_str("null"),
+        Value::Bool(true) => out.push_str("true"),
+        Value::Bool(false) => out.push_str("false"),
+        Value::Number(number) => write_number(out, number),
+        Value::String(text) => write_text(out, text),
+        Value::Array(items) => {
+            out.push('[');
+            for (at, item) in items.iter().enumerate() {
+                if at > 0 {
+                    out.push(',');
+                }
+                write_value(out, item);
+            }
+            out.push(']');
+        }
+        Value::Object(members) => write_body(out, members),
+    }
+}
+
+fn write_number(out: &mut String, number: &serde_json::Number) {
+    match number.as_i64() {
+        Some(integer) if (-INTEGER_MAX..=INTEGER_MAX).contains(&integer) => {
+            write!(out, "{integer}").expect("a string takes any text");
+        }
+        _ => out.push_str(&serde_json_canonicalizer::to_string(number).expect("a JSON number is finite")),
+    }
+}
+
+/// Appends a JSON string literal, escaped as `JSON.stringify` does.
+pub fn write_text(out: &mut String, text: &str) {
+    out.push('"');
+    let mut from = 0;
+    for (at, byte) in text.bytes().enumerate() {
+        let escape = match byte {
+            b'"' => "\\\"",
+            b'\\' => "\\\\",
+            0x08 => "\\b",
+            b'\t' => "\\t",
+            b'\n' => "\\n",
+            0x0c => "\\f",
+            b'\r' => "\\r",
+            0..0x20 => "",
+            _ => continue,
+        };
+        out.push_str(&text[from..at]);
+        if escape.is_empty() {
+            write!(out, "\\u{byte:04x}").expect("a string takes any text");
+        } else {
+            out.push_str(escape);
+        }
+        from = at + 1;
+    }
+    out.push_str(&text[from..]);
+    out.push('"');
+}
+
+/// Cuts the named members out of the canonical text of a body, without reading the values. A name that is not there comes
+/// back as removed (`{"$unset":true}`). `names` are JSON string literals as canonical text has them, quotes included.
+#[must_use]
+pub fn members_pick(text: &str, names: &[&str]) -> String {
+    let mut out = String::with_capacity(text.len().min(names.len() * 48 + 2));
+    out.push('{');
+    for name in names {
+        if out.len() > 1 {
+            out.push(',');
+        }
+        out.push_str(name);
+        out.push(':');
+        out.push_str(member_find(text, name).unwrap_or(r#"{"$unset":true}"#));
+    }
+    out.push('}');
+    out
+}
+
+fn member_find<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    let mut rest = text.strip_prefix('{')?;
+    while !rest.starts_with('}') && !rest.is_empty() {
+        let key = &rest[..literal_end(rest)];
+        let after = rest[key.len()..].strip_prefix(':')?;
+        let value = &after[..value_end(after)];
+        if key == name {
+            return Some(value);
+        }
+        rest = &after[value.len()..];
+        rest = rest.strip_prefix(',').unwrap_or(rest);
+    }
+    None
+}
+
+/// End of the string literal that `text` starts with.
+fn literal_end(text: &str) -> usize {
+    let mut escaped = false;
+    for (at, byte) in text.bytes().enumerate().skip(1) {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => return at + 1,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+/// End of the value that `text` starts with, followed by `,`, `}`, `]` or nothing.
+fn value_end(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    let (mut at, mut depth) = (0, 0usize);
+    while at < bytes.len() {
+        match bytes[at] {
+            b'"' => {
+                at += literal_end(&text[at..]);
+                continue;
+            }
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' if depth == 0 => return at,
+            b'}' | b']' => depth -= 1,
+            b',' if depth == 0 => return at,
+            _ => {}
+        }
+        at += 1;
+    }
+    at
+}
+
+/// The string literals of a canonical JSON array of strings, quotes included.
+#[must_use]
+pub fn literals(array: &str) -> Vec<&str> {
+    let mut rest = array.strip_prefix('[').unwrap_or("");
+    let mut out = Vec::new();
+    while rest.starts_with('"') {
+        let end = literal_end(rest);
+        out.push(&rest[..end]);
+        rest = rest[end..].strip_prefix(',').unwrap_or("");
+    }
+    out
+}
+
+/// Canonical JSON array of these names.
+#[must_use]
+pub fn names_text<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let mut out = String::from("[");
+    for name in names {
+        if out.len() > 1 {
+            out.push(',');
+        }
+        write_text(&mut out, name);
+    }
+    out.push(']');
+    out
+}
+
+/// The names in a canonical JSON array of strings; empty when it is not one.
+#[must_use]
+pub fn names_read(array: &str) -> Vec<String> {
+    serde_json::from_str(array).unwrap_or_default()
+}
+
+/// The body with every value replaced by the name of its type: what people see of a payload by default.
+#[must_use]
+pub fn shape(value: &Value) -> Value {
+    match value {
+        Value::Null => "null".into(),
+        Value::Bool(_) => "boolean".into(),
+        Value::Number(_) => "number".into(),
+        Value::String(_) => "string".into(),
+        Value::Array(items) => Value::Array(items.first().map(shape).into_iter().collect()),
+        Value::Object(members) => Value::Object(members.iter().map(|(name, member)| (name.clone(), shape(member))).collect()),
+    }
+}
+
+#[cfg(test)]
+mod tests;
