@@ -8,7 +8,7 @@ use std::sync::Arc;
 use leptos::prelude::*;
 use tidewatch_service::{Cx, Service};
 
-/// Logical name of a built file (`main.css`, `main.js`, `charts.js`, `theme.js`, `tidewatch.js`, `tidewatch_bg.wasm`) to its URL with the hash.
+/// Logical name of a built file (`main.css`, `main.js`, `theme.js`, `favicon.svg`, `fonts/…`) to its URL with the hash.
 #[derive(Clone, Debug, Default)]
 pub struct Assets {
     urls: Arc<BTreeMap<String, String>>,

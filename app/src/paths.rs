@@ -22,10 +22,6 @@ pub const PALETTE: &str = "/palette";
 pub const SIGN_IN: &str = "/sign-in";
 /// Stream of hints that something changed.
 pub const EVENTS: &str = "/console/events";
-/// Icon of the browser tab.
-pub const MARK: &str = "/mark.svg";
-/// Fonts that the first paint needs.
-pub const FONTS_FIRST: [&str; 2] = ["/fonts/inter-latin.woff2", "/fonts/jetbrains-mono-latin.woff2"];
 
 /// A query string built pair by pair. Pairs without a value are left out, so that defaults never show in a URL.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -15,10 +15,12 @@ use tidewatch_service::Actor;
 use crate::context::{Console, console};
 use crate::icon::SPRITE;
 use crate::pages::{legend::LegendPage, not_found::NotFoundPage, overview::OverviewPage, palette::PalettePage, sign_in::SignInPage};
-use crate::paths;
 use rail::Rail;
 pub use rail::Mark;
 use topbar::Topbar;
+
+/// Fonts that the first paint needs, by logical name.
+const FONTS_FIRST: [&str; 2] = ["fonts/inter-latin.woff2", "fonts/jetbrains-mono-latin.woff2"];
 
 /// What the rail marks as current.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -66,15 +68,12 @@ pub fn shell() -> impl IntoView {
 #[component]
 fn Head() -> impl IntoView {
     let assets = use_context::<Console>().map(|console| console.assets).unwrap_or_default();
-    let (js, wasm) = (assets.url("tidewatch.js"), assets.url("tidewatch_bg.wasm"));
     view! {
-        <link rel="icon" type="image/svg+xml" href=paths::MARK/>
+        {assets.url("favicon.svg").map(|href| view! { <link rel="icon" r#type="image/svg+xml" href=href/> })}
         {assets.url("main.css").map(|href| view! { <link rel="stylesheet" href=href/> })}
         {assets.url("theme.js").map(|src| view! { <script src=src></script> })}
-        {paths::FONTS_FIRST.into_iter().filter_map(|font| assets.url(font)).map(|href| view! { <link rel="preload" href=href r#as="font" r#type="font/woff2" crossorigin="anonymous"/> }).collect_view()}
-        {js.clone().map(|href| view! { <link rel="modulepreload" href=href/> })}
-        {wasm.clone().map(|href| view! { <link rel="preload" href=href r#as="fetch" r#type="application/wasm" crossorigin="anonymous"/> })}
-        {assets.url("main.js").map(|src| view! { <script type="module" src=src data-site data-js=js data-wasm=wasm data-charts=assets.url("charts.js")></script> })}
+        {FONTS_FIRST.into_iter().filter_map(|font| assets.url(font)).map(|href| view! { <link rel="preload" href=href r#as="font" r#type="font/woff2" crossorigin="anonymous"/> }).collect_view()}
+        {assets.url("main.js").map(|src| view! { <script type="module" src=src></script> })}
     }
 }
 
