@@ -10,8 +10,8 @@ use tidewatch_domain::time::TimeRange;
 pub const OVERVIEW: &str = "/";
 /// Device table.
 pub const DEVICES: &str = "/devices";
-/// Log explorer.
-pub const CHANGES: &str = "/changes";
+/// Log explorer. Not `/changes`: that is the feed of devices, which the protocol puts at the root.
+pub const CHANGES: &str = "/log";
 /// Search for an operation by its id.
 pub const OPERATIONS: &str = "/operations";
 /// Exports of the lists.
@@ -153,10 +153,10 @@ pub fn device_metrics(client_id: &ClientId) -> String {
     format!("{DEVICES}/{client_id}/metrics")
 }
 
-/// Export of a list as a file: `list` is its page's path, `kind` the file's ending, `query` its state with the `?`.
+/// Export of a list as a file: `list` is `devices`, `changes` or `audit`, `kind` the file's ending, `query` its state with the `?`.
 #[must_use]
 pub fn export(list: &str, kind: &str, query: &str) -> String {
-    format!("{EXPORT}{list}.{kind}{query}")
+    format!("{EXPORT}/{list}.{kind}{query}")
 }
 
 /// Log explorer with a filter.

@@ -94,7 +94,7 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/devices/:id") view=DevicePage ssr=SsrMode::Async/>
                 <Route path=path!("/devices/:id/outbox") view=DeviceOutboxPage ssr=SsrMode::Async/>
                 <Route path=path!("/devices/:id/metrics") view=DeviceMetricsPage ssr=SsrMode::Async/>
-                <Route path=path!("/changes") view=ChangesPage ssr=SsrMode::Async/>
+                <Route path=path!("/log") view=ChangesPage ssr=SsrMode::Async/>
                 <Route path=path!("/operations") view=OperationsPage ssr=SsrMode::Async/>
                 <Route path=path!("/operations/:id") view=TracePage ssr=SsrMode::Async/>
                 <Route path=path!("/audit") view=AuditPage ssr=SsrMode::Async/>

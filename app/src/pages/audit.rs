@@ -78,8 +78,8 @@ pub fn AuditView(
                 placeholder="actor:user:maya, action:session_*, -actor:system" suggestions=suggestions(keys::AUDIT)
             />
             {readable.then(|| view! {
-                <a class="btn" href=paths::export(paths::AUDIT, "csv", &export) download="" title="All matching actions as CSV"><Icon name=IconName::Download/>"CSV"</a>
-                <a class="btn" href=paths::export(paths::AUDIT, "ndjson", &export) download="" title="All matching actions, one JSON object a line">"NDJSON"</a>
+                <a class="btn" href=paths::export("audit", "csv", &export) download="" title="All matching actions as CSV"><Icon name=IconName::Download/>"CSV"</a>
+                <a class="btn" href=paths::export("audit", "ndjson", &export) download="" title="All matching actions, one JSON object a line">"NDJSON"</a>
             })}
         </div>
         <AuditTable query list now/>

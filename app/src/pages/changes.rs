@@ -84,8 +84,8 @@ fn Toolbar(query: ChangesQuery, problem: Option<String>) -> impl IntoView {
                 placeholder="collection:inspections, -op:delete, scope:building:42, seq:>=1000" suggestions=suggestions(keys::CHANGES)
             />
             {readable.then(|| view! {
-                <a class="btn" href=paths::export(paths::CHANGES, "csv", &export) download="" title="All matching changes as CSV"><Icon name=IconName::Download/>"CSV"</a>
-                <a class="btn" href=paths::export(paths::CHANGES, "ndjson", &export) download="" title="All matching changes, one JSON object a line">"NDJSON"</a>
+                <a class="btn" href=paths::export("changes", "csv", &export) download="" title="All matching changes as CSV"><Icon name=IconName::Download/>"CSV"</a>
+                <a class="btn" href=paths::export("changes", "ndjson", &export) download="" title="All matching changes, one JSON object a line">"NDJSON"</a>
             })}
         </div>
     }

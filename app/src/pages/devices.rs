@@ -139,10 +139,10 @@ fn Toolbar(query: DevicesQuery, list: Filtered<DeviceList>) -> impl IntoView {
             />
             <ColumnMenu query=query.clone()/>
             {total.map(|total| view! {
-                <a class="btn" href=paths::export(paths::DEVICES, "csv", &export) download="" title=format!("All {total} matching rows, these columns, as CSV")>
+                <a class="btn" href=paths::export("devices", "csv", &export) download="" title=format!("All {total} matching rows, these columns, as CSV")>
                     <Icon name=IconName::Download/>"CSV " <span class="faint">{total.clone()}</span>
                 </a>
-                <a class="btn" href=paths::export(paths::DEVICES, "json", &export) download="" title=format!("All {total} matching rows, these columns, as JSON")>"JSON"</a>
+                <a class="btn" href=paths::export("devices", "json", &export) download="" title=format!("All {total} matching rows, these columns, as JSON")>"JSON"</a>
             })}
         </div>
     }

@@ -51,7 +51,7 @@ fn every_target_has_a_path() {
     let id = ClientId::parse("0192f1c2-0000-7000-8000-000000000001").expect("a lower-case UUID");
     assert_eq!(target(&Target::Device(id)), "/devices/0192f1c2-0000-7000-8000-000000000001");
     assert_eq!(target(&Target::Devices("condition:stuck".into())), "/devices?filter=condition:stuck");
-    assert_eq!(target(&Target::Changes("collection:notes".into())), "/changes?filter=collection:notes");
+    assert_eq!(target(&Target::Changes("collection:notes".into())), "/log?filter=collection:notes");
     assert_eq!(target(&Target::Trace("op_1:a".into())), "/operations/op_1:a");
 }
 

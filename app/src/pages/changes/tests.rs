@@ -23,8 +23,8 @@ fn a_row_says_what_changed_where_by_whom_and_how_it_was_decided() {
 #[test]
 fn a_collection_or_scope_narrows_the_same_list() {
     let page = show("filter=op:update", Ok(page(vec![change(7)], 1)));
-    assert!(page.contains("href=\"/changes?filter=op:update%20collection:inspections\""));
-    assert!(page.contains("href=\"/changes?filter=op:update%20scope:building:42\"") || page.contains("filter=op:update%20scope:%22building:42%22"), "{page}");
+    assert!(page.contains("href=\"/log?filter=op:update%20collection:inspections\""));
+    assert!(page.contains("href=\"/log?filter=op:update%20scope:building:42\"") || page.contains("filter=op:update%20scope:%22building:42%22"), "{page}");
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn the_log_pages_to_older_and_newer_and_exports_what_matches() {
     let mut list = page(vec![change(7)], 40);
     (list.next, list.previous) = (Some("6".into()), Some("7".into()));
     let page = show("filter=op:put&after=8", Ok(list));
-    assert!(page.contains("href=\"/changes?filter=op:put&amp;after=6\"") && page.contains("href=\"/changes?filter=op:put&amp;before=7\""));
+    assert!(page.contains("href=\"/log?filter=op:put&amp;after=6\"") && page.contains("href=\"/log?filter=op:put&amp;before=7\""));
     assert!(page.contains("href=\"/export/changes.csv?filter=op:put\"") && page.contains("href=\"/export/changes.ndjson?filter=op:put\""));
 }
 

@@ -53,6 +53,6 @@ fn a_stage_that_was_missed_on_the_way_is_not_called_done() {
 #[test]
 fn the_subject_leads_to_its_record_and_its_device() {
     let page = show(trace(Some("applied"), vec![]));
-    assert!(page.contains("href=\"/changes?filter=collection:inspections%20record:INS-40217\""));
+    assert!(page.contains("href=\"/log?filter=collection:inspections%20record:INS-40217\""));
     assert!(page.contains(&format!("href=\"/devices/{}\"", client(412))));
 }
