@@ -21,6 +21,8 @@ pub enum IconName {
     Check,
     /// `clock`.
     Clock,
+    /// `columns`.
+    Columns,
     /// `conflicts`.
     Conflicts,
     /// `copy`.
@@ -102,6 +104,7 @@ impl IconName {
             Self::Calendar => "#i-calendar",
             Self::Check => "#i-check",
             Self::Clock => "#i-clock",
+            Self::Columns => "#i-columns",
             Self::Conflicts => "#i-conflicts",
             Self::Copy => "#i-copy",
             Self::Database => "#i-database",
@@ -158,6 +161,7 @@ pub const SPRITE: &str = concat!(
     r##"<symbol id="i-calendar" viewBox="0 0 16 16"><rect x="2.5" y="3.5" width="11" height="10" rx="1.3"/><path d="M2.5 6.8h11M5.5 2v3M10.5 2v3"/></symbol>"##,
     r##"<symbol id="i-check" viewBox="0 0 16 16"><path d="m3.2 8.4 3.1 3.1 6.5-7"/></symbol>"##,
     r##"<symbol id="i-clock" viewBox="0 0 16 16"><circle cx="8" cy="8" r="5.7"/><path d="M8 4.8V8l2.2 1.6"/></symbol>"##,
+    r##"<symbol id="i-columns" viewBox="0 0 16 16"><rect x="2.5" y="3" width="11" height="10" rx="1.3"/><path d="M6.2 3v10M9.8 3v10"/></symbol>"##,
     r##"<symbol id="i-conflicts" viewBox="0 0 16 16"><path d="M4 2.5v3.2C4 8.6 8 8 8 11v2.5M12 2.5v3.2C12 8.6 8 8 8 11"/></symbol>"##,
     r##"<symbol id="i-copy" viewBox="0 0 16 16"><rect x="5.5" y="5.5" width="8" height="8" rx="1.3"/><path d="M10.5 5.5V3.8c0-.7-.6-1.3-1.3-1.3H3.8c-.7 0-1.3.6-1.3 1.3v5.4c0 .7.6 1.3 1.3 1.3h1.7"/></symbol>"##,
     r##"<symbol id="i-database" viewBox="0 0 16 16"><ellipse cx="8" cy="4" rx="5" ry="1.9"/><path d="M3 4v8c0 1 2.2 1.9 5 1.9s5-.9 5-1.9V4M3 8c0 1 2.2 1.9 5 1.9s5-.9 5-1.9"/></symbol>"##,

@@ -3,6 +3,8 @@
 //! Pages run on the server only; the browser half compiles [`islands`], [`icon`] and the stubs of [`actions`], nothing else.
 //! Knows `service` and the read models of `domain`; knows neither SQL nor how HTTP is wired.
 
+#![recursion_limit = "512"]
+
 #[cfg(all(feature = "ssr", feature = "hydrate"))]
 compile_error!("`ssr` and `hydrate` are two halves: build each in its own cargo call");
 

@@ -1,10 +1,19 @@
 //! The pages. Server only: a page asks `service`, renders read models, and keeps its state in the URL.
 
+pub mod audit;
+pub mod changes;
+pub mod device;
+pub mod devices;
+#[cfg(test)]
+mod fixture;
 pub mod legend;
+pub mod list;
 pub mod not_found;
 pub mod overview;
 pub mod palette;
+pub mod params;
 pub mod sign_in;
+pub mod trace;
 
 use std::future::Future;
 

@@ -10,8 +10,12 @@ use tidewatch_domain::time::TimeRange;
 pub const OVERVIEW: &str = "/";
 /// Device table.
 pub const DEVICES: &str = "/devices";
-/// Log explorer.
-pub const CHANGES: &str = "/changes";
+/// Log explorer. Not `/changes`: that is the feed of devices, which the protocol puts at the root.
+pub const CHANGES: &str = "/log";
+/// Search for an operation by its id.
+pub const OPERATIONS: &str = "/operations";
+/// Exports of the lists.
+pub const EXPORT: &str = "/export";
 /// Audit log.
 pub const AUDIT: &str = "/audit";
 /// Every word and sign.
@@ -128,7 +132,7 @@ pub fn overview(range: TimeRange, compare: bool) -> String {
 /// Device table with a filter.
 #[must_use]
 pub fn devices(filter: &str) -> String {
-    Query::new().with("q", filter).on(DEVICES)
+    Query::new().with("filter", filter).on(DEVICES)
 }
 
 /// One device.
@@ -137,22 +141,40 @@ pub fn device(client_id: &ClientId) -> String {
     format!("{DEVICES}/{client_id}")
 }
 
+/// Outbox of a device.
+#[must_use]
+pub fn device_outbox(client_id: &ClientId) -> String {
+    format!("{DEVICES}/{client_id}/outbox")
+}
+
+/// Metrics of a device.
+#[must_use]
+pub fn device_metrics(client_id: &ClientId) -> String {
+    format!("{DEVICES}/{client_id}/metrics")
+}
+
+/// Export of a list as a file: `list` is `devices`, `changes` or `audit`, `kind` the file's ending, `query` its state with the `?`.
+#[must_use]
+pub fn export(list: &str, kind: &str, query: &str) -> String {
+    format!("{EXPORT}/{list}.{kind}{query}")
+}
+
 /// Log explorer with a filter.
 #[must_use]
 pub fn changes(filter: &str) -> String {
-    Query::new().with("q", filter).on(CHANGES)
+    Query::new().with("filter", filter).on(CHANGES)
 }
 
 /// Trace of an operation.
 #[must_use]
 pub fn trace(operation_id: &str) -> String {
-    format!("{CHANGES}/operations/{}", encode(operation_id))
+    format!("{OPERATIONS}/{}", encode(operation_id))
 }
 
 /// Audit log with a filter.
 #[must_use]
 pub fn audit(filter: &str) -> String {
-    Query::new().with("q", filter).on(AUDIT)
+    Query::new().with("filter", filter).on(AUDIT)
 }
 
 /// The palette as a page, with what was typed.

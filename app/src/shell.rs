@@ -14,6 +14,11 @@ use tidewatch_service::Actor;
 
 use crate::context::{Console, console};
 use crate::icon::SPRITE;
+use crate::pages::audit::AuditPage;
+use crate::pages::changes::ChangesPage;
+use crate::pages::device::{DeviceMetricsPage, DeviceOutboxPage, DevicePage};
+use crate::pages::devices::DevicesPage;
+use crate::pages::trace::{OperationsPage, TracePage};
 use crate::pages::{legend::LegendPage, not_found::NotFoundPage, overview::OverviewPage, palette::PalettePage, sign_in::SignInPage};
 use rail::Rail;
 pub use rail::Mark;
@@ -85,6 +90,14 @@ pub fn App() -> impl IntoView {
         <Router>
             <Routes fallback=NotFoundPage>
                 <Route path=path!("/") view=OverviewPage ssr=SsrMode::Async/>
+                <Route path=path!("/devices") view=DevicesPage ssr=SsrMode::Async/>
+                <Route path=path!("/devices/:id") view=DevicePage ssr=SsrMode::Async/>
+                <Route path=path!("/devices/:id/outbox") view=DeviceOutboxPage ssr=SsrMode::Async/>
+                <Route path=path!("/devices/:id/metrics") view=DeviceMetricsPage ssr=SsrMode::Async/>
+                <Route path=path!("/log") view=ChangesPage ssr=SsrMode::Async/>
+                <Route path=path!("/operations") view=OperationsPage ssr=SsrMode::Async/>
+                <Route path=path!("/operations/:id") view=TracePage ssr=SsrMode::Async/>
+                <Route path=path!("/audit") view=AuditPage ssr=SsrMode::Async/>
                 <Route path=path!("/legend") view=LegendPage ssr=SsrMode::Async/>
                 <Route path=path!("/palette") view=PalettePage ssr=SsrMode::Async/>
                 <Route path=path!("/sign-in") view=SignInPage ssr=SsrMode::Async/>
@@ -116,9 +129,9 @@ pub fn Frame(
         view! {
             <a class="skip" href="#content">"Skip to content"</a>
             <div class="app">
-                <Rail section/>
+                {view! { <Rail section/> }.into_any()}
                 <div class="main">
-                    <Topbar title=title.clone() crumbs as_of/>
+                    {view! { <Topbar title=title.clone() crumbs as_of/> }.into_any()}
                     {page}
                 </div>
             </div>
@@ -127,5 +140,5 @@ pub fn Frame(
     } else {
         view! { <div class="main">{page}</div> }.into_any()
     };
-    view! { <Title text=format!("{title} · Tidewatch")/> {body} }
+    view! { <Title text=format!("{title} · Tidewatch")/> {body} }.into_any()
 }

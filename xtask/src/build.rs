@@ -46,11 +46,12 @@ fn server(workspace: &Workspace, toolchain: &Toolchain, release: bool) -> anyhow
     let made = workspace.binary(release).is_file();
     let ran = inputs.unless_done(workspace, &format!("server-{profile}"), made, || {
         step("Server", "compiles the server with the site in it (minutes the first time, seconds after)", || {
-            process::run(toolchain.cargo().current_dir(workspace.root()).args([
+            // Without `--package`: cargo then chooses the features of every dependency for all default members, as it does for the
+            // tests, and the tests find compiled what the server needs.
+            let mut cargo = toolchain.cargo();
+            process::run(cargo.current_dir(workspace.root()).args([
                 "build",
                 "--locked",
-                "--package",
-                "tidewatch-server",
                 "--bin",
                 "tidewatch",
                 "--profile",

@@ -2,16 +2,22 @@
 //!
 //! Must stay quick to compile and must know no crate of the product: it looks at them from outside, as a person would.
 
+mod browser;
 mod build;
+mod clients;
 mod demo;
 mod dev;
 mod leptos;
+mod nextest;
 mod process;
 mod progress;
+mod rings;
 mod setup;
+mod sim;
 mod site;
 mod stamp;
 mod sysroot;
+mod tidy;
 mod toolchain;
 mod wasm;
 mod weight;
@@ -34,6 +40,16 @@ const TASKS: &[Task] = &[
     Task { name: "demo", about: "set up, build, and run a fleet of simulated devices with its console", run: demo::run },
     Task { name: "dev", about: "like demo, and build and restart whenever a file changes", run: dev::run },
     Task { name: "build", about: "build the browser half, the site and the server [--release]", run: build::run },
+    Task { name: "test", about: "every ring of tests, with a sum at the end", run: rings::test },
+    Task { name: "ci", about: "the same as test, as a machine runs it", run: rings::ci },
+    Task { name: "lint", about: "formatting and clippy", run: rings::lint },
+    Task { name: "e2e", about: "the browser journeys [words for Playwright]", run: browser::run },
+    Task { name: "sim", about: "simulate a fleet in process, from random seeds or from one [SEED]", run: sim::run },
+    Task {
+        name: "tidy",
+        about: "the house rules that a program can check [--ratchet takes shrunken sizes over]",
+        run: tidy::run,
+    },
 ];
 
 fn main() -> ExitCode {

@@ -1,7 +1,7 @@
 //! Running other programs: with the environment a person's shell would give them, and with errors that name the command.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -77,7 +77,7 @@ pub(crate) fn watched(command: &mut Command) -> anyhow::Result<(bool, Vec<String
     Ok((status.success(), lines))
 }
 
-fn echo(mut from: impl std::io::BufRead) -> Vec<String> {
+fn echo(mut from: impl BufRead) -> Vec<String> {
     let mut lines = Vec::new();
     let mut bytes = Vec::new();
     while from.read_until(b'\n', &mut bytes).is_ok_and(|read| read > 0) {

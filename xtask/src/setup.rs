@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 
 use crate::process::{self, command};
 use crate::progress::{note, step};
+use crate::sysroot;
 use crate::toolchain::{self, Toolchain};
 use crate::workspace::Workspace;
 
@@ -13,7 +14,12 @@ use crate::workspace::Workspace;
 const CHROMIUM: &str = "/usr/bin/chromium";
 
 /// The command: everything, the tests' browser included.
-pub(crate) fn run(workspace: &Workspace, _words: &[String]) -> anyhow::Result<()> {
+pub(crate) fn run(workspace: &Workspace, words: &[String]) -> anyhow::Result<()> {
+    match words {
+        [] => {}
+        [word] if word == "--from-packages" => sysroot::make(workspace)?,
+        _ => bail!("setup takes `--from-packages` (a compiler from the system's packages, whatever rustup has) or nothing"),
+    }
     for_running(workspace)?;
     for_testing(workspace)?;
     note("everything is in place");

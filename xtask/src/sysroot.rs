@@ -41,7 +41,10 @@ pub(crate) fn make(workspace: &Workspace) -> anyhow::Result<()> {
         step("Browser library", "builds the standard library for the browser from its sources (once, about a minute)", || {
             build_library(workspace)
         })?;
-    assemble(&folder(workspace), &libraries)
+    assemble(&folder(workspace), &libraries)?;
+    // Cargo tells compilers apart by version, not by library: what was compiled against another one must go.
+    let _ = fs::remove_dir_all(workspace.join("target/wasm").join(BROWSER_TARGET));
+    Ok(())
 }
 
 fn folder(workspace: &Workspace) -> PathBuf {
@@ -87,7 +90,10 @@ fn build_library(workspace: &Workspace) -> anyhow::Result<Vec<PathBuf>> {
     fs::create_dir_all(place.join("src"))?;
     fs::write(
         place.join("Cargo.toml"),
-        "[package]\nname = \"throw-away\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n",
+        concat!(
+            "[package]\nname = \"throw-away\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n\n",
+            "[profile.release]\nopt-level = \"s\"\ncodegen-units = 1\n",
+        ),
     )?;
     fs::write(place.join("src/lib.rs"), "//! Built only so that the standard library is.\n")?;
     process::run(
@@ -95,6 +101,8 @@ fn build_library(workspace: &Workspace) -> anyhow::Result<Vec<PathBuf>> {
             .current_dir(&place)
             .env("RUSTC", RUSTC)
             .env("RUSTC_BOOTSTRAP", "1")
+            // The browser half is optimised as a whole when it is linked, and for that the library must carry its bitcode.
+            .env("RUSTFLAGS", "-Cembed-bitcode=yes")
             .env_remove("RUSTUP_TOOLCHAIN")
             .args(["build", "--release", "-Zbuild-std=std,panic_abort", "--target", BROWSER_TARGET, "--target-dir"])
             .arg(place.join("target")),

@@ -12,14 +12,14 @@ fn a_filter_survives_the_trip_through_the_url() {
         let path = devices(filter);
         let (head, query) = path.split_once('?').expect("a filter makes a query");
         assert_eq!(head, DEVICES);
-        assert_eq!(query_value(query, "q").as_deref(), Some(filter));
+        assert_eq!(query_value(query, "filter").as_deref(), Some(filter));
     }
 }
 
 #[test]
 fn a_filter_bar_adds_to_the_filter_it_was_given() {
-    assert_eq!(query_joined("?q=platform:ios&sort=queue&q=queue:%3E5", "q"), "platform:ios queue:>5");
-    assert_eq!(query_joined("q=&q=+", "q"), "");
+    assert_eq!(query_joined("?filter=platform:ios&sort=queue&filter=queue:%3E5", "filter"), "platform:ios queue:>5");
+    assert_eq!(query_joined("filter=&filter=+", "filter"), "");
 }
 
 #[test]
@@ -32,7 +32,7 @@ fn defaults_leave_no_trace_in_the_url() {
 
 #[test]
 fn sign_in_leads_back_inside_only() {
-    assert_eq!(local("/devices?q=queue:%3E100"), "/devices?q=queue:%3E100");
+    assert_eq!(local("/devices?filter=queue:%3E100"), "/devices?filter=queue:%3E100");
     for outside in ["https://example.org/", "//example.org", "/\\example.org", "javascript:alert(1)", "", "/a\nb", "/sign-in?next=/"] {
         assert_eq!(local(outside), OVERVIEW, "{outside:?} must not be followed");
     }
@@ -40,9 +40,9 @@ fn sign_in_leads_back_inside_only() {
 
 #[test]
 fn the_way_back_keeps_its_own_query() {
-    let path = sign_in("/devices?q=a&sort=queue", "expired");
+    let path = sign_in("/devices?filter=a&sort=queue", "expired");
     let (_, query) = path.split_once('?').expect("next makes a query");
-    assert_eq!(query_value(query, "next").as_deref(), Some("/devices?q=a&sort=queue"));
+    assert_eq!(query_value(query, "next").as_deref(), Some("/devices?filter=a&sort=queue"));
     assert_eq!(query_value(query, "notice").as_deref(), Some("expired"));
 }
 
@@ -50,9 +50,9 @@ fn the_way_back_keeps_its_own_query() {
 fn every_target_has_a_path() {
     let id = ClientId::parse("0192f1c2-0000-7000-8000-000000000001").expect("a lower-case UUID");
     assert_eq!(target(&Target::Device(id)), "/devices/0192f1c2-0000-7000-8000-000000000001");
-    assert_eq!(target(&Target::Devices("condition:stuck".into())), "/devices?q=condition:stuck");
-    assert_eq!(target(&Target::Changes("collection:notes".into())), "/changes?q=collection:notes");
-    assert_eq!(target(&Target::Trace("op_1:a".into())), "/changes/operations/op_1:a");
+    assert_eq!(target(&Target::Devices("condition:stuck".into())), "/devices?filter=condition:stuck");
+    assert_eq!(target(&Target::Changes("collection:notes".into())), "/log?filter=collection:notes");
+    assert_eq!(target(&Target::Trace("op_1:a".into())), "/operations/op_1:a");
 }
 
 #[test]

@@ -65,11 +65,11 @@ pub fn FilterBar(
     view! {
         <form class="filterbar" role="search" method="get" action=action>
             <Icon name=IconName::Filter/>
-            {(!broken && !filter.is_empty()).then(|| view! { <input type="hidden" name="q" value=filter.clone()/> })}
+            {(!broken && !filter.is_empty()).then(|| view! { <input type="hidden" name="filter" value=filter.clone()/> })}
             {keep.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| view! { <input type="hidden" name=name value=value/> }).collect_view()}
             {chips.into_iter().enumerate().map(|(at, term)| view! { <Chip term href=href.run(without(&filter, at))/> }).collect_view()}
             <input
-                type="search" name="q" id="filter" data-filter aria-label="Add a filter" placeholder=placeholder spellcheck="false" autocomplete="off"
+                type="search" name="filter" id="filter" data-filter aria-label="Add a filter" placeholder=placeholder spellcheck="false" autocomplete="off"
                 maxlength="500" list="filter-suggestions" value=broken.then(|| filter.clone())
                 aria-invalid=broken.then_some("true") aria-describedby=broken.then_some("filter-problem")
             />

@@ -13,6 +13,8 @@ pub enum StageState {
     Wait,
     /// Ended here.
     Failed,
+    /// It must have happened, but nobody saw it.
+    Unseen,
     /// Still to come.
     Ahead,
 }
@@ -22,7 +24,7 @@ impl StageState {
         match self {
             Self::Done => Some("done"),
             Self::Now => Some("now"),
-            Self::Wait => Some("wait"),
+            Self::Wait | Self::Unseen => Some("wait"),
             Self::Failed => Some("failed"),
             Self::Ahead => None,
         }
@@ -34,6 +36,7 @@ impl StageState {
             Self::Now => "under way",
             Self::Wait => "waiting for the device",
             Self::Failed => "failed",
+            Self::Unseen => "unseen",
             Self::Ahead => "still to come",
         }
     }

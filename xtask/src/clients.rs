@@ -1,0 +1,107 @@
+//! Sync clients of the wild (`end2end/clients`) against a binary of their own, over real HTTP.
+//!
+//! They find the server by `TIDEWATCH_URL` and enrol with `TIDEWATCH_ENROL`; they are tests for Node's own runner.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail, ensure};
+
+use crate::dev;
+use crate::process::{self, command};
+use crate::rings::Count;
+use crate::workspace::Workspace;
+
+/// How long the server may take from its start until it is ready.
+const START_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Runs them.
+pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<Count> {
+    let place = workspace.join("end2end/clients");
+    ensure!(place.join("package.json").is_file(), "end2end/clients has no clients");
+    let data = workspace.join("target/clients-data");
+    let _ = std::fs::remove_dir_all(&data);
+    let (server, address) = start(workspace, &data)?;
+    let outcome = enrolled(workspace, &data).and_then(|token| {
+        let mut node = command("node");
+        node.current_dir(&place).env("TIDEWATCH_URL", format!("http://{address}")).env("TIDEWATCH_ENROL", token);
+        node.env("TIDEWATCH_BIN", workspace.binary(false)).args(["--test", "--test-reporter=spec"]);
+        process::watched(&mut node)
+    });
+    dev::stop(server).context("ending the server of the clients")?;
+    let (succeeded, lines) = outcome?;
+    let count = counted(&lines).context("Node's test runner gave no sum")?;
+    ensure!(succeeded || count.failed > 0, "Node's test runner failed outside of any test");
+    ensure!(count.passed + count.failed > 0, "no client ran");
+    Ok(count)
+}
+
+/// Starts a server on a free port and waits until it says that it is ready.
+fn start(workspace: &Workspace, data: &Path) -> anyhow::Result<(Child, SocketAddr)> {
+    // The port is free now and asked for a moment later; should another take it meanwhile, the server says so and ends.
+    let address = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).context("finding a free port")?;
+    let mut server = command(workspace.binary(false))
+        .current_dir(workspace.root())
+        .arg("serve")
+        .arg("--data")
+        .arg(data)
+        .args(["--listen", &address.to_string()])
+        .spawn()
+        .context("starting the server")?;
+    let started = Instant::now();
+    while !is_ready(address) {
+        if let Some(status) = server.try_wait()? {
+            bail!("the server ended with {status} before it was ready");
+        }
+        if started.elapsed() > START_PATIENCE {
+            dev::stop(server)?;
+            bail!("the server was not ready within {} s", START_PATIENCE.as_secs());
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Ok((server, address))
+}
+
+fn is_ready(address: SocketAddr) -> bool {
+    let ask = || -> std::io::Result<String> {
+        let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
+        stream.set_read_timeout(Some(Duration::from_secs(2)))?;
+        stream.write_all(format!("GET /readyz HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n").as_bytes())?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    ask().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
+}
+
+/// A token that devices enrol with.
+fn enrolled(workspace: &Workspace, data: &Path) -> anyhow::Result<String> {
+    let mut create = command(workspace.binary(false));
+    create.current_dir(workspace.root()).args(["token", "create", "--kind", "enrolment", "--data"]).arg(data);
+    let token = process::output(&mut create).context("creating a token to enrol with")?;
+    Ok(token.trim().to_owned())
+}
+
+/// From the closing lines `ℹ pass 3` and `ℹ fail 0`; a test that was cancelled did not pass.
+fn counted(lines: &[String]) -> Option<Count> {
+    let number = |word: &str| -> Option<usize> {
+        lines.iter().rev().find_map(|line| line.trim_start_matches(['ℹ', '#', ' ']).strip_prefix(word)?.trim().parse().ok())
+    };
+    Some(Count { passed: number("pass ")?, failed: number("fail ")? + number("cancelled ").unwrap_or(0) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sum_of_nodes_runner_is_read_from_its_last_lines() {
+        let lines: Vec<_> =
+            ["✔ pass 9 (1ms)", "ℹ tests 5", "ℹ pass 3", "ℹ fail 1", "ℹ cancelled 1", "ℹ skipped 0"].map(str::to_owned).to_vec();
+        assert_eq!(counted(&lines), Some(Count { passed: 3, failed: 2 }));
+        assert_eq!(counted(&["SyntaxError".to_owned()]), None);
+    }
+}
