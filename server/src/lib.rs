@@ -1,3 +1,19 @@
 //! The tidewatch server: HTTP API, console, jobs, command line.
+//!
+//! [`router`] lists every route and who may take it. [`api`] speaks problem JSON, [`console`] speaks pages; both call the
+//! same use cases. The wall clock and the environment are read here and nowhere below.
 
+pub mod api;
 pub mod assets;
+pub mod cli;
+pub mod clock;
+pub mod console;
+pub mod errand;
+pub mod frame;
+pub mod gate;
+pub mod jobs;
+pub mod observe;
+pub mod router;
+pub mod serve;
+pub mod settings;
+pub mod state;

@@ -1,0 +1,11 @@
+//! The HTTP API: problem JSON for every refusal, bounded bodies, one handler file a resource.
+
+pub mod body;
+pub mod error;
+pub mod openapi;
+pub mod query;
+pub mod sync;
+pub mod system;
+pub mod v1;
+
+pub use error::Refusal;

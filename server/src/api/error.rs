@@ -1,0 +1,119 @@
+//! The one mapping from errors of the service to problems. The body is written by [`crate::frame`], which knows the request id.
+
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use tidewatch_domain::sync::CursorRefusal;
+use tidewatch_protocol::{Code, FieldError, Problem};
+use tidewatch_service::Error;
+
+/// A request that is answered with a problem.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// What the client reads.
+    pub problem: Box<Problem>,
+    /// What the log reads; never leaves the server.
+    pub cause: Option<String>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// Result of a handler.
+pub type Answer<T> = Result<T, Refusal>;
+
+impl Refusal {
+    /// A refusal with this code.
+    #[must_use]
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        Problem::new(code).detail(detail).into()
+    }
+
+    /// A query parameter at fault.
+    #[must_use]
+    pub fn query(field: impl Into<String>, detail: impl Into<String>) -> Self {
+        Problem::new(Code::QueryInvalid).field(FieldError::new(field, detail)).into()
+    }
+
+    /// A header at fault.
+    #[must_use]
+    pub fn header(field: impl Into<String>, detail: impl Into<String>) -> Self {
+        Problem::new(Code::HeaderInvalid).field(FieldError::new(field, detail)).into()
+    }
+
+    /// Our fault: the cause goes to the log.
+    #[must_use]
+    pub fn internal(cause: impl std::fmt::Debug) -> Self {
+        Self { cause: Some(format!("{cause:?}")), ..Problem::new(Code::Internal).into() }
+    }
+
+    /// With a header on the answer.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// Its code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        Code::parse(&self.problem.code).map_or("internal", Code::as_str)
+    }
+}
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        let mut headers = Vec::new();
+        if problem.status == 401 {
+            headers.push((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
+        }
+        if let Some(ms) = problem.retry_after_ms {
+            let seconds = u64::try_from(ms).unwrap_or(0).div_ceil(1_000).max(1);
+            headers.push((header::RETRY_AFTER, HeaderValue::from(seconds)));
+        }
+        Self { problem: Box::new(problem), cause: None, headers }
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        let problem = |code: Code| Problem::new(code);
+        match error {
+            Error::Unauthenticated => problem(Code::CredentialRequired).detail("sign in, or send a bearer token").into(),
+            Error::Forbidden => problem(Code::Forbidden).detail("the acting role, token or device may not do that").into(),
+            Error::NotFound(what) => problem(Code::NotFound).detail(format!("there is no such {what}")).into(),
+            Error::Invalid { field, detail } => Self::query(field, detail),
+            Error::Cursor(refusal) => cursor_problem(&refusal).into(),
+            Error::Overloaded { retry_after_ms } => problem(Code::WriterOverloaded).retry_after_ms(retry_after_ms).into(),
+            Error::RateLimited { retry_after_ms } => problem(Code::RateLimited).retry_after_ms(retry_after_ms).into(),
+            Error::InFlight => problem(Code::InFlight).retry_after_ms(1_000).into(),
+            Error::ClientBlocked => problem(Code::ClientBlocked).detail("stop, and keep the outbox; an operator has to let this device in again").into(),
+            Error::Internal(cause) => Self::internal(cause),
+        }
+    }
+}
+
+fn cursor_problem(refusal: &CursorRefusal) -> Problem {
+    let field = |code: Code, detail: &str| Problem::new(code).field(FieldError::new("since", detail));
+    match refusal {
+        CursorRefusal::Malformed => field(Code::CursorMalformed, "is not a cursor of this protocol"),
+        CursorRefusal::EpochMismatch { fork_seq } => Problem {
+            fork_seq: fork_seq.map(|seq| seq.0),
+            ..field(Code::CursorEpochMismatch, "belongs to another incarnation of the store; take a snapshot, keep the outbox and push it again")
+        },
+        CursorRefusal::Ahead => field(Code::CursorAhead, "is ahead of the log; take a snapshot and keep the outbox"),
+        CursorRefusal::Expired { horizon } => {
+            Problem { horizon: Some(horizon.0), ..field(Code::CursorExpired, "is older than what the log still holds; take a snapshot") }
+        }
+        CursorRefusal::FilterMismatch => field(Code::CursorFilterMismatch, "was made with another filter; begin with compact=true"),
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = status.into_response();
+        for (name, value) in &self.headers {
+            response.headers_mut().append(name, value.clone());
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+}

@@ -1,0 +1,49 @@
+//! The OpenAPI 3.1 description, made from the handlers themselves.
+
+use axum::response::{IntoResponse, Response};
+use axum::http::header;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+
+use crate::api::{sync, system, v1};
+use crate::gate::SESSION_COOKIE;
+
+/// The description.
+#[derive(Debug, OpenApi)]
+#[openapi(
+    info(title = "Tidewatch", description = "Sync API of devices, and read API of the console. The sync routes are also served under `/api/v1/sync`.",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")),
+    paths(
+        sync::clients::client_register, sync::clients::client_token, sync::changes::changes_page, sync::mutations::mutations_push,
+        sync::status::mutations_status, sync::events::events_stream, sync::telemetry::telemetry_ingest,
+        v1::report::resilience_report, v1::devices::devices_list, v1::devices::device_view, v1::changes::changes_list,
+        v1::changes::operation_trace, v1::audit::audit_list, system::healthz, system::readyz, system::metrics
+    ),
+    components(schemas(tidewatch_protocol::v1::Mutation, tidewatch_protocol::v1::Report)),
+    modifiers(&Credentials)
+)]
+pub struct Description;
+
+struct Credentials;
+
+impl Modify for Credentials {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let bearer = |text: &str| SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(text)).build());
+        let components = openapi.components.get_or_insert_default();
+        components.add_security_scheme("enrolment", bearer("an enrolment token, `twe_…`"));
+        components.add_security_scheme("device", bearer("the access token of a device, `twd_…`"));
+        components.add_security_scheme("api", bearer("an API token, `twa_…`"));
+        components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(SESSION_COOKIE))));
+    }
+}
+
+/// The description as JSON text.
+#[must_use]
+pub fn text() -> String {
+    Description::openapi().to_pretty_json().expect("the description is JSON")
+}
+
+/// `GET /api/openapi.json`.
+pub async fn openapi() -> Response {
+    ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "public, max-age=300")], text()).into_response()
+}

@@ -1,0 +1,78 @@
+//! `POST /mutations`: a batch of intents in, one status per intent out, after the commit is durable.
+
+use std::time::Instant;
+
+use axum::Json;
+use axum::extract::State;
+use tidewatch_domain::ids::ClientId;
+use tidewatch_domain::time::Millis;
+use tidewatch_protocol::headers::PROTOCOL_VERSION;
+use tidewatch_protocol::v1::changes::server_hlc;
+use tidewatch_protocol::v1::mutations::push_read;
+use tidewatch_protocol::v1::{MutationResult, PushAnswered, PushRead, PushRequest};
+use tidewatch_protocol::{Problem, Timestamp};
+use tidewatch_service::fleet::Contact;
+
+use crate::api::body::JsonBody;
+use crate::api::error::{Answer, Refusal};
+use crate::gate::Device;
+use crate::state::App;
+
+/// Pushes a batch of intents.
+#[utoipa::path(post, path = "/mutations", tag = "sync", security(("device" = [])), request_body = PushRequest,
+    responses((status = 200, body = PushAnswered), (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        (status = 503, body = Problem, content_type = "application/problem+json")))]
+pub async fn mutations_push(State(app): State<App>, device: Device, body: Answer<JsonBody>) -> Answer<Json<PushAnswered>> {
+    let started = Instant::now();
+    let client_id = device.client_id.clone();
+    let done = push(&app, device, body).await;
+    let contact = match &done {
+        Ok((results, _)) => Contact::PushAnswered { results: results.clone(), took_ms: started.elapsed().as_secs_f64() * 1_000.0 },
+        Err(refusal) => Contact::PushRefused { code: refusal.code() },
+    };
+    app.service().contact_note(&client_id, app.now(), contact);
+    done.map(|(_, answer)| Json(answer))
+}
+
+type Pushed = (Vec<tidewatch_domain::sync::IntentResult>, PushAnswered);
+
+async fn push(app: &App, device: Device, body: Answer<JsonBody>) -> Answer<Pushed> {
+    let JsonBody(body) = body?;
+    let PushRead { push, batch_id, reports } = push_read(&body)?;
+    device.named_check(Some(push.client_id.as_str()))?;
+    note_start(app, &device.client_id, device.cx.now, push.intents.len());
+    if !reports.is_empty() {
+        reports_ingest(app, &device, reports);
+    }
+    let service = app.service();
+    let answer = service.mutations_push(&device.cx, push).await.map_err(Refusal::from)?;
+    let server_time = Timestamp(app.now());
+    let answered = PushAnswered {
+        protocol: PROTOCOL_VERSION,
+        epoch: service.epoch().to_string(),
+        batch_id,
+        server_time,
+        server_hlc: server_hlc(server_time),
+        committed: service.cursor_at(answer.committed),
+        poll_after_ms: 0,
+        results: answer.results.iter().cloned().map(MutationResult::from).collect(),
+    };
+    Ok((answer.results, answered))
+}
+
+/// The attempt is noted before the work, so that a device that never succeeds is visible.
+fn note_start(app: &App, client_id: &ClientId, at: Millis, intents: usize) {
+    let intents = u32::try_from(intents).unwrap_or(u32::MAX);
+    app.service().contact_note(client_id, at, Contact::PushStarted { intents });
+}
+
+/// Telemetry that rides along goes its own way: whatever becomes of it, the push does not wait and does not fail.
+fn reports_ingest(app: &App, device: &Device, reports: Vec<tidewatch_protocol::v1::telemetry::ReportRead>) {
+    let (service, cx) = (app.service().clone(), device.cx.clone());
+    let good: Vec<_> = reports.into_iter().filter_map(Result::ok).collect();
+    tokio::spawn(async move {
+        if service.telemetry_ingest(&cx, good).await.is_err() {
+            metrics::counter!("tidewatch_telemetry_dropped_total", "way" => "with_push").increment(1);
+        }
+    });
+}

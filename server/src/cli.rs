@@ -1,0 +1,131 @@
+//! The command line. One binary, one sentence for what is wrong: exit 2 for bad settings, 1 for a failure, 0 otherwise.
+
+mod staff;
+
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+
+use crate::serve;
+use crate::settings::{DataArgs, LogArgs, ServeArgs};
+
+pub use staff::{TokenCommand, UserCommand};
+
+/// An operations console for fleets of offline-first clients, with its own sync store.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "tidewatch", version, about)]
+pub struct Cli {
+    /// Logs.
+    #[command(flatten)]
+    pub log: LogArgs,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Run the server
+    Serve(ServeArgs),
+    /// Staff: add, set a password, remove, list
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Tokens: create, list, revoke
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Bring the schema of the store up to date, and stop
+    Migrate(DataArgs),
+    /// Print the OpenAPI description
+    Openapi,
+}
+
+/// What was wrong, and how bad.
+#[derive(Debug)]
+pub enum Failure {
+    /// A setting, in one sentence that names it.
+    Settings(String),
+    /// Something that did not work.
+    Broken(anyhow::Error),
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Broken(error)
+    }
+}
+
+/// The whole program.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Settings(sentence)) => {
+            eprintln!("tidewatch: {sentence}");
+            ExitCode::from(2)
+        }
+        Err(Failure::Broken(error)) => {
+            eprintln!("tidewatch: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Help and version go out whole; of a bad setting the one sentence that names it.
+fn usage(error: &clap::Error) -> ExitCode {
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand) {
+        // Nowhere to print to is no reason to fail.
+        let _ = error.print();
+        return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
+    }
+    let text = error.to_string();
+    let sentence = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+    eprintln!("tidewatch: {sentence}");
+    ExitCode::from(2)
+}
+
+fn run(cli: Cli) -> Result<(), Failure> {
+    crate::observe::logs_start(&cli.log.log, cli.log.log_format).map_err(Failure::Settings)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| Failure::Broken(error.into()))?;
+    match cli.command {
+        Command::Serve(args) => {
+            let listen = args.listen_address().map_err(Failure::Settings)?;
+            Ok(runtime.block_on(serve::serve(&args, listen))?)
+        }
+        Command::User(command) => Ok(runtime.block_on(staff::user(command))?),
+        Command::Token(command) => Ok(runtime.block_on(staff::token(command))?),
+        Command::Migrate(data) => Ok(runtime.block_on(migrate(&data))?),
+        Command::Openapi => {
+            println!("{}", crate::api::openapi::text());
+            Ok(())
+        }
+    }
+}
+
+async fn migrate(data: &DataArgs) -> anyhow::Result<()> {
+    serve::Opened::open(data, &crate::clock::Clock::system()).await?.close().await?;
+    println!("The store under {} is up to date", data.data.display());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_bad_setting_is_named() {
+        let error = Cli::try_parse_from(["tidewatch", "serve", "--listen", "nowhere"]).expect_err("refused");
+        assert!(error.to_string().lines().next().is_some_and(|line| line.contains("--listen")));
+    }
+}

@@ -1,0 +1,137 @@
+//! Every route, and who may take it. [`routes`] is the one list; the router is made from it, and the authorisation matrix is tested
+//! against it.
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::Method;
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get, on, post};
+use tower::ServiceExt;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
+use tower_http::compression::{CompressionLayer, CompressionLevel};
+
+use crate::api::{openapi, sync, system, v1};
+use crate::gate::{Access, Gate, gate, wants_html};
+use crate::state::App;
+use crate::{assets, console, frame};
+
+/// One route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteEntry {
+    /// Method.
+    pub method: Method,
+    /// Path, with `{names}` for parameters.
+    pub path: String,
+    /// Who may take it.
+    pub access: Access,
+}
+
+struct Routed {
+    entry: RouteEntry,
+    handler: MethodRouter<App>,
+}
+
+fn route(method: Method, path: impl Into<String>, access: Access, handler: MethodRouter<App>) -> Routed {
+    Routed { entry: RouteEntry { method, path: path.into(), access }, handler }
+}
+
+/// Every route of the server but the built files, which are open to everybody.
+fn all(app: &App) -> Vec<Routed> {
+    use Access::{Action, BodySecret, Device, Enrolment, Public, Staff};
+    let mut all = vec![
+        route(Method::GET, "/healthz", Public, get(system::healthz)),
+        route(Method::GET, "/readyz", Public, get(system::readyz)),
+        route(Method::GET, "/metrics", Public, get(system::metrics)),
+        route(Method::GET, "/api/openapi.json", Public, get(openapi::openapi)),
+        route(Method::GET, "/api/v1/resilience-report", Staff, get(v1::report::resilience_report)),
+        route(Method::GET, "/api/v1/devices", Staff, get(v1::devices::devices_list)),
+        route(Method::GET, "/api/v1/devices/{client_id}", Staff, get(v1::devices::device_view)),
+        route(Method::GET, "/api/v1/changes", Staff, get(v1::changes::changes_list)),
+        route(Method::GET, "/api/v1/operations/{operation_id}", Staff, get(v1::changes::operation_trace)),
+        route(Method::GET, "/api/v1/audit", Staff, get(v1::audit::audit_list)),
+        route(Method::GET, "/console/events", Action, get(console::events::hints)),
+    ];
+    for prefix in ["", "/api/v1/sync"] {
+        let path = |tail: &str| format!("{prefix}{tail}");
+        all.extend([
+            route(Method::POST, path("/clients"), Enrolment, post(sync::clients::client_register)),
+            route(Method::POST, path("/clients/token"), BodySecret, post(sync::clients::client_token)),
+            route(Method::GET, path("/changes"), Device, get(sync::changes::changes_page)),
+            route(Method::POST, path("/mutations"), Device, post(sync::mutations::mutations_push)),
+            route(Method::POST, path("/mutations/status"), Device, post(sync::status::mutations_status)),
+            route(Method::GET, path("/events"), Device, get(sync::events::events_stream)),
+            route(Method::POST, path("/telemetry"), Device, post(sync::telemetry::telemetry_ingest)),
+        ]);
+    }
+    all.extend(page_routes(app));
+    all.extend(action_routes(app));
+    all
+}
+
+fn page_routes(app: &App) -> impl Iterator<Item = Routed> {
+    let app = app.clone();
+    console::page_paths().into_iter().map(move |path| {
+        let access = if path == tidewatch_app::paths::SIGN_IN { Access::PublicPage } else { Access::Page };
+        let app = app.clone();
+        route(Method::GET, path, access, get(move |request: Request| console::page(app.clone(), request)))
+    })
+}
+
+fn action_routes(app: &App) -> impl Iterator<Item = Routed> {
+    let app = app.clone();
+    leptos::server_fn::axum::server_fn_paths().map(move |(path, method)| {
+        let access = if path.ends_with("/session/sign_in") { Access::SignIn } else { Access::Action };
+        let app = app.clone();
+        let filter = axum::routing::MethodFilter::try_from(method.clone()).expect("server functions are GET or POST");
+        route(method, path, access, on(filter, move |request: Request| console::action(app.clone(), request)))
+    })
+}
+
+/// The list of routes, without their handlers.
+#[must_use]
+pub fn routes(app: &App) -> Vec<RouteEntry> {
+    all(app).into_iter().map(|routed| routed.entry).collect()
+}
+
+/// The router.
+pub fn router(app: &App) -> Router {
+    let mut router: Router<App> = Router::new();
+    for Routed { entry, handler } in all(app) {
+        let gate = from_fn_with_state(Gate { app: app.clone(), access: entry.access }, gate);
+        router = router.route(&entry.path, handler.layer(gate));
+    }
+    layered(app, router)
+}
+
+fn layered(app: &App, router: Router<App>) -> Router {
+    let gate = from_fn_with_state(Gate { app: app.clone(), access: Access::Page }, gate);
+    let page_app = app.clone();
+    let page = get(move |request: Request| console::page(page_app.clone(), request)).layer(gate).with_state::<()>(app.clone());
+    router
+        .fallback(move |request: Request| unknown(page.clone(), request))
+        .method_not_allowed_fallback(frame::method_not_allowed)
+        .layer(console::session_layer(app))
+        .layer(CatchPanicLayer::custom(frame::panic_response))
+        .layer(from_fn_with_state(app.clone(), frame::frame))
+        .layer(compression())
+        .with_state(app.clone())
+        .merge(assets::router())
+}
+
+/// An address without a route: a page that says so for people who are signed in, a problem for programs.
+async fn unknown(page: MethodRouter, request: Request) -> Response {
+    if !frame::is_api(request.uri().path()) && wants_html(request.headers()) && request.method() == Method::GET {
+        return page.oneshot(request).await.into_response();
+    }
+    frame::not_found(request).await
+}
+
+/// Compresses what is worth it, fast; event streams and pictures are left alone.
+fn compression() -> CompressionLayer<impl Predicate> {
+    let bytes_min = u16::try_from(tidewatch_protocol::limits::COMPRESS_BYTES_MIN).unwrap_or(u16::MAX);
+    CompressionLayer::new()
+        .quality(CompressionLevel::Fastest)
+        .compress_when(SizeAbove::new(bytes_min).and(NotForContentType::SSE).and(NotForContentType::IMAGES))
+}

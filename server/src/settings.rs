@@ -1,0 +1,101 @@
+//! Settings: flags over environment (`TIDEWATCH_…`) over `Leptos.toml` for what Leptos defines. The only reader of the environment.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use tidewatch_store::Durability;
+
+/// Where the server listens when nobody says so.
+const LISTEN_DEFAULT: &str = "127.0.0.1:4600";
+/// The file that Leptos' settings come from.
+const LEPTOS_TOML: &str = "Leptos.toml";
+
+/// How logs are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people
+    #[default]
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// What an acknowledgement promises.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum DurabilityChoice {
+    /// Survives power loss
+    #[default]
+    Full,
+    /// Survives kill -9, not power loss
+    Normal,
+}
+
+impl From<DurabilityChoice> for Durability {
+    fn from(choice: DurabilityChoice) -> Self {
+        match choice {
+            DurabilityChoice::Full => Self::Full,
+            DurabilityChoice::Normal => Self::Normal,
+        }
+    }
+}
+
+/// Where the store is.
+#[derive(Clone, Debug, Args)]
+pub struct DataArgs {
+    /// Directory of the store
+    #[arg(long, env = "TIDEWATCH_DATA", default_value = "./data")]
+    pub data: PathBuf,
+    /// What an acknowledgement promises
+    #[arg(long, env = "TIDEWATCH_DURABILITY", value_enum, default_value_t)]
+    pub durability: DurabilityChoice,
+    /// Go on with a new epoch when the log is shorter than it once was
+    #[arg(long)]
+    pub accept_rollback: bool,
+}
+
+/// Logs.
+#[derive(Clone, Debug, Args)]
+pub struct LogArgs {
+    /// What to log, for example info,tidewatch_server=debug
+    #[arg(long, env = "TIDEWATCH_LOG", default_value = "info,tower_sessions=error,tower_sessions_core=error", global = true)]
+    pub log: String,
+    /// How to write logs
+    #[arg(long, env = "TIDEWATCH_LOG_FORMAT", value_enum, default_value_t, global = true)]
+    pub log_format: LogFormat,
+}
+
+/// Arguments of `tidewatch serve`.
+#[derive(Clone, Debug, Args)]
+pub struct ServeArgs {
+    /// The store.
+    #[command(flatten)]
+    pub data: DataArgs,
+    /// Address to listen on [default: site-addr of Leptos.toml, else 127.0.0.1:4600]
+    #[arg(long, env = "TIDEWATCH_LISTEN")]
+    pub listen: Option<SocketAddr>,
+}
+
+impl ServeArgs {
+    /// The address to listen on.
+    ///
+    /// # Errors
+    /// One sentence that names the setting.
+    pub fn listen_address(&self) -> Result<SocketAddr, String> {
+        match self.listen {
+            Some(address) => Ok(address),
+            None => leptos_address(Path::new(LEPTOS_TOML)),
+        }
+    }
+}
+
+/// `site-addr`, from the file or from `LEPTOS_SITE_ADDR`; our default when there is neither.
+fn leptos_address(file: &Path) -> Result<SocketAddr, String> {
+    if !file.exists() && std::env::var_os("LEPTOS_SITE_ADDR").is_none() {
+        return Ok(LISTEN_DEFAULT.parse().expect("the default is an address"));
+    }
+    let path = file.exists().then(|| file.to_str().unwrap_or(LEPTOS_TOML));
+    leptos::config::get_configuration(path)
+        .map(|configuration| configuration.leptos_options.site_addr)
+        .map_err(|error| format!("site-addr of {LEPTOS_TOML} cannot be read: {error}"))
+}
