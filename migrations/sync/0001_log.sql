@@ -4,7 +4,7 @@
 -- Hot tables carry no foreign keys: the single writer resolves every id itself, and a look-up per row would cost more
 -- than the engine does.
 
--- Facts about this file: store_id, epoch, horizon_seq, server_hlc, chain heads.
+-- Facts about this file: store_id, epoch, server_hlc, horizon_seq, dedupe_rotated_ms.
 create table meta (
     k text not null primary key,
     v text not null
@@ -41,9 +41,8 @@ create table policy_revs (
 ) strict, without rowid;
 
 create table scopes (
-    id       integer primary key,
-    name     text    not null constraint scopes_name_unique unique,
-    head_seq integer not null default 0
+    id   integer primary key,
+    name text    not null constraint scopes_name_unique unique
 ) strict;
 
 create table clients (
@@ -56,10 +55,7 @@ create table clients (
     scopes          text    not null constraint clients_scopes_json check (json_valid(scopes)),
     simulated       integer not null default 0 constraint clients_simulated_flag check (simulated in (0, 1)),
     blocked         integer not null default 0 constraint clients_blocked_flag check (blocked in (0, 1)),
-    last_client_seq integer not null default 0,
-    skew_ms         integer,
-    created_ms      integer not null,
-    seen_ms         integer not null
+    created_ms      integer not null
 ) strict;
 
 -- APPEND-ONLY. The truth. `autoincrement` is required: without it, pruning the log to empty would hand out old numbers again.

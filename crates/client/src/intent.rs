@@ -179,7 +179,10 @@ mod tests {
     fn the_check_sum_is_the_one_of_the_published_vectors() {
         let vector = json!({"operation_id":"0192f0c1-7b1e-7c3a-9d2e-3f4a5b6c7d8e","collection":"equipment","record_id":"eq-1","op":"update",
             "base_version":6,"logical_timestamp":"0199a3c2f1b00003-dev1","fields":{"status":"fault","location_x":12.50,"note":"café €"}});
-        assert_eq!(hex::encode(Sha256::digest(canonical(&vector))), "304ac036a81e35094df7b5ace427e13065273f948479c03e48f65154d3ff13eb");
+        assert_eq!(
+            hex::encode(Sha256::digest(canonical(&vector))),
+            "304ac036a81e35094df7b5ace427e13065273f948479c03e48f65154d3ff13eb"
+        );
     }
 
     #[test]
@@ -194,7 +197,8 @@ mod tests {
             deadline: None,
             depends_on: Vec::new(),
         };
-        let at = Freezing { now: Millis(1_000), stamp: "0000000003e80000-dev1".into(), client_seq: 7, base: LocalBase::Version(4) };
+        let at =
+            Freezing { now: Millis(1_000), stamp: "0000000003e80000-dev1".into(), client_seq: 7, base: LocalBase::Version(4) };
         let intent = Intent::freeze(draft, at, &mut ChaCha8Rng::seed_from_u64(1));
         let mut wire: Map<String, Value> = serde_json::from_str(&intent.text).expect("JSON");
         let checksum = wire.remove("checksum").expect("a check sum");

@@ -38,6 +38,24 @@ pub trait Journal {
     fn bytes(&self) -> u64;
 }
 
+impl Journal for Box<dyn Journal + Send> {
+    fn read(&mut self) -> io::Result<Vec<Vec<u8>>> {
+        (**self).read()
+    }
+
+    fn append(&mut self, content: &[u8], durable: bool) -> io::Result<()> {
+        (**self).append(content, durable)
+    }
+
+    fn replace(&mut self, frames: &[Vec<u8>]) -> io::Result<()> {
+        (**self).replace(frames)
+    }
+
+    fn bytes(&self) -> u64 {
+        (**self).bytes()
+    }
+}
+
 fn encode(content: &[u8], into: &mut Vec<u8>) {
     let length = u32::try_from(content.len()).expect("a frame is far below 4 GiB");
     into.extend_from_slice(&length.to_le_bytes());

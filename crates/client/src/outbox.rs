@@ -139,7 +139,9 @@ impl Outbox {
             let own = match entry {
                 Entry { poisoned: true, .. } => Some(Block::Poison),
                 Entry { next_attempt_at: Some(at), .. } if *at > now => Some(Block::Wait),
-                Entry { intent, .. } if intent.depends_on.iter().any(|id| self.by_operation.contains_key(id)) => Some(Block::Wait),
+                Entry { intent, .. } if intent.depends_on.iter().any(|id| self.by_operation.contains_key(id)) => {
+                    Some(Block::Wait)
+                }
                 _ => None,
             };
             let below = self.stands_on(entry).filter_map(|other| blocks.get(&other).copied());

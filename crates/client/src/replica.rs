@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
+use tidewatch_domain::digest::{content_hash, record_hash};
+use tidewatch_domain::ids::Version;
 use tidewatch_domain::sync::Body;
 
 use crate::intent::{canonical, merge_fields};
@@ -127,7 +128,7 @@ impl Replica {
         let at = (image.scope.clone(), key.0.clone());
         let digest = self.digests.entry(at.clone()).or_default();
         digest.rows += sign;
-        let hash = record_hash(&key.1, image.version, body);
+        let hash = record_hash(&key.1, Version(image.version), &content_hash(Some(body)));
         digest.digest = if sign > 0 { digest.digest.wrapping_add(hash) } else { digest.digest.wrapping_sub(hash) };
         if digest.rows == 0 {
             self.digests.remove(&at);
@@ -262,19 +263,6 @@ fn patch(body: &mut Body, changed: &[String], mut fields: Body) {
     }
     fields.retain(|name, _| changed.is_empty() || changed.contains(name));
     merge_fields(body, fields);
-}
-
-/// First eight bytes of SHA-256 over record id, version and content hash.
-fn record_hash(record_id: &str, version: i64, canonical_body: &str) -> u64 {
-    let content = Sha256::digest(canonical_body.as_bytes());
-    let mut sum = Sha256::new();
-    sum.update(record_id.as_bytes());
-    sum.update([0]);
-    sum.update(version.to_string().as_bytes());
-    sum.update([0]);
-    sum.update(content);
-    let sum: [u8; 32] = sum.finalize().into();
-    u64::from_be_bytes(sum[..8].try_into().expect("eight of 32 bytes"))
 }
 
 #[cfg(test)]

@@ -301,7 +301,9 @@ impl<J: Journal> Client<J> {
             return Ok(self.token_refused(&flight, now, &body, rng));
         }
         let handled = match flight.purpose {
-            Purpose::Register | Purpose::Refresh => self.account_answer(&flight, status, &body, retry_after_ms, took_ms, now, rng)?,
+            Purpose::Register | Purpose::Refresh => {
+                self.account_answer(&flight, status, &body, retry_after_ms, took_ms, now, rng)?
+            }
             Purpose::Push => self.push_answer(&flight, status, &body, retry_after_ms, took_ms, now, rng)?,
             Purpose::Pull => self.pull_answer(&flight, status, &body, retry_after_ms, took_ms, now, rng)?,
             Purpose::Report => self.report_answer(&flight, status, &body, retry_after_ms, now, rng),
@@ -322,14 +324,22 @@ impl<J: Journal> Client<J> {
         if self.journal.bytes() < self.compact_above || self.state.replica.scan_cursor().is_some() {
             return Ok(());
         }
-        let frames: Vec<_> = self.state.compacted().iter().map(|event| serde_json::to_vec(event).expect("an event is serialisable")).collect();
+        let frames: Vec<_> =
+            self.state.compacted().iter().map(|event| serde_json::to_vec(event).expect("an event is serialisable")).collect();
         self.journal.replace(&frames)?;
         self.compact_above = COMPACT_BYTES_MIN.max(2 * self.journal.bytes());
         Ok(())
     }
 
     /// A failure of the link: back off. A report's failure holds up reports only.
-    fn failed(&mut self, flight: &InFlight, now: Millis, error: Failure, retry_after_ms: Option<i64>, rng: &mut dyn RngCore) -> Handled {
+    fn failed(
+        &mut self,
+        flight: &InFlight,
+        now: Millis,
+        error: Failure,
+        retry_after_ms: Option<i64>,
+        rng: &mut dyn RngCore,
+    ) -> Handled {
         let code = error.code.clone();
         if flight.purpose == Purpose::Report {
             self.reports.failed(now, retry_after_ms, rng);
@@ -346,7 +356,15 @@ impl<J: Journal> Client<J> {
     }
 
     /// A refusal that no retry of this version mends, or one that passes: by its status.
-    fn refused(&mut self, flight: &InFlight, status: u16, body: &Value, retry_after_ms: Option<i64>, now: Millis, rng: &mut dyn RngCore) -> Handled {
+    fn refused(
+        &mut self,
+        flight: &InFlight,
+        status: u16,
+        body: &Value,
+        retry_after_ms: Option<i64>,
+        now: Millis,
+        rng: &mut dyn RngCore,
+    ) -> Handled {
         let error = Failure::of_problem(body, Some(status));
         let asked = retry_after_ms.or_else(|| body.get("retry_after_ms").and_then(Value::as_i64));
         match (status, error.code.as_str()) {

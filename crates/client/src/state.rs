@@ -157,7 +157,9 @@ impl State {
                     entry.error = Some(error);
                 }
             }
-            Event::Settled { operation_id, seq, version, record, as_sent } => self.settle(&operation_id, seq, version, record, as_sent),
+            Event::Settled { operation_id, seq, version, record, as_sent } => {
+                self.settle(&operation_id, seq, version, record, as_sent)
+            }
             Event::Replayed { above_seq } => self.replay(above_seq),
             Event::ScanBegun => self.replica.scan_begin(),
             Event::Page { rows, cursor, scan: None } => self.replica.page_apply(rows, cursor),
@@ -173,7 +175,8 @@ impl State {
                 }
                 self.last_stamp = stamp;
                 self.replica.set_cursor(cursor);
-                self.acknowledged = acknowledged.into_iter().filter_map(|(seq, text)| Some((seq, Intent::thaw(&text, Vec::new())?))).collect();
+                self.acknowledged =
+                    acknowledged.into_iter().filter_map(|(seq, text)| Some((seq, Intent::thaw(&text, Vec::new())?))).collect();
             }
         }
     }

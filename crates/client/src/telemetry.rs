@@ -49,7 +49,8 @@ impl<J: Journal> Client<J> {
     fn outbox_digest(&self, now: Millis) -> Value {
         let outbox = &self.state().outbox;
         let worst_first = outbox.by_badness(now, &[]);
-        let entries: Vec<Value> = worst_first.iter().take(DIGEST_ENTRIES_MAX).map(|(state, entry)| entry_digest(state.as_str(), entry)).collect();
+        let entries: Vec<Value> =
+            worst_first.iter().take(DIGEST_ENTRIES_MAX).map(|(state, entry)| entry_digest(state.as_str(), entry)).collect();
         json!({
             "total": outbox.len(), "bytes": outbox.bytes(), "truncated": worst_first.len() > entries.len(), "entries": entries,
         })
@@ -104,7 +105,9 @@ fn instant(at: Option<Millis>) -> Option<String> {
 /// Nearest-rank percentiles of sorted values.
 fn latency(sorted_ms: &[f64]) -> Option<Value> {
     let last = sorted_ms.len().checked_sub(1)?;
-    let rank = |percent: usize| (sorted_ms[(sorted_ms.len() * percent).div_ceil(100).saturating_sub(1).min(last)] * 100.0).round() / 100.0;
+    let rank = |percent: usize| {
+        (sorted_ms[(sorted_ms.len() * percent).div_ceil(100).saturating_sub(1).min(last)] * 100.0).round() / 100.0
+    };
     Some(json!({ "count": sorted_ms.len(), "p50": rank(50), "p95": rank(95), "p99": rank(99) }))
 }
 

@@ -284,7 +284,14 @@ fn read_row(row: &Value) -> Result<Row, PageError> {
         other => return Err(PageError::UnknownOp(other.to_owned())),
     };
     let version = row.get("version").and_then(Value::as_i64).unwrap_or(0);
-    Ok(Row { seq, key: (text("collection"), text("record_id")), scope: text("scope"), version, operation_id: text("operation_id"), op })
+    Ok(Row {
+        seq,
+        key: (text("collection"), text("record_id")),
+        scope: text("scope"),
+        version,
+        operation_id: text("operation_id"),
+        op,
+    })
 }
 
 /// The server's clock in an answer.

@@ -25,6 +25,7 @@ use auth::{Auth, PasswordCost};
 pub struct Service {
     pub(crate) store: Store,
     pub(crate) auth: Arc<Auth>,
+    pub(crate) in_flight: sync::InFlight,
 }
 
 impl Service {
@@ -37,6 +38,6 @@ impl Service {
     /// Use cases over this store, with this cost of a password.
     #[must_use]
     pub fn with_password_cost(store: Store, cost: PasswordCost) -> Self {
-        Self { store, auth: Arc::new(Auth::new(cost)) }
+        Self { store, auth: Arc::new(Auth::new(cost)), in_flight: sync::InFlight::default() }
     }
 }

@@ -1,21 +1,51 @@
 //! Devices' data: register, push, pull. Owned together with the engine and the log of the store.
 
+mod collections;
+mod in_flight;
+
+use std::sync::Arc;
+
 use tidewatch_domain::ids::{ClientId, Epoch, OperationId, Scope, Seq};
 use tidewatch_domain::sync::{
     ClientRegistration, CollectionInfo, FeedPage, FeedQuery, IntentResult, Push, PushAnswer,
 };
+use tidewatch_store::sync::ClientFacts;
 use tokio::sync::watch;
+use uuid::Uuid;
 
-use crate::{Cx, Result, Service};
+pub use self::collections::COLLECTIONS_DEMO;
+pub use self::in_flight::InFlight;
+use crate::{Actor, Cx, Error, Result, Service};
 
 impl Service {
-    /// Registers an installation, or refreshes what is known of it. Answers its id and whether it is new.
+    /// Registers an installation, or refreshes what is known of it. Answers its id and whether it is new. The scopes are those
+    /// of the enrolment token, whatever the registration asks for; a device that refreshes itself keeps its own.
     ///
     /// # Errors
-    /// Forbidden unless the actor is an enrolment token, or the device itself.
+    /// Forbidden unless the actor is an enrolment token, or the device itself; and for a token that grants less than the
+    /// device already has, so that nobody takes over a device with a lesser token.
     pub async fn client_register(&self, cx: &Cx, registration: ClientRegistration) -> Result<(ClientId, bool)> {
-        let _ = (cx, registration);
-        unimplemented!()
+        let wanted = registration.client_id.clone();
+        let client_id = match wanted {
+            Some(client_id) => client_id,
+            None => ClientId::parse(Uuid::new_v4().to_string()).expect("a UUID prints in the shape of a client id"),
+        };
+        let known = self.store.sync().client(&client_id);
+        let scopes = match &cx.actor {
+            Actor::Enrolment { scopes, .. } => {
+                let takes_over = known.as_ref().is_some_and(|known| known.scopes.iter().any(|scope| !scopes.contains(scope)));
+                if takes_over {
+                    return Err(Error::Forbidden);
+                }
+                scopes.clone()
+            }
+            Actor::Device { client_id: own, scopes, .. } if *own == client_id => scopes.clone(),
+            Actor::Anonymous => return Err(Error::Unauthenticated),
+            _ => return Err(Error::Forbidden),
+        };
+        let registration = ClientRegistration { scopes, ..registration };
+        let new = self.store.sync().client_register(registration, client_id.clone(), cx.now).await?;
+        Ok((client_id, new))
     }
 
     /// Decides a batch and answers after the commit is durable.
@@ -23,8 +53,12 @@ impl Service {
     /// # Errors
     /// Overloaded, in flight, blocked, forbidden. A refused intent is a result, not an error.
     pub async fn mutations_push(&self, cx: &Cx, push: Push) -> Result<PushAnswer> {
-        let _ = (cx, push);
-        unimplemented!()
+        let device = self.device(cx)?;
+        if device.client_id != push.client_id {
+            return Err(Error::Forbidden);
+        }
+        let _turn = self.in_flight.enter(&push.client_id).ok_or(Error::InFlight)?;
+        Ok(self.store.sync().mutations_push(push, cx.now).await?)
     }
 
     /// What became of these operations of the acting device, in the order asked.
@@ -32,8 +66,8 @@ impl Service {
     /// # Errors
     /// As the store.
     pub async fn mutations_status(&self, cx: &Cx, operations: Vec<OperationId>) -> Result<Vec<IntentResult>> {
-        let _ = (cx, operations);
-        unimplemented!()
+        let device = self.device(cx)?;
+        Ok(self.store.sync().mutations_status(&device.client_id, &operations).await?)
     }
 
     /// One page of the feed for the acting device.
@@ -41,52 +75,73 @@ impl Service {
     /// # Errors
     /// A refused cursor; a scope the device may not read.
     pub async fn changes_page(&self, cx: &Cx, query: FeedQuery) -> Result<FeedPage> {
-        let _ = (cx, query);
-        unimplemented!()
+        let device = self.device(cx)?;
+        let scopes = readable(&device, &query)?;
+        Ok(self.store.sync().changes_page(&query, scopes).await?)
     }
 
-    /// From memory, without touching the database: whether a feed at this cursor has nothing new, and then its ETag.
+    /// From memory, without touching the database: whether a feed at this cursor has nothing new, and then its ETag. `None`
+    /// too when the request would be refused: [`Service::changes_page`] says why.
     #[must_use]
     pub fn changes_unchanged(&self, cx: &Cx, query: &FeedQuery) -> Option<String> {
-        let _ = (cx, query);
-        None
+        let device = self.device(cx).ok()?;
+        let scopes = readable(&device, query).ok()?;
+        self.store.sync().changes_unchanged(query, scopes).ok()?
     }
 
     /// Position of the log now.
     #[must_use]
     pub fn head(&self) -> Seq {
-        unimplemented!()
+        self.store.sync().head()
     }
 
     /// Incarnation of the store.
     #[must_use]
     pub fn epoch(&self) -> Epoch {
-        unimplemented!()
+        self.store.sync().epoch()
     }
 
     /// A cursor at a position, without a filter (the `committed` and `head` members of answers).
     #[must_use]
     pub fn cursor_at(&self, seq: Seq) -> String {
-        let _ = seq;
-        unimplemented!()
+        self.store.sync().cursor_at(seq)
     }
 
     /// Wakes after each commit with the new head.
     #[must_use]
     pub fn head_watch(&self) -> watch::Receiver<Seq> {
-        unimplemented!()
+        self.store.sync().head_watch()
     }
 
     /// Heads of these scopes now, from memory.
     #[must_use]
     pub fn scope_heads(&self, scopes: &[Scope]) -> Vec<Seq> {
-        let _ = scopes;
-        unimplemented!()
+        self.store.sync().scope_heads(scopes)
     }
 
     /// Configured collections.
     #[must_use]
     pub fn collections(&self) -> Vec<CollectionInfo> {
-        unimplemented!()
+        self.store.sync().collections()
     }
+
+    /// The acting device, as the log knows it now.
+    fn device(&self, cx: &Cx) -> Result<Arc<ClientFacts>> {
+        let client_id = match &cx.actor {
+            Actor::Device { client_id, .. } => client_id,
+            Actor::Anonymous => return Err(Error::Unauthenticated),
+            _ => return Err(Error::Forbidden),
+        };
+        let device = self.store.sync().client(client_id).ok_or(Error::NotFound("device"))?;
+        if device.blocked { Err(Error::ClientBlocked) } else { Ok(device) }
+    }
+}
+
+/// The scopes that a query reads: those it names, or all that the device may read.
+fn readable<'a>(device: &'a ClientFacts, query: &'a FeedQuery) -> Result<&'a [Scope]> {
+    if query.scopes.is_empty() {
+        return Ok(&device.scopes);
+    }
+    let allowed = query.scopes.iter().all(|scope| device.scopes.contains(scope));
+    if allowed { Ok(&query.scopes) } else { Err(Error::Forbidden) }
 }

@@ -48,6 +48,11 @@ pub(crate) async fn database_open(path: PathBuf, durability: Durability, readers
     Ok(Database { writer: Mutex::new(Some(writer)), readers })
 }
 
+/// Another connection to a file that is open already, with the pragmas of the writer.
+pub(crate) async fn connect_again(path: &Path, durability: Durability) -> Result<SqliteConnection> {
+    Ok(writer_options(path, durability).connect().await?)
+}
+
 impl Database {
     /// Closes the readers before the writer, so that the writer can fold its log into the file.
     pub(crate) async fn close(&self) -> Result<()> {

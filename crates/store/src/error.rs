@@ -17,6 +17,20 @@ pub enum Error {
         /// Drain estimate.
         retry_after_ms: i64,
     },
+    /// The store has been closed.
+    #[error("the store is closed")]
+    Closed,
+    /// The commit that this was part of failed; nothing of it was kept.
+    #[error("commit failed: {0}")]
+    CommitFailed(String),
+    /// The log is shorter than it once was: it was put back from a copy.
+    #[error("the log ends at {head}, but it once reached {hint}: it was restored; open it with a new epoch")]
+    RolledBack {
+        /// Where it ends.
+        head: i64,
+        /// Where it once ended.
+        hint: i64,
+    },
     /// A named constraint refused the row.
     #[error("constraint {0}")]
     Constraint(String),

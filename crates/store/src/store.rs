@@ -1,6 +1,6 @@
 //! The store as a whole: three parts in three files, opened and closed together.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tidewatch_domain::time::Millis;
@@ -24,13 +24,16 @@ pub struct StoreOptions {
     pub readers: u32,
     /// Go on with a new epoch when the log is shorter than it once was (after a restore). Without it, such a log is refused.
     pub accept_rollback: bool,
+    /// Where to note how far the log has reached: a file outside the data directory, so that a restored directory does not
+    /// bring its own. `None` notes nothing and notices no restore.
+    pub hint: Option<PathBuf>,
 }
 
 impl StoreOptions {
     /// Full durability, eight readers, a shortened log is refused.
     #[must_use]
     pub const fn new(now: Millis, entropy: u64) -> Self {
-        Self { now, entropy, durability: Durability::Full, readers: 8, accept_rollback: false }
+        Self { now, entropy, durability: Durability::Full, readers: 8, accept_rollback: false, hint: None }
     }
 }
 

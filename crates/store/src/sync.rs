@@ -1,27 +1,195 @@
-//! `sync.db`: the log, its projections, the audit log.
+//! `sync.db`: the log, its projections, the audit log. One writer task, read-only readers, a checkpointer.
+//!
+//! Invariants: an acknowledgement is given after the commit; a position is allocated inside the transaction that commits it,
+//! so positions appear in commit order and without holes; what readers see in memory is one consistent state at one head.
 
-use std::path::Path;
+mod audit;
+mod bulk;
+mod checkpoint;
+mod clients;
+pub mod collections;
+mod commands;
+mod feed;
+mod flush;
+mod live;
+mod memory;
+mod opening;
+mod packed;
+mod prefetch;
+mod queue;
+mod statements;
+mod writer;
 
-use sqlx::migrate::Migrator;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard};
 
-use crate::database::{Database, database_open};
-use crate::{Result, StoreOptions};
+use sqlx::{Connection, SqliteConnection, SqlitePool};
+use tidewatch_domain::cursor::{Cursor, CursorPosition};
+use tidewatch_domain::ids::{CollectionName, Epoch, Scope, Seq};
+use tidewatch_domain::sync::{CollectionInfo, Push, PushAnswer};
+use tidewatch_domain::time::Millis;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/sync");
+pub use self::clients::ClientFacts;
+pub use self::collections::CollectionDefinition;
+use self::live::Live;
+use self::queue::{Queue, Weight, lane};
+use self::writer::{Job, Reply, Writer};
+use crate::{Error, Result, StoreOptions};
+
+/// What the tasks and the callers share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    queue: Queue<Job>,
+    live: RwLock<Live>,
+    head: watch::Sender<Seq>,
+    epoch: Epoch,
+    /// Older epochs of this store, with the position at which each ended.
+    ancestors: Vec<(Epoch, Seq)>,
+    path: PathBuf,
+    hint: Option<PathBuf>,
+}
+
+impl Shared {
+    fn live(&self) -> RwLockReadGuard<'_, Live> {
+        self.live.read().expect("no holder of this lock panics")
+    }
+}
 
 /// The log part of the store.
 #[derive(Debug)]
 pub struct Sync {
-    database: Database,
+    shared: Arc<Shared>,
+    readers: SqlitePool,
+    started: Millis,
+    tasks: Mutex<Option<Tasks>>,
+}
+
+#[derive(Debug)]
+struct Tasks {
+    writer: JoinHandle<SqliteConnection>,
+    checkpointer: JoinHandle<()>,
+    stop: oneshot::Sender<()>,
 }
 
 impl Sync {
     pub(crate) async fn open(dir: &Path, options: &StoreOptions) -> Result<Self> {
-        let database = database_open(dir.join("sync.db"), options.durability, options.readers, &MIGRATIONS).await?;
-        Ok(Self { database })
+        let opened = opening::open(dir, options).await?;
+        let shared = Arc::new(Shared {
+            queue: Queue::new(),
+            head: watch::Sender::new(opened.live.head),
+            live: RwLock::new(opened.live),
+            epoch: opened.epoch,
+            ancestors: opened.ancestors,
+            path: dir.join("sync.db"),
+            hint: options.hint.clone(),
+        });
+        let writer = Writer { connection: opened.writer, shared: Arc::clone(&shared), state: opened.state };
+        let (stop, stopped) = oneshot::channel();
+        let tasks = Tasks {
+            writer: tokio::spawn(writer.run()),
+            checkpointer: tokio::spawn(checkpoint::run(Arc::clone(&shared), opened.checkpointer, stopped)),
+            stop,
+        };
+        Ok(Self { shared, readers: opened.readers, started: options.now, tasks: Mutex::new(Some(tasks)) })
     }
 
+    /// Takes no more jobs, finishes those that wait, writes the hint and closes the file.
     pub(crate) async fn close(&self) -> Result<()> {
-        self.database.close().await
+        let tasks = self.tasks.lock().expect("no holder of this lock panics").take();
+        let Some(tasks) = tasks else { return Ok(()) };
+        self.shared.queue.close();
+        let writer = tasks.writer.await.map_err(|error| Error::Corrupt(format!("the writer ended: {error}")))?;
+        // The checkpointer may have ended by itself when the disk failed; then there is nobody to tell.
+        let _ = tasks.stop.send(());
+        tasks.checkpointer.await.map_err(|error| Error::Corrupt(format!("the checkpointer ended: {error}")))?;
+        self.readers.close().await;
+        checkpoint::hint_write(&self.shared).await?;
+        Ok(writer.close().await?)
+    }
+
+    /// Decides a batch; answers once its commit is durable. `now` is when it arrived.
+    ///
+    /// # Errors
+    /// Busy when the writer's queue is full, not found when the device is not registered, or the commit failed.
+    pub async fn mutations_push(&self, push: Push, now: Millis) -> Result<PushAnswer> {
+        use tidewatch_domain::sync::Intent;
+        let first = push.intents.iter().map(|intent| match intent {
+            Intent::Valid(mutation) => lane(mutation.priority),
+            Intent::Invalid { .. } => 2,
+        });
+        let lane = first.min().unwrap_or(0);
+        let weight = Weight { lane, intents: push.intents.len().max(1), bytes: push.body_bytes };
+        self.ask(weight, |reply| Job::Push { push, now, reply }).await
+    }
+
+    async fn ask<T>(&self, weight: Weight, job: impl FnOnce(Reply<T>) -> Job) -> Result<T> {
+        let (reply, answer) = oneshot::channel();
+        self.shared.queue.push(weight, job(reply))?;
+        answer.await.map_err(|_| Error::Closed)?
+    }
+
+    /// Position of the log now, from memory.
+    #[must_use]
+    pub fn head(&self) -> Seq {
+        *self.shared.head.borrow()
+    }
+
+    /// Wakes after each commit that moved the head.
+    #[must_use]
+    pub fn head_watch(&self) -> watch::Receiver<Seq> {
+        self.shared.head.subscribe()
+    }
+
+    /// Incarnation of the store.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.shared.epoch
+    }
+
+    /// When this process opened the store.
+    #[must_use]
+    pub const fn started(&self) -> Millis {
+        self.started
+    }
+
+    /// A cursor at a position, without a filter.
+    #[must_use]
+    pub fn cursor_at(&self, seq: Seq) -> String {
+        Cursor { epoch: self.shared.epoch, position: CursorPosition::At(seq), filter: 0 }.to_string()
+    }
+
+    /// Heads of these scopes, from memory; 0 for a scope that is not known.
+    #[must_use]
+    pub fn scope_heads(&self, scopes: &[Scope]) -> Vec<Seq> {
+        self.shared.live().heads(scopes)
+    }
+
+    /// Configured collections, in the order in which they were configured.
+    #[must_use]
+    pub fn collections(&self) -> Vec<CollectionInfo> {
+        self.shared.live().collections.iter().map(|known| known.info.clone()).collect()
+    }
+
+    /// Live rows and digest of a scope's collection, and the head at which they hold; `None` when nothing was ever written.
+    #[must_use]
+    pub fn scope_digest(&self, scope: &Scope, collection: &CollectionName) -> Option<(i64, u64, Seq)> {
+        let live = self.shared.live();
+        let scope = live.scopes.get(scope)?;
+        let collection = live.catalogue.get(collection)?.key;
+        live.digests.get(&(*scope, collection)).map(|(rows, digest)| (*rows, *digest, live.head))
+    }
+
+    /// Bytes of the file and its write-ahead log.
+    ///
+    /// # Errors
+    /// The file system.
+    pub async fn bytes(&self) -> Result<u64> {
+        let file = tokio::fs::metadata(&self.shared.path).await?.len();
+        Ok(file + checkpoint::wal_bytes(&self.shared.path).await)
     }
 }
+
+#[cfg(test)]
+mod tests;

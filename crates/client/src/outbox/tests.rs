@@ -58,7 +58,8 @@ fn an_entry_that_depends_on_another_is_held_back_until_that_one_is_answered_and_
 
 #[test]
 fn entries_behind_a_poisoned_one_wait_and_the_rest_goes_on() {
-    let mut outbox = outbox([intent(1, "a", 3, &[]), intent(2, "a", 1, &[]), intent(3, "b", 3, &["op-2"]), intent(4, "c", 3, &[])]);
+    let mut outbox =
+        outbox([intent(1, "a", 3, &[]), intent(2, "a", 1, &[]), intent(3, "b", 3, &["op-2"]), intent(4, "c", 3, &[])]);
     outbox.get_mut("op-1").expect("there").poisoned = true;
     assert_eq!(batch_ids(&outbox), ["op-4"]);
     let states: Vec<_> = outbox.by_badness(NOW, &[]).into_iter().map(|(state, entry)| (state, entry.intent.client_seq)).collect();

@@ -78,7 +78,10 @@ fn a_complete_scan_drops_what_it_did_not_meet_except_records_with_pending_intent
     replica.scan_apply(vec![put(7, "a", 1, json!({"n": "new"}))], "s7".into(), false, &|_| false);
     assert_eq!(read(&replica, "a"), Some(json!({"n": "a"})), "until the scan is complete the old data stays in sight");
     replica.scan_apply(Vec::new(), "c8".into(), true, &|key| key.1 == "b");
-    assert_eq!([read(&replica, "a"), read(&replica, "b"), read(&replica, "c")], [Some(json!({"n": "new"})), Some(json!({"n": "b"})), None]);
+    assert_eq!(
+        [read(&replica, "a"), read(&replica, "b"), read(&replica, "c")],
+        [Some(json!({"n": "new"})), Some(json!({"n": "b"})), None]
+    );
     assert_eq!(replica.cursor(), Some("c8"));
     replica.page_apply(vec![put(9, "b", 1, json!({"n": "store"}))], "c9".into());
     assert_eq!(read(&replica, "b"), Some(json!({"n": "store"})), "the next word of the store wins, whatever its version");
@@ -88,7 +91,12 @@ fn a_complete_scan_drops_what_it_did_not_meet_except_records_with_pending_intent
 fn the_digest_depends_on_the_content_and_not_on_the_way_there() {
     let mut by_feed = Replica::default();
     by_feed.page_apply(
-        vec![put(2, "a", 1, json!({"n": 1})), put(3, "b", 1, json!({"n": 1})), patch_of(4, "a", 2, &["n"], json!({"n": 2})), row(5, "b", 2, RowOp::Delete)],
+        vec![
+            put(2, "a", 1, json!({"n": 1})),
+            put(3, "b", 1, json!({"n": 1})),
+            patch_of(4, "a", 2, &["n"], json!({"n": 2})),
+            row(5, "b", 2, RowOp::Delete),
+        ],
         "c5".into(),
     );
     let mut by_scan = Replica::default();

@@ -94,7 +94,14 @@ impl<J: Journal> Client<J> {
 
     /// The store does not know this position: scan its state again. Own intents are kept, and those that a lost tail of
     /// the store took with it go out again.
-    fn position_lost(&mut self, flight: &InFlight, status: u16, body: &Value, now: Millis, rng: &mut dyn RngCore) -> Result<Handled, Error> {
+    fn position_lost(
+        &mut self,
+        flight: &InFlight,
+        status: u16,
+        body: &Value,
+        now: Millis,
+        rng: &mut dyn RngCore,
+    ) -> Result<Handled, Error> {
         let error = Failure::of_problem(body, Some(status));
         self.scan_wanted = true;
         if matches!(error.code.as_str(), "cursor_epoch_mismatch" | "cursor_ahead") {

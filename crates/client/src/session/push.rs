@@ -9,7 +9,7 @@ use crate::intent::uuid_v7;
 use crate::journal::Journal;
 use crate::link::Stop;
 use crate::state::Event;
-use crate::wire::{Failure, PushResult, Purpose, ResultStatus, read_results};
+use crate::wire::{Failure, Purpose, PushResult, ResultStatus, read_results};
 
 /// Bytes of intents in one batch: well below what a server takes.
 const BATCH_BYTES_MAX: usize = 1 << 20;

@@ -63,7 +63,8 @@ impl<J: Journal> Client<J> {
             bytes += report.len();
             before == 0 || bytes <= REQUEST_BYTES_MAX
         };
-        let batch: Vec<&str> = self.reports.waiting.iter().take(REPORTS_PER_REQUEST).take_while(fits).map(|report| &**report).collect();
+        let batch: Vec<&str> =
+            self.reports.waiting.iter().take(REPORTS_PER_REQUEST).take_while(fits).map(|report| &**report).collect();
         let client_id = self.state.client_id.as_deref().unwrap_or_default();
         let body = format!("{{\"client_id\":\"{client_id}\",\"reports\":[{}]}}", batch.join(","));
         self.in_flight = Some(InFlight { purpose: Purpose::Report, operations: Vec::new(), since: None, reports: batch.len() });

@@ -107,7 +107,13 @@ impl Bench {
     }
 
     fn poisoned(&self) -> Vec<&str> {
-        self.client.state().outbox.entries().filter(|entry| entry.poisoned).map(|entry| entry.intent.operation_id.as_str()).collect()
+        self.client
+            .state()
+            .outbox
+            .entries()
+            .filter(|entry| entry.poisoned)
+            .map(|entry| entry.intent.operation_id.as_str())
+            .collect()
     }
 }
 
@@ -147,10 +153,13 @@ fn an_edit_is_based_on_the_own_pending_intent_and_otherwise_on_the_confirmed_ver
     assert_eq!(sent[0].get("base_version"), None);
     assert_eq!(sent[1]["base_operation_id"], json!(first));
     let second = sent[1]["operation_id"].as_str().expect("an id").to_owned();
-    bench.answer(200, results(&[
-        json!({"operation_id": first, "status": "applied", "version": 1, "seq": 2}),
-        json!({"operation_id": second, "status": "applied", "version": 2, "seq": 3}),
-    ]));
+    bench.answer(
+        200,
+        results(&[
+            json!({"operation_id": first, "status": "applied", "version": 1, "seq": 2}),
+            json!({"operation_id": second, "status": "applied", "version": 2, "seq": 3}),
+        ]),
+    );
     bench.edit("a", MutationOp::Update, json!({"title": "three"}));
     assert_eq!(mutations(&bench.expect(Purpose::Push))[0]["base_version"], json!(2));
 }
@@ -159,8 +168,13 @@ fn an_edit_is_based_on_the_own_pending_intent_and_otherwise_on_the_confirmed_ver
 fn a_merged_answer_leaves_the_stores_record_in_sight() {
     let mut bench = Bench::enrolled();
     let operation = bench.edit("a", MutationOp::Create, json!({"title": "mine"}));
-    bench.push(200, results(&[json!({"operation_id": operation, "status": "merged", "version": 4, "seq": 9, "record": {"title": "theirs", "n": 1},
-        "resolution": {"lost": ["title"]}})]));
+    bench.push(
+        200,
+        results(&[
+            json!({"operation_id": operation, "status": "merged", "version": 4, "seq": 9, "record": {"title": "theirs", "n": 1},
+        "resolution": {"lost": ["title"]}}),
+        ]),
+    );
     let key = ("todos".to_owned(), "a".to_owned());
     assert_eq!(bench.client.state().visible(&key).map(Value::Object), Some(json!({"title": "theirs", "n": 1})));
     assert_eq!(bench.client.link().conflicts, 1);
@@ -171,8 +185,10 @@ fn a_feed_row_does_not_hide_a_pending_edit_and_is_there_once_the_edit_is_answere
     let mut bench = Bench::enrolled();
     bench.client.round_begin();
     bench.expect(Purpose::Pull);
-    let row = |seq: i64, version: i64, title: &str| json!({"seq": seq, "op": "put", "collection": "todos", "record_id": "a", "scope": "site:a",
-        "version": version, "operation_id": "x", "fields": {"title": title, "n": version}});
+    let row = |seq: i64, version: i64, title: &str| {
+        json!({"seq": seq, "op": "put", "collection": "todos", "record_id": "a", "scope": "site:a",
+        "version": version, "operation_id": "x", "fields": {"title": title, "n": version}})
+    };
     bench.answer(200, page("c2", &[row(2, 1, "first")], None));
     let operation = bench.edit("a", MutationOp::Update, json!({"title": "mine"}));
     bench.client.round_begin();
@@ -180,13 +196,23 @@ fn a_feed_row_does_not_hide_a_pending_edit_and_is_there_once_the_edit_is_answere
     bench.lose();
     bench.later();
     bench.expect(Purpose::Push);
-    bench.answer(200, results(&[json!({"operation_id": operation, "status": "deferred", "problem": {"code": "in_flight", "retry_after_ms": 5_000}})]));
+    bench.answer(
+        200,
+        results(&[
+            json!({"operation_id": operation, "status": "deferred", "problem": {"code": "in_flight", "retry_after_ms": 5_000}}),
+        ]),
+    );
     bench.expect(Purpose::Pull);
     bench.answer(200, page("c3", &[row(3, 2, "theirs")], None));
     let key = ("todos".to_owned(), "a".to_owned());
     assert_eq!(bench.client.state().visible(&key).map(Value::Object), Some(json!({"title": "mine", "n": 2})));
     bench.later();
-    bench.push(200, results(&[json!({"operation_id": operation, "status": "superseded", "version": 2, "record": {"title": "theirs", "n": 2}})]));
+    bench.push(
+        200,
+        results(&[
+            json!({"operation_id": operation, "status": "superseded", "version": 2, "record": {"title": "theirs", "n": 2}}),
+        ]),
+    );
     assert_eq!(bench.client.state().visible(&key).map(Value::Object), Some(json!({"title": "theirs", "n": 2})));
 }
 
@@ -253,11 +279,17 @@ fn a_server_error_on_a_batch_is_narrowed_down_to_the_culprit() {
             bench.answer(200, page("c2", &[], None));
             continue;
         }
-        let sent: Vec<String> = mutations(&request).iter().map(|m| m["operation_id"].as_str().expect("an id").to_owned()).collect();
+        let sent: Vec<String> =
+            mutations(&request).iter().map(|m| m["operation_id"].as_str().expect("an id").to_owned()).collect();
         if sent.contains(&ids[0]) {
             bench.answer(500, json!({"code": "internal"}));
         } else {
-            bench.answer(200, results(&sent.iter().map(|id| json!({"operation_id": id, "status": "applied", "version": 1})).collect::<Vec<_>>()));
+            bench.answer(
+                200,
+                results(
+                    &sent.iter().map(|id| json!({"operation_id": id, "status": "applied", "version": 1})).collect::<Vec<_>>(),
+                ),
+            );
         }
         bench.later();
     }
@@ -316,7 +348,10 @@ fn a_lost_position_is_scanned_anew_and_the_outbox_kept() {
     assert_eq!(bench.outbox(), [settled.as_str(), pending.as_str()], "what the lost tail held goes out again");
     bench.later();
     bench.expect(Purpose::Push);
-    bench.answer(200, results(&[settled, pending].map(|id| json!({"operation_id": id, "status": "applied", "version": 1, "seq": 31}))));
+    bench.answer(
+        200,
+        results(&[settled, pending].map(|id| json!({"operation_id": id, "status": "applied", "version": 1, "seq": 31}))),
+    );
     let scan = bench.expect(Purpose::Pull);
     assert!(scan.path.starts_with("/changes?since=0&") && scan.path.contains("compact=true"), "{}", scan.path);
 }
@@ -362,10 +397,13 @@ fn a_compacted_journal_holds_the_same_state() {
         bench.edit(&format!("r{n}"), MutationOp::Create, json!({"n": n}));
     }
     let ids: Vec<String> = bench.outbox().into_iter().map(str::to_owned).collect();
-    bench.push(200, results(&[
-        json!({"operation_id": ids[0], "status": "applied", "version": 1, "seq": 2}),
-        json!({"operation_id": ids[1], "status": "rejected", "problem": {"code": "schema_invalid"}}),
-    ]));
+    bench.push(
+        200,
+        results(&[
+            json!({"operation_id": ids[0], "status": "applied", "version": 1, "seq": 2}),
+            json!({"operation_id": ids[1], "status": "rejected", "problem": {"code": "schema_invalid"}}),
+        ]),
+    );
     bench.client.compact_above = 0;
     bench.client.compact_if_worth_it().expect("compacts");
     let before = format!("{:?}", bench.client.state().replica);

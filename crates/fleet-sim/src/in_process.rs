@@ -1,0 +1,142 @@
+//! Carries requests to a [`Service`] in this process: the wire's JSON goes through the protocol's own reader and writer, only
+//! HTTP and tokens are left out. A device's token is its id here.
+
+use serde_json::{Value, json};
+use tidewatch_client::{Purpose, Reply, Request};
+use tidewatch_domain::ids::{ClientId, Scope};
+use tidewatch_domain::sync::FeedQuery;
+use tidewatch_domain::time::Millis;
+use tidewatch_protocol::v1::changes::{ChangesPage, server_hlc};
+use tidewatch_protocol::v1::clients::client_read;
+use tidewatch_protocol::v1::mutations::{MutationResult, PushAnswered, push_read};
+use tidewatch_protocol::{Code, Problem, Timestamp};
+use tidewatch_service::{Actor, Cx, Error, Service};
+
+/// The service, and the scopes that an enrolment gives.
+#[derive(Clone, Debug)]
+pub struct InProcess {
+    service: Service,
+    scopes: Vec<Scope>,
+}
+
+impl InProcess {
+    /// A transport to this service.
+    #[must_use]
+    pub fn new(service: Service, scopes: Vec<Scope>) -> Self {
+        Self { service, scopes }
+    }
+
+    /// The service behind it.
+    #[must_use]
+    pub fn service(&self) -> &Service {
+        &self.service
+    }
+
+    /// Carries a request out at this time of the world.
+    pub async fn send(&self, request: &Request, now: Millis) -> Reply {
+        let answer = match request.purpose {
+            Purpose::Register => self.register(request, now).await,
+            Purpose::Push => self.push(request, now).await,
+            Purpose::Pull => self.pull(request, now).await,
+            Purpose::Refresh | Purpose::Report => Err(Problem::new(Code::NotFound)),
+        };
+        let (status, body) = match answer {
+            Ok(body) => (200, body),
+            Err(problem) => (problem.status, to_value(&problem)),
+        };
+        Reply::Answer { status, body, retry_after_ms: None, took_ms: 0.0 }
+    }
+
+    fn cx(&self, request: &Request, now: Millis) -> Result<Cx, Problem> {
+        let id = request
+            .client_id
+            .as_deref()
+            .and_then(|id| ClientId::parse(id).ok())
+            .ok_or_else(|| Problem::new(Code::CredentialRequired))?;
+        let actor = Actor::Device { principal: format!("owner of {id}"), client_id: id, scopes: self.scopes.clone() };
+        Ok(Cx { actor, now, request_id: String::new() })
+    }
+
+    async fn register(&self, request: &Request, now: Millis) -> Result<Value, Problem> {
+        let read = client_read(request.body.as_deref().unwrap_or_default().as_bytes())?;
+        let actor = Actor::Enrolment { name: "simulation".to_owned(), scopes: self.scopes.clone() };
+        let cx = Cx { actor, now, request_id: String::new() };
+        let (client_id, _) = self.service.client_register(&cx, read.registration).await.map_err(problem)?;
+        Ok(
+            json!({ "client_id": client_id.as_str(), "access_token": client_id.as_str(), "access_expires_in_s": 1_000_000_000, "server_time": now.to_string() }),
+        )
+    }
+
+    async fn push(&self, request: &Request, now: Millis) -> Result<Value, Problem> {
+        let read = push_read(request.body.as_deref().unwrap_or_default().as_bytes())?;
+        let answer = self.service.mutations_push(&self.cx(request, now)?, read.push).await.map_err(problem)?;
+        Ok(to_value(&PushAnswered {
+            protocol: 1,
+            epoch: self.service.epoch().to_string(),
+            batch_id: read.batch_id,
+            server_time: Timestamp(now),
+            server_hlc: server_hlc(Timestamp(now)),
+            committed: self.service.cursor_at(answer.committed),
+            poll_after_ms: 0,
+            results: answer.results.into_iter().map(MutationResult::from).collect(),
+        }))
+    }
+
+    async fn pull(&self, request: &Request, now: Millis) -> Result<Value, Problem> {
+        let page = self.service.changes_page(&self.cx(request, now)?, feed_query(&request.path)?).await.map_err(problem)?;
+        Ok(to_value(&ChangesPage::new(page, self.service.epoch().to_string(), Timestamp(now), 0)))
+    }
+}
+
+/// Reads the query of `/changes` as the reference client writes it.
+fn feed_query(path: &str) -> Result<FeedQuery, Problem> {
+    let mut query =
+        FeedQuery { since: None, epoch: None, limit: 500, compact: false, scopes: Vec::new(), collections: Vec::new() };
+    let invalid = || Problem::new(Code::QueryInvalid);
+    for pair in path.split_once('?').map_or("", |(_, query)| query).split('&').filter(|pair| !pair.is_empty()) {
+        match pair.split_once('=').ok_or_else(invalid)? {
+            ("since", cursor) => query.since = Some(cursor.to_owned()),
+            ("limit", limit) => query.limit = limit.parse().map_err(|_| invalid())?,
+            ("compact", compact) => query.compact = compact == "true",
+            ("scopes", scopes) => {
+                query.scopes = scopes.split(',').map(Scope::parse).collect::<Result<_, _>>().map_err(|_| invalid())?
+            }
+            _ => return Err(invalid()),
+        }
+    }
+    Ok(query)
+}
+
+fn problem(error: Error) -> Problem {
+    use tidewatch_domain::sync::CursorRefusal;
+    match error {
+        Error::Cursor(refusal) => {
+            let code = Code::parse(&refusal.to_string()).unwrap_or(Code::CursorMalformed);
+            let mut problem = Problem::new(code);
+            if let CursorRefusal::EpochMismatch { fork_seq: Some(seq) } = refusal {
+                problem.fork_seq = Some(seq.0);
+            }
+            problem
+        }
+        Error::Overloaded { retry_after_ms } => {
+            Problem { retry_after_ms: Some(retry_after_ms), ..Problem::new(Code::WriterOverloaded) }
+        }
+        Error::RateLimited { retry_after_ms } => {
+            Problem { retry_after_ms: Some(retry_after_ms), ..Problem::new(Code::RateLimited) }
+        }
+        Error::InFlight => Problem::new(Code::InFlight),
+        Error::ClientBlocked => Problem::new(Code::ClientBlocked),
+        Error::Unauthenticated => Problem::new(Code::CredentialRequired),
+        Error::Forbidden => Problem::new(Code::Forbidden),
+        Error::NotFound(_) => Problem::new(Code::NotFound),
+        Error::Invalid { field, detail } => Problem::new(Code::EnvelopeInvalid).detail(format!("{field}: {detail}")),
+        Error::Internal(cause) => {
+            tracing::error!(?cause, "the service failed");
+            Problem::new(Code::Internal)
+        }
+    }
+}
+
+fn to_value(answer: &impl serde::Serialize) -> Value {
+    serde_json::to_value(answer).expect("answers of the protocol are JSON")
+}

@@ -1,0 +1,209 @@
+//! What people do on a simulated device: which records they make, change and delete.
+//!
+//! Edits favour records that were changed lately and are few, so that devices of one site meet on them. A record's fields
+//! keep the types of the demo collections; only the bad release writes a reading as text.
+
+use serde_json::{Value, json};
+use tidewatch_client::Draft;
+use tidewatch_client::replica::Key;
+use tidewatch_client::state::State;
+use tidewatch_domain::ids::{CollectionName, RecordId, Scope};
+use tidewatch_domain::sync::{Body, MutationOp};
+
+use crate::dice::Dice;
+use crate::persona::Profile;
+
+/// Live records of one collection in one scope at which people stop making new ones.
+const RECORDS_MAX: usize = 60;
+/// Records that edits favour.
+const HOT_RECORDS: usize = 12;
+/// Share of edits that go to a favoured record.
+const HOT_SHARE: f64 = 0.6;
+/// Unsynced inspections at which people give up making more.
+const JAM_MAX: usize = 45;
+
+/// Collections people work in, with their share in percent, and how urgent their operations are.
+const WORK: [(&str, i64, u8); 5] =
+    [("inspections", 30, 2), ("work_orders", 28, 2), ("meter_readings", 22, 3), ("todos", 14, 4), ("assets", 6, 3)];
+
+/// Draws the next edit of a device.
+pub fn draft(profile: &Profile, state: &State, dice: &mut Dice) -> Option<Draft> {
+    let mut at = dice.between(0, 99);
+    let &(mut collection, _, mut priority) = WORK.iter().find(|(_, share, _)| {
+        at -= share;
+        at < 0
+    })?;
+    // The bad release shows soon: its owners inspect before they do anything else.
+    if profile.bad_release && (jam(state) == 0 || dice.chance(0.3)) {
+        (collection, priority) = ("inspections", 2);
+    }
+    if dice.chance(0.02) {
+        priority = 1;
+    }
+    if collection == "inspections" && profile.bad_release && jam(state) >= JAM_MAX {
+        return None;
+    }
+    let scope = profile.scopes().swap_remove(0);
+    let known = records(state, collection, &scope);
+    let (op, record_id, fields) = if known.len() < 4 || known.len() < RECORDS_MAX && dice.chance(0.25) {
+        (MutationOp::Create, new_id(collection, profile, dice), body(collection, profile, dice))
+    } else if collection == "todos" && known.len() > RECORDS_MAX / 2 && dice.chance(0.1) {
+        (MutationOp::Delete, choose(&known, dice), Body::new())
+    } else {
+        (MutationOp::Update, choose(&known, dice), change(collection, profile, dice))
+    };
+    Some(Draft {
+        collection: CollectionName::parse(collection).expect("the workload's collections are valid"),
+        record_id: RecordId::parse(record_id).expect("the workload's ids are valid"),
+        scope: Scope::parse(scope).expect("the workload's scopes are valid"),
+        op,
+        fields,
+        priority,
+        deadline: None,
+        depends_on: Vec::new(),
+    })
+}
+
+fn jam(state: &State) -> usize {
+    state.outbox.entries().filter(|entry| entry.intent.key.0 == "inspections").count()
+}
+
+/// Ids of the records a person sees, their own unsent ones included; in a stable order.
+fn records(state: &State, collection: &str, scope: &str) -> Vec<String> {
+    let confirmed = state.replica.live().filter(|(key, image)| key.0 == collection && image.scope == scope).map(|(key, _)| key);
+    let own = state
+        .outbox
+        .entries()
+        .filter(|entry| entry.intent.key.0 == collection && entry.intent.op == MutationOp::Create)
+        .map(|entry| &entry.intent.key);
+    let mut ids: Vec<&Key> = confirmed.chain(own).collect();
+    ids.sort();
+    ids.dedup();
+    ids.into_iter()
+        .filter(|key| state.outbox.of_record(key).all(|entry| entry.intent.op != MutationOp::Delete))
+        .map(|key| key.1.clone())
+        .collect()
+}
+
+fn choose(known: &[String], dice: &mut Dice) -> String {
+    let hot = &known[..known.len().min(HOT_RECORDS)];
+    if dice.chance(HOT_SHARE) { dice.pick(hot).clone() } else { dice.pick(known).clone() }
+}
+
+fn new_id(collection: &str, profile: &Profile, dice: &mut Dice) -> String {
+    let prefix = match collection {
+        "inspections" => "INS",
+        "work_orders" => "WO",
+        "meter_readings" => "MR",
+        "assets" => "AST",
+        _ => "TD",
+    };
+    format!("{prefix}-{}-{:04}-{:06x}", profile.site.code, profile.index, dice.between(0, 0xff_ffff))
+}
+
+fn body(collection: &str, profile: &Profile, dice: &mut Dice) -> Body {
+    let value = match collection {
+        "inspections" => json!({
+            "asset": format!("AST-{}-{}", profile.site.code, dice.between(100, 140)), "inspector": profile.principal,
+            "result": dice.pick(&["pass", "pass", "pass", "repair"]), "reading": reading(profile, dice), "notes": dice.pick(&NOTES),
+        }),
+        "work_orders" => json!({
+            "title": dice.pick(&JOBS), "status": "open", "assignee": profile.principal, "minutes": 0, "notes": "",
+        }),
+        "meter_readings" => json!({
+            "meter": format!("M-{}-{}", profile.site.code, dice.between(10, 60)), "value": dice.between(100, 90_000), "unit": "m3",
+        }),
+        "assets" => {
+            json!({ "name": dice.pick(&ASSETS), "condition": "good", "location": format!("bay {}", dice.between(1, 24)) })
+        }
+        _ => json!({ "title": dice.pick(&JOBS), "done": false, "notes": "" }),
+    };
+    object(value)
+}
+
+/// The fields one edit touches: one, seldom two.
+fn change(collection: &str, profile: &Profile, dice: &mut Dice) -> Body {
+    let mut fields = Body::new();
+    let touched = if dice.chance(0.2) { 2 } else { 1 };
+    for _ in 0..touched {
+        let (name, value) = match (collection, dice.between(0, 2)) {
+            ("inspections", 0) => ("result", json!(dice.pick(&["pass", "repair", "fail"]))),
+            ("inspections", 1) => ("notes", json!(dice.pick(&NOTES))),
+            ("inspections", _) => ("reading", reading(profile, dice)),
+            ("work_orders", 0) => ("status", json!(dice.pick(&["open", "assigned", "on_site", "done"]))),
+            ("work_orders", 1) => ("minutes", json!(dice.between(1, 480))),
+            ("work_orders", _) => ("notes", json!(dice.pick(&NOTES))),
+            ("meter_readings", _) => ("value", json!(dice.between(100, 90_000))),
+            ("assets", 0) => ("condition", json!(dice.pick(&["good", "worn", "defect"]))),
+            ("assets", _) => ("location", json!(format!("bay {}", dice.between(1, 24)))),
+            (_, 0) => ("done", json!(dice.chance(0.5))),
+            (_, 1) => ("title", json!(dice.pick(&JOBS))),
+            _ => ("notes", json!(dice.pick(&NOTES))),
+        };
+        fields.insert(name.to_owned(), value);
+    }
+    fields
+}
+
+/// A pressure in kPa. The bad release writes it as text.
+fn reading(profile: &Profile, dice: &mut Dice) -> Value {
+    let kpa = (dice.float(180.0, 620.0) * 10.0).round() / 10.0;
+    if profile.bad_release { json!(format!("{kpa}")) } else { json!(kpa) }
+}
+
+fn object(value: Value) -> Body {
+    match value {
+        Value::Object(body) => body,
+        _ => unreachable!("bodies are written as objects above"),
+    }
+}
+
+const NOTES: [&str; 8] = [
+    "Seal replaced",
+    "Access blocked by parked van",
+    "Second visit needed",
+    "Valve stiff, greased",
+    "Corrosion on the flange",
+    "Customer informed",
+    "Photo attached on the depot drive",
+    "All clear",
+];
+const JOBS: [&str; 8] = [
+    "Check pump 3",
+    "Replace gauge",
+    "Leak at hydrant",
+    "Flush line 7",
+    "Calibrate flow meter",
+    "Paint bollards",
+    "Inspect crane hook",
+    "Clear drain",
+];
+const ASSETS: [&str; 6] = ["Booster pump", "Pressure reducer", "Hydrant", "Flow meter", "Gate valve", "Control cabinet"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::persona::fleet;
+    use crate::scenario::Scenario;
+
+    fn readings(bad: bool) -> Vec<Value> {
+        let fleet = fleet(3, 40, Scenario::BadRelease);
+        let profile = fleet.iter().find(|profile| profile.bad_release == bad).expect("both kinds are there");
+        let (state, mut dice) = (State::new(0), Dice::new(1, "workload", 0));
+        let drafts = (0..200).filter_map(|_| draft(profile, &state, &mut dice));
+        drafts.filter_map(|draft| draft.fields.get("reading").cloned()).collect()
+    }
+
+    #[test]
+    fn only_the_bad_release_writes_a_reading_as_text() {
+        assert!(readings(true).iter().all(Value::is_string) && !readings(true).is_empty());
+        assert!(readings(false).iter().all(Value::is_number) && !readings(false).is_empty());
+    }
+
+    #[test]
+    fn an_update_goes_to_a_record_that_is_there() {
+        let profile = &fleet(3, 1, Scenario::Ordinary)[0];
+        let (state, mut dice) = (State::new(0), Dice::new(1, "workload", 0));
+        assert!((0..200).filter_map(|_| draft(profile, &state, &mut dice)).all(|draft| draft.op == MutationOp::Create));
+    }
+}

@@ -1,0 +1,57 @@
+//! Configuring collections.
+
+use tidewatch_domain::ids::CollectionName;
+use tidewatch_domain::policy::{Policy, PolicyError};
+use tidewatch_domain::time::Millis;
+
+use super::Sync;
+use super::queue::Weight;
+use super::writer::Job;
+use crate::Result;
+
+const PRIORITIES: [&str; 4] = ["critical", "important", "normal", "background"];
+
+/// How a collection is configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CollectionDefinition {
+    /// Name.
+    pub name: CollectionName,
+    /// Oldest schema still served.
+    pub schema_min: i64,
+    /// Current schema.
+    pub schema_current: i64,
+    /// Sync tier.
+    pub priority: &'static str,
+    /// Policy, JSON text.
+    pub policy: String,
+}
+
+impl CollectionDefinition {
+    /// Checks the policy.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check(&self) -> std::result::Result<(), PolicyError> {
+        Policy::parse(&self.policy).map(|_| ())
+    }
+}
+
+/// Reads a sync tier.
+#[must_use]
+pub fn priority_read(text: &str) -> Option<&'static str> {
+    PRIORITIES.into_iter().find(|known| *known == text)
+}
+
+impl Sync {
+    /// Adds collections, or changes those that are there. A changed policy becomes a new revision; old ones are kept.
+    ///
+    /// # Errors
+    /// Corrupt when a policy cannot be read (check definitions first), or the commit failed.
+    pub async fn collections_put(&self, definitions: Vec<CollectionDefinition>, by: &str, now: Millis) -> Result<()> {
+        for definition in &definitions {
+            definition.check().map_err(|error| crate::Error::Corrupt(error.to_string()))?;
+        }
+        let by = by.to_owned();
+        self.ask(Weight::COMMAND, |reply| Job::CollectionsPut { definitions, by, now, reply }).await
+    }
+}

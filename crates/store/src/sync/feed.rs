@@ -1,0 +1,256 @@
+//! The change feed (`protocol.md` 2.4 and 2.5): pages of the log by scope, and the chasing scan of the state.
+//!
+//! A page covers the positions up to the head in memory when it began; everything below is committed, so its statements need
+//! no common transaction. Each scope is read by its own indexed range and merged here: one statement over many scopes would
+//! make SQLite sort every match.
+
+use std::collections::HashMap;
+
+use tidewatch_domain::cursor::{Cursor, CursorGround, CursorPosition, Since, filter_hash, since_read};
+use tidewatch_domain::engine::{CollectionKey, ScopeKey};
+use tidewatch_domain::hlc::{Hlc, Ticks};
+use tidewatch_domain::ids::{ClientId, CollectionName, RecordId, Scope, Seq, Version};
+use tidewatch_domain::json::{literals, members_pick, names_read};
+use tidewatch_domain::sync::{FeedPage, FeedQuery, FeedRow};
+use tidewatch_domain::time::Millis;
+
+use super::live::Live;
+use super::packed::{self, Row};
+use super::statements::{FEED_BOUND, FEED_SCOPE, FEED_SCOPE_SOME, SCAN_BOUND, SCAN_SCOPE, SCAN_SCOPE_SOME};
+use super::{Shared, Sync};
+use crate::{Error, Result};
+
+/// Most rows of a page.
+const PAGE_ROWS_MAX: u32 = 5_000;
+/// A page ends once its payloads reach this.
+const PAGE_BYTES_SOFT: usize = 1024 * 1024;
+/// Most rows that a page looks at.
+const PAGE_SCANNED_MAX: i64 = 20_000;
+
+/// A page under way: what is read, from where to where.
+#[derive(Debug)]
+struct Plan {
+    position: CursorPosition,
+    filter: u32,
+    head: Seq,
+    compact: bool,
+    limit: usize,
+    /// Scopes with something above the position.
+    scopes: Vec<(ScopeKey, Scope)>,
+    /// `[id, …]`, when only some collections are wanted.
+    collections: Option<String>,
+    names: HashMap<CollectionKey, CollectionName>,
+}
+
+impl Sync {
+    /// One page of the feed over these scopes. `query.scopes` is what the filter hash covers; `scopes` is what is read.
+    ///
+    /// # Errors
+    /// A refused cursor; as the database.
+    pub async fn changes_page(&self, query: &FeedQuery, scopes: &[Scope]) -> Result<FeedPage> {
+        let plan = Plan::new(&self.shared, query, scopes)?;
+        if plan.scopes.is_empty() {
+            return Ok(plan.page(&self.shared, Vec::new(), plan.head));
+        }
+        let end = self.end(&plan).await?;
+        let mut rows: Vec<FeedRow> = Vec::new();
+        for (key, scope) in &plan.scopes {
+            let packed = self.scope_rows(&plan, *key, end).await?;
+            let live = self.shared.live();
+            for mut row in packed::rows(packed.as_deref()) {
+                rows.push(row_read(&mut row, scope, &plan, &live)?);
+            }
+        }
+        if plan.scopes.len() > 1 {
+            rows.sort_unstable_by_key(|row| row.seq);
+        }
+        let full = cut(&mut rows, plan.limit);
+        if let CursorPosition::Scan { start, .. } = plan.position {
+            rows.retain(|row| row.op != "delete" || row.seq > start);
+        }
+        Ok(FeedPage { immutable: full.is_some() && plan.is_plain(), ..plan.page(&self.shared, rows, full.unwrap_or(end)) })
+    }
+
+    /// How far this page may look: to the head, unless the scopes hold more rows up to there than a page may have.
+    async fn end(&self, plan: &Plan) -> Result<Seq> {
+        let statement = if plan.compact { SCAN_BOUND } else { FEED_BOUND };
+        let scopes = i64::try_from(plan.scopes.len()).unwrap_or(i64::MAX);
+        let offset = match plan.collections {
+            None if scopes == 1 => return Ok(plan.head),
+            None => plan.fetched(),
+            Some(_) => (PAGE_SCANNED_MAX / scopes).max(1),
+        };
+        let mut end = plan.head;
+        for (key, _) in &plan.scopes {
+            let bound: Option<(i64,)> = sqlx::query_as(statement)
+                .bind(key.0)
+                .bind(plan.position.pos().0)
+                .bind(end.0)
+                .bind(offset - 1)
+                .fetch_optional(&self.readers)
+                .await?;
+            end = bound.map_or(end, |(seq,)| end.min(Seq(seq)));
+        }
+        Ok(end)
+    }
+
+    async fn scope_rows(&self, plan: &Plan, scope: ScopeKey, end: Seq) -> Result<Option<String>> {
+        let statement = match (plan.compact, &plan.collections) {
+            (false, None) => FEED_SCOPE,
+            (false, Some(_)) => FEED_SCOPE_SOME,
+            (true, None) => SCAN_SCOPE,
+            (true, Some(_)) => SCAN_SCOPE_SOME,
+        };
+        let mut query = sqlx::query_as(statement)
+            .bind(scope.0)
+            .bind(plan.position.pos().0)
+            .bind(end.0)
+            .bind(plan.fetched());
+        if let Some(collections) = &plan.collections {
+            query = query.bind(collections.clone());
+        }
+        let (packed,): (Option<String>,) = query.fetch_one(&self.readers).await?;
+        Ok(packed)
+    }
+
+    /// From memory: whether a feed at this cursor has nothing new, and then the ETag of its page.
+    ///
+    /// # Errors
+    /// A refused cursor.
+    pub fn changes_unchanged(&self, query: &FeedQuery, scopes: &[Scope]) -> Result<Option<String>> {
+        let plan = Plan::new(&self.shared, query, scopes)?;
+        let asleep = plan.scopes.is_empty() && !plan.compact;
+        Ok(asleep.then(|| plan.etag(&self.shared, plan.position.pos())))
+    }
+}
+
+/// Cuts a page where it is full, by rows or by bytes, when there is more than fits. Answers where it was cut.
+fn cut(rows: &mut Vec<FeedRow>, limit: usize) -> Option<Seq> {
+    let mut bytes = 0;
+    let heavy = rows.iter().position(|row| {
+        bytes += row.fields.as_ref().map_or(0, String::len) + 200;
+        bytes > PAGE_BYTES_SOFT
+    });
+    let keep = heavy.map_or(limit, |at| limit.min(at.max(1)));
+    if rows.len() <= keep {
+        return None;
+    }
+    rows.truncate(keep);
+    rows.last().map(|row| row.seq)
+}
+
+impl Plan {
+    fn new(shared: &Shared, query: &FeedQuery, scopes: &[Scope]) -> Result<Self> {
+        let live = shared.live();
+        let filter = filter_hash(&query.scopes, &query.collections);
+        let ground = CursorGround { epoch: shared.epoch, head: live.head, horizon: Seq(0), filter };
+        let ancestor = |epoch| shared.ancestors.iter().find(|(known, _)| *known == epoch).map(|(_, fork)| *fork);
+        let since = since_read(query.since.as_deref(), query.epoch, ground, ancestor)?;
+        let position = match since {
+            Since::Beginning if query.compact => CursorPosition::Scan { pos: Seq(0), start: live.head },
+            Since::Beginning => CursorPosition::At(Seq(0)),
+            Since::Now => CursorPosition::At(live.head),
+            // A scan that begins at an old cursor has to show every tombstone above it.
+            Since::Position(CursorPosition::At(pos)) if query.compact && pos < live.head => CursorPosition::Scan { pos, start: Seq(0) },
+            Since::Position(position) => position,
+        };
+        let awake = scopes.iter().filter_map(|scope| {
+            let key = *live.scopes.get(scope)?;
+            let head = *live.scope_heads.get(&key)?;
+            (head > position.pos()).then(|| (key, scope.clone()))
+        });
+        let some = (!query.collections.is_empty()).then(|| {
+            let keys = query.collections.iter().filter_map(|name| live.catalogue.get(name));
+            format!("[{}]", keys.map(|known| known.key.0.to_string()).collect::<Vec<_>>().join(","))
+        });
+        Ok(Self {
+            position,
+            filter,
+            head: live.head,
+            compact: matches!(position, CursorPosition::Scan { .. }),
+            limit: query.limit.clamp(1, PAGE_ROWS_MAX) as usize,
+            scopes: awake.collect(),
+            collections: some,
+            names: live.collections.iter().map(|known| (known.engine.key, known.engine.name.clone())).collect(),
+        })
+    }
+
+    /// One row more than the page holds, to know whether there is more.
+    fn fetched(&self) -> i64 {
+        i64::try_from(self.limit + 1).unwrap_or(i64::MAX)
+    }
+
+    /// A page of the log without a filter by collection: once full, it holds the same rows for ever.
+    const fn is_plain(&self) -> bool {
+        !self.compact && self.collections.is_none()
+    }
+
+    fn page(&self, shared: &Shared, rows: Vec<FeedRow>, scanned: Seq) -> FeedPage {
+        let done = scanned >= self.head;
+        let position = match self.position {
+            CursorPosition::Scan { start, .. } if !done => CursorPosition::Scan { pos: scanned, start },
+            _ => CursorPosition::At(scanned),
+        };
+        let last = rows.last().map_or(self.position.pos(), |row| row.seq);
+        FeedPage {
+            cursor: Cursor { epoch: shared.epoch, position, filter: self.filter }.to_string(),
+            has_more: !done,
+            up_to_date: done,
+            snapshot_complete: self.compact.then_some(done),
+            etag: self.etag(shared, last),
+            immutable: false,
+            rows,
+        }
+    }
+
+    fn etag(&self, shared: &Shared, last: Seq) -> String {
+        let mode = if self.compact { "compact" } else { "log" };
+        format!("{}.{}-{last}.{:08x}.{mode}.{}", shared.epoch, self.position.pos(), self.filter, self.limit)
+    }
+}
+
+fn row_read(row: &mut Row<'_>, scope: &Scope, plan: &Plan, live: &Live) -> Result<FeedRow> {
+    let seq = Seq(row.number()?);
+    let op: i64 = row.number()?;
+    let collection = CollectionKey(row.number()?);
+    let collection = plan.names.get(&collection).or_else(|| live.collection_name(collection)).cloned();
+    let collection = collection.ok_or_else(|| Error::Corrupt(format!("row {seq} is of an unknown collection")))?;
+    let record_id = RecordId::parse(row.text()?).map_err(|error| Error::Corrupt(error.to_string()))?;
+    let version = Version(row.number()?);
+    let prev_seq: i64 = row.number()?;
+    let ticks = Ticks(row.number::<i64>()?.cast_unsigned());
+    let hlc = Hlc { ticks, node: row.text()?.to_owned() }.to_string();
+    let client = tidewatch_domain::engine::ClientKey(row.number()?);
+    let client_id: Option<ClientId> = live.client_ids.get(&client).cloned();
+    let operation_id = row.text()?.to_owned();
+    let schema_version = row.number()?;
+    let committed = Millis(row.number()?);
+    let (changed, body) = (row.maybe()?, row.maybe()?);
+    let op = match (op, body) {
+        (_, None) => "delete",
+        _ if plan.compact => "put",
+        (1, _) => "create",
+        (2, _) => "update",
+        _ => "put",
+    };
+    let fields = body.map(|body| match changed {
+        Some(changed) => members_pick(body, &literals(changed)),
+        None => body.to_owned(),
+    });
+    Ok(FeedRow {
+        seq,
+        op,
+        collection,
+        record_id,
+        scope: scope.clone(),
+        version,
+        prev_seq: (prev_seq > 0).then_some(Seq(prev_seq)),
+        hlc,
+        client_id,
+        operation_id,
+        schema_version,
+        changed: changed.map(names_read),
+        fields,
+        committed,
+    })
+}

@@ -1,0 +1,164 @@
+//! Writes the effects of a group: one statement a table, in chunks.
+
+use std::collections::HashMap;
+
+use sqlx::SqliteConnection;
+use tidewatch_domain::engine::{
+    CollectionKey, Effects, LogState, NewChange, NewConflict, NewDeadLetter, NewMemory, Record, RecordKey, ScopeKey,
+    WorkingSet, op_number,
+};
+use tidewatch_domain::time::SECOND_MS;
+
+use super::bulk::{Bound, write_all};
+use super::prefetch::status_number;
+use super::statements::{
+    CHANGE_ADD, CONFLICT_ADD, DEAD_LETTER_ADD, DIGEST_PUT, MEMORY_ADD, META_PUT, RECORD_PUT, TIME_PUT,
+};
+use crate::Result;
+
+/// A digest after the group: scope, collection, live rows, sum.
+pub(crate) type DigestRow = (ScopeKey, CollectionKey, i64, u64);
+
+/// Writes everything but the digests, which the caller has summed up.
+pub(crate) async fn flush(
+    connection: &mut SqliteConnection,
+    effects: &Effects,
+    set: &WorkingSet,
+    log: &LogState,
+    digests: &[DigestRow],
+    dead_letter_last: i64,
+) -> Result<()> {
+    write_all(connection, &CHANGE_ADD, &effects.changes, bind_change).await?;
+    let records: Vec<(&RecordKey, &Record)> =
+        effects.records.iter().filter_map(|key| set.records.get_key_value(key)).collect();
+    write_all(connection, &RECORD_PUT, &records, |query, (key, record)| bind_record(query, key, record)).await?;
+    write_all(connection, &MEMORY_ADD, &effects.memories, bind_memory).await?;
+    write_all(connection, &CONFLICT_ADD, &effects.conflicts, bind_conflict).await?;
+    let letters: Vec<(i64, &NewDeadLetter)> = (dead_letter_last + 1..).zip(&effects.dead_letters).collect();
+    write_all(connection, &DEAD_LETTER_ADD, &letters, |query, (id, letter)| bind_dead_letter(query, *id, letter)).await?;
+    write_all(connection, &DIGEST_PUT, digests, |query, (scope, collection, rows, sum)| {
+        query.bind(scope.0).bind(collection.0).bind(*rows).bind(sum.cast_signed())
+    })
+    .await?;
+    if !effects.changes.is_empty() {
+        times(connection, &effects.changes).await?;
+    }
+    let clock = log.clock.last.0.to_string();
+    sqlx::query(META_PUT).bind("server_hlc").bind(clock).execute(connection).await?;
+    Ok(())
+}
+
+async fn times(connection: &mut SqliteConnection, changes: &[NewChange]) -> Result<()> {
+    let mut last: Vec<(i64, i64)> = Vec::new();
+    for change in changes {
+        let second = change.committed.0.div_euclid(SECOND_MS);
+        match last.last_mut() {
+            Some(row) if row.0 == second => row.1 = change.seq.0,
+            _ => last.push((second, change.seq.0)),
+        }
+    }
+    for (second, seq) in last {
+        sqlx::query(TIME_PUT).bind(second).bind(seq).execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+fn bind_change(query: Bound, change: &NewChange) -> Bound {
+    query
+        .bind(change.seq.0)
+        .bind(change.collection.key.0)
+        .bind(change.record_id.to_string())
+        .bind(change.scope_key.0)
+        .bind(op_number(change.op))
+        .bind(change.version.0)
+        .bind(change.prev_seq.0)
+        .bind(change.hlc.ticks.0.cast_signed())
+        .bind(change.hlc.node.clone())
+        .bind(change.hlc_claimed.clone())
+        .bind(change.client.0)
+        .bind(change.operation_id.to_string())
+        .bind(change.schema_version)
+        .bind(change.collection.policy_rev)
+        .bind(if change.merged { 2_i64 } else { 1 })
+        .bind(change.changed.clone())
+        .bind(change.fields.clone())
+        .bind(change.committed.0)
+        .bind(change.digest.to_vec())
+        .bind(change.chain.to_vec())
+}
+
+fn bind_record(query: Bound, key: &RecordKey, record: &Record) -> Bound {
+    query
+        .bind(key.0.0)
+        .bind(key.1.to_string())
+        .bind(record.scope.0)
+        .bind(record.version.0)
+        .bind(record.last_seq.0)
+        .bind(record.hlc.ticks.0.cast_signed())
+        .bind(record.hlc.node.clone())
+        .bind(i64::from(record.deleted))
+        .bind(i64::from(record.conflicted))
+        .bind(record.last_client.0)
+        .bind(record.last_operation_id.clone())
+        .bind(record.content_hash.to_vec())
+}
+
+fn bind_memory(query: Bound, memory: &NewMemory) -> Bound {
+    query
+        .bind(memory.client.0)
+        .bind(memory.key.to_string())
+        .bind(memory.digest.to_vec())
+        .bind(status_number(memory.status))
+        .bind(memory.seq.map(|seq| seq.0))
+        .bind(memory.version.map(|version| version.0))
+        .bind(memory.extra.clone())
+        .bind(memory.client_seq)
+        .bind(memory.at.0)
+}
+
+fn bind_conflict(query: Bound, conflict: &NewConflict) -> Bound {
+    query
+        .bind(conflict.id)
+        .bind(conflict.collection.key.0)
+        .bind(conflict.record_id.to_string())
+        .bind(conflict.scope.0)
+        .bind(conflict.seq.0)
+        .bind(kind_number(conflict))
+        .bind(conflict.collection.policy_rev)
+        .bind(conflict.inputs.clone())
+        .bind(conflict.base.clone())
+        .bind(conflict.local.clone())
+        .bind(conflict.server.clone())
+        .bind(conflict.client.0)
+        .bind(conflict.operation_id.to_string())
+        .bind(i64::from(!conflict.open))
+        .bind(conflict.resolution.clone())
+        .bind(conflict.at.0)
+}
+
+/// Number of a kind in `conflicts`: its place in `DisputeKind::ALL`, from 1.
+fn kind_number(conflict: &NewConflict) -> i64 {
+    use tidewatch_domain::decide::DisputeKind;
+    DisputeKind::ALL.into_iter().zip(1..).find(|(kind, _)| *kind == conflict.kind).map_or(0, |(_, number)| number)
+}
+
+fn bind_dead_letter(query: Bound, id: i64, letter: &NewDeadLetter) -> Bound {
+    query
+        .bind(id)
+        .bind(letter.client.0)
+        .bind(letter.operation_id.to_string())
+        .bind(letter.code)
+        .bind(letter.mutation.clone())
+        .bind(letter.at.0)
+}
+
+/// The digests after a group, from those before it.
+pub(crate) fn digests_after(before: &HashMap<(ScopeKey, CollectionKey), (i64, u64)>, effects: &Effects) -> Vec<DigestRow> {
+    let mut after: std::collections::BTreeMap<(ScopeKey, CollectionKey), (i64, u64)> = std::collections::BTreeMap::new();
+    for (scope, collection, rows, sum) in &effects.digests {
+        let key = (*scope, *collection);
+        let digest = after.entry(key).or_insert_with(|| before.get(&key).copied().unwrap_or_default());
+        *digest = (digest.0 + rows, digest.1.wrapping_add(*sum));
+    }
+    after.into_iter().map(|((scope, collection), (rows, sum))| (scope, collection, rows, sum)).collect()
+}

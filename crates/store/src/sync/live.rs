@@ -1,0 +1,119 @@
+//! What the log part keeps in memory: names and short names, heads of scopes, digests, devices, collections. Changed by the
+//! writer after a commit, under one lock, so that a reader sees the state at one head.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tidewatch_domain::engine::{Catalogue, ClientKey, Collection, CollectionKey, ScopeKey};
+use tidewatch_domain::ids::{ClientId, CollectionName, Scope, Seq};
+use tidewatch_domain::policy::Policy;
+use tidewatch_domain::sync::CollectionInfo;
+use tidewatch_domain::time::Millis;
+
+use crate::{Error, Result};
+
+/// The scopes that a device may read and write. Devices with the same scopes share one.
+pub(crate) type Grants = Arc<HashMap<Scope, ScopeKey>>;
+
+/// A registered device, as the log knows it.
+#[derive(Clone, Debug)]
+pub struct Client {
+    pub(crate) key: ClientKey,
+    pub(crate) grants: Grants,
+    /// Which.
+    pub client_id: ClientId,
+    /// Who it belongs to.
+    pub principal: String,
+    /// Platform.
+    pub platform: Option<String>,
+    /// App version.
+    pub app_version: Option<String>,
+    /// Schema version of its database.
+    pub schema_version: Option<i64>,
+    /// Scopes it may read and write, sorted.
+    pub scopes: Arc<[Scope]>,
+    /// Made by the simulator.
+    pub simulated: bool,
+    /// May not sync.
+    pub blocked: bool,
+    /// Registered at.
+    pub created: Millis,
+}
+
+/// A collection with what devices are told of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Configured {
+    pub(crate) engine: Arc<Collection>,
+    pub(crate) info: CollectionInfo,
+}
+
+/// The state in memory.
+#[derive(Debug, Default)]
+pub(crate) struct Live {
+    pub(crate) head: Seq,
+    pub(crate) scopes: HashMap<Scope, ScopeKey>,
+    pub(crate) scope_names: HashMap<ScopeKey, Scope>,
+    pub(crate) scope_heads: HashMap<ScopeKey, Seq>,
+    pub(crate) digests: HashMap<(ScopeKey, CollectionKey), (i64, u64)>,
+    pub(crate) collections: Vec<Configured>,
+    pub(crate) catalogue: Arc<Catalogue>,
+    pub(crate) clients: HashMap<ClientId, Arc<Client>>,
+    pub(crate) client_ids: HashMap<ClientKey, ClientId>,
+    pub(crate) shared_grants: HashMap<Vec<Scope>, (Grants, Arc<[Scope]>)>,
+}
+
+impl Live {
+    pub(crate) fn scope_add(&mut self, key: ScopeKey, name: Scope, head: Seq) {
+        self.scopes.insert(name.clone(), key);
+        self.scope_names.insert(key, name);
+        self.scope_heads.insert(key, head);
+    }
+
+    pub(crate) fn client_put(&mut self, client: Client) {
+        self.client_ids.insert(client.key, client.client_id.clone());
+        self.clients.insert(client.client_id.clone(), Arc::new(client));
+    }
+
+    /// The shared form of a set of scopes. Every scope must be known.
+    pub(crate) fn grants(&mut self, scopes: &[Scope]) -> Result<(Grants, Arc<[Scope]>)> {
+        let mut sorted = scopes.to_vec();
+        sorted.sort();
+        sorted.dedup();
+        if let Some(found) = self.shared_grants.get(&sorted) {
+            return Ok(found.clone());
+        }
+        let keys: Option<HashMap<Scope, ScopeKey>> =
+            sorted.iter().map(|scope| Some((scope.clone(), *self.scopes.get(scope)?))).collect();
+        let keys = keys.ok_or_else(|| Error::Corrupt("a device has a scope that is not in the store".to_owned()))?;
+        let shared = (Arc::new(keys), Arc::from(sorted.as_slice()));
+        self.shared_grants.insert(sorted, shared.clone());
+        Ok(shared)
+    }
+
+    /// Replaces or adds a collection.
+    pub(crate) fn collection_put(&mut self, configured: Configured) {
+        match self.collections.iter_mut().find(|known| known.engine.key == configured.engine.key) {
+            Some(known) => *known = configured,
+            None => self.collections.push(configured),
+        }
+        let by_name = self.collections.iter().map(|known| (known.engine.name.clone(), Arc::clone(&known.engine)));
+        self.catalogue = Arc::new(by_name.collect());
+    }
+
+    pub(crate) fn collection_name(&self, key: CollectionKey) -> Option<&CollectionName> {
+        self.collections.iter().find(|known| known.engine.key == key).map(|known| &known.engine.name)
+    }
+
+    /// Heads of these scopes; 0 for one that is not known.
+    pub(crate) fn heads(&self, scopes: &[Scope]) -> Vec<Seq> {
+        scopes.iter().map(|scope| self.scopes.get(scope).and_then(|key| self.scope_heads.get(key)).copied().unwrap_or_default()).collect()
+    }
+}
+
+impl Configured {
+    pub(crate) fn new(key: CollectionKey, info: CollectionInfo) -> Result<Self> {
+        let policy = Policy::parse(&info.policy).map_err(|error| Error::Corrupt(error.to_string()))?;
+        let engine = Arc::new(Collection { key, name: info.name.clone(), policy, policy_rev: info.policy_rev });
+        Ok(Self { engine, info })
+    }
+}

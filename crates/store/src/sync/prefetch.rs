@@ -1,0 +1,240 @@
+//! Loads every row that a group of batches touches, with three statements, into the engine's working set.
+
+use sqlx::SqliteConnection;
+use tidewatch_domain::engine::{
+    Catalogue, ClientKey, CollectionKey, Memory, Past, Record, RecordKey, ScopeKey, WorkingSet, answer_restore,
+};
+use tidewatch_domain::hlc::{Hlc, Ticks};
+use tidewatch_domain::ids::{IdempotencyKey, OperationId, RecordId, Seq, Version};
+use tidewatch_domain::sync::{Base, Intent, IntentResult, IntentStatus, Mutation, MutationOp, Push};
+
+use super::live::Live;
+use super::packed::{self, Row};
+use super::statements::{HISTORY_FIND, MEMORY_FIND, RECORD_FIND};
+use crate::{Error, Result};
+
+/// A batch with the short name of its sender.
+pub(crate) type Sent<'a> = (ClientKey, &'a Push);
+
+/// Number of a status in `dedupe`.
+pub(crate) const fn status_number(status: IntentStatus) -> i64 {
+    match status {
+        IntentStatus::Applied => 1,
+        IntentStatus::Merged => 2,
+        IntentStatus::Superseded => 3,
+        IntentStatus::Conflict => 4,
+        IntentStatus::Rejected | IntentStatus::Deferred | IntentStatus::Unknown => 5,
+    }
+}
+
+fn status_read(number: i64) -> Result<IntentStatus> {
+    match number {
+        1 => Ok(IntentStatus::Applied),
+        2 => Ok(IntentStatus::Merged),
+        3 => Ok(IntentStatus::Superseded),
+        4 => Ok(IntentStatus::Conflict),
+        5 => Ok(IntentStatus::Rejected),
+        _ => Err(Error::Corrupt(format!("status {number} in dedupe"))),
+    }
+}
+
+/// The working set of a group.
+pub(crate) async fn working_set(
+    connection: &mut SqliteConnection,
+    catalogue: &Catalogue,
+    live: &std::sync::RwLock<Live>,
+    group: &[Sent<'_>],
+) -> Result<WorkingSet> {
+    let mut set = WorkingSet::default();
+    memories(connection, group, &mut set).await?;
+    records(connection, catalogue, live, group, &mut set).await?;
+    history(connection, catalogue, group, &mut set).await?;
+    Ok(set)
+}
+
+fn mutations<'a>(group: &'a [Sent<'_>]) -> impl Iterator<Item = (ClientKey, &'a Mutation)> {
+    group.iter().flat_map(|(client, push)| push.intents.iter().filter_map(|intent| match intent {
+        Intent::Valid(mutation) => Some((*client, &**mutation)),
+        Intent::Invalid { .. } => None,
+    }))
+}
+
+/// Text of a JSON array of arrays. Ids have alphabets that need no escape.
+#[derive(Debug)]
+struct Keys(String);
+
+impl Keys {
+    fn new() -> Self {
+        Self(String::from("["))
+    }
+
+    fn add(&mut self, row: std::fmt::Arguments<'_>) {
+        use std::fmt::Write as _;
+        let comma = if self.0.len() > 1 { "," } else { "" };
+        write!(self.0, "{comma}[{row}]").expect("a string takes any text");
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.len() == 1
+    }
+
+    fn finish(mut self) -> String {
+        self.0.push(']');
+        self.0
+    }
+}
+
+async fn fetch(connection: &mut SqliteConnection, statement: &'static str, keys: Keys) -> Result<Option<String>> {
+    if keys.is_empty() {
+        return Ok(None);
+    }
+    let (packed,): (Option<String>,) = sqlx::query_as(statement).bind(keys.finish()).fetch_one(connection).await?;
+    Ok(packed)
+}
+
+async fn memories(connection: &mut SqliteConnection, group: &[Sent<'_>], set: &mut WorkingSet) -> Result<()> {
+    let mut keys = Keys::new();
+    for (client, mutation) in mutations(group) {
+        keys.add(format_args!("{},\"{}\"", client.0, mutation.idempotency_key));
+        if let Base::Operation(operation) = &mutation.base {
+            keys.add(format_args!("{},\"{operation}\"", client.0));
+        }
+    }
+    let packed = fetch(connection, MEMORY_FIND, keys).await?;
+    for mut row in packed::rows(packed.as_deref()) {
+        let (client, key, memory) = memory_read(&mut row)?;
+        set.memory.insert((client, key), memory);
+    }
+    Ok(())
+}
+
+/// Reads a row of [`MEMORY_FIND`]. The operation id is filled in by whoever asked: the key stands in for it.
+pub(crate) fn memory_read(row: &mut Row<'_>) -> Result<(ClientKey, IdempotencyKey, Memory)> {
+    let client = ClientKey(row.number()?);
+    let key = IdempotencyKey::parse(row.text()?).map_err(|error| Error::Corrupt(error.to_string()))?;
+    let digest = row.hash()?;
+    let status = status_read(row.number()?)?;
+    let seq = row.maybe()?.and_then(|text| text.parse().ok()).map(Seq);
+    let version = row.maybe()?.and_then(|text| text.parse().ok()).map(Version);
+    let extra = row.maybe()?;
+    let ticks = row.maybe()?.and_then(|text| text.parse::<i64>().ok());
+    let node = row.text()?;
+    let hlc = ticks.map(|ticks| Hlc { ticks: Ticks(ticks.cast_unsigned()), node: node.to_owned() }.to_string());
+    let body = row.maybe()?;
+    let operation_id = OperationId::parse(key.as_str().get(..64).unwrap_or(key.as_str()));
+    let plain = IntentResult {
+        operation_id: operation_id.map_err(|error| Error::Corrupt(error.to_string()))?,
+        status,
+        noop: false,
+        replayed: false,
+        seq,
+        version,
+        hlc: None,
+        record: None,
+        resolution: None,
+        conflict_id: None,
+        warnings: Vec::new(),
+        problem: None,
+    };
+    Ok((client, key, Memory { digest, answer: answer_restore(plain, extra, hlc, body) }))
+}
+
+async fn records(
+    connection: &mut SqliteConnection,
+    catalogue: &Catalogue,
+    live: &std::sync::RwLock<Live>,
+    group: &[Sent<'_>],
+    set: &mut WorkingSet,
+) -> Result<()> {
+    let mut keys = Keys::new();
+    for (_, mutation) in mutations(group) {
+        if let Some(collection) = catalogue.get(&mutation.collection) {
+            keys.add(format_args!("{},\"{}\"", collection.key.0, mutation.record_id));
+        }
+    }
+    let packed = fetch(connection, RECORD_FIND, keys).await?;
+    let live = live.read().expect("no holder of this lock panics");
+    for mut row in packed::rows(packed.as_deref()) {
+        let (key, record) = record_read(&mut row, &live)?;
+        set.records.insert(key, record);
+    }
+    Ok(())
+}
+
+fn record_read(row: &mut Row<'_>, live: &Live) -> Result<(RecordKey, Record)> {
+    let key = (CollectionKey(row.number()?), record_id(row.text()?)?);
+    let scope = ScopeKey(row.number()?);
+    let version = Version(row.number()?);
+    let last_seq = Seq(row.number()?);
+    let ticks = Ticks(row.number::<i64>()?.cast_unsigned());
+    let hlc = Hlc { ticks, node: row.text()?.to_owned() };
+    let deleted = row.text()? == "1";
+    let conflicted = row.text()? == "1";
+    let last_client = ClientKey(row.number()?);
+    let record = Record {
+        scope,
+        version,
+        last_seq,
+        hlc,
+        deleted,
+        conflicted,
+        last_client,
+        last_client_id: live.client_ids.get(&last_client).map(ToString::to_string).unwrap_or_default(),
+        last_operation_id: row.text()?.to_owned(),
+        content_hash: row.hash()?,
+        body: row.maybe()?.map(str::to_owned),
+    };
+    if record.body.is_none() != record.deleted {
+        return Err(Error::Corrupt(format!("record {} has lost its body at {last_seq}", key.1)));
+    }
+    Ok((key, record))
+}
+
+fn record_id(text: &str) -> Result<RecordId> {
+    RecordId::parse(text).map_err(|error| Error::Corrupt(error.to_string()))
+}
+
+/// Older versions: the base of a stale write where the policy merges, and the last body before a tombstone.
+async fn history(connection: &mut SqliteConnection, catalogue: &Catalogue, group: &[Sent<'_>], set: &mut WorkingSet) -> Result<()> {
+    let mut wanted: Vec<(i64, &RecordId, i64, i64)> = Vec::new();
+    for (client, mutation) in mutations(group) {
+        let Some(collection) = catalogue.get(&mutation.collection) else { continue };
+        let key = (collection.key, mutation.record_id.clone());
+        let Some(record) = set.records.get(&key) else { continue };
+        let mut want = |version: Version| {
+            if version.0 > 0 && version < record.version {
+                wanted.push((collection.key.0, &mutation.record_id, record.last_seq.0, version.0));
+            }
+        };
+        if collection.policy.needs_base() {
+            base_version(set, client, mutation).into_iter().for_each(&mut want);
+        }
+        if record.deleted && mutation.op != MutationOp::Delete {
+            want(Version(record.version.0 - 1));
+        }
+    }
+    wanted.sort_unstable();
+    wanted.dedup();
+    let mut keys = Keys::new();
+    for (collection, record_id, last_seq, version) in wanted {
+        keys.add(format_args!("{collection},\"{record_id}\",{last_seq},{version}"));
+    }
+    let packed = fetch(connection, HISTORY_FIND, keys).await?;
+    for mut row in packed::rows(packed.as_deref()) {
+        let key = (CollectionKey(row.number()?), record_id(row.text()?)?);
+        let past = Past { version: Version(row.number()?), body: row.maybe()?.map(str::to_owned) };
+        set.history.entry(key).or_default().push(past);
+    }
+    Ok(())
+}
+
+fn base_version(set: &WorkingSet, client: ClientKey, mutation: &Mutation) -> Option<Version> {
+    match &mutation.base {
+        Base::Unknown => None,
+        Base::Version(version) => Some(*version),
+        Base::Operation(operation) => {
+            let key = IdempotencyKey::parse(operation.as_str()).ok()?;
+            set.memory.get(&(client, key))?.answer.version
+        }
+    }
+}

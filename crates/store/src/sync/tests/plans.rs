@@ -1,0 +1,28 @@
+use crate::sync::statements::{MANY, SINGLE};
+use super::*;
+
+/// Statements that read a whole table on purpose: once at start, or tables of a few rows.
+const MAY_SCAN: &[&str] = &["META_LIST", "EPOCH_LIST", "COLLECTION_LIST", "SCOPE_LIST", "DIGEST_LIST", "CLIENT_LIST", "LOG_HEAD", "AUDIT_HEAD"];
+
+#[tokio::test]
+async fn every_statement_is_prepared_and_only_the_named_ones_scan() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = store(dir.path()).await;
+    let pool = &store.sync().readers;
+    let mut plans = String::new();
+    for (name, text) in SINGLE {
+        let plan: Vec<(i64, i64, i64, String)> =
+            sqlx::query_as(sqlx::AssertSqlSafe(format!("explain query plan {text}"))).fetch_all(pool).await.expect(name);
+        let lines: Vec<&str> = plan.iter().map(|(.., line)| line.as_str()).collect();
+        let scans = lines.iter().any(|line| line.starts_with("SCAN") && !line.starts_with("SCAN j") && !line.starts_with("SCAN p") && !line.contains("subquery") && !line.contains("CONSTANT"));
+        assert!(!scans || MAY_SCAN.contains(name), "{name} scans: {lines:?}");
+        assert!(!lines.iter().any(|line| line.contains("TEMP B-TREE")), "{name} sorts: {lines:?}");
+        plans.push_str(&format!("{name}\n  {}\n", lines.join("\n  ")));
+    }
+    for (name, insert) in MANY {
+        let text = format!("explain query plan {}", insert.text(2));
+        sqlx::query(sqlx::AssertSqlSafe(text)).fetch_all(pool).await.expect(name);
+    }
+    insta::assert_snapshot!(plans);
+    store.close().await.expect("closes");
+}

@@ -1,0 +1,200 @@
+//! The writer: one task that owns the only connection that writes. It takes what has queued up, decides it in memory, writes
+//! it in one transaction and answers after the commit. What is in memory moves only once the commit has succeeded.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use sqlx::SqliteConnection;
+use tidewatch_domain::audit::AuditEntry;
+use tidewatch_domain::digest::Hash;
+use tidewatch_domain::engine::{Batch, Effects, LogState, batch_apply};
+use tidewatch_domain::ids::ClientId;
+use tidewatch_domain::sync::{ClientRegistration, IntentResult, Push, PushAnswer};
+use tidewatch_domain::time::Millis;
+use tokio::sync::oneshot;
+
+use super::Shared;
+use super::collections::CollectionDefinition;
+use super::flush::{DigestRow, digests_after, flush};
+use super::live::{Client, Configured, Live};
+use super::prefetch::{Sent, working_set};
+use crate::{Error, Result};
+
+/// Most intents in one commit.
+const GROUP_INTENTS_MAX: usize = 1_000;
+
+/// Where an answer goes.
+pub(crate) type Reply<T> = oneshot::Sender<Result<T>>;
+
+/// What the writer is asked to do.
+#[derive(Debug)]
+pub(crate) enum Job {
+    /// Decide a batch.
+    Push { push: Push, now: Millis, reply: Reply<PushAnswer> },
+    /// Register a device, or refresh what is known of it.
+    ClientRegister { registration: Box<ClientRegistration>, client_id: ClientId, now: Millis, reply: Reply<bool> },
+    /// Let a device sync, or not.
+    ClientBlock { client_id: ClientId, blocked: bool, reply: Reply<()> },
+    /// Configure collections.
+    CollectionsPut { definitions: Vec<CollectionDefinition>, by: String, now: Millis, reply: Reply<()> },
+    /// Append to the audit log.
+    AuditAppend { entries: Vec<AuditEntry>, reply: Reply<()> },
+}
+
+/// The state that only the writer knows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WriterState {
+    pub(crate) log: LogState,
+    pub(crate) dead_letter_last: i64,
+    pub(crate) audit: (i64, Hash),
+    pub(crate) client_last: i64,
+    pub(crate) scope_last: i64,
+    pub(crate) memory_rotated: Millis,
+}
+
+#[derive(Debug)]
+pub(crate) struct Writer {
+    pub(crate) connection: SqliteConnection,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) state: WriterState,
+}
+
+/// What a group will change in memory once it is committed.
+#[derive(Debug, Default)]
+pub(crate) struct Pending {
+    pub(crate) scopes: Vec<(tidewatch_domain::engine::ScopeKey, tidewatch_domain::ids::Scope)>,
+    pub(crate) clients: Vec<Client>,
+    pub(crate) collections: Vec<Configured>,
+    digests: Vec<DigestRow>,
+    effects: Effects,
+}
+
+/// An answer that waits for the commit.
+type Answer = Box<dyn FnOnce(Option<&Error>) + Send>;
+
+/// An answer that is given after the commit, or an error instead.
+pub(crate) fn answer<T: Send + 'static>(reply: Reply<T>, value: Result<T>) -> Answer {
+    Box::new(move |failed| {
+        let value = match failed {
+            None => value,
+            Some(error) => Err(Error::CommitFailed(error.to_string())),
+        };
+        // A caller that went away has lost interest in the answer, not in the commit.
+        let _ = reply.send(value);
+    })
+}
+
+impl Writer {
+    /// Runs until the queue is closed and empty, then gives the connection back.
+    pub(crate) async fn run(mut self) -> SqliteConnection {
+        while let Some(jobs) = self.shared.queue.take(GROUP_INTENTS_MAX).await {
+            let began = Instant::now();
+            let intents = self.group(jobs).await;
+            let took = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+            self.shared.queue.cost_note(intents, took);
+        }
+        self.connection
+    }
+
+    /// One group, one commit. Returns how many intents it held.
+    async fn group(&mut self, jobs: Vec<Job>) -> usize {
+        let before = self.state;
+        let (mut pending, mut answers) = (Pending::default(), Vec::new());
+        let (pushes, commands): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(|job| matches!(job, Job::Push { .. }));
+        let intents = pushes.iter().map(|job| if let Job::Push { push, .. } = job { push.intents.len() } else { 0 }).sum();
+        let done = self.transact(commands, pushes, &mut pending, &mut answers).await;
+        match &done {
+            Ok(()) => self.publish(pending),
+            Err(error) => {
+                tracing::error!(%error, "Commit failed: {error}");
+                // When even this fails, the next `begin` will say so.
+                let _ = sqlx::query("rollback").execute(&mut self.connection).await;
+                self.state = before;
+            }
+        }
+        answers.into_iter().for_each(|answer| answer(done.as_ref().err()));
+        intents
+    }
+
+    async fn transact(&mut self, commands: Vec<Job>, pushes: Vec<Job>, pending: &mut Pending, answers: &mut Vec<Answer>) -> Result<()> {
+        sqlx::query("begin immediate").execute(&mut self.connection).await?;
+        for command in commands {
+            answers.push(self.command(command, pending).await?);
+        }
+        if !pushes.is_empty() {
+            self.pushes(pushes, pending, answers).await?;
+        }
+        sqlx::query("commit").execute(&mut self.connection).await?;
+        Ok(())
+    }
+
+    async fn pushes(&mut self, jobs: Vec<Job>, pending: &mut Pending, answers: &mut Vec<Answer>) -> Result<()> {
+        let shared = Arc::clone(&self.shared);
+        let mut group: Vec<(Arc<Client>, Push, Millis, Reply<PushAnswer>)> = Vec::with_capacity(jobs.len());
+        let catalogue = {
+            let live = shared.live();
+            for job in jobs {
+                let Job::Push { push, now, reply } = job else { continue };
+                match live.clients.get(&push.client_id) {
+                    Some(client) => group.push((Arc::clone(client), push, now, reply)),
+                    None => answers.push(answer(reply, Err(Error::NotFound("device")))),
+                }
+            }
+            Arc::clone(&live.catalogue)
+        };
+        if let Some(last) = group.last() {
+            self.memory_rotate(last.2).await?;
+        }
+        let sent: Vec<Sent<'_>> = group.iter().map(|(client, push, ..)| (client.key, push)).collect();
+        let mut set = working_set(&mut self.connection, &catalogue, &shared.live, &sent).await?;
+        let effects = &mut pending.effects;
+        let results: Vec<Vec<IntentResult>> = group
+            .iter()
+            .map(|(client, push, now, _)| {
+                let batch = Batch { client: client.key, client_id: &client.client_id, scopes: &client.grants, now: *now, intents: &push.intents };
+                batch_apply(&mut self.state.log, &mut set, &catalogue, &batch, effects)
+            })
+            .collect();
+        pending.digests = digests_after(&shared.live().digests, effects);
+        flush(&mut self.connection, effects, &set, &self.state.log, &pending.digests, self.state.dead_letter_last).await?;
+        self.state.dead_letter_last += i64::try_from(effects.dead_letters.len()).expect("a group is small");
+        let committed = self.state.log.head;
+        for ((.., reply), results) in group.into_iter().zip(results) {
+            answers.push(answer(reply, Ok(PushAnswer { committed, results })));
+        }
+        Ok(())
+    }
+
+    /// Moves memory to what was committed, then wakes whoever waits for a new head.
+    fn publish(&mut self, pending: Pending) {
+        let head = self.state.log.head;
+        {
+            let mut live = self.shared.live.write().expect("no holder of this lock panics");
+            apply(&mut live, pending);
+            live.head = head;
+        }
+        self.shared.head.send_if_modified(|known| {
+            let moved = *known != head;
+            *known = head;
+            moved
+        });
+    }
+}
+
+fn apply(live: &mut Live, pending: Pending) {
+    for (key, scope) in pending.scopes {
+        live.scope_add(key, scope, tidewatch_domain::ids::Seq(0));
+    }
+    for client in pending.clients {
+        live.client_put(client);
+    }
+    for configured in pending.collections {
+        live.collection_put(configured);
+    }
+    for (scope, collection, rows, sum) in pending.digests {
+        live.digests.insert((scope, collection), (rows, sum));
+    }
+    for change in &pending.effects.changes {
+        live.scope_heads.insert(change.scope_key, change.seq);
+    }
+}
