@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 pub use self::answer::{answer_extra, answer_restore};
 pub use self::effects::{ChangeFacts, Effects, NewChange, NewConflict, NewDeadLetter, NewMemory};
-pub use self::guard::{DEDUPE_DAYS, RECORD_BYTES_MAX};
+pub use self::guard::{DEDUPE_DAYS, RECORD_BYTES_MAX, uuid_v7_millis};
 pub use self::write::op_number;
 use crate::digest::{Hash, meaning_digest};
 use crate::hlc::{Hlc, ServerClock};

@@ -1,10 +1,16 @@
 //! Reading the record: the log, the trace of one operation, the audit log. Owned together with the log of the store.
 
-use tidewatch_domain::audit::{AuditEntry, AuditEvent};
-use tidewatch_domain::fleet::{ChangeRow, ConsoleFacts, Trace};
-use tidewatch_domain::page::{Page, Position};
+mod trace;
 
-use crate::{Cx, Result, Service};
+use tidewatch_domain::audit::{AuditEntry, AuditEvent};
+use tidewatch_domain::filter::{Filter, Key, keys};
+use tidewatch_domain::fleet::{ChangeRow, ConsoleFacts, Trace};
+use tidewatch_domain::ids::OperationId;
+use tidewatch_domain::page::{PAGE_ROWS_MAX, Page, Position};
+use tidewatch_domain::role::Action;
+use tidewatch_store::sync::Place;
+
+use crate::{Cx, Error, Result, Service};
 
 impl Service {
     /// The change log, newest first, by filter (`collection:`, `record:`, `scope:`, `device:`, `op:`, `decision:`, `operation:`, `seq:`, `-key:`).
@@ -12,8 +18,9 @@ impl Service {
     /// # Errors
     /// Invalid with field `filter` for an unknown key or a bad value.
     pub async fn changes_list(&self, cx: &Cx, filter: &str, position: &Position, rows: u32) -> Result<Page<ChangeRow>> {
-        let _ = (cx, filter, position, rows);
-        unimplemented!()
+        cx.require(Action::Look)?;
+        let (filter, place) = (filter_read(keys::CHANGES, filter)?, place_read(position)?);
+        Ok(self.store.sync().changes_list(&filter, place, rows.clamp(1, PAGE_ROWS_MAX)).await?)
     }
 
     /// Everything the store knows of one operation.
@@ -21,8 +28,13 @@ impl Service {
     /// # Errors
     /// Not found.
     pub async fn operation_trace(&self, cx: &Cx, operation_id: &str) -> Result<Trace> {
-        let _ = (cx, operation_id);
-        unimplemented!()
+        cx.require(Action::Look)?;
+        let id = OperationId::parse(operation_id).map_err(|error| Error::Invalid { field: "operation_id", detail: error.to_string() })?;
+        let facts = self.store.sync().operation_facts(&id).await?;
+        if facts.is_empty() {
+            return Err(Error::NotFound("operation"));
+        }
+        Ok(trace::trace_of(id.as_str(), &facts))
     }
 
     /// The audit log, newest first, by filter (`actor:`, `action:`, `subject:`).
@@ -30,8 +42,9 @@ impl Service {
     /// # Errors
     /// Invalid with field `filter` for an unknown key or a bad value.
     pub async fn audit_list(&self, cx: &Cx, filter: &str, position: &Position, rows: u32) -> Result<Page<AuditEvent>> {
-        let _ = (cx, filter, position, rows);
-        unimplemented!()
+        cx.require(Action::Look)?;
+        let (filter, place) = (filter_read(keys::AUDIT, filter)?, place_read(position)?);
+        Ok(self.store.sync().audit_list(&filter, place, rows.clamp(1, PAGE_ROWS_MAX)).await?)
     }
 
     /// Appends an audit row; durable when it returns.
@@ -39,8 +52,7 @@ impl Service {
     /// # Errors
     /// As the store.
     pub async fn audit_append(&self, entry: AuditEntry) -> Result<()> {
-        let _ = entry;
-        unimplemented!()
+        Ok(self.store.sync().audit_append(vec![entry]).await?)
     }
 
     /// What this console knows of itself.
@@ -48,6 +60,29 @@ impl Service {
     /// # Errors
     /// As the store.
     pub async fn console_facts(&self) -> Result<ConsoleFacts> {
-        unimplemented!()
+        let sync = self.store.sync();
+        Ok(ConsoleFacts {
+            role: "primary",
+            epoch: sync.epoch().to_string(),
+            head: sync.head(),
+            store_bytes: sync.bytes().await?,
+            started: sync.started(),
+        })
+    }
+}
+
+fn filter_read(keys: &[Key], text: &str) -> Result<Filter> {
+    Filter::parse(keys, text).map_err(|error| Error::Invalid { field: "filter", detail: error.to_string() })
+}
+
+fn place_read(position: &Position) -> Result<Place> {
+    let number = |field: &'static str, text: &str| {
+        let number = text.parse::<i64>().ok().filter(|number| *number >= 0);
+        number.ok_or_else(|| Error::Invalid { field, detail: "must be the number of a row".to_owned() })
+    };
+    match position {
+        Position::Start => Ok(Place::Newest),
+        Position::After(text) => Ok(Place::Below(number("after", text)?)),
+        Position::Before(text) => Ok(Place::Above(number("before", text)?)),
     }
 }

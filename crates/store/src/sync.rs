@@ -9,6 +9,7 @@ mod checkpoint;
 mod clients;
 pub mod collections;
 mod commands;
+mod explore;
 mod feed;
 mod flush;
 mod live;
@@ -18,6 +19,7 @@ mod packed;
 mod prefetch;
 mod queue;
 mod statements;
+mod trace;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -33,6 +35,8 @@ use tokio::task::JoinHandle;
 
 pub use self::clients::ClientFacts;
 pub use self::collections::CollectionDefinition;
+pub use self::explore::Place;
+pub use self::trace::{ChangeFact, ConflictFact, DeadLetterFact, OperationFacts};
 use self::live::Live;
 use self::queue::{Queue, Weight, lane};
 use self::writer::{Job, Reply, Writer};

@@ -66,7 +66,9 @@ fn queued_at(mutation: &Mutation) -> Option<Millis> {
     uuid_v7_millis(mutation.operation_id.as_str()).or(mutation.created_at)
 }
 
-fn uuid_v7_millis(text: &str) -> Option<Millis> {
+/// The time in a UUIDv7; `None` for any other text.
+#[must_use]
+pub fn uuid_v7_millis(text: &str) -> Option<Millis> {
     let bytes = text.as_bytes();
     let dashes = [8, 13, 18, 23].iter().all(|at| bytes.get(*at) == Some(&b'-'));
     if bytes.len() != 36 || !dashes || bytes[14] != b'7' {

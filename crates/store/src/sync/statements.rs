@@ -140,6 +140,45 @@ statements! {
 
     TIME_PUT = "insert into time_index (second, seq) values (?1, ?2) on conflict (second) do update set seq = excluded.seq";
 
+    AUDIT_LAST = "select coalesce(max(id), 0) from audit_events";
+    /// Positions of every change of a record, as a JSON array: `[collection, …]`, record id.
+    RECORD_SEQS = r"
+        with recursive past (seq, prev_seq, depth) as (
+            select c.seq, c.prev_seq, 0
+            from json_each(?1) j
+            cross join records r on r.collection = j.value and r.record_id = ?2
+            cross join changes c on c.seq = r.last_seq
+            union all
+            select c.seq, c.prev_seq, p.depth + 1
+            from past p cross join changes c on c.seq = p.prev_seq
+            where p.depth < 10000
+        )
+        select json_group_array(seq) from past";
+    CHANGE_OF_OPERATION = r"
+        select client, seq, collection, record_id, scope, op, version, hlc, hlc_node, hlc_claimed, policy_rev, decision, fields, committed_ms
+        from changes where operation_id = ?1 order by seq desc limit 1";
+    CONFLICT_OF_OPERATION = r"
+        select id, collection, record_id, scope, state, local, client, created_ms
+        from conflicts where operation_id = ?1 order by id desc limit 1";
+    DEAD_LETTER_OF_OPERATION = r"
+        select code, mutation, client, at_ms from dead_letters where operation_id = ?1 order by id desc limit 1";
+    /// What is remembered of a key: of one device, or when that is not known of every device. The latest comes last.
+    MEMORY_OF_KEY = r"
+        select group_concat(line, char(30)) from (
+            select concat_ws(char(31), d.at_ms, d.client, d.idem_key, hex(d.digest), d.status, ifnull(d.seq, ''), ifnull(d.version, ''),
+                ifnull(d.result, ''), ifnull(c.hlc, ''), ifnull(c.hlc_node, ''), ifnull(c.fields, '')) as line
+            from clients k
+            cross join dedupe d on d.client = k.id and d.idem_key = ?1
+            left join changes c on c.seq = d.seq
+            where ?2 is null or k.id = ?2
+            union all
+            select concat_ws(char(31), d.at_ms, d.client, d.idem_key, hex(d.digest), d.status, ifnull(d.seq, ''), ifnull(d.version, ''),
+                ifnull(d.result, ''), ifnull(c.hlc, ''), ifnull(c.hlc_node, ''), ifnull(c.fields, '')) as line
+            from clients k
+            cross join dedupe_prev d on d.client = k.id and d.idem_key = ?1
+            left join changes c on c.seq = d.seq
+            where ?2 is null or k.id = ?2
+        )";
     AUDIT_HEAD = "select id, chain from audit_events order by id desc limit 1";
 
     /// A page of one scope's rows, all collections.

@@ -1,8 +1,9 @@
 use crate::sync::statements::{MANY, SINGLE};
 use super::*;
 
-/// Statements that read a whole table on purpose: once at start, or tables of a few rows.
-const MAY_SCAN: &[&str] = &["META_LIST", "EPOCH_LIST", "COLLECTION_LIST", "SCOPE_LIST", "DIGEST_LIST", "CLIENT_LIST", "LOG_HEAD", "AUDIT_HEAD"];
+/// Statements that read a whole table on purpose: once at start, tables of a few rows, the end of a table, and every device
+/// when an operation is looked for whose device is not known.
+const MAY_SCAN: &[&str] = &["META_LIST", "EPOCH_LIST", "COLLECTION_LIST", "SCOPE_LIST", "DIGEST_LIST", "CLIENT_LIST", "LOG_HEAD", "AUDIT_HEAD", "MEMORY_OF_KEY"];
 
 #[tokio::test]
 async fn every_statement_is_prepared_and_only_the_named_ones_scan() {
