@@ -84,6 +84,8 @@ pub struct Settlement {
     pub status: String,
     /// Whether it was a stored answer.
     pub replayed: bool,
+    /// Whether nothing changed, so that the log has no row of it.
+    pub noop: bool,
     /// Position.
     pub seq: Option<i64>,
     /// Entry of the conflicts log.

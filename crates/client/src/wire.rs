@@ -146,6 +146,8 @@ pub struct PushResult {
     pub status: ResultStatus,
     /// The stored answer of an earlier send.
     pub replayed: bool,
+    /// Nothing changed, so the log has no row of it.
+    pub noop: bool,
     /// Position.
     pub seq: Option<i64>,
     /// Version of the record.
@@ -175,6 +177,7 @@ fn read_result(result: &Value) -> Option<PushResult> {
         operation_id: text("operation_id")?,
         status: ResultStatus::read(result.get("status")?.as_str()?),
         replayed: result.get("replayed").and_then(Value::as_bool).unwrap_or(false),
+        noop: result.get("noop").and_then(Value::as_bool).unwrap_or(false),
         seq: result.get("seq").and_then(Value::as_i64),
         version: result.get("version").and_then(Value::as_i64),
         record: result.get("record").and_then(Value::as_object).cloned(),

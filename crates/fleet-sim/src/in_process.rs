@@ -10,6 +10,7 @@ use tidewatch_protocol::v1::changes::{ChangesPage, server_hlc};
 use tidewatch_protocol::v1::clients::client_read;
 use tidewatch_protocol::v1::mutations::{MutationResult, PushAnswered, push_read};
 use tidewatch_protocol::{Code, Problem, Timestamp};
+use tidewatch_service::sync::COLLECTIONS_DEMO;
 use tidewatch_service::{Actor, Cx, Error, Service};
 
 /// The service, and the scopes that an enrolment gives.
@@ -24,6 +25,16 @@ impl InProcess {
     #[must_use]
     pub fn new(service: Service, scopes: Vec<Scope>) -> Self {
         Self { service, scopes }
+    }
+
+    /// Configures the demo collections.
+    ///
+    /// # Errors
+    /// As the service.
+    pub async fn collections_configure(&self, now: Millis) -> anyhow::Result<()> {
+        let cx = Cx { actor: Actor::System, now, request_id: String::new() };
+        let done = self.service.collections_import(&cx, COLLECTIONS_DEMO).await;
+        done.map(drop).map_err(|error| anyhow::anyhow!("{error:?}"))
     }
 
     /// The service behind it.

@@ -23,8 +23,15 @@ const HOT_SHARE: f64 = 0.6;
 const JAM_MAX: usize = 45;
 
 /// Collections people work in, with their share in percent, and how urgent their operations are.
-const WORK: [(&str, i64, u8); 5] =
-    [("inspections", 30, 2), ("work_orders", 28, 2), ("meter_readings", 22, 3), ("todos", 14, 4), ("assets", 6, 3)];
+const WORK: [(&str, i64, u8); 7] = [
+    ("inspections", 30, 2),
+    ("work_orders", 26, 2),
+    ("meter_readings", 16, 3),
+    ("todos", 10, 4),
+    ("notes", 8, 4),
+    ("assets", 6, 3),
+    ("approvals", 4, 1),
+];
 
 /// Draws the next edit of a device.
 pub fn draft(profile: &Profile, state: &State, dice: &mut Dice) -> Option<Draft> {
@@ -96,6 +103,8 @@ fn new_id(collection: &str, profile: &Profile, dice: &mut Dice) -> String {
         "work_orders" => "WO",
         "meter_readings" => "MR",
         "assets" => "AST",
+        "notes" => "NT",
+        "approvals" => "AP",
         _ => "TD",
     };
     format!("{prefix}-{}-{:04}-{:06x}", profile.site.code, profile.index, dice.between(0, 0xff_ffff))
@@ -105,18 +114,20 @@ fn body(collection: &str, profile: &Profile, dice: &mut Dice) -> Body {
     let value = match collection {
         "inspections" => json!({
             "asset": format!("AST-{}-{}", profile.site.code, dice.between(100, 140)), "inspector": profile.principal,
-            "result": dice.pick(&["pass", "pass", "pass", "repair"]), "reading": reading(profile, dice), "notes": dice.pick(&NOTES),
+            "passed": true, "reading": reading(profile, dice), "note": dice.pick(&NOTES),
         }),
-        "work_orders" => json!({
-            "title": dice.pick(&JOBS), "status": "open", "assignee": profile.principal, "minutes": 0, "notes": "",
-        }),
+        "work_orders" => {
+            json!({ "title": dice.pick(&JOBS), "status": "open", "assignee": profile.principal, "hours": 0, "priority": 3 })
+        }
         "meter_readings" => json!({
-            "meter": format!("M-{}-{}", profile.site.code, dice.between(10, 60)), "value": dice.between(100, 90_000), "unit": "m3",
+            "meter": format!("M-{}-{}", profile.site.code, dice.between(10, 60)), "reading": dice.between(100, 90_000), "unit": "m3",
         }),
         "assets" => {
             json!({ "name": dice.pick(&ASSETS), "condition": "good", "location": format!("bay {}", dice.between(1, 24)) })
         }
-        _ => json!({ "title": dice.pick(&JOBS), "done": false, "notes": "" }),
+        "notes" => json!({ "text": dice.pick(&NOTES), "author": profile.principal }),
+        "approvals" => json!({ "subject": dice.pick(&JOBS), "state": "asked", "by": profile.principal }),
+        _ => json!({ "title": dice.pick(&JOBS), "done": false }),
     };
     object(value)
 }
@@ -126,19 +137,21 @@ fn change(collection: &str, profile: &Profile, dice: &mut Dice) -> Body {
     let mut fields = Body::new();
     let touched = if dice.chance(0.2) { 2 } else { 1 };
     for _ in 0..touched {
-        let (name, value) = match (collection, dice.between(0, 2)) {
-            ("inspections", 0) => ("result", json!(dice.pick(&["pass", "repair", "fail"]))),
-            ("inspections", 1) => ("notes", json!(dice.pick(&NOTES))),
+        let (name, value) = match (collection, dice.between(0, 3)) {
+            ("inspections", 0) => ("passed", json!(dice.chance(0.8))),
+            ("inspections", 1) => ("note", json!(dice.pick(&NOTES))),
             ("inspections", _) => ("reading", reading(profile, dice)),
             ("work_orders", 0) => ("status", json!(dice.pick(&["open", "assigned", "on_site", "done"]))),
-            ("work_orders", 1) => ("minutes", json!(dice.between(1, 480))),
-            ("work_orders", _) => ("notes", json!(dice.pick(&NOTES))),
-            ("meter_readings", _) => ("value", json!(dice.between(100, 90_000))),
+            ("work_orders", 1) => ("hours", json!(dice.between(1, 48))),
+            ("work_orders", 2) => ("assignee", json!(profile.principal)),
+            ("work_orders", _) => ("priority", json!(dice.between(1, 5))),
+            ("meter_readings", _) => ("reading", json!(dice.between(100, 90_000))),
             ("assets", 0) => ("condition", json!(dice.pick(&["good", "worn", "defect"]))),
             ("assets", _) => ("location", json!(format!("bay {}", dice.between(1, 24)))),
-            (_, 0) => ("done", json!(dice.chance(0.5))),
-            (_, 1) => ("title", json!(dice.pick(&JOBS))),
-            _ => ("notes", json!(dice.pick(&NOTES))),
+            ("notes", _) => ("text", json!(dice.pick(&NOTES))),
+            ("approvals", _) => ("state", json!(dice.pick(&["asked", "granted", "refused"]))),
+            (_, 0 | 1) => ("done", json!(dice.chance(0.5))),
+            _ => ("title", json!(dice.pick(&JOBS))),
         };
         fields.insert(name.to_owned(), value);
     }

@@ -146,6 +146,7 @@ fn settlement(result: &PushResult) -> Settlement {
         operation_id: result.operation_id.clone(),
         status: result.status.as_str().to_owned(),
         replayed: result.replayed,
+        noop: result.noop,
         seq: result.seq,
         conflict_id: result.conflict_id.clone(),
         code: result.problem.as_ref().map(|problem| problem.code.clone()),

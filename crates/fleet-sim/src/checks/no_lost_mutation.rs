@@ -1,5 +1,5 @@
 //! Every operation a device queued is answered for good, or still in its outbox; and what was answered `applied` or `merged`
-//! is in the log.
+//! is in the log, unless the answer says that nothing changed.
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,8 +16,7 @@ pub fn check(observed: &Observed) -> Vec<String> {
             match answers.get(operation.as_str()) {
                 None if device.left.contains_key(operation) => {}
                 None => faults.push(format!("{} queued {operation}; it was never answered and is gone", device.name)),
-                // Without a position nothing changed (`noop`), so there is nothing to find.
-                Some(answer) if matches!(answer.status.as_str(), "applied" | "merged") && answer.seq.is_some() => {
+                Some(answer) if matches!(answer.status.as_str(), "applied" | "merged") && !answer.noop => {
                     if !in_log.contains(operation.as_str()) {
                         faults.push(format!(
                             "{} was told that {operation} is {}; the log does not have it",

@@ -3,7 +3,15 @@
 use super::*;
 
 fn answer(operation: &str, status: &str, seq: Option<i64>) -> Settlement {
-    Settlement { operation_id: operation.into(), status: status.into(), replayed: false, seq, conflict_id: None, code: None }
+    Settlement {
+        operation_id: operation.into(),
+        status: status.into(),
+        replayed: false,
+        noop: false,
+        seq,
+        conflict_id: None,
+        code: None,
+    }
 }
 
 fn row(seq: i64, operation: &str) -> LogRow {

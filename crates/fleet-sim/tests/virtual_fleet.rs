@@ -1,0 +1,97 @@
+//! Whole fleets in virtual time against a real store: whatever the network does, nothing is lost, nothing happens twice,
+//! everybody ends up equal. A failing seed is printed, and becomes a case here.
+
+use tidewatch_domain::ids::Scope;
+use tidewatch_fleet_sim::checks::Observed;
+use tidewatch_fleet_sim::in_process::InProcess;
+use tidewatch_fleet_sim::places::SITES;
+use tidewatch_fleet_sim::scenario::Scenario;
+use tidewatch_fleet_sim::virtual_run::{RunOptions, run};
+use tidewatch_fleet_sim::world::Roughness;
+use tidewatch_service::Service;
+use tidewatch_store::{Store, StoreOptions};
+
+/// Runs a world on a fresh store.
+async fn observe(options: RunOptions) -> Observed {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let store = Store::open(folder.path(), StoreOptions::new(options.begins, options.seed)).await.expect("the store opens");
+    let scopes = SITES.iter().map(|site| Scope::parse(format!("site:{}", site.slug)).expect("valid")).collect();
+    let transport = InProcess::new(Service::new(store.clone()), scopes);
+    transport.collections_configure(options.begins).await.expect("the demo collections are valid");
+    let observed = run(&transport, options).await;
+    store.close().await.expect("the store closes");
+    observed.unwrap_or_else(|error| panic!("seed {}: {error:?}", options.seed))
+}
+
+#[track_caller]
+fn assert_sound(observed: &Observed, options: &RunOptions) {
+    let faults = observed.faults();
+    let shown = faults.iter().take(12).cloned().collect::<Vec<_>>().join("\n");
+    assert!(faults.is_empty(), "seed {} of {options:?}: {} faults\n{shown}", options.seed, faults.len());
+}
+
+/// How many answers had this status.
+fn answers(observed: &Observed, status: &str) -> usize {
+    observed.devices.iter().flat_map(|device| &device.answers).filter(|answer| answer.status == status).count()
+}
+
+#[tokio::test]
+async fn a_rough_half_day_loses_nothing_repeats_nothing_and_ends_equal() {
+    for seed in [1, 2, 3] {
+        let options = RunOptions::rough(seed);
+        let observed = observe(options).await;
+        assert_sound(&observed, &options);
+        // A world in which nothing went wrong would prove nothing.
+        let replayed = observed.devices.iter().flat_map(|device| &device.answers).filter(|answer| answer.replayed).count();
+        let queued: usize = observed.devices.iter().map(|device| device.queued.len()).sum();
+        let restarts = observed.devices.iter().flat_map(|device| &device.pages).filter(|page| page.start > 0).count();
+        assert!(
+            queued > 300 && replayed > 5 && restarts > 0,
+            "seed {seed}: {queued} queued, {replayed} replayed, {restarts} pages after a restart"
+        );
+        assert!(answers(&observed, "rejected") > 0, "seed {seed}: the bad release poisons its own entries");
+        assert!(answers(&observed, "merged") + answers(&observed, "superseded") > 0, "seed {seed}: edits of one site meet");
+    }
+}
+
+#[tokio::test]
+async fn the_same_seed_writes_the_same_log() {
+    let options = RunOptions { devices: 8, ..RunOptions::rough(4) };
+    let (first, second) = (observe(options).await, observe(options).await);
+    assert!(first.log.len() > 50, "{} rows", first.log.len());
+    assert_eq!(first.log_lines, second.log_lines);
+    let other = observe(RunOptions { seed: 5, ..options }).await;
+    assert_ne!(first.log_lines, other.log_lines);
+}
+
+#[tokio::test]
+async fn clocks_that_run_minutes_fast_neither_win_for_ever_nor_break_convergence() {
+    let options = RunOptions { scenario: Scenario::FastClocks, devices: 10, ..RunOptions::rough(6) };
+    assert_sound(&observe(options).await, &options);
+}
+
+#[tokio::test]
+async fn tablets_that_are_offline_for_days_come_back_with_everything() {
+    let options = RunOptions {
+        stretch: 360,
+        faults_ms: 72 * 3_600_000,
+        edit_every_ms: 45 * 60_000,
+        devices: 10,
+        scenario: Scenario::Ordinary,
+        roughness: Roughness { crash: 0.05, ..Roughness::ROUGH },
+        ..RunOptions::rough(7)
+    };
+    assert_sound(&observe(options).await, &options);
+}
+
+/// What `cargo xtask sim` runs with seeds that nobody chose.
+#[tokio::test]
+async fn any_seed() {
+    let seed = match std::env::var("TIDEWATCH_SIM_SEED") {
+        Ok(text) => text.parse().expect("TIDEWATCH_SIM_SEED is a whole number"),
+        Err(_) => 20_261_121,
+    };
+    let scenario = Scenario::ALL[usize::try_from(seed % 4).expect("below four")];
+    let options = RunOptions { scenario, ..RunOptions::rough(seed) };
+    assert_sound(&observe(options).await, &options);
+}
