@@ -21,5 +21,7 @@ pub mod policy;
 pub mod report;
 pub mod role;
 pub mod score;
+pub mod signature;
 pub mod sync;
 pub mod time;
+pub mod trend;

@@ -1,27 +1,173 @@
-//! `telemetry.db`: reports of devices and what is made of them. Never touches the log.
+//! `telemetry.db`: reports of devices and what is made of them. Never touches the log, and cannot slow it: reads of `sync.db` go
+//! through read-only connections of its own, and nothing in here waits for the writer of the log.
+//!
+//! One task writes ([`writer`]); it drains bounded queues in groups. What depends on time alone moves on with
+//! [`Telemetry::roll`], which takes the instant, so a test needs no clock.
+
+mod columns;
+mod device;
+mod group;
+mod hours;
+mod list;
+mod mirror;
+mod persist;
+mod raw;
+mod read;
+mod roll_apply;
+mod roller;
+mod rollup;
+mod snapshot;
+mod story;
+mod sync_facts;
+mod trend;
+mod verdicts;
+mod view;
+mod work;
+mod writer;
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use sqlx::migrate::Migrator;
+use tidewatch_domain::contact::Contact;
+use tidewatch_domain::ids::ClientId;
+use tidewatch_domain::report::Report;
+use tidewatch_domain::time::Millis;
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
+use self::raw::RawLog;
+use self::roller::Roller;
+use self::snapshot::Snapshots;
+pub use self::snapshot::{FleetSnapshot, ScoreSpread};
+use self::sync_facts::SyncFacts;
+pub use self::trend::{BoardHour, DeviceTrend, TrendPoint};
+pub use self::work::{FailureGroup, FleetFacts, TrendRisk, Trouble};
+pub use self::writer::Ingested;
+use self::writer::{NOTE_QUEUE, Note, REPORT_QUEUE, Shared, Work, Writer};
 use crate::database::{Database, Durability, database_open};
-use crate::{Result, StoreOptions};
+use crate::{Error, Result, StoreOptions};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/telemetry");
+
+/// When to come back after the queue was full.
+const RETRY_AFTER_MS: i64 = 2_000;
+/// Pages are woken at most once in this time.
+const WAKE_EVERY: Duration = Duration::from_secs(1);
 
 /// The telemetry part of the store.
 #[derive(Debug)]
 pub struct Telemetry {
     database: Database,
+    facts: SyncFacts,
+    works: mpsc::Sender<Work>,
+    notes: mpsc::Sender<Note>,
+    shared: Arc<Shared>,
+    roller: Mutex<Roller>,
+    snapshots: Snapshots,
+    wakes: watch::Receiver<u64>,
 }
 
 impl Telemetry {
     pub(crate) async fn open(dir: &Path, options: &StoreOptions) -> Result<Self> {
         let database = database_open(dir.join("telemetry.db"), Durability::Normal, options.readers, &MIGRATIONS).await?;
-        Ok(Self { database })
+        let connection = database.writer.lock().await.take().expect("a database opens with its writer");
+        let facts = SyncFacts::open(dir);
+        let (commits, committed) = watch::channel(0);
+        let shared = Arc::new(Shared { notes_dropped: AtomicU64::new(0), groups_failed: AtomicU64::new(0), commits });
+        let writer = Writer::new(connection, facts.clone(), RawLog::new(dir), Arc::clone(&shared)).await?;
+        let (works, work_queue) = mpsc::channel(REPORT_QUEUE);
+        let (notes, note_queue) = mpsc::channel(NOTE_QUEUE);
+        tokio::spawn(writer.run(work_queue, note_queue));
+        let (wake, wakes) = watch::channel(0);
+        tokio::spawn(wake_slowly(committed, wake));
+        Ok(Self { database, facts, works, notes, shared, roller: Mutex::default(), snapshots: Snapshots::default(), wakes })
     }
 
     pub(crate) async fn close(&self) -> Result<()> {
+        let (reply, closed) = oneshot::channel();
+        if self.works.send(Work::Close { reply }).await.is_ok()
+            && let Ok((connection, raw)) = closed.await
+        {
+            raw?;
+            *self.database.writer.lock().await = Some(connection);
+        }
+        self.facts.close().await;
         self.database.close().await
     }
+
+    /// Stores reports of one device; written when it returns, so they survive `kill -9`.
+    ///
+    /// # Errors
+    /// Busy when too many requests wait; as the database.
+    pub async fn reports_ingest(&self, client_id: &ClientId, reports: Vec<Report>, received: Millis) -> Result<Ingested> {
+        let (reply, answer) = oneshot::channel();
+        let work = Work::Reports { client_id: client_id.as_str().to_owned(), reports, received: received.0, reply };
+        self.works.try_send(work).map_err(|_| Error::Busy { retry_after_ms: RETRY_AFTER_MS })?;
+        answer.await.map_err(|_| Error::Corrupt("the telemetry writer has stopped".into()))?
+    }
+
+    /// Notes something the server saw. Never waits: when the queue is full, the note is counted as dropped.
+    pub fn contact_note(&self, client_id: &ClientId, at: Millis, contact: Contact) {
+        let note = Note { client_id: client_id.as_str().to_owned(), at: at.0, contact };
+        if self.notes.try_send(note).is_err() {
+            self.shared.notes_dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Notes that found the queue full since the start.
+    #[must_use]
+    pub fn notes_dropped(&self) -> u64 {
+        self.shared.notes_dropped.load(Ordering::Relaxed)
+    }
+
+    /// Wakes, at most once a second, when something was written.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<u64> {
+        self.wakes.clone()
+    }
+
+    /// Moves on what depends on time or on the writes of others, and renews the figures that pages share.
+    ///
+    /// # Errors
+    /// As the database.
+    pub async fn roll(&self, now: Millis) -> Result<()> {
+        let mut roller = self.roller.lock().await;
+        let work = roller.look(&self.database.readers, &self.facts, now.0).await?;
+        if !work.is_empty() {
+            self.roll_write(work).await?;
+        }
+        self.snapshots.renew(self, now).await
+    }
+
+    async fn roll_write(&self, work: roll_apply::RollWork) -> Result<()> {
+        let (reply, done) = oneshot::channel();
+        let sent = self.works.send(Work::Roll { work: Box::new(work), reply }).await;
+        sent.map_err(|_| Error::Corrupt("the telemetry writer has stopped".into()))?;
+        done.await.map_err(|_| Error::Corrupt("the telemetry writer has stopped".into()))?
+    }
+
+    /// Waits until everything that was queued before is written: for tests and for a clean stop.
+    ///
+    /// # Errors
+    /// As the database.
+    pub async fn settle(&self) -> Result<()> {
+        while self.notes.capacity() < NOTE_QUEUE {
+            tokio::task::yield_now().await;
+        }
+        self.roll_write(roll_apply::RollWork::default()).await
+    }
 }
+
+/// Passes commits on, one wake in [`WAKE_EVERY`].
+async fn wake_slowly(mut committed: watch::Receiver<u64>, wake: watch::Sender<u64>) {
+    while committed.changed().await.is_ok() {
+        let commits = *committed.borrow_and_update();
+        wake.send_replace(commits);
+        tokio::time::sleep(WAKE_EVERY).await;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -170,6 +170,7 @@ pub(super) fn quoted_word(text: &str) -> String {
 
 /// A value after a colon as it must be typed to be read again.
 pub(super) fn quoted_value(text: &str) -> String {
-    let plain = !text.starts_with(['<', '>', '=']) && !text.contains(|c: char| c.is_whitespace() || matches!(c, ',' | '"' | '\\'));
+    let plain =
+        !text.starts_with(['<', '>', '=']) && !text.contains(|c: char| c.is_whitespace() || matches!(c, ',' | '"' | '\\'));
     if plain { text.to_owned() } else { in_quotes(text) }
 }

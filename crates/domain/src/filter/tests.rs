@@ -79,7 +79,17 @@ fn a_bad_value_is_an_error_that_says_what_would_fit() {
     assert_eq!(refused("lag:>5").to_string(), "\"5\" at 6 must be a length of time, e.g. 20m, 1h or 3d");
     assert!(refused("condition:stuk").to_string().ends_with("did you mean \"stuck\"?"));
     assert_eq!(refused("condition:stuck,nope").span, Span { start: 16, end: 20 });
-    for text in ["version:x", "version:<4.*", "simulated:maybe", "queue:1e9", "queue:inf", "queue:nan", "lag:-1h", "lag:99999999999999w", "queue:>none"] {
+    for text in [
+        "version:x",
+        "version:<4.*",
+        "simulated:maybe",
+        "queue:1e9",
+        "queue:inf",
+        "queue:nan",
+        "lag:-1h",
+        "lag:99999999999999w",
+        "queue:>none",
+    ] {
         assert!(matches!(refused(text).problem, Problem::ValueUnfit(..)), "{text}");
     }
 }
@@ -142,7 +152,10 @@ fn versions_sort_by_number_and_a_release_after_its_candidates() {
     assert!(keys.windows(2).all(|pair| pair[0].sort_text() < pair[1].sort_text()));
     assert_eq!(VersionKey::parse("4"), VersionKey::parse("4.0.0+build7"));
     assert_eq!(VersionKey::parse("4.0.x"), None);
-    assert!(VersionKey::parse("4.18.3").is_some_and(|v| v.sort_text().starts_with(&VersionKey::sort_prefix(&[4, 18])) && v.begins(&[4, 18])));
+    assert!(
+        VersionKey::parse("4.18.3")
+            .is_some_and(|v| v.sort_text().starts_with(&VersionKey::sort_prefix(&[4, 18])) && v.begins(&[4, 18]))
+    );
 }
 
 #[test]
@@ -170,7 +183,11 @@ fn value_text(kind: Kind) -> BoxedStrategy<String> {
 fn term_text() -> impl Strategy<Value = String> {
     let keyed = prop::sample::select(DEVICES).prop_flat_map(|key| {
         let name = if key.name.ends_with('.') { format!("{}x", key.name) } else { key.name.to_owned() };
-        let op = if key.kind.is_ordered() { prop::sample::select(&["", "=", "<", "<=", ">", ">="][..]) } else { prop::sample::select(&["", "="][..]) };
+        let op = if key.kind.is_ordered() {
+            prop::sample::select(&["", "=", "<", "<=", ">", ">="][..])
+        } else {
+            prop::sample::select(&["", "="][..])
+        };
         let values = prop::collection::vec(value_text(key.kind), 1..4);
         (Just(name), op, values).prop_map(|(name, op, values)| {
             let most = if matches!(op, "" | "=") { values.len() } else { 1 };

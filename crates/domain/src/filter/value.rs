@@ -86,7 +86,9 @@ impl VersionKey {
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.split('+').next().unwrap_or_default();
         let (numbers, suffix) = text.split_once('-').map_or((text, None), |(numbers, suffix)| (numbers, Some(suffix)));
-        if suffix.is_some_and(|s| s.is_empty() || s.len() > 32 || !s.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-'))) {
+        if suffix.is_some_and(|s| {
+            s.is_empty() || s.len() > 32 || !s.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-'))
+        }) {
             return None;
         }
         let mut parts = [0; 4];
@@ -130,7 +132,9 @@ impl fmt::Display for VersionKey {
 fn number_parts(text: &str, most: usize) -> Option<Vec<u32>> {
     let parts: Vec<u32> = text
         .split('.')
-        .map(|part| (!part.is_empty() && part.len() <= 8 && part.bytes().all(|b| b.is_ascii_digit())).then(|| part.parse().ok()).flatten())
+        .map(|part| {
+            (!part.is_empty() && part.len() <= 8 && part.bytes().all(|b| b.is_ascii_digit())).then(|| part.parse().ok()).flatten()
+        })
         .collect::<Option<_>>()?;
     (1..=most).contains(&parts.len()).then_some(parts)
 }
@@ -154,7 +158,9 @@ fn bool_word(text: &str) -> Option<bool> {
 fn number(text: &str) -> Option<f64> {
     let text = text.strip_suffix('%').unwrap_or(text);
     let digits = text.strip_prefix('-').unwrap_or(text);
-    let plain = digits.len() <= 24 && digits.starts_with(|c: char| c.is_ascii_digit()) && digits.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    let plain = digits.len() <= 24
+        && digits.starts_with(|c: char| c.is_ascii_digit())
+        && digits.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     let number: f64 = if plain { text.parse().ok()? } else { return None };
     Some(if number == 0.0 { 0.0 } else { number })
 }

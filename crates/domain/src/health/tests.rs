@@ -90,7 +90,12 @@ fn pushes_not_acknowledged_for_two_hours_are_stuck(#[case] age: i64, #[case] wan
 
 #[test]
 fn an_old_operation_without_an_attempt_is_not_pushed_not_acknowledged() {
-    let facts = HealthFacts { queue_depth: Some(3), oldest_pending: Some(ago(9 * HOUR_MS)), last_attempt: Some(ago(9 * HOUR_MS)), ..well() };
+    let facts = HealthFacts {
+        queue_depth: Some(3),
+        oldest_pending: Some(ago(9 * HOUR_MS)),
+        last_attempt: Some(ago(9 * HOUR_MS)),
+        ..well()
+    };
     assert_eq!(assess(&facts, NOW).drift_cause(), None);
     assert_eq!(condition_of(&facts), Condition::CatchingUp);
 }
@@ -146,7 +151,12 @@ fn gate_three_needs_a_reported_cursor(#[case] age: i64, #[case] reports_cursor: 
 #[case(GATE_GRACE_MS - 1, GateState::Open)]
 #[case(GATE_GRACE_MS, GateState::Shut(ago(HOUR_MS)))]
 fn gate_four_needs_an_attempt_well_after_the_oldest_operation(#[case] after: i64, #[case] wanted: GateState) {
-    let facts = HealthFacts { queue_depth: Some(1), oldest_pending: Some(ago(HOUR_MS)), last_attempt: Some(ago(HOUR_MS - after)), ..well() };
+    let facts = HealthFacts {
+        queue_depth: Some(1),
+        oldest_pending: Some(ago(HOUR_MS)),
+        last_attempt: Some(ago(HOUR_MS - after)),
+        ..well()
+    };
     assert_eq!(assess(&facts, NOW).gates[3], wanted);
 }
 

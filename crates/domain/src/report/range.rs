@@ -176,7 +176,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::report::{AttemptCounts, LatencySummary, OutboxEntry, EntryState};
+    use crate::report::{AttemptCounts, EntryState, LatencySummary, OutboxEntry};
 
     fn report(change: impl FnOnce(&mut Report)) -> Result<(), OutOfRange> {
         let mut report = Report { report_id: "r1".into(), at: Millis(1), ..Report::default() };
@@ -223,10 +223,24 @@ mod tests {
     #[test]
     fn an_outbox_lists_no_more_than_it_holds() {
         let entry = OutboxEntry {
-            operation_id: "o".into(), collection: "c".into(), record_id: "r".into(), scope: None, op: "update".into(), priority: 2, created_at: None,
-            depends_on: Vec::new(), attempts: 0, last_attempt_at: None, next_attempt_at: None, bytes: None, state: EntryState::Queued, error: None,
+            operation_id: "o".into(),
+            collection: "c".into(),
+            record_id: "r".into(),
+            scope: None,
+            op: "update".into(),
+            priority: 2,
+            created_at: None,
+            depends_on: Vec::new(),
+            attempts: 0,
+            last_attempt_at: None,
+            next_attempt_at: None,
+            bytes: None,
+            state: EntryState::Queued,
+            error: None,
         };
-        let outbox = |total, n| report(|r| r.outbox = Some(OutboxDigest { total, bytes: None, truncated: false, entries: vec![entry.clone(); n] }));
+        let outbox = |total, n| {
+            report(|r| r.outbox = Some(OutboxDigest { total, bytes: None, truncated: false, entries: vec![entry.clone(); n] }))
+        };
         assert_eq!(outbox(500, OUTBOX_ENTRIES_MAX), Ok(()));
         assert_eq!(outbox(501, OUTBOX_ENTRIES_MAX + 1).expect_err("too many").field, "outbox.entries");
         assert_eq!(outbox(1, 2).expect_err("more than the total").field, "outbox.total");

@@ -52,11 +52,18 @@ fn a_perfect_device_scores_a_hundred_in_every_group() {
 #[test]
 fn the_groups_weigh_thirty_thirty_twenty_twenty() {
     let mut inputs = perfect();
-    inputs.battery_optimization =
-        BatteryOptimization { background_processing_efficiency: Some(0.0), battery_impact_score: Some(10.0), sync_frequency_adaptive_rate: Some(0.0) };
+    inputs.battery_optimization = BatteryOptimization {
+        background_processing_efficiency: Some(0.0),
+        battery_impact_score: Some(10.0),
+        sync_frequency_adaptive_rate: Some(0.0),
+    };
     assert!(near(value(scores(&inputs).total), 80.0));
-    inputs.connectivity =
-        Connectivity { p2p_peers_connected: Some(0), relay_connection_quality: Some(RelayQuality::None), network_partition_duration: Some(86_400.0), last_successful_sync: None };
+    inputs.connectivity = Connectivity {
+        p2p_peers_connected: Some(0),
+        relay_connection_quality: Some(RelayQuality::None),
+        network_partition_duration: Some(86_400.0),
+        last_successful_sync: None,
+    };
     // Sync age keeps its 0.3 of the group: 30 × 0.7 are lost.
     assert!(near(value(scores(&inputs).total), 59.0));
 }
@@ -71,7 +78,11 @@ fn the_groups_weigh_thirty_thirty_twenty_twenty() {
 #[case(Some(RelayQuality::None), Some(0), Some(0.0))]
 #[case(None, Some(1), Some(0.8))]
 #[case(None, None, None)]
-fn the_link_is_the_better_of_relay_and_peers(#[case] relay: Option<RelayQuality>, #[case] peers: Option<i64>, #[case] wanted: Option<f64>) {
+fn the_link_is_the_better_of_relay_and_peers(
+    #[case] relay: Option<RelayQuality>,
+    #[case] peers: Option<i64>,
+    #[case] wanted: Option<f64>,
+) {
     let group = Connectivity { p2p_peers_connected: peers, relay_connection_quality: relay, ..Connectivity::default() };
     let inputs = ScoreInputs { connectivity: group, ..ScoreInputs::default() };
     assert_eq!(connectivity(&SCORE_RULES, &inputs)[0], wanted);
@@ -107,7 +118,13 @@ fn sync_age_is_whole_up_to_the_usual_interval_then_halves_every_twelve_hours(#[c
 #[case(999, 9, 99.7, 19, [0.001, 0.1, 0.01, 0.05])]
 #[case(1_000, 10, 100.0, 20, [0.0, 0.0, 0.0, 0.0])]
 #[case(5_000, 99, 70.1, 999, [0.0, 0.0, 0.996_666_666_667, 0.0])]
-fn offline_inputs_reach_zero_at_their_limits(#[case] queue: i64, #[case] critical: i64, #[case] storage: f64, #[case] conflicts: i64, #[case] wanted: [f64; 4]) {
+fn offline_inputs_reach_zero_at_their_limits(
+    #[case] queue: i64,
+    #[case] critical: i64,
+    #[case] storage: f64,
+    #[case] conflicts: i64,
+    #[case] wanted: [f64; 4],
+) {
     let group = OfflineResilience {
         queued_operations_count: Some(queue),
         critical_operations_pending: Some(critical),
@@ -123,7 +140,11 @@ fn offline_inputs_reach_zero_at_their_limits(#[case] queue: i64, #[case] critica
 fn exactly_half_the_weight_is_enough_and_less_is_not() {
     // Battery: impact (0.4) and adaptive rate (0.2) are 0.6; impact alone is 0.4.
     let with = |efficiency, rate| ScoreInputs {
-        battery_optimization: BatteryOptimization { background_processing_efficiency: efficiency, battery_impact_score: None, sync_frequency_adaptive_rate: rate },
+        battery_optimization: BatteryOptimization {
+            background_processing_efficiency: efficiency,
+            battery_impact_score: None,
+            sync_frequency_adaptive_rate: rate,
+        },
         ..ScoreInputs::default()
     };
     let both = scores(&with(Some(0.5), Some(0.5))).battery;
@@ -131,7 +152,11 @@ fn exactly_half_the_weight_is_enough_and_less_is_not() {
     let one = scores(&with(Some(0.5), None)).battery;
     assert_eq!((one.value, one.coverage), (None, 0.4));
     // All of battery and offline resilience: 0.2 + 0.3 is exactly half of the device.
-    let half = ScoreInputs { offline_resilience: perfect().offline_resilience, battery_optimization: perfect().battery_optimization, ..ScoreInputs::default() };
+    let half = ScoreInputs {
+        offline_resilience: perfect().offline_resilience,
+        battery_optimization: perfect().battery_optimization,
+        ..ScoreInputs::default()
+    };
     assert_eq!((scores(&half).total.value, scores(&half).total.coverage), (Some(100.0), 0.5));
     let mut less = half;
     less.battery_optimization.sync_frequency_adaptive_rate = None;

@@ -1,0 +1,70 @@
+//! Signatures of failures (glossary): code, collection, operation and the message without what differs from case to case.
+
+/// A signature longer than this is cut.
+const SIGNATURE_CHARS_MAX: usize = 160;
+
+/// The signature of a failure, one line: `schema_invalid inspections update pressure_kpa: expected number, got "…"`.
+#[must_use]
+pub fn signature(code: &str, collection: &str, op: &str, message: Option<&str>) -> String {
+    let message = message.map(normalised).unwrap_or_default();
+    format!("{code} {collection} {op} {message}").trim_end().chars().take(SIGNATURE_CHARS_MAX).collect()
+}
+
+/// A message with quoted texts as `…` and every word that holds a digit as `#`.
+fn normalised(message: &str) -> String {
+    let mut plain = String::with_capacity(message.len());
+    let mut quote: Option<char> = None;
+    let mut before = ' ';
+    for c in message.chars() {
+        match quote {
+            Some(open) if c == open => {
+                plain.push_str("\"…\"");
+                quote = None;
+            }
+            Some(_) => {}
+            // An apostrophe inside a word is not a quote.
+            None if c == '"' || c == '`' || (c == '\'' && !before.is_alphanumeric()) => quote = Some(c),
+            None => plain.push(c),
+        }
+        before = c;
+    }
+    let words = plain.split_whitespace().map(|word| if word.chars().any(|c| c.is_ascii_digit()) { "#" } else { word });
+    words.collect::<Vec<_>>().join(" ").to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_that_differ_only_in_their_values_share_a_signature() {
+        let first = signature(
+            "schema_invalid",
+            "inspections",
+            "update",
+            Some("pressure_kpa is \"412\", expected a number (record INS-40217)"),
+        );
+        let second = signature(
+            "schema_invalid",
+            "inspections",
+            "update",
+            Some("pressure_kpa is \"n/a\", expected a number (record INS-7)"),
+        );
+        assert_eq!(first, second);
+        assert_eq!(first, "schema_invalid inspections update pressure_kpa is \"…\", expected a number (record #");
+    }
+
+    #[test]
+    fn another_collection_or_code_is_another_signature() {
+        let one = signature("schema_invalid", "inspections", "update", None);
+        assert_eq!(one, "schema_invalid inspections update");
+        assert_ne!(one, signature("schema_invalid", "assets", "update", None));
+        assert_ne!(one, signature("guard_failed", "inspections", "update", None));
+    }
+
+    #[test]
+    fn a_long_message_is_cut_and_an_apostrophe_is_no_quote() {
+        assert_eq!(signature("a", "b", "c", Some(&"word ".repeat(99))).chars().count(), SIGNATURE_CHARS_MAX);
+        assert_eq!(signature("a", "b", "c", Some("can't do it")), "a b c can't do it");
+    }
+}

@@ -1,0 +1,334 @@
+//! "Needs a person": troubles as work items, worst first by devices × hours × entries at risk. Pure; every number is a row's.
+
+use tidewatch_domain::filter::{Filter, Op, Span, Subject, Term, Value};
+use tidewatch_domain::fleet::{Target, Urgency, WorkItem};
+use tidewatch_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Millis};
+use tidewatch_store::telemetry::{DeviceTrend, FailureGroup, FleetFacts, Trouble};
+
+use super::figures::{SLO_CONFLICT_PERCENT, SLO_SUCCESS_PERCENT, missed_since};
+
+/// Refusals of tokens in a quarter of an hour that need a person.
+const TOKEN_REFUSALS_MIN: i64 = 10;
+/// Devices that retry and need a person: this share of the fleet, and at least so many.
+const STALLING_SHARE: f64 = 0.02;
+const STALLING_MIN: u64 = 3;
+/// Attempts below which a rate says nothing.
+const ATTEMPTS_MIN: i64 = 50;
+
+/// `1,284`.
+pub(super) fn whole(n: i64) -> String {
+    let digits = n.unsigned_abs().to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3 + 1);
+    if n < 0 {
+        text.push('-');
+    }
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `1 device`, `1,284 devices`.
+pub(super) fn counted(n: u64, one: &str, many: &str) -> String {
+    format!("{} {}", whole(n.cast_signed()), if n == 1 { one } else { many })
+}
+
+/// `is` for one, `are` for more.
+pub(super) const fn be(n: u64) -> &'static str {
+    if n == 1 { "is" } else { "are" }
+}
+
+/// `8:11 h`, `4 d 6 h`, `12 min`.
+pub(super) fn elapsed(ms: i64) -> String {
+    match ms.max(0) {
+        ms if ms >= DAY_MS => format!("{} d {} h", ms / DAY_MS, ms % DAY_MS / HOUR_MS),
+        ms if ms >= HOUR_MS => format!("{}:{:02} h", ms / HOUR_MS, ms % HOUR_MS / MINUTE_MS),
+        ms if ms >= MINUTE_MS => format!("{} min", ms / MINUTE_MS),
+        ms => format!("{} s", ms / 1_000),
+    }
+}
+
+/// A filter of one term, printed as the table reads it.
+pub(super) fn filter_of(key: &str, value: &str) -> String {
+    let term = Term {
+        negated: false,
+        subject: Subject::Key(key.to_owned()),
+        op: Op::Is,
+        values: vec![Value::Text(value.to_owned())],
+        span: Span::default(),
+    };
+    Filter::default().with(term).to_string()
+}
+
+/// The devices of a group of failures.
+pub(super) fn failure_target(group: &FailureGroup) -> Target {
+    // A star in a message would match anything, which only widens the list; everything else stands for itself.
+    Target::Devices(filter_of("signature", &group.signature))
+}
+
+fn weight(devices: u64, since: Option<Millis>, entries: u64, now: Millis) -> f64 {
+    let hours = since.map_or(1.0, |since| (now.since(since) as f64 / HOUR_MS as f64).max(0.1));
+    devices as f64 * hours * (entries + 1) as f64
+}
+
+/// What the items are made from.
+#[derive(Debug)]
+pub(super) struct Material<'a> {
+    pub facts: &'a FleetFacts,
+    pub trend: &'a DeviceTrend,
+    pub token_refusals: i64,
+    pub devices: u64,
+    pub now: Millis,
+}
+
+/// Everything that needs a person, worst first.
+pub(super) fn work_items(material: &Material<'_>) -> Vec<WorkItem> {
+    let mut items: Vec<WorkItem> = material.facts.failures.iter().map(|group| failure(group, material)).collect();
+    items.extend(unacknowledged(material));
+    items.extend(diverged(material));
+    items.extend(silent(material));
+    items.extend(success(material));
+    items.extend(conflict_rate(material));
+    items.extend(conflicts_open(material));
+    items.extend(stalling(material));
+    items.extend(skewed(material));
+    items.extend(tokens(material));
+    items.sort_by(|a, b| a.urgency.cmp(&b.urgency).then(b.weight.total_cmp(&a.weight)));
+    items
+}
+
+fn failure(group: &FailureGroup, material: &Material<'_>) -> WorkItem {
+    let status = group.status.map(|status| format!("{status} ")).unwrap_or_default();
+    let title = format!(
+        "{} rejected on {}: {status}{}",
+        counted(group.entries, "entry", "entries"),
+        counted(group.devices, "device", "devices"),
+        group.code
+    );
+    let message = group
+        .message
+        .as_deref()
+        .map(|m| format!("{}: {m}.", group.collection))
+        .unwrap_or_else(|| format!("{}.", group.collection));
+    let waiting = match group.waiting {
+        0 => String::new(),
+        n => format!(" {} behind.", counted(n, "entry waits", "entries wait")),
+    };
+    let more = match group.last_hour {
+        0 => String::new(),
+        n => format!(" {} in the last hour.", whole(n.cast_signed())),
+    };
+    let version =
+        group.versions.first().map(|(version, n)| format!(" App {version} on {}.", whole(n.cast_signed()))).unwrap_or_default();
+    WorkItem {
+        urgency: if group.last_hour > 0 || group.waiting > 0 { Urgency::Now } else { Urgency::Today },
+        title,
+        detail: format!("{message}{waiting}{more}{version}"),
+        since: Some(group.since),
+        devices: group.devices,
+        verb: "Show devices",
+        target: failure_target(group),
+        weight: weight(group.devices, Some(group.since), group.entries + group.waiting, material.now),
+    }
+}
+
+fn item(urgency: Urgency, trouble: &Trouble, now: Millis, title: String, detail: String, filter: &str) -> WorkItem {
+    WorkItem {
+        urgency,
+        title,
+        detail,
+        since: trouble.since,
+        devices: trouble.devices,
+        verb: "Show devices",
+        target: Target::Devices(filter.to_owned()),
+        weight: weight(trouble.devices, trouble.since, trouble.entries, now),
+    }
+}
+
+fn some(trouble: &Trouble) -> Option<&Trouble> {
+    (trouble.devices > 0).then_some(trouble)
+}
+
+fn unacknowledged(material: &Material<'_>) -> Option<WorkItem> {
+    let trouble = some(&material.facts.unacknowledged)?;
+    let title = format!("{} without an acknowledgement for two hours", counted(trouble.devices, "device pushes", "devices push"));
+    let detail = format!(
+        "{} in their outboxes. Nothing is rejected: look at the answers they get.",
+        counted(trouble.entries, "entry", "entries")
+    );
+    Some(item(Urgency::Now, trouble, material.now, title, detail, "condition:stuck poisoned:0"))
+}
+
+fn diverged(material: &Material<'_>) -> Option<WorkItem> {
+    let trouble = some(&material.facts.diverged)?;
+    let title = format!("{} diverged in {}", counted(trouble.devices, "device", "devices"), trouble.about.join(", "));
+    let detail = "The digest differs from the store's at the same position with nothing pending. Only a resync makes them equal."
+        .to_owned();
+    Some(item(Urgency::Today, trouble, material.now, title, detail, "condition:diverged"))
+}
+
+fn silent(material: &Material<'_>) -> Option<WorkItem> {
+    let trouble = some(&material.facts.silent)?;
+    let title =
+        format!("{} silent for more than seven of their own check-in intervals", counted(trouble.devices, "device", "devices"));
+    let detail = match trouble.entries {
+        0 => "Their last known outboxes were empty.".to_owned(),
+        n => format!("{} in their last known outboxes, at risk if they are lost.", counted(n, "entry", "entries")),
+    };
+    Some(item(Urgency::ThisWeek, trouble, material.now, title, detail, "condition:unknown contact:late"))
+}
+
+fn success(material: &Material<'_>) -> Option<WorkItem> {
+    let whole_range = &material.trend.whole;
+    let found = whole_range.success.filter(|found| *found < SLO_SUCCESS_PERCENT && whole_range.attempts >= ATTEMPTS_MIN)?;
+    let since = missed_since(material.trend, |point| point.success.map(|success| success < SLO_SUCCESS_PERCENT));
+    let failed = (whole_range.attempts as f64 * (100.0 - found) / 100.0).round() as i64;
+    let trouble = Trouble { since, ..Trouble::default() };
+    let title = format!("Sync success {found:.2} %, below its SLO of {SLO_SUCCESS_PERCENT} %");
+    let detail = format!("{} of {} attempts failed or held a rejected intent.", whole(failed), whole(whole_range.attempts));
+    let mut made = item(Urgency::Now, &trouble, material.now, title, detail, "health:failing,degraded");
+    made.weight = weight(1, since, failed.cast_unsigned(), material.now);
+    Some(made)
+}
+
+fn conflict_rate(material: &Material<'_>) -> Option<WorkItem> {
+    let whole_range = &material.trend.whole;
+    let found = whole_range.conflict.filter(|found| *found >= SLO_CONFLICT_PERCENT && whole_range.answered >= ATTEMPTS_MIN)?;
+    let since = missed_since(material.trend, |point| point.conflict.map(|rate| rate >= SLO_CONFLICT_PERCENT));
+    let lost = (whole_range.answered as f64 * found / 100.0).round() as i64;
+    let trouble = Trouble { since, devices: material.facts.conflicts.devices, ..Trouble::default() };
+    let title = format!("Conflict rate {found:.2} %, above {SLO_CONFLICT_PERCENT} %");
+    let detail = format!(
+        "{} of {} answered mutations gave way to another value; the losing values are kept.",
+        whole(lost),
+        whole(whole_range.answered)
+    );
+    let mut made = item(Urgency::Today, &trouble, material.now, title, detail, "conflicts:>0");
+    made.weight = weight(1, since, lost.cast_unsigned(), material.now);
+    Some(made)
+}
+
+fn conflicts_open(material: &Material<'_>) -> Option<WorkItem> {
+    let trouble = some(&material.facts.conflicts)?;
+    let title = format!(
+        "{} open, from {}",
+        counted(trouble.entries, "conflict", "conflicts"),
+        counted(trouble.devices, "device", "devices")
+    );
+    let detail = "Each holds the value that gave way.".to_owned();
+    Some(item(Urgency::ThisWeek, trouble, material.now, title, detail, "conflicts:>0"))
+}
+
+fn stalling(material: &Material<'_>) -> Option<WorkItem> {
+    let trouble = some(&material.facts.stalling)?;
+    let enough = trouble.devices >= STALLING_MIN && trouble.devices as f64 >= material.devices as f64 * STALLING_SHARE;
+    let title = format!("{} by themselves", counted(trouble.devices, "device fails and retries", "devices fail and retry"));
+    let detail = format!("{} in their outboxes.", counted(trouble.entries, "entry", "entries"));
+    enough.then(|| item(Urgency::Today, trouble, material.now, title, detail, "condition:stalling"))
+}
+
+fn skewed(material: &Material<'_>) -> Option<WorkItem> {
+    let trouble = some(&material.facts.skewed)?;
+    let title = format!("{} more than 90 s off", counted(trouble.devices, "clock is", "clocks are"));
+    let detail = format!(
+        "The farthest is off by {}. Beyond 300 s the store clamps their edits to its own time.",
+        elapsed(material.facts.skew_max_ms)
+    );
+    Some(item(Urgency::Today, trouble, material.now, title, detail, "skew:>90s"))
+}
+
+fn tokens(material: &Material<'_>) -> Option<WorkItem> {
+    let refused = Some(material.token_refusals).filter(|refused| *refused >= TOKEN_REFUSALS_MIN)?;
+    let trouble = Trouble { since: Some(material.now.plus(-15 * MINUTE_MS)), ..Trouble::default() };
+    let title = format!("{} tokens refused in 15 min", whole(refused));
+    let detail = "Expired, revoked or unknown. Their devices cannot sync until they get new ones.".to_owned();
+    Some(item(Urgency::Today, &trouble, material.now, title, detail, "condition:stalling,unknown"))
+}
+
+#[cfg(test)]
+mod tests {
+    use tidewatch_domain::filter::keys;
+    use tidewatch_store::telemetry::TrendPoint;
+
+    use super::*;
+
+    const NOW: Millis = Millis(1_800_000_000_000);
+
+    fn items(facts: &FleetFacts, whole: TrendPoint, token_refusals: i64) -> Vec<WorkItem> {
+        let trend = DeviceTrend { points: Vec::new(), whole };
+        work_items(&Material { facts, trend: &trend, token_refusals, devices: 100, now: NOW })
+    }
+
+    fn group(entries: u64, devices: u64, waiting: u64) -> FailureGroup {
+        FailureGroup {
+            signature: "schema_invalid inspections update pressure_kpa is \"…\", expected a number".into(),
+            code: "schema_invalid".into(),
+            status: Some(422),
+            collection: "inspections".into(),
+            message: Some("pressure_kpa is \"412\", expected a number".into()),
+            entries,
+            devices,
+            waiting,
+            since: NOW.plus(-2 * HOUR_MS),
+            last_hour: 0,
+            versions: vec![("4.18.0".into(), devices)],
+        }
+    }
+
+    #[test]
+    fn a_calm_fleet_needs_nobody() {
+        let whole =
+            TrendPoint { success: Some(99.5), attempts: 1_000, conflict: Some(0.99), answered: 1_000, ..TrendPoint::default() };
+        assert_eq!(items(&FleetFacts::default(), whole, TOKEN_REFUSALS_MIN - 1), []);
+    }
+
+    #[test]
+    fn every_filter_that_an_item_leads_to_can_be_read() {
+        let trouble = Trouble { devices: 9, since: Some(NOW), entries: 3, about: vec!["assets".into()] };
+        let facts = FleetFacts {
+            failures: vec![group(1_284, 212, 4_906)],
+            unacknowledged: trouble.clone(),
+            diverged: trouble.clone(),
+            silent: trouble.clone(),
+            skewed: trouble.clone(),
+            conflicts: trouble.clone(),
+            stalling: trouble,
+            ..FleetFacts::default()
+        };
+        let whole =
+            TrendPoint { success: Some(90.0), attempts: 1_000, conflict: Some(5.0), answered: 1_000, ..TrendPoint::default() };
+        let found = items(&facts, whole, TOKEN_REFUSALS_MIN);
+        assert_eq!(found.len(), 10);
+        for item in &found {
+            let Target::Devices(filter) = &item.target else { panic!("{} leads elsewhere", item.title) };
+            assert!(Filter::parse(keys::DEVICES, filter).is_ok(), "{filter}");
+        }
+        assert!(found.windows(2).all(|pair| pair[0].urgency <= pair[1].urgency));
+        assert_eq!(found[0].title, "1,284 entries rejected on 212 devices: 422 schema_invalid");
+    }
+
+    #[test]
+    fn more_devices_and_more_data_at_risk_come_first() {
+        let facts = FleetFacts { failures: vec![group(5, 2, 1), group(50, 40, 100)], ..FleetFacts::default() };
+        let found = items(&facts, TrendPoint::default(), 0);
+        assert_eq!(found.iter().map(|item| item.devices).collect::<Vec<_>>(), [40, 2]);
+    }
+
+    #[test]
+    fn a_rate_over_few_attempts_says_nothing() {
+        let whole = |attempts| TrendPoint { success: Some(50.0), attempts, ..TrendPoint::default() };
+        assert_eq!(items(&FleetFacts::default(), whole(ATTEMPTS_MIN - 1), 0).len(), 0);
+        assert_eq!(items(&FleetFacts::default(), whole(ATTEMPTS_MIN), 0).len(), 1);
+    }
+
+    #[test]
+    fn numbers_are_grouped_by_thousands() {
+        assert_eq!(
+            (whole(0), whole(999), whole(1_284), whole(-1_000_000)),
+            ("0".into(), "999".into(), "1,284".into(), "-1,000,000".into())
+        );
+    }
+}

@@ -1,0 +1,217 @@
+//! The mirror of the outboxes. What a device's newest digest lists is there; what a complete digest leaves out is gone; what a
+//! truncated one leaves out stays. What this server refused for good joins the list as poisoned, also for silent devices, until
+//! a later complete digest of the device leaves it out.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use serde_json::{Value, json};
+use sqlx::SqliteConnection;
+use tidewatch_domain::report::{EntryState, OutboxDigest, OutboxEntry};
+use tidewatch_domain::signature::signature;
+
+use super::columns::state_rank;
+use super::group::{Group, Refusal};
+use super::sync_facts::{DeadLetter, SyncFacts};
+use crate::Result;
+
+/// Attempts of an entry that are remembered.
+const WRITE: &str = include_str!("../sql/outbox_write.sql");
+
+/// Brings the mirror up to date with a group and recounts the devices it touched.
+pub(crate) async fn mirror_write(connection: &mut SqliteConnection, facts: &SyncFacts, group: &mut Group) -> Result<()> {
+    let devices = group.outbox_devices();
+    if devices.is_empty() {
+        return Ok(());
+    }
+    let mut changed = HashSet::new();
+    changed.extend(digests_write(connection, group).await?);
+    changed.extend(answered_remove(connection, group).await?);
+    changed.extend(refusals_write(connection, facts, group).await?);
+    recount(connection, group, &changed).await
+}
+
+fn fingerprint(at_total: i64, entries: &[OutboxEntry]) -> i64 {
+    let mut hasher = DefaultHasher::new();
+    at_total.hash(&mut hasher);
+    for entry in entries {
+        format!("{entry:?}").hash(&mut hasher);
+    }
+    hasher.finish().cast_signed()
+}
+
+/// Writes the entries that digests list, and removes what complete digests leave out. Answers the devices it changed.
+async fn digests_write(connection: &mut SqliteConnection, group: &mut Group) -> Result<Vec<i64>> {
+    const GONE: &str = r"
+        delete from outbox where (device, operation_id) in (
+            select o.device, o.operation_id from json_each(?1) as full
+            join outbox o on o.device = full.value ->> '$[0]' and o.seen_ms < full.value ->> '$[1]')";
+    let outboxes = std::mem::take(&mut group.outboxes);
+    let (mut rows, mut full, mut changed) = (Vec::new(), Vec::new(), Vec::new());
+    let mut devices = group.by_id();
+    for (device, (at, digest)) in &outboxes {
+        let doc = &mut devices.get_mut(device).expect("loaded with the group").doc;
+        doc.outbox_total = Some(digest.total);
+        doc.outbox_bytes = digest.bytes;
+        let print = fingerprint(digest.total, &digest.entries);
+        let unchanged = doc.outbox_print == Some(print);
+        let nothing = digest.entries.is_empty() && !digest.truncated && doc.states == [0; 6];
+        (doc.outbox_print, doc.outbox_at) = (Some(print), Some(*at));
+        if unchanged || nothing {
+            continue;
+        }
+        changed.push(*device);
+        rows.extend(digest.entries.iter().map(|entry| entry_row(*device, *at, entry)));
+        if is_complete(digest) {
+            full.push(json!([device, at]));
+        }
+    }
+    if !rows.is_empty() {
+        sqlx::query(WRITE).bind(Value::from(rows).to_string()).execute(&mut *connection).await?;
+    }
+    if !full.is_empty() {
+        sqlx::query(GONE).bind(Value::from(full).to_string()).execute(&mut *connection).await?;
+    }
+    Ok(changed)
+}
+
+fn is_complete(digest: &OutboxDigest) -> bool {
+    !digest.truncated
+}
+
+fn entry_row(device: i64, at: i64, entry: &OutboxEntry) -> Value {
+    let error = entry.error.as_ref();
+    let failed = error.map(|e| signature(&e.code, &entry.collection, &entry.op, e.message.as_deref()));
+    let history = match (entry.attempts, entry.last_attempt_at) {
+        (1.., Some(attempt)) => json!([[attempt.0, error.map(|e| e.code.as_str())]]),
+        _ => json!([]),
+    };
+    json!([
+        device,
+        entry.operation_id,
+        entry.collection,
+        entry.record_id,
+        entry.scope,
+        entry.op,
+        entry.priority,
+        state_rank(entry.state),
+        entry.attempts,
+        entry.created_at.map(|at| at.0),
+        entry.last_attempt_at.map(|at| at.0),
+        entry.next_attempt_at.map(|at| at.0),
+        entry.bytes,
+        error.map(|e| e.code.as_str()),
+        error.and_then(|e| e.status),
+        error.and_then(|e| e.message.as_deref()),
+        failed,
+        json!(entry.depends_on).to_string(),
+        history.to_string(),
+        Value::Null,
+        at,
+        entry.created_at.map_or(at, |created| created.0),
+    ])
+}
+
+/// Removes what was finally answered otherwise than refused.
+async fn answered_remove(connection: &mut SqliteConnection, group: &mut Group) -> Result<Vec<i64>> {
+    const TEXT: &str = r"
+        delete from outbox where (device, operation_id) in (
+            select value ->> '$[0]', value ->> '$[1]' from json_each(?1)) returning device";
+    let answered = std::mem::take(&mut group.answered);
+    let devices = group.by_id();
+    let mirrored = |device: &i64| devices.get(device).is_some_and(|touched| touched.doc.states != [0; 6] || touched.is_new);
+    let rows: Vec<Value> = answered.iter().filter(|(device, _)| mirrored(device)).map(|(d, o)| json!([d, o])).collect();
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let gone: Vec<i64> = sqlx::query_scalar(TEXT).bind(Value::from(rows).to_string()).fetch_all(connection).await?;
+    let mut devices = group.by_id();
+    for device in &gone {
+        let doc = &mut devices.get_mut(device).expect("loaded with the group").doc;
+        doc.outbox_total = doc.outbox_total.map(|total| (total - 1).max(0));
+        doc.outbox_print = None;
+    }
+    Ok(gone)
+}
+
+/// Writes what this server refused for good, with what the dead letter says of it.
+async fn refusals_write(connection: &mut SqliteConnection, facts: &SyncFacts, group: &mut Group) -> Result<Vec<i64>> {
+    let refusals = std::mem::take(&mut group.refusals);
+    if refusals.is_empty() {
+        return Ok(Vec::new());
+    }
+    let operations: Vec<&str> = refusals.iter().map(|refusal| refusal.operation_id.as_str()).collect();
+    let clients: HashMap<i64, String> = group.devices.iter().map(|(client, touched)| (touched.id, client.clone())).collect();
+    let letters = facts.dead_letters(&operations).await?;
+    let letters: HashMap<(&str, &str), &DeadLetter> =
+        letters.iter().map(|letter| ((letter.client_id.as_str(), letter.operation_id.as_str()), letter)).collect();
+    let mut rows = BTreeMap::new();
+    for refusal in &refusals {
+        let letter =
+            clients.get(&refusal.device).and_then(|client| letters.get(&(client.as_str(), refusal.operation_id.as_str())));
+        let intent: Value = letter.and_then(|letter| serde_json::from_str(&letter.mutation).ok()).unwrap_or_default();
+        rows.insert((refusal.device, refusal.operation_id.clone()), refusal_row(refusal, &intent));
+    }
+    let rows: Vec<Value> = rows.into_values().collect();
+    sqlx::query(WRITE).bind(Value::from(rows).to_string()).execute(&mut *connection).await?;
+    let mut devices = group.by_id();
+    for refusal in &refusals {
+        devices.get_mut(&refusal.device).expect("loaded with the group").doc.outbox_print = None;
+    }
+    Ok(refusals.iter().map(|refusal| refusal.device).collect())
+}
+
+fn refusal_row(refusal: &Refusal, intent: &Value) -> Value {
+    let text = |name: &str| intent.get(name).and_then(Value::as_str);
+    let (collection, op) = (text("collection").unwrap_or_default(), text("op").unwrap_or_default());
+    let created = text("created_at").and_then(tidewatch_domain::time::Millis::parse_rfc3339).map(|at| at.0.min(refusal.at));
+    let error = &refusal.error;
+    json!([
+        refusal.device,
+        refusal.operation_id,
+        collection,
+        text("record_id").unwrap_or_default(),
+        text("scope"),
+        op,
+        intent.get("priority").and_then(Value::as_i64).unwrap_or(3),
+        state_rank(EntryState::Poisoned),
+        1,
+        created,
+        refusal.at,
+        Value::Null,
+        intent.to_string().len(),
+        error.code,
+        error.status,
+        error.message,
+        signature(&error.code, collection, op, error.message.as_deref()),
+        "[]",
+        json!([[refusal.at, error.code]]).to_string(),
+        refusal.at,
+        refusal.at,
+        created.unwrap_or(refusal.at),
+    ])
+}
+
+/// Counts the mirrored entries of devices anew.
+async fn recount(connection: &mut SqliteConnection, group: &mut Group, changed: &HashSet<i64>) -> Result<()> {
+    const TEXT: &str = r"
+        select o.device, o.state, count(*), min(o.sort_age) from json_each(?1) as wanted
+        join outbox o on o.device = wanted.value group by o.device, o.state";
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<i64> = changed.iter().copied().collect();
+    let rows: Vec<(i64, i64, i64, i64)> = sqlx::query_as(TEXT).bind(json!(ids).to_string()).fetch_all(connection).await?;
+    let mut devices = group.by_id();
+    for id in &ids {
+        let doc = &mut devices.get_mut(id).expect("loaded with the group").doc;
+        (doc.states, doc.mirrored_oldest) = ([0; 6], None);
+    }
+    for (device, state, count, oldest) in rows {
+        let touched = devices.get_mut(&device).expect("loaded with the group");
+        touched.dirty = true;
+        touched.doc.states[usize::try_from(state).expect("a checked column")] = count;
+        touched.doc.mirrored_oldest = Some(touched.doc.mirrored_oldest.map_or(oldest, |known| known.min(oldest)));
+    }
+    Ok(())
+}

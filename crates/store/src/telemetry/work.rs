@@ -1,0 +1,252 @@
+//! What needs a person, as rows say it: groups of failures, devices in trouble, clocks that are off, trends that meet a limit.
+
+use std::collections::BTreeSet;
+
+use tidewatch_domain::time::{HOUR_MS, MINUTE_MS, Millis};
+
+use super::Telemetry;
+use super::list::devices_by_id;
+use crate::Result;
+
+/// Groups of failures that are looked at.
+const GROUPS_MAX: i64 = 12;
+/// Devices of one trouble whose state is read.
+const SAMPLE_MAX: i64 = 200;
+/// Storage from which its trend is looked at.
+const STORAGE_WATCH_PERCENT: f64 = 60.0;
+/// Depth from which a device's queue is looked at.
+const QUEUE_WATCH: i64 = 50;
+
+/// Entries that failed in the same way.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FailureGroup {
+    /// Signature (glossary).
+    pub signature: String,
+    /// Problem code.
+    pub code: String,
+    /// HTTP status.
+    pub status: Option<i64>,
+    /// Collection.
+    pub collection: String,
+    /// What the newest of them says.
+    pub message: Option<String>,
+    /// Poisoned entries.
+    pub entries: u64,
+    /// On so many devices.
+    pub devices: u64,
+    /// Entries of those devices that wait behind others.
+    pub waiting: u64,
+    /// First seen.
+    pub since: Millis,
+    /// Of the entries, first seen in the last hour.
+    pub last_hour: u64,
+    /// App versions of the devices, most devices first, three at most, with their devices.
+    pub versions: Vec<(String, u64)>,
+}
+
+/// Devices in one kind of trouble.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Trouble {
+    /// How many.
+    pub devices: u64,
+    /// Since when, the longest.
+    pub since: Option<Millis>,
+    /// Entries in their outboxes, as far as they are known.
+    pub entries: u64,
+    /// Names of what it is about: collections, causes.
+    pub about: Vec<String>,
+}
+
+/// Points of one device from which a risk is fitted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrendRisk {
+    /// Device.
+    pub client_id: String,
+    /// Its name.
+    pub name: String,
+    /// Storage in use, percent.
+    pub storage: Vec<(Millis, f64)>,
+    /// Queue depth.
+    pub queue: Vec<(Millis, f64)>,
+}
+
+/// Everything that may need a person.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FleetFacts {
+    /// Most entries first.
+    pub failures: Vec<FailureGroup>,
+    /// Groups there are in all.
+    pub failure_groups: u64,
+    /// Pushes not acknowledged for two hours, without a refused entry.
+    pub unacknowledged: Trouble,
+    /// Nothing pending, digest differs.
+    pub diverged: Trouble,
+    /// No recent report, past the expected contact.
+    pub silent: Trouble,
+    /// Clock off by more than 90 s; the engine clamps beyond 300 s.
+    pub skewed: Trouble,
+    /// Farthest clock.
+    pub skew_max_ms: i64,
+    /// Open conflicts; `since` is the oldest.
+    pub conflicts: Trouble,
+    /// Devices that fail and retry.
+    pub stalling: Trouble,
+    /// Devices with a poor battery score (below 50) and a rate of sync that does not adapt.
+    pub battery_poor: Trouble,
+    /// Devices with a weak or no link (connectivity score below 50).
+    pub link_poor: Trouble,
+    /// Devices whose trends are worth a fit.
+    pub trends: Vec<TrendRisk>,
+}
+
+#[derive(sqlx::FromRow)]
+struct GroupRow {
+    signature: String,
+    entries: i64,
+    devices: i64,
+    since: i64,
+    last_hour: i64,
+}
+
+impl Telemetry {
+    /// Everything that may need a person.
+    ///
+    /// # Errors
+    /// As the database.
+    pub async fn fleet_facts(&self, now: Millis) -> Result<FleetFacts> {
+        const UNACKNOWLEDGED: &str = r"
+            select count(*), min(oldest_pending_ms), coalesce(sum(queue_depth), 0) from devices where condition = 0 and poisoned = 0";
+        const SILENT: &str = r"
+            select count(*), min(last_contact_ms), coalesce(sum(queue_depth), 0) from devices where condition = 4 and contact in (0, 1)";
+        const SKEWED: &str = "select count(*), null, coalesce(max(abs(skew_ms)), 0) from devices where abs(skew_ms) > 90000";
+        const CONFLICTS: &str = "select count(*), null, coalesce(sum(conflicts), 0) from devices where conflicts > 0";
+        const STALLING: &str = r"
+            select count(*), min(drift_since_ms), coalesce(sum(queue_depth), 0) from devices where condition = 2";
+        const BATTERY: &str = "select count(*), null, 0 from devices where score_battery < 50";
+        const LINK: &str = "select count(*), null, 0 from devices where score_connect < 50 and contact in (3, 4)";
+        let mut conflicts = self.trouble(CONFLICTS).await?;
+        if conflicts.devices > 0 {
+            conflicts.since = self.facts.conflict_oldest().await?.map(Millis);
+        }
+        let mut skewed = self.trouble(SKEWED).await?;
+        let skew_max_ms = std::mem::take(&mut skewed.entries).cast_signed();
+        let (failures, failure_groups) = self.failures(now).await?;
+        Ok(FleetFacts {
+            failures,
+            failure_groups,
+            unacknowledged: self.trouble(UNACKNOWLEDGED).await?,
+            diverged: self.diverged().await?,
+            silent: self.trouble(SILENT).await?,
+            skewed,
+            skew_max_ms,
+            conflicts,
+            stalling: self.trouble(STALLING).await?,
+            battery_poor: self.trouble(BATTERY).await?,
+            link_poor: self.trouble(LINK).await?,
+            trends: self.trends().await?,
+        })
+    }
+
+    async fn trouble(&self, text: &'static str) -> Result<Trouble> {
+        let (devices, since, entries): (i64, Option<i64>, i64) = sqlx::query_as(text).fetch_one(&self.database.readers).await?;
+        Ok(Trouble {
+            devices: devices.cast_unsigned(),
+            since: since.map(Millis),
+            entries: entries.cast_unsigned(),
+            about: Vec::new(),
+        })
+    }
+
+    async fn failures(&self, now: Millis) -> Result<(Vec<FailureGroup>, u64)> {
+        const GROUPS: &str = r"
+            select signature, count(*) as entries, count(distinct device) as devices, min(coalesce(refused_ms, first_seen_ms)) as since,
+                   coalesce(sum(coalesce(refused_ms, first_seen_ms) >= ?1), 0) as last_hour
+            from outbox indexed by outbox_poisoned where state = 0 and signature is not null
+            group by signature order by entries desc, signature limit ?2";
+        const COUNT: &str = "select count(distinct signature) from outbox indexed by outbox_poisoned where state = 0";
+        let readers = &self.database.readers;
+        let rows: Vec<GroupRow> = sqlx::query_as(GROUPS).bind(now.0 - HOUR_MS).bind(GROUPS_MAX).fetch_all(readers).await?;
+        let groups: i64 = sqlx::query_scalar(COUNT).fetch_one(readers).await?;
+        let mut failures = Vec::with_capacity(rows.len());
+        for row in rows {
+            failures.push(self.failure(row).await?);
+        }
+        Ok((failures, groups.cast_unsigned()))
+    }
+
+    async fn failure(&self, row: GroupRow) -> Result<FailureGroup> {
+        const SAMPLE: &str = r"
+            select error_code, error_status, collection, error_message from outbox indexed by outbox_poisoned
+            where state = 0 and signature = ?1 limit 1";
+        const WAITING: &str = r"
+            select coalesce(sum(waiting), 0) from devices
+            where id in (select device from outbox indexed by outbox_poisoned where state = 0 and signature = ?1)";
+        const VERSIONS: &str = r"
+            select app_version, count(*) as n from devices
+            where id in (select device from outbox indexed by outbox_poisoned where state = 0 and signature = ?1) and app_version is not null
+            group by app_version order by n desc, app_version desc limit 3";
+        type Sample = (Option<String>, Option<i64>, String, Option<String>);
+        let readers = &self.database.readers;
+        let (code, status, collection, message): Sample = sqlx::query_as(SAMPLE).bind(&row.signature).fetch_one(readers).await?;
+        let waiting: i64 = sqlx::query_scalar(WAITING).bind(&row.signature).fetch_one(readers).await?;
+        let versions: Vec<(String, i64)> = sqlx::query_as(VERSIONS).bind(&row.signature).fetch_all(readers).await?;
+        Ok(FailureGroup {
+            signature: row.signature,
+            code: code.unwrap_or_default(),
+            status,
+            collection,
+            message,
+            entries: row.entries.cast_unsigned(),
+            devices: row.devices.cast_unsigned(),
+            waiting: waiting.cast_unsigned(),
+            since: Millis(row.since),
+            last_hour: row.last_hour.cast_unsigned(),
+            versions: versions.into_iter().map(|(version, n)| (version, n.cast_unsigned())).collect(),
+        })
+    }
+
+    async fn diverged(&self) -> Result<Trouble> {
+        const COUNT: &str = "select count(*), null, coalesce(sum(queue_depth), 0) from devices where condition = 1";
+        const SOME: &str = "select id from devices where condition = 1 order by id limit ?1";
+        let mut trouble = self.trouble(COUNT).await?;
+        if trouble.devices == 0 {
+            return Ok(trouble);
+        }
+        let ids: Vec<i64> = sqlx::query_scalar(SOME).bind(SAMPLE_MAX).fetch_all(&self.database.readers).await?;
+        let devices = devices_by_id(&self.database.readers, &ids).await?;
+        let differing = || devices.iter().flat_map(|device| device.doc.verdicts.iter().filter(|verdict| !verdict.same));
+        trouble.since = differing().filter_map(|verdict| verdict.since).min().map(Millis);
+        let about: BTreeSet<String> = differing().map(|verdict| verdict.collection.clone()).collect();
+        trouble.about = about.into_iter().collect();
+        Ok(trouble)
+    }
+
+    async fn trends(&self) -> Result<Vec<TrendRisk>> {
+        const TEXT: &str = r"
+            select id from devices where storage >= ?1 or queue_depth >= ?2 order by coalesce(storage, 0) desc, id limit ?3";
+        let ids: Vec<i64> = sqlx::query_scalar(TEXT)
+            .bind(STORAGE_WATCH_PERCENT)
+            .bind(QUEUE_WATCH)
+            .bind(SAMPLE_MAX)
+            .fetch_all(&self.database.readers)
+            .await?;
+        let points = |points: &[(i64, f64)]| points.iter().map(|(at, value)| (Millis(*at), *value)).collect();
+        let risk = |device: super::view::StoredDevice| TrendRisk {
+            name: super::columns::display_name(&device.doc, &device.client_id),
+            storage: points(&device.doc.storage_trend),
+            queue: points(&device.doc.queue_trend),
+            client_id: device.client_id,
+        };
+        Ok(devices_by_id(&self.database.readers, &ids).await?.into_iter().map(risk).collect())
+    }
+
+    /// Token refusals of the last quarter of an hour, and devices with one.
+    ///
+    /// # Errors
+    /// As the database.
+    pub async fn token_refusals(&self, now: Millis) -> Result<i64> {
+        const TEXT: &str = r"
+            select coalesce(sum(counters ->> '$.token_refused'), 0) from rollups where step = 1 and cohort = 1 and bucket >= ?1";
+        Ok(sqlx::query_scalar(TEXT).bind(now.0 - 15 * MINUTE_MS).fetch_one(&self.database.readers).await?)
+    }
+}
