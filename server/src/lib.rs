@@ -9,6 +9,7 @@ pub mod cli;
 pub mod clock;
 pub mod console;
 pub mod errand;
+pub mod export;
 pub mod frame;
 pub mod gate;
 pub mod jobs;

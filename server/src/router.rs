@@ -7,6 +7,7 @@ use axum::http::Method;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, on, post};
+use tidewatch_app::paths;
 use tower::ServiceExt;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
@@ -15,7 +16,7 @@ use tower_http::compression::{CompressionLayer, CompressionLevel};
 use crate::api::{openapi, sync, system, v1};
 use crate::gate::{Access, Gate, gate, wants_html};
 use crate::state::App;
-use crate::{assets, console, frame};
+use crate::{assets, console, export, frame};
 
 /// One route.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +52,7 @@ fn all(app: &App) -> Vec<Routed> {
         route(Method::GET, "/api/v1/changes", Staff, get(v1::changes::changes_list)),
         route(Method::GET, "/api/v1/operations/{operation_id}", Staff, get(v1::changes::operation_trace)),
         route(Method::GET, "/api/v1/audit", Staff, get(v1::audit::audit_list)),
+        route(Method::GET, format!("{}/{{file}}", paths::EXPORT), Staff, get(export::export_list)),
         route(Method::GET, "/console/events", Action, get(console::events::hints)),
     ];
     for prefix in ["", "/api/v1/sync"] {
@@ -73,7 +75,7 @@ fn all(app: &App) -> Vec<Routed> {
 fn page_routes(app: &App) -> impl Iterator<Item = Routed> {
     let app = app.clone();
     console::page_paths().into_iter().map(move |path| {
-        let access = if path == tidewatch_app::paths::SIGN_IN { Access::PublicPage } else { Access::Page };
+        let access = if path == paths::SIGN_IN { Access::PublicPage } else { Access::Page };
         let app = app.clone();
         route(Method::GET, path, access, get(move |request: Request| console::page(app.clone(), request)))
     })

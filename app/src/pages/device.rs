@@ -103,7 +103,7 @@ fn framed(view: DeviceView, tab: Tab, body: impl FnOnce(DeviceView) -> AnyView +
     let title = view.row.name.clone();
     view! {
         <Frame title section=Section::Devices crumbs as_of=Some(now)>
-            <DeviceHead view=view.clone() tab/>
+            <DeviceHead view=view.clone() tab now/>
             {body(view)}
         </Frame>
     }

@@ -151,13 +151,13 @@ pub(crate) fn device_view(row: DeviceRow) -> DeviceView {
             cause: row.drift_cause,
             gates: [
                 gate(DriftCause::NotConnected, Some(0), "last contact 3 min ago"),
-                gate(DriftCause::NotPulling, Some(0), "0 changes behind"),
+                gate(DriftCause::NotPulling, Some(0), "last pull 2026-03-12T14:29:04.120Z, 0 changes behind"),
                 gate(DriftCause::NotApplying, None, "no cursor reported"),
                 gate(DriftCause::NotAcknowledged, row.drift_age_ms, "9 rejected since 06:21"),
             ],
         },
         scores: Scores { total: score, connectivity: score, offline_resilience: score, battery: Score { value: None, coverage: 0.2 }, user_experience: score },
-        sentence: "9 entries were rejected and 44 wait behind them.".into(),
+        sentence: "Stuck for 8:11 h. 9 entries were rejected and 44 entries wait behind. It checked in 3 min ago, on its own rhythm.".into(),
         convergence: vec![
             Convergence { scope: "building:42".into(), collection: "inspections".into(), verdict: ConvergenceVerdict::Blocked(9) },
             Convergence { scope: "building:42".into(), collection: "assets".into(), verdict: ConvergenceVerdict::Identical(Seq(8_812_406)) },

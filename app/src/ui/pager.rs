@@ -16,6 +16,11 @@ pub fn total_words(total: Total, one: &str, many: &str) -> String {
     }
 }
 
+#[component]
+fn KeyHint() -> impl IntoView {
+    view! { <span class="js-only wide-only">" · " <kbd>"j"</kbd> " " <kbd>"k"</kbd> " move, " <kbd>"Enter"</kbd> " open"</span> }
+}
+
 /// Foot of a list.
 #[component]
 pub fn Pager(
@@ -32,11 +37,14 @@ pub fn Pager(
     /// Label of the link on: `Older`, `Next`.
     #[prop(default = "Next")]
     on: &'static str,
+    /// Whether the list has rows that the keys move through and open; the hint shows where the script is.
+    #[prop(optional)]
+    keys: bool,
 ) -> impl IntoView {
     let any = previous.is_some() || next.is_some();
     view! {
         <div class="panel-foot">
-            <span>{summary}</span>
+            <span>{summary}{keys.then(|| view! { <KeyHint/> })}</span>
             {any.then(|| view! {
                 <nav class="pager" aria-label="Pages">
                     {previous.map(|href| view! { <a class="btn btn-small" rel="prev" href=href><Icon name=IconName::Left/>{back}</a> })}

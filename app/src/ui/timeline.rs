@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use tidewatch_domain::fleet::Tone;
 use tidewatch_domain::time::Millis;
 
-use super::glyph::Glyph;
+use super::glyph::{Glyph, Sign};
 use crate::format::{clock, day, exact};
 
 /// One event.
@@ -76,13 +76,18 @@ fn Event(item: TimelineItem) -> impl IntoView {
     view! {
         <li data-tone=tone>
             {time}
-            <span class="tl-node"><Glyph sign=item.tone/></span>
+            <span class="tl-node"><Glyph sign=node_sign(item.tone)/></span>
             <div>
                 <b>{item.title}</b>
                 <p>{item.detail} {item.link.map(|(words, href)| view! { " " <a href=href>{words}</a> })}</p>
             </div>
         </li>
     }
+}
+
+/// An event without a tone is a plain tick: it happened, and asks for nothing.
+fn node_sign(tone: Tone) -> Sign {
+    if tone == Tone::Idle { Sign::Check } else { Sign::from(tone) }
 }
 
 #[cfg(test)]

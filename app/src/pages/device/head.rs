@@ -1,10 +1,11 @@
 //! Head of a device's pages: name, id, the status in one sentence, the four gates of its drift, and the tabs.
 
 use leptos::prelude::*;
-use tidewatch_domain::fleet::{DeviceView, Tone};
+use tidewatch_domain::fleet::{DeviceView, Drift, Tone};
+use tidewatch_domain::time::Millis;
 
 use super::Tab;
-use crate::format::span;
+use crate::format::{span, when};
 use crate::icon::Icon;
 use crate::pages::devices::words;
 use crate::paths;
@@ -18,8 +19,10 @@ pub fn DeviceHead(
     view: DeviceView,
     /// The tab that is shown.
     tab: Tab,
+    /// As of.
+    now: Millis,
 ) -> impl IntoView {
-    let drift = view.drift.clone();
+    let drift = worded(view.drift.clone(), now);
     let title = match drift.age_ms {
         Some(0) => "No drift".to_owned(),
         Some(ms) => format!("Drift age {}", span(ms)),
@@ -39,7 +42,7 @@ pub fn DeviceHead(
 fn Title(view: DeviceView) -> impl IntoView {
     let row = view.row;
     let tone = condition_tone(row.condition);
-    let lead = format!("{}, {}.", row.condition.label(), words::contact_words(&row));
+    let (lead, rest) = lead(&view.sentence);
     view! {
         <div class="page-head">
             <div>
@@ -50,11 +53,36 @@ fn Title(view: DeviceView) -> impl IntoView {
                     {row.simulated.then(|| view! { <Tag tone=Tone::Idle text="Simulated"/> })}
                     {view.blocked.then(|| view! { <Tag tone=Tone::Act text="Blocked"/> })}
                 </h1>
-                <p class="lede" data-tone=tone.as_str()><Glyph sign=row.condition/><span><b>{lead}</b> " " {view.sentence}</span></p>
+                <p class="lede" data-tone=tone.as_str()><Glyph sign=row.condition/><span><b>{lead}</b> " " {rest}</span></p>
             </div>
         </div>
     }
     .into_any()
+}
+
+/// The first sentence, which carries the verdict, and the rest.
+fn lead(text: &str) -> (String, String) {
+    match text.split_once(". ") {
+        Some((lead, rest)) => (format!("{lead}."), rest.to_owned()),
+        None => (text.to_owned(), String::new()),
+    }
+}
+
+/// The notes of the gates with their instants as a person reads them.
+fn worded(mut drift: Drift, now: Millis) -> Drift {
+    for gate in &mut drift.gates {
+        gate.note = gate.note.split(' ').map(|word| instant_worded(word, now)).collect::<Vec<_>>().join(" ");
+    }
+    drift
+}
+
+/// A word that is an instant, with what is glued behind it, as a time of day or a date; any other word as it is.
+fn instant_worded(word: &str, now: Millis) -> String {
+    let instant = word.trim_end_matches([',', '.', ';']);
+    match Millis::parse_rfc3339(instant) {
+        Some(at) => format!("{}{}", when(at, now), &word[instant.len()..]),
+        None => word.to_owned(),
+    }
 }
 
 fn tabs(view: &DeviceView, tab: Tab) -> Vec<ViewTab> {

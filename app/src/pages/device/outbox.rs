@@ -119,7 +119,7 @@ fn Entries(path: String, query: OutboxQuery, page: Page<EntryRow>, now: Millis) 
         <Table caption="Entries of this device's outbox, worst first" columns class="entries">
             {page.rows.into_iter().map(|entry| view! { <Entry entry now/> }).collect_view()}
         </Table>
-        <Pager summary=foot previous next/>
+        <Pager summary=foot previous next keys=true/>
     }
     .into_any()
 }

@@ -84,11 +84,12 @@ fn ConvergencePanel(items: Vec<Convergence>, now: Millis) -> impl IntoView {
 #[component]
 fn ConvergenceRow(item: Convergence, many_scopes: bool, now: Millis) -> impl IntoView {
     let (tone, sign, word, note) = verdict(&item.verdict, now);
-    let scope = many_scopes.then(|| format!("{} ", item.scope));
+    // A scope that was pulled, but of which no collection was reported, has no collection to name.
+    let (name, scope) = if item.collection.is_empty() { (item.scope, None) } else { (item.collection, many_scopes.then(|| format!("{} ", item.scope))) };
     view! {
         <li data-tone=tone.as_str()>
             <Glyph sign/>
-            <div><b class="mono">{item.collection}</b><p>{scope}{note}</p></div>
+            <div><b class="mono">{name}</b><p>{scope}{note}</p></div>
             <span class="small tone">{word}</span>
         </li>
     }
@@ -172,7 +173,10 @@ fn Facts(view: DeviceView, now: Millis) -> impl IntoView {
         .into_iter()
         .map(|(label, value)| {
             let value = match value {
-                Some(value) => value.into_any(),
+                Some(value) => match Millis::parse_rfc3339(&value) {
+                    Some(at) => view! { <When at now/> }.into_any(),
+                    None => value.into_any(),
+                },
                 None => view! { <span class="faint">"not reported"</span> }.into_any(),
             };
             view! { <dt>{label}</dt><dd>{value}</dd> }

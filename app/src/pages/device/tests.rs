@@ -22,10 +22,11 @@ fn timeline(raw: &str, rows: Vec<TimelineEvent>) -> String {
 
 #[test]
 fn the_head_says_condition_contact_and_reason_and_marks_the_shut_gate() {
-    let shown = html(|| view! { <DeviceHead view=device_view(stuck()) tab=Tab::Outbox/> });
-    assert!(text(&shown).contains("Stuck, on rhythm. 9 entries were rejected and 44 wait behind them."), "{}", text(&shown));
+    let shown = html(|| view! { <DeviceHead view=device_view(stuck()) tab=Tab::Outbox now=NOW/> });
+    assert!(text(&shown).contains("Stuck for 8:11 h. 9 entries were rejected and 44 entries wait behind. It checked in 3 min ago, on its own rhythm."), "{}", text(&shown));
     assert!(text(&shown).contains("Drift age 8:11 h"));
     assert!(text(part(&shown, "data-state=\"blocked\"", "</li>")).contains("Pushed, not acknowledged"));
+    assert!(text(&shown).contains("last pull 14:29:04, 0 changes behind"), "{}", text(&shown));
     let current = part(&shown, "aria-current=\"page\"", "</a>");
     assert!(text(current).contains("Outbox 53"), "{current}");
 }

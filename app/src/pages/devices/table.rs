@@ -49,7 +49,7 @@ fn Rows(query: DevicesQuery, list: DeviceList, now: Millis) -> impl IntoView {
         <Table caption=caption(&query) columns=heads(&query) class="devices">
             {list.page.rows.iter().map(|row| view! { <Row columns=columns.clone() row=row.clone() now/> }).collect_view()}
         </Table>
-        <Pager summary=foot previous next/>
+        <Pager summary=foot previous next keys=true/>
     }
     .into_any()
 }

@@ -41,7 +41,7 @@ pub fn Shape(
 
 #[component]
 fn ShapeLine(line: Line) -> impl IntoView {
-    let indent = "  ".repeat(line.indent);
+    let indent = (line.indent > 0).then(|| "  ".repeat(line.indent));
     let name = line.name.map(|name| view! { <i>{Value::from(name).to_string()}</i> ": " });
     let comma = line.comma.then_some(",");
     let value = match line.kind {

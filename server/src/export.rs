@@ -1,0 +1,153 @@
+//! Exports of the lists as files: every row that matches, with the filter and columns of the page, streamed page by page.
+//!
+//! Memory is bounded by one page of rows and the client sets the pace. The first page is read before the answer starts, so that a
+//! refusal is a problem with its status and never a broken file. Payloads are not part of any export.
+
+mod cell;
+mod table;
+mod writer;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, RawQuery, State};
+use axum::response::{IntoResponse, Response};
+use futures::stream;
+use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE};
+use tidewatch_app::pages::audit::query::AuditQuery;
+use tidewatch_app::pages::changes::query::ChangesQuery;
+use tidewatch_app::pages::devices::query::{Column, DevicesQuery};
+use tidewatch_app::pages::params::Params;
+use tidewatch_domain::fleet::DeviceSort;
+use tidewatch_domain::page::{PAGE_ROWS_MAX, Page, Position};
+use tidewatch_domain::role::Action;
+use tidewatch_service::{Cx, Error, Result, Service};
+
+use crate::api::error::Answer;
+use crate::gate::Caller;
+use crate::state::App;
+use cell::Cell;
+use writer::Writer;
+
+/// The list that a file holds, and what of it.
+#[derive(Clone, Debug)]
+enum List {
+    Devices { filter: String, sort: DeviceSort, columns: Vec<Column> },
+    Changes { filter: String },
+    Audit { filter: String },
+}
+
+impl List {
+    /// Reads the state of the page that the export belongs to; its position and length do not matter here.
+    fn parse(name: &str, params: &Params) -> Result<Self> {
+        match name {
+            "devices" => {
+                let query = DevicesQuery::parse(params)?;
+                Ok(Self::Devices { filter: query.list.filter, sort: query.sort, columns: query.columns })
+            }
+            "changes" => Ok(Self::Changes { filter: ChangesQuery::parse(params)?.list.filter }),
+            "audit" => Ok(Self::Audit { filter: AuditQuery::parse(params)?.list.filter }),
+            _ => Err(Error::NotFound("export")),
+        }
+    }
+
+    fn header(&self) -> table::Header {
+        match self {
+            Self::Devices { columns, .. } => table::device_header(columns),
+            Self::Changes { .. } => table::change_header(),
+            Self::Audit { .. } => table::audit_header(),
+        }
+    }
+
+    /// The rows at a position, and the position that follows them.
+    async fn rows(&self, service: &Service, cx: &Cx, at: &Position) -> Result<Rows> {
+        match self {
+            Self::Devices { filter, sort, columns } => {
+                let list = service.devices_list(cx, filter, *sort, at, PAGE_ROWS_MAX).await?;
+                Ok(cells(list.page, |row| table::device_cells(columns, row)))
+            }
+            Self::Changes { filter } => Ok(cells(service.changes_list(cx, filter, at, PAGE_ROWS_MAX).await?, table::change_cells)),
+            Self::Audit { filter } => Ok(cells(service.audit_list(cx, filter, at, PAGE_ROWS_MAX).await?, table::audit_cells)),
+        }
+    }
+}
+
+/// Rows in hand, and the position that follows them.
+type Rows = (Vec<Vec<Cell>>, Option<Position>);
+
+fn cells<T>(page: Page<T>, of: impl Fn(&T) -> Vec<Cell>) -> Rows {
+    (page.rows.iter().map(of).collect(), page.next.map(Position::After))
+}
+
+/// `GET /export/<list>.<kind>`, for staff and API tokens.
+pub async fn export_list(
+    State(app): State<App>,
+    Caller(cx): Caller,
+    Path(file): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Answer<Response> {
+    Ok(open(app.service().clone(), cx, &file, query.as_deref().unwrap_or_default()).await?)
+}
+
+async fn open(service: Service, cx: Cx, file: &str, query: &str) -> Result<Response> {
+    cx.require(Action::ExportRedacted)?;
+    let (name, kind) = file.split_once('.').ok_or(Error::NotFound("export"))?;
+    let list = List::parse(name, &Params::parse(query))?;
+    let writer = Writer::new(kind, list.header()).ok_or(Error::NotFound("export"))?;
+    let (list, first) = begin(list, &service, &cx).await?;
+    let date: String = cx.now.to_string().chars().take(10).collect();
+    let headers = [
+        (CONTENT_TYPE, writer.content_type().to_owned()),
+        (CONTENT_DISPOSITION, format!("attachment; filename=\"tidewatch-{name}-{date}.{kind}\"")),
+        (CACHE_CONTROL, "no-store".to_owned()),
+    ];
+    let export = Export { service, cx, list, writer, step: Step::Have(first) };
+    Ok((headers, Body::from_stream(stream::try_unfold(export, next_chunk))).into_response())
+}
+
+/// The first page. A device's place in most orders moves while the export runs, so that a page could miss it or show it twice;
+/// its name stays. What fits one page keeps the order asked for, anything longer goes by name.
+async fn begin(mut list: List, service: &Service, cx: &Cx) -> Result<(List, Rows)> {
+    let first = list.rows(service, cx, &Position::Start).await?;
+    match &mut list {
+        List::Devices { sort, .. } if first.1.is_some() && *sort != DeviceSort::Name => {
+            *sort = DeviceSort::Name;
+            let first = list.rows(service, cx, &Position::Start).await?;
+            Ok((list, first))
+        }
+        _ => Ok((list, first)),
+    }
+}
+
+/// An export under way.
+struct Export {
+    service: Service,
+    cx: Cx,
+    list: List,
+    writer: Writer,
+    step: Step,
+}
+
+enum Step {
+    Have(Rows),
+    Ask(Position),
+    Done,
+}
+
+async fn next_chunk(mut export: Export) -> Result<Option<(Bytes, Export)>> {
+    let (rows, next) = match std::mem::replace(&mut export.step, Step::Done) {
+        Step::Have(rows) => rows,
+        Step::Ask(position) => {
+            let asked = export.list.rows(&export.service, &export.cx, &position).await;
+            asked.inspect_err(|error| {
+                let request_id = &export.cx.request_id;
+                tracing::error!(request_id, ?error, "export of request {request_id} broke off");
+            })?
+        }
+        Step::Done => return Ok(None),
+    };
+    let mut text = export.writer.rows(&rows);
+    match next {
+        Some(position) => export.step = Step::Ask(position),
+        None => text.push_str(&export.writer.close()),
+    }
+    Ok(Some((Bytes::from(text), export)))
+}

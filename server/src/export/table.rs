@@ -1,0 +1,164 @@
+//! What each export holds: a list of named columns, and a row's values in the same order. Raw values, so that a sheet can sort
+//! them: instants as RFC 3339, durations in milliseconds, shares as they were reported.
+
+use tidewatch_app::pages::devices::query::Column;
+use tidewatch_domain::audit::AuditEvent;
+use tidewatch_domain::fleet::{ChangeRow, DeviceRow, DriftCause};
+
+use super::cell::Cell;
+
+/// Names of a table's columns.
+pub(crate) type Header = Vec<&'static str>;
+
+/// Columns of the device export: the id first, then those of the page.
+pub(crate) fn device_header(columns: &[Column]) -> Header {
+    let mut header = vec!["client_id"];
+    for column in columns {
+        header.extend(device_names(*column));
+    }
+    header
+}
+
+const fn device_names(column: Column) -> &'static [&'static str] {
+    match column {
+        Column::Status => &["condition", "condition_note", "health", "contact"],
+        Column::Device => &["name", "principal", "simulated"],
+        Column::Platform => &["platform", "os_version"],
+        Column::App => &["app_version"],
+        Column::Contact => &["last_contact", "interval_ms"],
+        Column::Queue => &["queue_depth", "poisoned"],
+        Column::Oldest => &["oldest_pending"],
+        Column::Drift => &["drift_age_ms", "drift_cause"],
+        Column::Battery => &["battery_percent"],
+        Column::Score => &["score", "score_coverage"],
+        Column::Conflicts => &["conflicts"],
+        Column::Behind => &["behind"],
+        Column::Id => &[],
+    }
+}
+
+/// One device, in the order of [`device_header`].
+pub(crate) fn device_cells(columns: &[Column], row: &DeviceRow) -> Vec<Cell> {
+    let mut cells = vec![Cell::from(row.client_id.as_str())];
+    for column in columns {
+        match column {
+            Column::Status => cells.extend([
+                Cell::from(row.condition.as_str()),
+                Cell::from(row.condition_note.as_str()),
+                Cell::from(row.condition.health().as_str()),
+                Cell::from(row.contact.as_str()),
+            ]),
+            Column::Device => cells.extend([Cell::from(row.name.as_str()), Cell::from(row.principal.as_str()), Cell::from(row.simulated)]),
+            Column::Platform => cells.extend([Cell::from(row.platform.clone()), Cell::from(row.os_version.clone())]),
+            Column::App => cells.push(Cell::from(row.app_version.clone())),
+            Column::Contact => cells.extend([Cell::from(row.last_contact), Cell::from(row.interval_ms)]),
+            Column::Queue => cells.extend([Cell::from(row.queue_depth), Cell::from(row.poisoned)]),
+            Column::Oldest => cells.push(Cell::from(row.oldest_pending)),
+            Column::Drift => cells.extend([Cell::from(row.drift_age_ms), Cell::from(row.drift_cause.map(DriftCause::as_str))]),
+            Column::Battery => cells.push(Cell::from(row.battery_percent)),
+            Column::Score => cells.extend([Cell::from(row.score.value), Cell::from(row.score.coverage)]),
+            Column::Conflicts => cells.push(Cell::from(row.conflicts)),
+            Column::Behind => cells.push(Cell::from(row.behind)),
+            Column::Id => {}
+        }
+    }
+    cells
+}
+
+/// Columns of the export of the change log.
+pub(crate) fn change_header() -> Header {
+    vec![
+        "seq", "committed", "collection", "record_id", "scope", "op", "version", "changed", "client_id", "device_name", "operation_id",
+        "decision", "hlc", "hlc_claimed",
+    ]
+}
+
+/// One change, in the order of [`change_header`].
+pub(crate) fn change_cells(row: &ChangeRow) -> Vec<Cell> {
+    vec![
+        Cell::from(row.seq.0),
+        Cell::from(row.committed),
+        Cell::from(row.collection.as_str()),
+        Cell::from(row.record_id.as_str()),
+        Cell::from(row.scope.as_str()),
+        Cell::from(row.op),
+        Cell::from(row.version),
+        Cell::List(row.changed.clone()),
+        Cell::from(row.client_id.as_ref().map(|id| id.as_str())),
+        Cell::from(row.device_name.clone()),
+        Cell::from(row.operation_id.as_str()),
+        Cell::from(row.decision),
+        Cell::from(row.hlc.as_str()),
+        Cell::from(row.hlc_claimed.clone()),
+    ]
+}
+
+/// Columns of the export of the audit log.
+pub(crate) fn audit_header() -> Header {
+    vec!["id", "at", "actor", "action", "subject", "before", "after", "trace_id"]
+}
+
+/// One audit row, in the order of [`audit_header`].
+pub(crate) fn audit_cells(row: &AuditEvent) -> Vec<Cell> {
+    let json = |text: &Option<String>| text.clone().map_or(Cell::Missing, Cell::Json);
+    vec![
+        Cell::from(row.id),
+        Cell::from(row.at),
+        Cell::from(row.actor.as_str()),
+        Cell::from(row.action.as_str()),
+        Cell::from(row.subject.clone()),
+        json(&row.before),
+        json(&row.after),
+        Cell::from(row.trace_id.clone()),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use tidewatch_domain::fleet::{Condition, Contact, Score};
+    use tidewatch_domain::ids::ClientId;
+
+    use super::*;
+
+    fn row() -> DeviceRow {
+        DeviceRow {
+            client_id: ClientId::parse("0199a3c2-0000-7000-8000-000000000001").expect("a UUID"),
+            name: "Ward 3 tablet".into(),
+            principal: "maya".into(),
+            platform: None,
+            os_version: None,
+            app_version: None,
+            simulated: false,
+            condition: Condition::Unknown,
+            condition_note: String::new(),
+            contact: Contact::Never,
+            last_contact: None,
+            interval_ms: None,
+            rhythm: Vec::new(),
+            queue_depth: None,
+            poisoned: 0,
+            oldest_pending: None,
+            drift_age_ms: None,
+            drift_cause: None,
+            battery_percent: None,
+            battery_trend: Vec::new(),
+            score: Score { value: None, coverage: 0.0 },
+            conflicts: 0,
+            behind: None,
+        }
+    }
+
+    #[test]
+    fn every_choice_of_columns_gives_as_many_values_as_names() {
+        for column in Column::ALL {
+            assert_eq!(device_header(&[column]).len(), device_cells(&[column], &row()).len(), "{}", column.as_str());
+        }
+        assert_eq!(device_header(&Column::ALL).len(), device_cells(&Column::ALL, &row()).len());
+    }
+
+    #[test]
+    fn what_a_device_did_not_report_is_missing_and_not_zero() {
+        let cells = device_cells(&[Column::Queue, Column::Battery], &row());
+        assert_eq!(cells[1..], [Cell::Missing, Cell::Int(0), Cell::Missing]);
+    }
+}
