@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 
+use crate::leptos;
 use crate::process::{self, command};
 use crate::progress::{note, step, unchanged};
 use crate::stamp::Inputs;
@@ -81,8 +82,9 @@ fn compile(workspace: &Workspace, toolchain: &Toolchain) -> anyhow::Result<()> {
 fn make_module(workspace: &Workspace) -> anyhow::Result<()> {
     let compiled = workspace.join("target/wasm").join(BROWSER_TARGET).join("wasm-release/tidewatch_frontend.wasm");
     let maker = workspace.target().join("bindgen/tidewatch-bindgen");
-    process::run(command(maker).arg(&compiled).arg(folder(workspace)))?;
-    let size = folder(workspace).join("tidewatch_bg.wasm").metadata().context("looking at the module")?.len();
+    let name = leptos::value(workspace, "output-name")?;
+    process::run(command(maker).arg(&compiled).arg(folder(workspace)).arg(&name))?;
+    let size = folder(workspace).join(format!("{name}_bg.wasm")).metadata().context("looking at the module")?.len();
     note(&format!("the module has {} KB before compression", size / 1000));
     Ok(())
 }

@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use serde_json::Value;
 
 use crate::progress::note;
+use crate::site;
 use crate::workspace::Workspace;
 
 /// One bar of the product: these files together weigh at most so much, compressed, in bytes.
@@ -49,7 +50,7 @@ pub(crate) struct Finding {
 
 /// Every bar, measured.
 pub(crate) fn measure(workspace: &Workspace) -> anyhow::Result<Vec<Finding>> {
-    let site = workspace.site();
+    let site = site::folder(workspace)?;
     let text =
         std::fs::read_to_string(site.join("manifest.json")).context("reading the manifest: run `cargo xtask build` first")?;
     let manifest: Value = serde_json::from_str(&text).context("reading the manifest")?;

@@ -43,11 +43,6 @@ impl Workspace {
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| self.join("target"), |dir| self.root.join(dir))
     }
 
-    /// The built site. The server embeds it from here, wherever cargo's build folder is.
-    pub(crate) fn site(&self) -> PathBuf {
-        self.join("target/site")
-    }
-
     /// The server's binary in a profile (`debug` or `release`).
     pub(crate) fn binary(&self, release: bool) -> PathBuf {
         self.target().join(if release { "release" } else { "debug" }).join("tidewatch")

@@ -1,4 +1,4 @@
-//! `tidewatch-bindgen IN.wasm OUT_DIR`: writes `tidewatch.js` and `tidewatch_bg.wasm` into `OUT_DIR`.
+//! `tidewatch-bindgen IN.wasm OUT_DIR NAME`: writes `NAME.js` and `NAME_bg.wasm` into `OUT_DIR`.
 //!
 //! Apart from the toolbox because its dependencies take a minute to compile; `cargo xtask build` builds it when it is needed.
 //! Its version of `wasm-bindgen-cli-support` is that of `wasm-bindgen` in `Cargo.lock`, or the module does not load.
@@ -8,13 +8,13 @@ use wasm_bindgen_cli_support::Bindgen;
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
-    let [input, output] = arguments.as_slice() else {
-        bail!("usage: tidewatch-bindgen IN.wasm OUT_DIR");
+    let [input, output, name] = arguments.as_slice() else {
+        bail!("usage: tidewatch-bindgen IN.wasm OUT_DIR NAME");
     };
     let mut bindgen = Bindgen::new();
     bindgen
         .input_path(input)
-        .out_name("tidewatch")
+        .out_name(name.to_str().context("the name of the module is no text")?)
         .web(true)
         .context("choosing the form of the module")?
         .typescript(false)

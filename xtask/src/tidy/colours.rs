@@ -52,12 +52,16 @@ fn numbered_values(path: &str, text: &str) -> Vec<(String, String)> {
 }
 
 fn has_colour(text: &str, style: bool) -> bool {
-    let called = FUNCTIONS.iter().any(|function| {
-        text.match_indices(function)
-            .any(|(at, _)| !text[..at].ends_with(|before: char| before.is_alphanumeric() || before == '-' || before == '_'))
-    });
+    let called =
+        FUNCTIONS.iter().any(|function| text.match_indices(function).any(|(at, _)| writes_numbers(text, at, function.len())));
     let named = style && text.split(|c: char| !c.is_alphanumeric() && c != '-' && c != '_').any(|word| NAMES.contains(&word));
     called || named || text.match_indices('#').any(|(at, _)| is_hex_colour(&text[at + 1..], style))
+}
+
+/// Whether a colour function stands here with numbers in it; one that is given tokens or computed values makes no new colour.
+fn writes_numbers(text: &str, at: usize, length: usize) -> bool {
+    let whole_word = !text[..at].ends_with(|before: char| before.is_alphanumeric() || before == '-' || before == '_');
+    whole_word && text[at + length..].trim_start().starts_with(|first: char| first.is_ascii_digit() || first == '.')
 }
 
 /// In styles 3, 4, 6 or 8 digits; in code 6 or 8, where `#add` may be the name of a section.
@@ -99,7 +103,7 @@ mod tests {
 
     #[test]
     fn code_may_name_sections_but_not_colours() {
-        let text = "view! { <a href=\"#add\"/> <meta name=\"theme-color\" content=\"#f3f3ee\"/> }\nlet a = \"#0b6480\";\nlet b = \"rgba(0, 0, 0, 0.5)\";\nlet c = to_rgb(1);\n";
+        let text = "view! { <a href=\"#add\"/> <meta name=\"theme-color\" content=\"#f3f3ee\"/> }\nlet a = \"#0b6480\";\nlet b = \"rgba(0, 0, 0, 0.5)\";\nlet c = to_rgb(1);\nlet d = `rgba(${r},${g},${b},1)`;\n";
         assert_eq!(places("app/src/shell.rs", text), ["app/src/shell.rs:2", "app/src/shell.rs:3"]);
     }
 }
