@@ -59,6 +59,16 @@ const islandLinks = (links) => ({
   },
 });
 
+/** Parts of the chart library that it registers unasked and that our charts never meet: the Chinese locale, its own dark theme
+ *  (ours comes from the tokens) and the reading of options written for its versions 2 and 3. They are 3 KB on every first visit. */
+const unused = {
+  name: "unused-parts",
+  setup(bundler) {
+    const parts = /echarts[/]lib[/](i18n[/]langZH|theme[/]dark|preprocessor[/]backwardCompat)\.js$/;
+    bundler.onLoad({ filter: parts }, () => ({ contents: "export default function () {}" }));
+  },
+};
+
 /** Scripts and styles. Fonts and pictures that the styles name come along, named by content. */
 async function bundle(links) {
   const entryPoints = ["js/main.ts", "js/charts.ts", "js/theme.ts", "main.css"].map((name) => join(style, name)).filter(existsSync);
@@ -81,7 +91,7 @@ async function bundle(links) {
     metafile: true,
     write: false,
     logLevel: "warning",
-    plugins: [islandLinks(links)],
+    plugins: [islandLinks(links), unused],
   });
   for (const { path, contents } of result.outputFiles) {
     files.set(relative(siteDir, path), Buffer.from(contents));
