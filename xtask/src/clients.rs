@@ -1,6 +1,6 @@
 //! Sync clients of the wild (`end2end/clients`) against a binary of their own, over real HTTP.
 //!
-//! They find the server by `TIDEWATCH_URL` and enrol with `TIDEWATCH_ENROL`; they are tests for Node's own runner.
+//! They find the server by `TIDEWATCH_URL`, enrol with `TIDEWATCH_ENROL`, and print one JSON object a run that says whether it is `ok`.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -9,6 +9,7 @@ use std::process::Child;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
+use serde_json::Value;
 
 use crate::dev;
 use crate::process::{self, command};
@@ -17,6 +18,8 @@ use crate::workspace::Workspace;
 
 /// How long the server may take from its start until it is ready.
 const START_PATIENCE: Duration = Duration::from_secs(30);
+/// What the clients may see.
+const SCOPE: &str = "clients:dexie";
 
 /// Runs them.
 pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<Count> {
@@ -28,13 +31,13 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<Count> {
     let outcome = enrolled(workspace, &data).and_then(|token| {
         let mut node = command("node");
         node.current_dir(&place).env("TIDEWATCH_URL", format!("http://{address}")).env("TIDEWATCH_ENROL", token);
-        node.env("TIDEWATCH_BIN", workspace.binary(false)).args(["--test", "--test-reporter=spec"]);
+        node.arg("run.mjs");
         process::watched(&mut node)
     });
     dev::stop(server).context("ending the server of the clients")?;
     let (succeeded, lines) = outcome?;
-    let count = counted(&lines).context("Node's test runner gave no sum")?;
-    ensure!(succeeded || count.failed > 0, "Node's test runner failed outside of any test");
+    let count = counted(&lines);
+    ensure!(succeeded || count.failed > 0, "the clients failed outside of any run");
     ensure!(count.passed + count.failed > 0, "no client ran");
     Ok(count)
 }
@@ -80,17 +83,18 @@ fn is_ready(address: SocketAddr) -> bool {
 /// A token that devices enrol with.
 fn enrolled(workspace: &Workspace, data: &Path) -> anyhow::Result<String> {
     let mut create = command(workspace.binary(false));
-    create.current_dir(workspace.root()).args(["token", "create", "--kind", "enrolment", "--data"]).arg(data);
+    create
+        .current_dir(workspace.root())
+        .args(["token", "create", "--kind", "enrolment", "--name", "clients", "--scopes", SCOPE, "--data"])
+        .arg(data);
     let token = process::output(&mut create).context("creating a token to enrol with")?;
     Ok(token.trim().to_owned())
 }
 
-/// From the closing lines `ℹ pass 3` and `ℹ fail 0`; a test that was cancelled did not pass.
-fn counted(lines: &[String]) -> Option<Count> {
-    let number = |word: &str| -> Option<usize> {
-        lines.iter().rev().find_map(|line| line.trim_start_matches(['ℹ', '#', ' ']).strip_prefix(word)?.trim().parse().ok())
-    };
-    Some(Count { passed: number("pass ")?, failed: number("fail ")? + number("cancelled ").unwrap_or(0) })
+/// One run a line of JSON.
+fn counted(lines: &[String]) -> Count {
+    let runs = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok()?.get("ok")?.as_bool());
+    runs.fold(Count::default(), |sum, held| sum.plus(Count::one(held)))
 }
 
 #[cfg(test)]
@@ -98,10 +102,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_sum_of_nodes_runner_is_read_from_its_last_lines() {
-        let lines: Vec<_> =
-            ["✔ pass 9 (1ms)", "ℹ tests 5", "ℹ pass 3", "ℹ fail 1", "ℹ cancelled 1", "ℹ skipped 0"].map(str::to_owned).to_vec();
-        assert_eq!(counted(&lines), Some(Count { passed: 3, failed: 2 }));
-        assert_eq!(counted(&["SyntaxError".to_owned()]), None);
+    fn a_run_counts_by_what_its_line_says_and_chatter_does_not() {
+        let lines =
+            ["{\"ok\":true,\"client\":\"dexie\"}", "{\"ok\":false}", "{\"note\":1}", "ok", "{\"ok\":true}"].map(str::to_owned);
+        assert_eq!(counted(&lines), Count { passed: 2, failed: 1 });
+        assert_eq!(counted(&["SyntaxError".to_owned()]), Count::default());
     }
 }

@@ -33,7 +33,8 @@ impl Count {
         Self { passed: usize::from(held), failed: usize::from(!held) }
     }
 
-    fn plus(self, other: Self) -> Self {
+    /// Both together.
+    pub(crate) fn plus(self, other: Self) -> Self {
         Self { passed: self.passed + other.passed, failed: self.failed + other.failed }
     }
 }
