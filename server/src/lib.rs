@@ -3,6 +3,9 @@
 //! [`router`] lists every route and who may take it. [`api`] speaks problem JSON, [`console`] speaks pages; both call the
 //! same use cases. The wall clock and the environment are read here and nowhere below.
 
+// The types of the pages nest as deep as their markup, and this crate is where their layout is computed.
+#![recursion_limit = "512"]
+
 pub mod api;
 pub mod assets;
 pub mod cli;
