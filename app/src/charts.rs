@@ -1,4 +1,13 @@
 //! Charts: pure functions from read models to what a chart draws and what its table says. Server only.
+//!
+//! An option holds no colour: it names tokens (`var(--sea)`) and `$hatch`, which `style/js/charts.ts` resolves against the page.
+//! Missing data is a gap under hatching, never zero. Formatters that are code are not used: options travel as JSON.
+
+mod axis;
+mod trend;
+
+pub use axis::{AxisLabel, axis_labels, segments};
+pub use trend::trend;
 
 /// A chart, ready for the page.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,4 +26,11 @@ pub struct Drawn {
     pub rows: Vec<Vec<String>>,
     /// Equal steps of the neatline under it.
     pub segments: u32,
+    /// Names of the lines and the tokens they are drawn in, when there is more than one.
+    pub lines: Vec<(String, &'static str)>,
+    /// Labels under the neatline.
+    pub labels: Vec<AxisLabel>,
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,7 @@
 //! Numbers, spans and instants as the console writes them. Pure: "now" comes in, the server's clock does not.
 
+pub mod metric;
+
 use leptos::prelude::*;
 use tidewatch_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Millis, SECOND_MS};
 use time::OffsetDateTime;

@@ -6,6 +6,7 @@ pub mod device;
 pub mod devices;
 #[cfg(test)]
 mod fixture;
+pub mod first_run;
 pub mod legend;
 pub mod list;
 pub mod not_found;

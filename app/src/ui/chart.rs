@@ -14,15 +14,16 @@ pub fn FleetChart(
     /// Charts of one group share their crosshair.
     group: &'static str,
 ) -> impl IntoView {
-    let Drawn { title, note, finding, option, columns, rows, segments } = drawn;
+    let Drawn { title, note, finding, option, columns, rows, segments, lines, labels } = drawn;
     let title_id = format!("{id}-title");
     view! {
         <figure class="chart" id=id.clone()>
-            <figcaption><b id=title_id.clone()>{title}</b><span>{note}</span></figcaption>
+            <figcaption><b id=title_id.clone()>{title}</b><span>{note}</span><Legend lines/></figcaption>
             <fleet-chart id=format!("{id}-plot") role="img" aria-label=finding data-group=group>
                 <script type="application/json" inner_html=json_in_html(&option)></script>
             </fleet-chart>
             <div class="neatline" data-n=segments.to_string()></div>
+            <ol class="chart-x" aria-hidden="true">{labels.into_iter().map(|label| view! { <li data-pct=label.pct.to_string()>{label.text}</li> }).collect_view()}</ol>
             <details class="chart-table" id=format!("{id}-table")>
                 <summary>"Table"</summary>
                 <div class="chart-table-scroll" tabindex="0" role="region" aria-labelledby=title_id.clone()>
@@ -34,6 +35,15 @@ pub fn FleetChart(
             </details>
         </figure>
     }
+}
+
+#[component]
+fn Legend(lines: Vec<(String, &'static str)>) -> impl IntoView {
+    if lines.is_empty() {
+        return ().into_any();
+    }
+    let item = |(name, token)| view! { <li><i class="swatch" data-line="" data-c=token></i>{name}</li> };
+    view! { <ul class="legend">{lines.into_iter().map(item).collect_view()}</ul> }.into_any()
 }
 
 #[component]
