@@ -100,6 +100,7 @@ pub fn ErrorPanel(
             </div>
         </section>
     }
+    .into_any()
 }
 
 /// A failure of a server function that is our fault: logged here, answered without its cause.

@@ -3,6 +3,7 @@
 //! Pages run on the server only; the browser half compiles [`islands`], [`icon`] and the stubs of [`actions`], nothing else.
 //! Knows `service` and the read models of `domain`; knows neither SQL nor how HTTP is wired.
 
+// Views are types that nest as deep as their markup.
 #![recursion_limit = "512"]
 
 #[cfg(all(feature = "ssr", feature = "hydrate"))]

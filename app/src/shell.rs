@@ -124,7 +124,7 @@ pub fn Frame(
     children: Children,
 ) -> impl IntoView {
     let signed_in = !matches!(console().cx.actor, Actor::Anonymous);
-    let page = view! { <main class="page" id="content" tabindex="-1" data-live=as_of.is_some().then_some("")>{children()}</main> };
+    let page = view! { <main class="page" id="content" tabindex="-1" data-live=as_of.is_some().then_some("")>{children()}</main> }.into_any();
     let body = if signed_in {
         view! {
             <a class="skip" href="#content">"Skip to content"</a>

@@ -30,6 +30,7 @@ pub fn FirstRun() -> impl IntoView {
             </div>
         </Panel>
     }
+    .into_any()
 }
 
 /// Where this page was asked for: what a device has to be told.
@@ -55,6 +56,7 @@ fn Simulate(origin: String) -> impl IntoView {
             <p class="small faint">"Run it on this machine, in the folder that the server was started in. Ctrl C ends it; the devices stay in the table."</p>
         </div>
     }
+    .into_any()
 }
 
 #[component]
@@ -78,6 +80,7 @@ fn Connect(origin: String) -> impl IntoView {
             </ol>
         </div>
     }
+    .into_any()
 }
 
 #[component]
@@ -88,6 +91,7 @@ fn Step(number: u8, title: &'static str, command: String, note: &'static str) ->
             <div class="grid"><b>{title}</b><Command command label=title/>{(!note.is_empty()).then(|| view! { <small class="faint">{note}</small> })}</div>
         </li>
     }
+    .into_any()
 }
 
 #[component]

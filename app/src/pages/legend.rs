@@ -42,6 +42,7 @@ pub fn Words() -> impl IntoView {
         <Empties/>
         <KeysPanel/>
     }
+    .into_any()
 }
 
 /// What a condition means, and what it asks for.

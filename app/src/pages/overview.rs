@@ -70,6 +70,7 @@ pub fn Health(
             <ConsolePanel facts=console now=as_of/>
         </div>
     }
+    .into_any()
 }
 
 #[component]
@@ -87,6 +88,7 @@ fn Controls(state: State) -> impl IntoView {
             </a>
         </div>
     }
+    .into_any()
 }
 
 /// Where the number of a metric leads.

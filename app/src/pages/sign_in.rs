@@ -77,6 +77,7 @@ fn SignInForm(next: String, notice: String) -> impl IntoView {
             <p class="small faint door-note">"Every sign-in is in the audit log. No account, or the password is lost? An admin of this console can help."</p>
         </form>
     }
+    .into_any()
 }
 
 /// An action as the table of roles says it.
@@ -103,6 +104,7 @@ fn Roles() -> impl IntoView {
             </table>
         </div>
     }
+    .into_any()
 }
 
 #[component]

@@ -63,6 +63,7 @@ pub fn Rail(
             </div>
         </nav>
     }
+    .into_any()
 }
 
 #[component]
@@ -79,6 +80,7 @@ fn Group(name: &'static str, links: &'static [Link], section: Section) -> impl I
                 .collect_view()}
         </div>
     }
+    .into_any()
 }
 
 async fn fleet_state(console: Console) -> AnyView {
@@ -102,6 +104,7 @@ fn FleetState(counts: FleetCounts) -> impl IntoView {
             <Icon name=IconName::Right/>
         </a>
     }
+    .into_any()
 }
 
 async fn console_state(console: Console) -> AnyView {
@@ -123,6 +126,7 @@ fn ConsoleState(facts: ConsoleFacts, now: Millis) -> impl IntoView {
             <span>"up for " {span(now.since(facts.started))}</span>
         </a>
     }
+    .into_any()
 }
 
 /// Role of the console, sentence case.
@@ -141,4 +145,5 @@ pub fn Mark() -> impl IntoView {
             <path d="M12 5.4V9" fill="none" stroke="currentColor" stroke-width="1.8" stroke-linecap="round"></path>
         </svg>
     }
+    .into_any()
 }

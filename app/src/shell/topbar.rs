@@ -37,6 +37,7 @@ pub fn Topbar(
         </header>
         <Palette places=places() search_page=paths::PALETTE.to_owned()/>
     }
+    .into_any()
 }
 
 #[component]
@@ -49,6 +50,7 @@ fn Crumbs(title: String, crumbs: Vec<(String, String)>) -> impl IntoView {
             </ol>
         </nav>
     }
+    .into_any()
 }
 
 #[component]

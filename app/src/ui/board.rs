@@ -57,6 +57,7 @@ pub fn BoardGrid(
             {board.days.into_iter().map(|cells| view! { <Row cells now/> }).collect_view()}
         </div>
     }
+    .into_any()
 }
 
 #[component]

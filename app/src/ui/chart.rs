@@ -35,6 +35,7 @@ pub fn FleetChart(
             </details>
         </figure>
     }
+    .into_any()
 }
 
 #[component]

@@ -79,6 +79,7 @@ pub fn FilterBar(
         </form>
         {problem.map(|problem| view! { <p class="filter-problem" id="filter-problem" role="alert" data-tone="act">{problem}</p> })}
     }
+    .into_any()
 }
 
 #[component]

@@ -39,4 +39,5 @@ pub fn Kpi(
             <span class="kpi-note">{note}</span>
         </a>
     }
+    .into_any()
 }

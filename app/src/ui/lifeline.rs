@@ -74,4 +74,5 @@ pub fn Lifeline(
                 .collect_view()}
         </ol>
     }
+    .into_any()
 }

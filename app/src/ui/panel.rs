@@ -32,6 +32,7 @@ pub fn Panel(
             {children()}
         </section>
     }
+    .into_any()
 }
 
 /// Foot of a panel: a sentence at the start, links or a pager at the end.

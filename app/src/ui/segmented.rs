@@ -33,4 +33,5 @@ pub fn Segmented(
                 .collect_view()}
         </nav>
     }
+    .into_any()
 }

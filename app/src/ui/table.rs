@@ -77,6 +77,7 @@ pub fn Table(
             </table>
         </div>
     }
+    .into_any()
 }
 
 #[component]

@@ -44,4 +44,5 @@ pub fn Views(
                 .collect_view()}
         </nav>
     }
+    .into_any()
 }
