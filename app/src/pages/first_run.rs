@@ -43,12 +43,17 @@ fn origin() -> String {
     format!("{scheme}://{host}")
 }
 
-/// Makes an enrolment token; both ways begin with it.
-const TOKEN: &str = "TOKEN=$(tidewatch token create --kind enrolment --name first-run)";
+/// Makes an enrolment token for a device of one's own.
+const TOKEN: &str = "TOKEN=$(tidewatch token create --kind enrolment --scopes global)";
+
+/// Makes one that gives what simulated devices ask for: the sites they stand at.
+const TOKEN_SIMULATED: &str = "TOKEN=$(tidewatch token create --kind enrolment --scopes \\
+  site:lowestoft,site:harwich,site:felixstowe,site:norwich,\\
+site:ipswich,site:yarmouth,site:clacton,site:aldeburgh)";
 
 #[component]
 fn Simulate(origin: String) -> impl IntoView {
-    let command = format!("{TOKEN}\ntidewatch simulate --url {origin} --enrol $TOKEN");
+    let command = format!("{TOKEN_SIMULATED}\ntidewatch simulate --url {origin} --enrol \"$TOKEN\"");
     view! {
         <div class="panel-body grid gap-4">
             <p class="muted">"Virtual clients that go offline, lose packets, drift, make conflicts and now and then write something poisonous. They sync with this server over HTTP, the way real ones do, and are marked wherever they appear."</p>

@@ -118,3 +118,43 @@ fn RoleRow(action: Action) -> impl IntoView {
     };
     view! { <tr><th scope="row">{action_label(action)}</th>{Role::ALL.map(cell).into_iter().collect_view()}</tr> }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn form(next: &str, notice: &str) -> String {
+        let owner = Owner::new();
+        owner.with(|| view! { <main class="door"><section class="door-form"><SignInForm next=next.to_owned() notice=notice.to_owned()/></section><aside class="door-side" aria-labelledby="h-roles"><Roles/></aside></main> }.to_html())
+    }
+
+    #[test]
+    fn a_refusal_is_announced_and_repeats_nothing_that_was_typed() {
+        let page = form("/devices", "wrong");
+        assert!(page.contains("role=\"alert\"") && page.contains("Name or password is wrong"));
+        assert_eq!(page.matches("aria-invalid=\"true\"").count(), 2);
+        assert_eq!(page.matches(" value=").count(), 1, "only the way back has a value");
+    }
+
+    #[test]
+    fn an_unknown_notice_says_nothing() {
+        assert!(!form("/", "<script>").contains("banner"));
+    }
+
+    #[test]
+    fn the_table_of_roles_is_the_predicate_itself() {
+        let page = form("/", "");
+        let yes = Action::ALL.iter().flat_map(|action| Role::ALL.map(|role| role.can(*action))).filter(|may| *may).count();
+        assert_eq!(page.matches(">yes</span>").count(), yes);
+    }
+
+    #[test]
+    fn each_refusal_of_the_service_leads_back_with_its_own_notice() {
+        assert_eq!(notice(&Error::Unauthenticated), "wrong");
+        assert_eq!(notice(&Error::RateLimited { retry_after_ms: 1 }), "often");
+        assert_eq!(notice(&Error::Overloaded { retry_after_ms: 1 }), "down");
+        for key in ["wrong", "often", "down", "expired", "out"] {
+            assert!(notice_words(key).is_some(), "{key} has words");
+        }
+    }
+}

@@ -133,14 +133,3 @@ fn range_and_comparison_are_links_that_leave_defaults_out() {
 fn no_markup_carries_a_style_attribute() {
     assert!(!html(State::default()).contains(" style="));
 }
-
-/// Writes the page to look at it: `TIDEWATCH_LOOK=<file>` names where.
-#[test]
-fn the_page_can_be_written_to_a_file_to_look_at() {
-    let page = html(State { range: TimeRange::Day, compare: true });
-    if let Ok(path) = std::env::var("TIDEWATCH_LOOK") {
-        std::fs::write(path, page).expect("the named file can be written");
-    } else {
-        assert!(page.starts_with("<div class=\"page-head\""));
-    }
-}
