@@ -1,13 +1,13 @@
-//! Metrics tab: the six figures of the overview for this device alone, over a range of the URL.
+//! Metrics tab: the six figures of the overview for this device alone, each with its trend and its table, over a range of the URL.
 
 use leptos::prelude::*;
-use tidewatch_domain::fleet::{DeviceView, Figure, Metric};
+use tidewatch_domain::fleet::{DeviceView, Figure};
 use tidewatch_domain::time::TimeRange;
 
 use super::query::MetricsQuery;
-use crate::format::{decimal, integer, millis, percent, span};
+use crate::charts;
 use crate::paths;
-use crate::ui::{Panel, Segment, Segmented, Spark, Verdict};
+use crate::ui::{FleetChart, Panel, Segment, Segmented, Verdict};
 
 /// The tab.
 #[component]
@@ -28,40 +28,24 @@ pub fn MetricsTab(
             current: query.range == range,
         })
         .collect::<Vec<_>>();
-    let rows = figures.into_iter().map(|figure| view! { <FigureRow figure/> }).collect_view();
+    let charts = figures.into_iter().map(|figure| view! { <FigureChart figure range=query.range/> }).collect_view();
     view! {
-        <Panel id="h-metrics" title="Metrics" note="this device alone" end=move || view! { <Segmented label="Time range" segments small=true/> }>
-            <ul class="rows">{rows}</ul>
+        <Panel id="h-metrics" title="Metrics" note="this device alone; hatched where nothing was reported" end=move || view! { <Segmented label="Time range" segments small=true/> }>
+            <div class="panel-body trend-grid">{charts}</div>
         </Panel>
     }
     .into_any()
 }
 
 #[component]
-fn FigureRow(figure: Figure) -> impl IntoView {
-    let values = figure.series.first().map(|series| series.points.iter().map(|point| point.value).collect()).unwrap_or_default();
-    let value = match figure.value {
-        Some(value) => in_unit(figure.metric, value).into_any(),
-        None => view! { <span class="unsure">"no data"</span> }.into_any(),
-    };
+fn FigureChart(figure: Figure, range: TimeRange) -> impl IntoView {
+    let id = format!("metric-{}", figure.metric.as_str());
+    let drawn = charts::trend(&figure, range);
     view! {
-        <li>
-            <Spark values tone=Some(figure.tone)/>
-            <div><b>{figure.metric.label()} ": " {value}</b><p>{figure.note}</p></div>
-            <Verdict tone=figure.tone text=figure.verdict/>
-        </li>
+        <div class="metric">
+            <FleetChart id drawn group="device"/>
+            <p class="metric-note"><Verdict tone=figure.tone text=figure.verdict/>" " {figure.note}</p>
+        </div>
     }
     .into_any()
-}
-
-/// A value in the unit of its metric.
-#[expect(clippy::cast_possible_truncation, reason = "depths and ages are far below what an i64 holds")]
-fn in_unit(metric: Metric, value: f64) -> String {
-    match metric {
-        Metric::QueueDepth => integer(value.round() as i64),
-        Metric::SyncSuccess | Metric::ConflictRate => percent(value),
-        Metric::DriftAge => span(value.round() as i64),
-        Metric::SyncLatency => millis(value),
-        Metric::BatteryScore => decimal(value, 0),
-    }
 }
