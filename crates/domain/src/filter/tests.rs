@@ -1,3 +1,5 @@
+//! What the filter language reads, what it refuses and with which words, and that what it prints reads the same again.
+
 use proptest::prelude::*;
 
 use super::keys::DEVICES;

@@ -1,3 +1,5 @@
+//! Which facts make which condition, on both sides of every limit.
+
 use proptest::prelude::*;
 use rstest::rstest;
 

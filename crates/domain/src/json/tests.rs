@@ -1,3 +1,5 @@
+//! The canonical form against the published vectors, and the properties that a digest over it relies on.
+
 use proptest::prelude::*;
 use serde_json::json;
 use sha2::{Digest, Sha256};

@@ -1,3 +1,5 @@
+//! Scores against worked examples, on both sides of their limits, and their bounds.
+
 use proptest::option;
 use proptest::prelude::*;
 use rstest::rstest;

@@ -1,3 +1,5 @@
+//! Opening the files of a store.
+
 use super::*;
 
 #[tokio::test]

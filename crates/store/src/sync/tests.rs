@@ -1,3 +1,5 @@
+//! The log on a real SQLite in a temporary folder; helpers for the modules below.
+
 use std::path::Path;
 
 use serde_json::json;

@@ -1,3 +1,5 @@
+//! Telemetry on a real SQLite in a temporary folder; helpers for the modules below.
+
 use tidewatch_domain::filter::{Filter, keys};
 use tidewatch_domain::fleet::{Condition, Contact as ContactAxis, DeviceSort, Metric};
 use tidewatch_domain::ids::{Scope, Seq};

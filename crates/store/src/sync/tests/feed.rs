@@ -1,3 +1,5 @@
+//! Reading the log in pages.
+
 use super::*;
 
 #[tokio::test]

@@ -1,3 +1,5 @@
+//! Every statement is prepared against the schema, and only those named here may read a whole table.
+
 use crate::sync::statements::{MANY, SINGLE};
 use super::*;
 

@@ -1,3 +1,5 @@
+//! Writing the log: repeats, and what is there after a restart.
+
 use super::*;
 
 #[tokio::test]

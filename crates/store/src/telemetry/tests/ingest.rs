@@ -1,3 +1,5 @@
+//! Reports as they arrive: repeated, late, and after a restart.
+
 use super::*;
 
 #[tokio::test]

@@ -1,3 +1,5 @@
+//! The mirror of a device's outbox follows its digests.
+
 use super::*;
 
 async fn listed(telemetry: &Telemetry, n: u32) -> Vec<(String, EntryState)> {

@@ -1,3 +1,5 @@
+//! The device list in pages: every order, both ways, without gaps or repeats.
+
 use super::*;
 
 async fn filled(dir: &Path, devices: u32) -> Store {

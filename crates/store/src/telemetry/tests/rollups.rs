@@ -1,3 +1,5 @@
+//! Rollups and sketches equal the direct computation.
+
 use proptest::prelude::*;
 
 use super::rollup::{Rollup, Sketch};
