@@ -3,7 +3,7 @@
 
 import { HARBOUR, expect, test } from "../fixtures.ts";
 
-const PAGES = ["/", "/devices", "/audit", "/operations", "/export/devices.csv"];
+const PAGES = ["/", "/devices", "/log", "/audit", "/operations", "/console/events"];
 
 test("a device token opens no page of the console, nor does any other token", async ({ baseURL, console }) => {
   const { enrolment, token } = await console.fleet.device(HARBOUR.well);
@@ -15,6 +15,15 @@ test("a device token opens no page of the console, nor does any other token", as
       const problem = await answer.json();
       expect(problem, path).toMatchObject({ status: 401, code: "credential_required", detail: expect.stringContaining("session of a signed-in person") });
     }
+  }
+});
+
+test("a device token exports nothing and reads nothing of the read API", async ({ baseURL, console }) => {
+  const { token } = console.fleet.device(HARBOUR.well);
+  for (const path of ["/export/devices.csv", "/export/audit.ndjson", "/api/v1/devices", "/api/v1/audit", "/api/v1/resilience-report"]) {
+    const answer = await fetch(baseURL + path, { headers: { authorization: `Bearer ${token}` } });
+    expect(answer.status, path).toBe(401);
+    expect(await answer.json(), path).toMatchObject({ code: "credential_required", detail: expect.stringContaining("the access token of a device was sent") });
   }
 });
 
