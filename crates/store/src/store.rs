@@ -7,7 +7,7 @@ use tidewatch_domain::time::Millis;
 
 use crate::console::Console;
 use crate::database::Durability;
-use crate::sync::Sync;
+use crate::sync::{Sync, VerifyReport};
 use crate::telemetry::Telemetry;
 use crate::Result;
 
@@ -79,6 +79,14 @@ impl Store {
     #[must_use]
     pub fn console(&self) -> &Console {
         &self.parts.console
+    }
+
+    /// Verifies the log, the audit log and what is made of them.
+    ///
+    /// # Errors
+    /// As the database. What is wrong with the contents is in the report.
+    pub async fn verify(&self) -> Result<VerifyReport> {
+        self.parts.sync.verify().await
     }
 
     /// Finishes what is queued and closes the files. Calls on other clones fail afterwards.

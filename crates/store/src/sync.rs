@@ -20,6 +20,7 @@ mod prefetch;
 mod queue;
 mod statements;
 mod trace;
+mod verify;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -37,6 +38,7 @@ pub use self::clients::ClientFacts;
 pub use self::collections::CollectionDefinition;
 pub use self::explore::Place;
 pub use self::trace::{ChangeFact, ConflictFact, DeadLetterFact, OperationFacts};
+pub use self::verify::VerifyReport;
 use self::live::Live;
 use self::queue::{Queue, Weight, lane};
 use self::writer::{Job, Reply, Writer};

@@ -140,6 +140,11 @@ statements! {
 
     TIME_PUT = "insert into time_index (second, seq) values (?1, ?2) on conflict (second) do update set seq = excluded.seq";
 
+    VERIFY_CHANGES = "select * from changes where seq > ?1 order by seq limit ?2";
+    VERIFY_RECORDS = "select * from records where (collection, record_id) > (?1, ?2) order by collection, record_id limit ?3";
+    VERIFY_CONFLICTED = "select distinct collection, record_id from conflicts where state = 0";
+    VERIFY_DIGESTS = "select scope, collection, rows, digest from scope_digest";
+    VERIFY_AUDIT = "select * from audit_events where id > ?1 order by id limit ?2";
     AUDIT_LAST = "select coalesce(max(id), 0) from audit_events";
     /// Positions of every change of a record, as a JSON array: `[collection, …]`, record id.
     RECORD_SEQS = r"

@@ -12,9 +12,12 @@ use tidewatch_domain::time::Millis;
 use crate::sync::CollectionDefinition;
 use crate::{Store, StoreOptions};
 
+mod explore;
 mod feed;
 mod plans;
 mod push;
+mod schema;
+mod verify;
 
 pub(crate) const NOW: Millis = Millis(1_763_000_000_000);
 

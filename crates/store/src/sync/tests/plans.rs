@@ -5,7 +5,7 @@ use super::*;
 
 /// Statements that read a whole table on purpose: once at start, tables of a few rows, the end of a table, and every device
 /// when an operation is looked for whose device is not known.
-const MAY_SCAN: &[&str] = &["META_LIST", "EPOCH_LIST", "COLLECTION_LIST", "SCOPE_LIST", "DIGEST_LIST", "CLIENT_LIST", "LOG_HEAD", "AUDIT_HEAD", "MEMORY_OF_KEY"];
+const MAY_SCAN: &[&str] = &["META_LIST", "EPOCH_LIST", "COLLECTION_LIST", "SCOPE_LIST", "DIGEST_LIST", "CLIENT_LIST", "LOG_HEAD", "AUDIT_HEAD", "MEMORY_OF_KEY", "VERIFY_CONFLICTED", "VERIFY_DIGESTS"];
 
 #[tokio::test]
 async fn every_statement_is_prepared_and_only_the_named_ones_scan() {
@@ -19,7 +19,8 @@ async fn every_statement_is_prepared_and_only_the_named_ones_scan() {
         let lines: Vec<&str> = plan.iter().map(|(.., line)| line.as_str()).collect();
         let scans = lines.iter().any(|line| line.starts_with("SCAN") && !line.starts_with("SCAN j") && !line.starts_with("SCAN p") && !line.contains("subquery") && !line.contains("CONSTANT"));
         assert!(!scans || MAY_SCAN.contains(name), "{name} scans: {lines:?}");
-        assert!(!lines.iter().any(|line| line.contains("TEMP B-TREE")), "{name} sorts: {lines:?}");
+        let sorts = lines.iter().any(|line| line.contains("TEMP B-TREE"));
+        assert!(!sorts || *name == "VERIFY_CONFLICTED", "{name} sorts: {lines:?}");
         plans.push_str(&format!("{name}\n  {}\n", lines.join("\n  ")));
     }
     for (name, insert) in MANY {
