@@ -10,7 +10,7 @@ use clap::{Parser, Subcommand};
 use crate::serve;
 use crate::settings::{DataArgs, LogArgs, ServeArgs};
 
-pub use staff::{TokenCommand, UserCommand};
+pub use staff::{CollectionsCommand, TokenCommand, UserCommand};
 
 /// An operations console for fleets of offline-first clients, with its own sync store.
 #[derive(Clone, Debug, Parser)]
@@ -35,6 +35,9 @@ pub enum Command {
     /// Tokens: create, list, revoke
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Collections: import
+    #[command(subcommand)]
+    Collections(CollectionsCommand),
     /// Bring the schema of the store up to date, and stop
     Migrate(DataArgs),
     /// Print the OpenAPI description
@@ -99,6 +102,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         }
         Command::User(command) => Ok(runtime.block_on(staff::user(command))?),
         Command::Token(command) => Ok(runtime.block_on(staff::token(command))?),
+        Command::Collections(command) => Ok(runtime.block_on(staff::collections(command))?),
         Command::Migrate(data) => Ok(runtime.block_on(migrate(&data))?),
         Command::Openapi => {
             println!("{}", crate::api::openapi::text());

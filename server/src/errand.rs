@@ -1,4 +1,4 @@
-//! Errands of the command line about staff and tokens. A running server owns the store, so they are brought to it over a socket in
+//! Errands of the command line about staff, tokens and collections. A running server owns the store, so they are brought to it over a socket in
 //! the data directory, which only its owner can open; without a server they are run on the store itself.
 //!
 //! One errand a connection: a line of JSON in, a line of JSON out.
@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 use crate::state::App;
 
 /// Longest line either way.
-const LINE_BYTES_MAX: u64 = 256 * 1_024;
+const LINE_BYTES_MAX: u64 = 4 * 1_024 * 1_024;
 /// A connection that says nothing is closed after this.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -64,6 +64,11 @@ pub enum Errand {
         /// Role.
         role: String,
     },
+    /// Add or change collections.
+    CollectionsImport {
+        /// Their definition, JSON text.
+        json: String,
+    },
     /// List tokens.
     TokenList,
     /// Revoke a token.
@@ -105,6 +110,10 @@ pub async fn run(service: &Service, cx: &Cx, errand: Errand) -> Result<String, E
         }
         Errand::TokenApi { name, role: text } => {
             return Ok(format!("{}\n", service.token_create(cx, &name, TokenKind::Api { role: role(text)? }).await?));
+        }
+        Errand::CollectionsImport { json } => {
+            let names = service.collections_import(cx, &json).await?;
+            return Ok(names.into_iter().map(|name| name + "\n").collect());
         }
         Errand::TokenList => return tokens_print(service, cx).await,
         Errand::TokenRevoke { name } => service.token_revoke(cx, &name).await?,

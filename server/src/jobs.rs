@@ -1,39 +1,60 @@
 //! Work of the server itself that no request asks for.
 //!
-//! Each job runs once a minute until the server stops, takes no input, and does no harm when it runs twice.
+//! Each job runs on a timer until the server stops, takes no input, and does no harm when it runs twice. A failure is logged and
+//! the job goes on: one bad minute must not end the housekeeping.
 
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use tokio::task::JoinHandle;
 
 use crate::state::App;
 
-const PAUSE: Duration = Duration::from_secs(60);
+const TIDY_PAUSE: Duration = Duration::from_secs(60);
+const ROLL_PAUSE: Duration = Duration::from_secs(1);
 
 /// Starts the jobs.
 #[must_use]
-pub fn start(app: &App, metrics: Option<metrics_exporter_prometheus::PrometheusHandle>) -> JoinHandle<()> {
-    let app = app.clone();
-    tokio::spawn(async move {
-        loop {
-            tokio::select! {
-                () = app.stopping().cancelled() => return,
-                () = tokio::time::sleep(PAUSE) => {}
+pub fn start(app: &App, metrics: Option<metrics_exporter_prometheus::PrometheusHandle>) -> Vec<JoinHandle<()>> {
+    let (tidied, rolled) = (app.clone(), app.clone());
+    vec![
+        tokio::spawn(every(app.clone(), "tidy", TIDY_PAUSE, move || {
+            let (app, metrics) = (tidied.clone(), metrics.clone());
+            async move {
+                if let Some(metrics) = &metrics {
+                    metrics.run_upkeep();
+                }
+                tidy(&app).await
             }
-            tidy(&app).await;
-            if let Some(metrics) = &metrics {
-                metrics.run_upkeep();
-            }
-        }
-    })
+        })),
+        tokio::spawn(every(app.clone(), "roll", ROLL_PAUSE, move || {
+            let app = rolled.clone();
+            async move { app.service().telemetry_roll(app.now()).await }
+        })),
+    ]
 }
 
-async fn tidy(app: &App) {
+async fn every<F: Future<Output = tidewatch_service::Result<()>>>(app: App, job: &'static str, pause: Duration, work: impl Fn() -> F) {
+    loop {
+        tokio::select! {
+            () = app.stopping().cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+        let failure = match AssertUnwindSafe(work()).catch_unwind().await {
+            Ok(Ok(())) => continue,
+            Ok(Err(error)) => format!("{error:?}"),
+            Err(_) => "it panicked".to_owned(),
+        };
+        metrics::counter!("tidewatch_job_failures_total", "job" => job).increment(1);
+        tracing::error!(job, failure, "job {job} failed");
+    }
+}
+
+async fn tidy(app: &App) -> tidewatch_service::Result<()> {
     let limits = app.limits();
     limits.devices.retain_recent();
     limits.enrol.retain_recent();
     limits.sign_in.retain_recent();
-    if let Err(error) = app.service().auth_tidy(&app.system_cx()).await {
-        tracing::error!(?error, "sessions were not tidied");
-    }
+    app.service().auth_tidy(&app.system_cx()).await
 }

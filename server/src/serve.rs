@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -43,6 +44,7 @@ impl Opened {
         let mut options = StoreOptions::new(clock.now(), u64::from_le_bytes(entropy));
         options.durability = data.durability.into();
         options.accept_rollback = data.accept_rollback;
+        options.hint = hint_path(dir);
         options.readers = std::thread::available_parallelism().map_or(4, |cores| u32::try_from(cores.get() * 2).unwrap_or(4));
         let store = Store::open(dir, options).await.with_context(|| format!("the store under {} does not open", dir.display()))?;
         Ok(Self { store, lock })
@@ -64,6 +66,13 @@ impl Opened {
     }
 }
 
+/// Beside the data directory and not in it: a restored copy of the directory must not bring its own.
+fn hint_path(dir: &Path) -> Option<PathBuf> {
+    let dir = dir.canonicalize().ok()?;
+    let name = dir.file_name()?.to_str()?;
+    Some(dir.with_file_name(format!("{name}.head-hint")))
+}
+
 /// A server that runs in this process.
 #[derive(Debug)]
 pub struct Running {
@@ -73,7 +82,7 @@ pub struct Running {
     pub address: SocketAddr,
     opened: Opened,
     serving: JoinHandle<std::io::Result<()>>,
-    jobs: [JoinHandle<()>; 2],
+    jobs: Vec<JoinHandle<()>>,
 }
 
 impl Running {
@@ -91,8 +100,8 @@ impl Running {
         let service = router::router(&app).into_make_service_with_connect_info::<SocketAddr>();
         let stopping = app.stopping().clone();
         let serving = tokio::spawn(async move { axum::serve(listener, service).with_graceful_shutdown(stopping.cancelled_owned()).await });
-        let errands = errand::listen(&app, &data.data).context("the errand socket cannot be opened")?;
-        let jobs = [jobs::start(&app, metrics), errands];
+        let mut jobs = jobs::start(&app, metrics);
+        jobs.push(errand::listen(&app, &data.data).context("the errand socket cannot be opened")?);
         Ok(Self { app, address, opened, serving, jobs })
     }
 

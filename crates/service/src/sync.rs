@@ -19,11 +19,11 @@ use crate::{Actor, Cx, Error, Result, Service};
 
 impl Service {
     /// Registers an installation, or refreshes what is known of it. Answers its id and whether it is new. The scopes are those
-    /// of the enrolment token, whatever the registration asks for; a device that refreshes itself keeps its own.
+    /// that the registration names among those of the enrolment token, or all of them; a device that refreshes itself keeps its own.
     ///
     /// # Errors
-    /// Forbidden unless the actor is an enrolment token, or the device itself; and for a token that grants less than the
-    /// device already has, so that nobody takes over a device with a lesser token.
+    /// Forbidden unless the actor is an enrolment token, or the device itself; for a scope that the token does not grant; and for a
+    /// token that grants less than the device already has, so that nobody takes over a device with a lesser token.
     pub async fn client_register(&self, cx: &Cx, registration: ClientRegistration) -> Result<(ClientId, bool)> {
         let wanted = registration.client_id.clone();
         let client_id = match wanted {
@@ -34,10 +34,11 @@ impl Service {
         let scopes = match &cx.actor {
             Actor::Enrolment { scopes, .. } => {
                 let takes_over = known.as_ref().is_some_and(|known| known.scopes.iter().any(|scope| !scopes.contains(scope)));
-                if takes_over {
+                let beyond = registration.scopes.iter().any(|scope| !scopes.contains(scope));
+                if takes_over || beyond {
                     return Err(Error::Forbidden);
                 }
-                scopes.clone()
+                if registration.scopes.is_empty() { scopes.clone() } else { registration.scopes.clone() }
             }
             Actor::Device { client_id: own, scopes, .. } if *own == client_id => scopes.clone(),
             Actor::Anonymous => return Err(Error::Unauthenticated),

@@ -1,6 +1,7 @@
-//! `tidewatch user …` and `tidewatch token …`.
+//! `tidewatch user …`, `tidewatch token …` and `tidewatch collections …`: errands for whoever owns the store.
 
 use std::io::Read as _;
+use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand, ValueEnum};
@@ -54,6 +55,19 @@ pub enum UserCommand {
     },
     /// List staff
     List(DataArgs),
+}
+
+/// Collections.
+#[derive(Clone, Debug, Subcommand)]
+pub enum CollectionsCommand {
+    /// Add collections or change those that are there, from a JSON file; prints their names
+    Import {
+        /// The file: [{"name": …, "priority": …, "schema": {"min": 1, "current": 1}, "policy": {"kind": …}}]
+        file: PathBuf,
+        /// The store.
+        #[command(flatten)]
+        data: DataArgs,
+    },
 }
 
 /// Kind of a token.
@@ -137,6 +151,16 @@ pub(super) async fn token(command: TokenCommand) -> anyhow::Result<()> {
         TokenCommand::Revoke { name, data } => (data, Errand::TokenRevoke { name }),
     };
     errand_run(&data, errand).await
+}
+
+/// Runs a command about collections.
+///
+/// # Errors
+/// What is refused, in one sentence.
+pub(super) async fn collections(command: CollectionsCommand) -> anyhow::Result<()> {
+    let CollectionsCommand::Import { file, data } = command;
+    let json = std::fs::read_to_string(&file).with_context(|| format!("{} cannot be read", file.display()))?;
+    errand_run(&data, Errand::CollectionsImport { json }).await
 }
 
 fn create_errand(create: TokenCreate) -> anyhow::Result<Errand> {

@@ -9,7 +9,8 @@ use tidewatch_domain::ids::{CollectionName, Epoch, Scope, Seq};
 use tidewatch_domain::sync::{FeedPage, FeedQuery};
 use tidewatch_protocol::limits::{FILTER_TERMS_MAX, PAGE_DEFAULT, PAGE_MAX, WAIT_S_MAX};
 use tidewatch_protocol::v1::ChangesPage;
-use tidewatch_protocol::{Problem, Timestamp};
+use tidewatch_protocol::{Code, FieldError, Problem, Timestamp};
+use tidewatch_service::Error;
 use tidewatch_service::fleet::Contact;
 
 use crate::api::error::{Answer, Refusal};
@@ -65,12 +66,19 @@ async fn pull(app: &App, device: &Device, uri: &Uri, headers: &HeaderMap, starte
         note(head, 0);
         return Ok(unchanged(&etag));
     }
-    let page = app.service().changes_page(&device.cx, query).await?;
+    let page = app.service().changes_page(&device.cx, query).await.map_err(page_refusal)?;
     note(page_position(&page, head), page.rows.len());
     if held.is_some_and(|held| tag_matches(held, &page.etag)) {
         return Ok(unchanged(&page.etag));
     }
     Ok(page_response(app, device, page))
+}
+
+fn page_refusal(error: Error) -> Refusal {
+    match error {
+        Error::Forbidden => Problem::new(Code::ScopeForbidden).field(FieldError::new("scopes", "names one that this device may not read")).into(),
+        other => other.into(),
+    }
 }
 
 fn query_read(uri: &Uri) -> Answer<(FeedQuery, Duration)> {

@@ -1,0 +1,104 @@
+//! Enrolment, tokens of devices, and how they end.
+
+use serde_json::json;
+use tidewatch_domain::ids::ClientId;
+use tidewatch_testkit::TestApp;
+
+#[tokio::test]
+async fn a_device_enrols_and_learns_what_it_needs() {
+    let app = TestApp::new().await;
+    let enrolment = app.enrolment("e1").await;
+    let registered = enrolment.post("/clients", &json!({"platform": "ios", "scopes": ["building:7"]})).await.ok(201);
+    assert!(ClientId::parse(registered["client_id"].as_str().unwrap_or_default()).is_ok());
+    assert_eq!(registered["principal"], "e1");
+    assert_eq!(registered["scopes"], json!(["building:7"]));
+    assert_eq!(registered["limits"]["max_mutations"], 1_000);
+    assert_eq!(registered["access_expires_in_s"], 900);
+    let names: Vec<&str> = registered["collections"].as_array().expect("a list").iter().filter_map(|entry| entry["name"].as_str()).collect();
+    assert!(names.contains(&"notes"));
+    assert!(registered["collections"][0]["policy"]["kind"].is_string());
+    assert!(registered["access_token"].as_str().is_some_and(|token| token.starts_with("twd_")));
+}
+
+#[tokio::test]
+async fn every_answer_of_the_api_carries_the_headers_of_the_protocol() {
+    let app = TestApp::new().await;
+    let device = app.device("d1").await;
+    for reply in [device.http().get("/changes").await, app.anonymous().get("/changes").await, device.push(&[]).await] {
+        assert_eq!(reply.header("sync-protocol"), "1");
+        assert_eq!(reply.header("sync-role"), "primary");
+        assert_eq!(reply.header("sync-epoch").len(), 16);
+        assert!(reply.header("sync-head").parse::<i64>().is_ok_and(|head| head >= 1));
+        assert!(reply.header("sync-server-time").ends_with('Z'));
+    }
+}
+
+#[tokio::test]
+async fn a_scope_beyond_the_enrolment_token_is_refused() {
+    let app = TestApp::new().await;
+    let enrolment = app.enrolment("e1").await;
+    assert_eq!(enrolment.post("/clients", &json!({"scopes": ["building:9"]})).await.refusal(), "403 scope_forbidden scopes");
+    assert_eq!(enrolment.post("/clients", &json!({"scopes": []})).await.refusal(), "400 envelope_invalid scopes");
+    assert_eq!(enrolment.post("/clients", &json!({"scopes": ["no good"]})).await.refusal(), "400 envelope_invalid scopes[0]");
+    assert_eq!(enrolment.post("/clients", &json!({"client_id": "me"})).await.refusal(), "400 envelope_invalid client_id");
+}
+
+#[tokio::test]
+async fn an_access_token_ends_after_a_quarter_of_an_hour_and_the_refresh_token_buys_the_next() {
+    let app = TestApp::new().await;
+    let device = app.device("d1").await;
+    app.state().clock().advance(15 * 60_000);
+    let refused = device.http().get("/changes").await;
+    assert_eq!(refused.refusal(), "401 token_expired");
+    assert_eq!(refused.problem().action.as_deref(), Some("refresh_token"));
+    let next = app.anonymous().post("/clients/token", &json!({"refresh_token": device.refresh_token})).await.ok(200);
+    let renewed = app.anonymous().with_bearer(next["access_token"].as_str().expect("a token"));
+    assert_eq!(renewed.get("/changes").await.status(), 200);
+    // The pair has been used, so the refresh token that bought it is spent.
+    let again = app.anonymous().post("/clients/token", &json!({"refresh_token": device.refresh_token})).await;
+    assert_eq!(again.refusal(), "401 token_invalid");
+}
+
+#[tokio::test]
+async fn a_lost_answer_to_a_refresh_locks_nobody_out() {
+    let app = TestApp::new().await;
+    let device = app.device("d1").await;
+    let body = json!({"refresh_token": device.refresh_token});
+    app.anonymous().post("/clients/token", &body).await.ok(200);
+    let second = app.anonymous().post("/clients/token", &body).await.ok(200);
+    let renewed = app.anonymous().with_bearer(second["access_token"].as_str().expect("a token"));
+    assert_eq!(renewed.get("/changes").await.status(), 200);
+    assert_eq!(device.http().get("/changes").await.refusal(), "401 token_invalid");
+}
+
+#[tokio::test]
+async fn a_revoked_device_is_out_at_once_and_stays_out() {
+    let app = TestApp::new().await;
+    let device = app.device("d1").await;
+    assert_eq!(device.http().get("/changes").await.status(), 200);
+    let client_id = ClientId::parse(device.client_id.clone()).expect("valid");
+    app.service().device_tokens_revoke(&app.state().system_cx(), &client_id).await.expect("revoked");
+    assert_eq!(device.http().get("/changes").await.refusal(), "401 token_invalid");
+    let refresh = app.anonymous().post("/clients/token", &json!({"refresh_token": device.refresh_token})).await;
+    assert_eq!(refresh.refusal(), "401 token_invalid");
+    let enrolment = app.enrolment("e2").await;
+    assert_eq!(enrolment.post("/clients", &json!({"client_id": device.client_id})).await.refusal(), "403 client_blocked");
+}
+
+#[tokio::test]
+async fn a_revoked_enrolment_token_enrols_nobody() {
+    let app = TestApp::new().await;
+    let enrolment = app.enrolment("e1").await;
+    enrolment.post("/clients", &json!({})).await.ok(201);
+    app.service().token_revoke(&app.state().system_cx(), "e1").await.expect("revoked");
+    assert_eq!(enrolment.post("/clients", &json!({})).await.refusal(), "401 token_invalid");
+}
+
+#[tokio::test]
+async fn a_device_that_enrols_again_is_the_same_device() {
+    let app = TestApp::new().await;
+    let device = app.device("d1").await;
+    let again = app.enrolment("e2").await.post("/clients", &json!({"client_id": device.client_id, "principal": "d1"})).await.ok(200);
+    assert_eq!(again["client_id"], device.client_id.as_str());
+    assert_eq!(device.http().get("/changes").await.refusal(), "401 token_invalid");
+}
