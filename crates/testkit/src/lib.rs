@@ -9,7 +9,7 @@ mod events;
 mod reply;
 mod visitor;
 
-pub use app::TestApp;
+pub use app::{PASSWORD, SCOPES, TestApp};
 pub use device::{Device, intent};
 pub use events::Events;
 pub use reply::Reply;
