@@ -7,8 +7,10 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
+use crate::demo::{self, DemoArgs};
 use crate::serve;
 use crate::settings::{DataArgs, LogArgs, ServeArgs};
+use crate::simulate::{self, SimulateArgs};
 
 pub use staff::{CollectionsCommand, TokenCommand, UserCommand};
 
@@ -29,6 +31,10 @@ pub struct Cli {
 pub enum Command {
     /// Run the server
     Serve(ServeArgs),
+    /// Run a server with a simulated fleet that talks to it
+    Demo(DemoArgs),
+    /// Run a simulated fleet against a server
+    Simulate(SimulateArgs),
     /// Staff: add, set a password, remove, list
     #[command(subcommand)]
     User(UserCommand),
@@ -100,6 +106,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
             let listen = args.listen_address().map_err(Failure::Settings)?;
             Ok(runtime.block_on(serve::serve(&args, listen))?)
         }
+        Command::Demo(args) => Ok(runtime.block_on(demo::demo(&args))?),
+        Command::Simulate(args) => Ok(runtime.block_on(simulate::simulate(args))?),
         Command::User(command) => Ok(runtime.block_on(staff::user(command))?),
         Command::Token(command) => Ok(runtime.block_on(staff::token(command))?),
         Command::Collections(command) => Ok(runtime.block_on(staff::collections(command))?),
