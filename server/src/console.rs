@@ -19,7 +19,7 @@ use tower_sessions::cookie::SameSite;
 use tower_sessions::{Expiry, SessionManagerLayer};
 
 use crate::api::Refusal;
-use crate::gate::{SESSION_COOKIE, SESSION_IDLE_HOURS};
+use crate::gate::SESSION_COOKIE;
 use crate::state::App;
 
 use session_store::StoredSessions;
@@ -35,7 +35,7 @@ pub fn session_layer(app: &App) -> SessionManagerLayer<StoredSessions> {
         .with_secure(true)
         .with_same_site(SameSite::Lax)
         .with_path("/")
-        .with_expiry(Expiry::OnInactivity(Duration::hours(SESSION_IDLE_HOURS)))
+        .with_expiry(Expiry::OnInactivity(Duration::seconds(app.session_idle_s().into())))
 }
 
 /// Paths of the pages, from the router of the pages themselves.

@@ -23,7 +23,7 @@ use crate::api::error::Answer;
 use crate::frame::RequestId;
 use crate::state::App;
 
-pub use session::{SESSION_COOKIE, SESSION_IDLE_HOURS};
+pub use session::{SESSION_COOKIE, SESSION_IDLE_S};
 
 /// Who may take a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -121,7 +121,9 @@ async fn page_actor(app: &App, access: Access, parts: &mut Parts) -> Result<Acto
         (_, Access::PublicPage) => Ok(Actor::Anonymous),
         (found, _) => {
             let here = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-            let notice = if matches!(found, session::Found::Ended) { "expired" } else { "" };
+            // The browser drops the cookie of a session that has run out: whoever asks for a page by name is told why there is a form.
+            let told = matches!(found, session::Found::Ended) || here != tidewatch_app::paths::OVERVIEW;
+            let notice = if told { "expired" } else { "" };
             Err(Turned::ToSignIn(tidewatch_app::paths::sign_in(here, notice)))
         }
     }

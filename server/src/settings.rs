@@ -6,8 +6,12 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use tidewatch_store::Durability;
 
+use crate::gate::SESSION_IDLE_S;
+
 /// Where the server listens when nobody says so.
 const LISTEN_DEFAULT: &str = "127.0.0.1:4600";
+/// The longest that a session may stay without a request: a month.
+const SESSION_IDLE_S_MAX: i64 = 30 * 24 * 3_600;
 /// The file that Leptos' settings come from.
 const LEPTOS_TOML: &str = "Leptos.toml";
 
@@ -74,6 +78,9 @@ pub struct ServeArgs {
     /// Address to listen on [default: site-addr of Leptos.toml, else 127.0.0.1:4600]
     #[arg(long, env = "TIDEWATCH_LISTEN")]
     pub listen: Option<SocketAddr>,
+    /// Sign staff out after so many seconds without a request
+    #[arg(long, env = "TIDEWATCH_SESSION_SECONDS", default_value_t = SESSION_IDLE_S, value_parser = clap::value_parser!(u32).range(1..=SESSION_IDLE_S_MAX))]
+    pub session_seconds: u32,
 }
 
 impl ServeArgs {

@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
+use crate::gate::SESSION_IDLE_S;
 
 /// Requests per second of one device, and how many it may save up.
 const DEVICE_QUOTA: (u32, u32) = (50, 200);
@@ -29,6 +30,7 @@ const STREAMS_MAX: (usize, usize) = (20_000, 1_000);
 #[derive(Clone, Debug)]
 pub struct App {
     inner: Arc<Inner>,
+    session_idle_s: u32,
 }
 
 #[derive(Debug)]
@@ -104,7 +106,21 @@ impl App {
             by_device: Mutex::default(),
         };
         let stopping = CancellationToken::new();
-        Self { inner: Arc::new(Inner { service, clock, assets, limits, streams, stopping, metrics }) }
+        let inner = Arc::new(Inner { service, clock, assets, limits, streams, stopping, metrics });
+        Self { inner, session_idle_s: SESSION_IDLE_S }
+    }
+
+    /// The same, with sessions that end after so many seconds without a request.
+    #[must_use]
+    pub const fn with_session_idle(mut self, seconds: u32) -> Self {
+        self.session_idle_s = seconds;
+        self
+    }
+
+    /// A session ends after so many seconds without a request.
+    #[must_use]
+    pub const fn session_idle_s(&self) -> u32 {
+        self.session_idle_s
     }
 
     /// The use cases.

@@ -15,9 +15,9 @@ use crate::state::App;
 
 /// Name of the cookie. The prefix makes browsers insist on `Secure`, `Path=/` and no `Domain`.
 pub const SESSION_COOKIE: &str = "__Host-tidewatch";
-/// A session ends after so many hours without a request.
-pub const SESSION_IDLE_HOURS: i64 = 12;
-/// The end is moved at most this often, so that a page view is not a write.
+/// A session ends after so many seconds without a request, when nobody says otherwise.
+pub const SESSION_IDLE_S: u32 = 12 * 3_600;
+/// The end is moved at most this often, so that a page view is not a write; sooner where sessions are short.
 const TOUCH_MS: i64 = 60_000;
 /// Key of the time of the last touch.
 const SEEN: &str = "seen";
@@ -56,7 +56,7 @@ pub(super) async fn user_of(app: &App, parts: &Parts) -> Answer<Found> {
 async fn touch(app: &App, session: &Session) -> Answer<()> {
     let seen = session.get::<i64>(SEEN).await.map_err(Refusal::internal)?.unwrap_or(0);
     let now = app.now().0;
-    if now - seen >= TOUCH_MS {
+    if now - seen >= TOUCH_MS.min(i64::from(app.session_idle_s()) * 100) {
         session.insert(SEEN, now).await.map_err(Refusal::internal)?;
     }
     Ok(())
