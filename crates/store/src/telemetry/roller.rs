@@ -193,10 +193,11 @@ impl Roller {
             Some(known) => Some(known),
             None => mark(readers, "key_generation").await?,
         };
-        let begins = (known != Some(generation)).then_some(generation);
-        if let Some(generation) = begins {
+        if known != Some(generation) {
             work.marks.push(("key_generation", generation));
         }
+        // Without a mark the store is new: what it has taken so far is not old.
+        let begins = known.filter(|known| *known != generation).map(|_| generation);
         self.keys = Some(generation);
         let from = self.forget_next;
         let most: i64 = sqlx::query_scalar("select coalesce(max(id), 0) from devices").fetch_one(readers).await?;

@@ -167,6 +167,10 @@ impl Writer {
             }
             Err(error) => {
                 self.shared.groups_failed.fetch_add(1, Ordering::Relaxed);
+                // What was rolled back may have named new cohorts.
+                if let Ok(cohorts) = persist::cohorts_load(&mut self.connection).await {
+                    self.cohorts = cohorts;
+                }
                 tracing::error!(%error, "a group of telemetry could not be written");
                 let text = error.to_string();
                 replies.into_iter().for_each(|reply| drop(reply.send(Err(Error::Corrupt(text.clone())))));
