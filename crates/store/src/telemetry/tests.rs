@@ -2,7 +2,7 @@
 
 use tidewatch_domain::filter::{Filter, keys};
 use tidewatch_domain::fleet::{Condition, Contact as ContactAxis, DeviceSort, Metric};
-use tidewatch_domain::ids::{Scope, Seq};
+use tidewatch_domain::ids::Scope;
 use tidewatch_domain::page::{Position, Total};
 use tidewatch_domain::report::{AttemptCounts, EntryState, LatencySummary, OutboxDigest, OutboxEntry, ReportedError};
 use tidewatch_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, TimeRange};
