@@ -11,7 +11,7 @@ use tidewatch_server::router::routes;
 use tidewatch_testkit::{Reply, TestApp, Visitor};
 
 /// Every route that is not a page or an action, with who may take it.
-const API: [(&str, &str, Access); 25] = [
+const API: [(&str, &str, Access); 26] = [
     ("GET", "/healthz", Access::Public),
     ("GET", "/readyz", Access::Public),
     ("GET", "/metrics", Access::Public),
@@ -22,6 +22,7 @@ const API: [(&str, &str, Access); 25] = [
     ("GET", "/api/v1/changes", Access::Staff),
     ("GET", "/api/v1/operations/{operation_id}", Access::Staff),
     ("GET", "/api/v1/audit", Access::Staff),
+    ("GET", "/export/{file}", Access::Staff),
     ("GET", "/console/events", Access::Action),
     ("POST", "/clients", Access::Enrolment),
     ("POST", "/clients/token", Access::BodySecret),
@@ -90,7 +91,7 @@ fn may(access: Access, kind: Kind) -> bool {
 }
 
 async fn ask(visitor: &Visitor, method: &str, path: &str, access: Access) -> Reply {
-    let path = path.replace("{client_id}", "00000000-0000-4000-8000-000000000009").replace("{operation_id}", "op-9").replace("{id}", "9");
+    let path = path.replace("{client_id}", "00000000-0000-4000-8000-000000000009").replace("{operation_id}", "op-9").replace("{file}", "devices.csv").replace("{id}", "9");
     if method == "GET" {
         return visitor.get(&path).await;
     }
