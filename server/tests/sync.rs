@@ -135,7 +135,8 @@ async fn a_long_poll_answers_when_something_comes() {
     let (one, two) = (app.device("d1").await, app.device("d2").await);
     let (_, cursor) = two.pull("0", "").await;
     let path = format!("/changes?since={cursor}&wait=20");
-    let (page, pushed) = tokio::join!(two.http().get(&path), one.push_statuses(&[intent("op-1", "n-1", "create", json!({"a": 1}))]));
+    let intents = [intent("op-1", "n-1", "create", json!({"a": 1}))];
+    let (page, pushed) = tokio::join!(two.http().get(&path), one.push_statuses(&intents));
     assert_eq!(pushed, ["applied"]);
     assert_eq!(operations(page.ok(200)["changes"].as_array().expect("changes")), ["op-1"]);
 }
