@@ -31,14 +31,26 @@ pub fn status(error: &Error) -> StatusCode {
 pub fn words(error: &Error) -> (String, String) {
     let (title, text) = match error {
         Error::Unauthenticated => ("Sign in first", "The session has ended.".to_owned()),
-        Error::Forbidden | Error::ClientBlocked => ("You may not see this", "Your role does not reach this page. An admin can change that.".to_owned()),
-        Error::NotFound(what) => return (format!("No such {what}"), format!("The {what} this link names is not in the store. It may have been removed, or the link is cut short.")),
-        Error::Invalid { field, detail } => return (format!("The link has a bad value in “{field}”"), format!("{detail}. Nothing was changed.")),
+        Error::Forbidden | Error::ClientBlocked => {
+            ("You may not see this", "Your role does not reach this page. An admin can change that.".to_owned())
+        }
+        Error::NotFound(what) => {
+            return (
+                format!("No such {what}"),
+                format!("The {what} this link names is not in the store. It may have been removed, or the link is cut short."),
+            );
+        }
+        Error::Invalid { field, detail } => {
+            return (format!("The link has a bad value in “{field}”"), format!("{detail}. Nothing was changed."));
+        }
         Error::Cursor(_) => ("The position in this link no longer holds", "Start again from the first page.".to_owned()),
         Error::Overloaded { .. } => ("The store is busy", "Nothing was changed. Try again in a moment.".to_owned()),
         Error::RateLimited { .. } => ("Too many tries", "Wait a minute, then try again.".to_owned()),
         Error::InFlight => ("A request like this is under way", "Wait for it to end, then reload.".to_owned()),
-        Error::Internal(_) => ("This page could not be made", "The fault is ours and has been logged. The rest of the console is not affected.".to_owned()),
+        Error::Internal(_) => (
+            "This page could not be made",
+            "The fault is ours and has been logged. The rest of the console is not affected.".to_owned(),
+        ),
     };
     (title.to_owned(), text)
 }

@@ -69,7 +69,11 @@ pub fn percent(value: f64) -> String {
 /// `412 ms` below ten seconds, then [`span`].
 #[must_use]
 pub fn millis(value: f64) -> String {
-    if value.abs() < 10_000.0 { format!("{}{NBSP}ms", decimal(value, if value < 10.0 { 1 } else { 0 })) } else { span(round(value)) }
+    if value.abs() < 10_000.0 {
+        format!("{}{NBSP}ms", decimal(value, if value < 10.0 { 1 } else { 0 }))
+    } else {
+        span(round(value))
+    }
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the value is clamped to what an i64 holds")]
@@ -171,7 +175,11 @@ pub fn bytes(value: u64) -> String {
         unit += 1;
     }
     let tenth = rest / 100;
-    if unit > 0 && scaled < 10 && tenth > 0 { format!("{scaled}.{tenth}{NBSP}{}", UNITS[unit]) } else { format!("{scaled}{NBSP}{}", UNITS[unit]) }
+    if unit > 0 && scaled < 10 && tenth > 0 {
+        format!("{scaled}.{tenth}{NBSP}{}", UNITS[unit])
+    } else {
+        format!("{scaled}{NBSP}{}", UNITS[unit])
+    }
 }
 
 /// An id cut in the middle: `op_01KKH2B4…V8RM`. Short ones stay whole.

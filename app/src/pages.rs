@@ -4,9 +4,9 @@ pub mod audit;
 pub mod changes;
 pub mod device;
 pub mod devices;
+pub mod first_run;
 #[cfg(test)]
 mod fixture;
-pub mod first_run;
 pub mod legend;
 pub mod list;
 pub mod not_found;

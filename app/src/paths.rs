@@ -71,7 +71,9 @@ pub fn encode(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' | b',' | b'*' | b'/' => out.push(char::from(byte)),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' | b',' | b'*' | b'/' => {
+                out.push(char::from(byte))
+            }
             _ => write!(out, "%{byte:02X}").expect("writing to a string does not fail"),
         }
     }
@@ -118,7 +120,8 @@ pub fn query_value(query: &str, key: &str) -> Option<String> {
 #[must_use]
 pub fn query_joined(query: &str, key: &str) -> String {
     let pairs = query.trim_start_matches('?').split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    let values: Vec<String> = pairs.filter(|(name, _)| decode(name) == key).map(|(_, value)| decode(value).trim().to_owned()).collect();
+    let values: Vec<String> =
+        pairs.filter(|(name, _)| decode(name) == key).map(|(_, value)| decode(value).trim().to_owned()).collect();
     values.into_iter().filter(|value| !value.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
@@ -204,7 +207,10 @@ pub fn target(target: &Target) -> String {
 /// The path if it is one of this origin, else the overview: a link may not lead a person to another site after sign-in.
 #[must_use]
 pub fn local(next: &str) -> String {
-    let inside = next.starts_with('/') && !next.starts_with("//") && !next.contains('\\') && next.bytes().all(|byte| byte > 0x20 && byte < 0x7f);
+    let inside = next.starts_with('/')
+        && !next.starts_with("//")
+        && !next.contains('\\')
+        && next.bytes().all(|byte| byte > 0x20 && byte < 0x7f);
     let loops = next.starts_with(SIGN_IN);
     if inside && !loops { next.to_owned() } else { OVERVIEW.to_owned() }
 }

@@ -19,9 +19,11 @@ use crate::pages::changes::ChangesPage;
 use crate::pages::device::{DeviceMetricsPage, DeviceOutboxPage, DevicePage};
 use crate::pages::devices::DevicesPage;
 use crate::pages::trace::{OperationsPage, TracePage};
-use crate::pages::{legend::LegendPage, not_found::NotFoundPage, overview::OverviewPage, palette::PalettePage, sign_in::SignInPage};
-use rail::Rail;
+use crate::pages::{
+    legend::LegendPage, not_found::NotFoundPage, overview::OverviewPage, palette::PalettePage, sign_in::SignInPage,
+};
 pub use rail::Mark;
+use rail::Rail;
 use topbar::Topbar;
 
 /// Fonts that the first paint needs, by logical name.
@@ -124,7 +126,9 @@ pub fn Frame(
     children: Children,
 ) -> impl IntoView {
     let signed_in = !matches!(console().cx.actor, Actor::Anonymous);
-    let page = view! { <main class="page" id="content" tabindex="-1" data-live=as_of.is_some().then_some("")>{children()}</main> }.into_any();
+    let page =
+        view! { <main class="page" id="content" tabindex="-1" data-live=as_of.is_some().then_some("")>{children()}</main> }
+            .into_any();
     let body = if signed_in {
         view! {
             <a class="skip" href="#content">"Skip to content"</a>

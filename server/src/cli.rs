@@ -87,7 +87,10 @@ pub fn main() -> ExitCode {
 
 /// Help and version go out whole; of a bad setting the one sentence that names it.
 fn usage(error: &clap::Error) -> ExitCode {
-    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand) {
+    if matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    ) {
         // Nowhere to print to is no reason to fail.
         let _ = error.print();
         return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
@@ -100,7 +103,8 @@ fn usage(error: &clap::Error) -> ExitCode {
 
 fn run(cli: Cli) -> Result<(), Failure> {
     crate::observe::logs_start(&cli.log.log, cli.log.log_format).map_err(Failure::Settings)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| Failure::Broken(error.into()))?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| Failure::Broken(error.into()))?;
     match cli.command {
         Command::Serve(args) => {
             let listen = args.listen_address().map_err(Failure::Settings)?;

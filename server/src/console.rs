@@ -59,7 +59,8 @@ pub async fn page(app: App, request: Request) -> Response {
 /// Runs the action of this address.
 pub async fn action(app: App, request: Request) -> Response {
     let Some(context) = context_of(&app, &request) else { return Refusal::internal("an action without a gate").into_response() };
-    let mut response = leptos_axum::handle_server_fns_with_context(move || provide_context(context.clone()), request).await.into_response();
+    let mut response =
+        leptos_axum::handle_server_fns_with_context(move || provide_context(context.clone()), request).await.into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

@@ -93,7 +93,8 @@ pub fn socket_path(data: &Path) -> PathBuf {
 /// What the service refuses.
 pub async fn run(service: &Service, cx: &Cx, errand: Errand) -> Result<String, Error> {
     let role = |text: String| {
-        let unknown = || Error::Invalid { field: "role", detail: "must be viewer, support, operator, product_owner or admin".to_owned() };
+        let unknown =
+            || Error::Invalid { field: "role", detail: "must be viewer, support, operator, product_owner or admin".to_owned() };
         Role::parse(&text).ok_or_else(unknown)
     };
     let scope = |text: String| Scope::parse(text).map_err(|error| Error::Invalid { field: "scopes", detail: error.to_string() });
@@ -122,7 +123,8 @@ pub async fn run(service: &Service, cx: &Cx, errand: Errand) -> Result<String, E
 }
 
 async fn users_print(service: &Service, cx: &Cx) -> Result<String, Error> {
-    let line = |user: tidewatch_service::auth::User| format!("{:<24} {:<14} since {}\n", user.name, user.role.as_str(), user.created);
+    let line =
+        |user: tidewatch_service::auth::User| format!("{:<24} {:<14} since {}\n", user.name, user.role.as_str(), user.created);
     Ok(service.users_list(cx).await?.into_iter().map(line).collect())
 }
 

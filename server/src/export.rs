@@ -64,7 +64,9 @@ impl List {
                 let list = service.devices_list(cx, filter, *sort, at, PAGE_ROWS_MAX).await?;
                 Ok(cells(list.page, |row| table::device_cells(columns, row)))
             }
-            Self::Changes { filter } => Ok(cells(service.changes_list(cx, filter, at, PAGE_ROWS_MAX).await?, table::change_cells)),
+            Self::Changes { filter } => {
+                Ok(cells(service.changes_list(cx, filter, at, PAGE_ROWS_MAX).await?, table::change_cells))
+            }
             Self::Audit { filter } => Ok(cells(service.audit_list(cx, filter, at, PAGE_ROWS_MAX).await?, table::audit_cells)),
         }
     }

@@ -25,7 +25,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 #[must_use]
 pub fn is_api(path: &str) -> bool {
     const ROOT: [&str; 5] = ["/clients", "/changes", "/mutations", "/events", "/telemetry"];
-    path.starts_with("/api/") || ROOT.iter().any(|root| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+    path.starts_with("/api/")
+        || ROOT.iter().any(|root| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }
 
 /// The outermost layer.

@@ -198,7 +198,8 @@ fn rate_limited(wait: std::time::Duration) -> Refusal {
 /// Who the bearer token stands for, when that is whom the route is for.
 async fn bearer_of(app: &App, access: Access, parts: &Parts) -> Answer<Actor> {
     let value = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let token = value.and_then(|text| text.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case("bearer ")).map(|_| text[7..].trim()));
+    let token =
+        value.and_then(|text| text.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case("bearer ")).map(|_| text[7..].trim()));
     let needed = match access {
         Access::Enrolment => "send an enrolment token in `Authorization: Bearer`",
         Access::Device => "send the access token of the device in `Authorization: Bearer`",
@@ -212,7 +213,9 @@ async fn bearer_of(app: &App, access: Access, parts: &Parts) -> Answer<Actor> {
     };
     let fits = matches!(
         (access, &actor),
-        (Access::Enrolment, Actor::Enrolment { .. }) | (Access::Device, Actor::Device { .. }) | (Access::Staff, Actor::Token { .. })
+        (Access::Enrolment, Actor::Enrolment { .. })
+            | (Access::Device, Actor::Device { .. })
+            | (Access::Staff, Actor::Token { .. })
     );
     if fits {
         return Ok(actor);
@@ -232,13 +235,17 @@ fn protocol_check(headers: &HeaderMap) -> Answer<()> {
     match headers.get(headers::SYNC_PROTOCOL) {
         None => Ok(()),
         Some(value) if value == "1" => Ok(()),
-        Some(_) => Err(Problem::new(Code::ProtocolUnsupported).field(FieldError::new(headers::SYNC_PROTOCOL, "must be 1")).into()),
+        Some(_) => {
+            Err(Problem::new(Code::ProtocolUnsupported).field(FieldError::new(headers::SYNC_PROTOCOL, "must be 1")).into())
+        }
     }
 }
 
 fn client_check(headers: &HeaderMap, client_id: &ClientId) -> Answer<()> {
     match headers.get(headers::SYNC_CLIENT) {
-        Some(value) if value != client_id.as_str() => Err(Refusal::header(headers::SYNC_CLIENT, "is not the device that the token belongs to")),
+        Some(value) if value != client_id.as_str() => {
+            Err(Refusal::header(headers::SYNC_CLIENT, "is not the device that the token belongs to"))
+        }
         _ => Ok(()),
     }
 }
@@ -291,7 +298,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Device {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Answer<Self> {
         let Caller(cx) = Caller::from_request_parts(parts, state).await?;
-        let Actor::Device { client_id, scopes, .. } = &cx.actor else { return Err(Refusal::internal("a device route without its gate")) };
+        let Actor::Device { client_id, scopes, .. } = &cx.actor else {
+            return Err(Refusal::internal("a device route without its gate"));
+        };
         Ok(Self { client_id: client_id.clone(), scopes: scopes.clone(), cx })
     }
 }

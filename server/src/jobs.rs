@@ -35,7 +35,12 @@ pub fn start(app: &App, metrics: Option<metrics_exporter_prometheus::PrometheusH
     ]
 }
 
-async fn every<F: Future<Output = tidewatch_service::Result<()>>>(app: App, job: &'static str, pause: Duration, work: impl Fn() -> F) {
+async fn every<F: Future<Output = tidewatch_service::Result<()>>>(
+    app: App,
+    job: &'static str,
+    pause: Duration,
+    work: impl Fn() -> F,
+) {
     loop {
         tokio::select! {
             () = app.stopping().cancelled() => return,

@@ -47,7 +47,8 @@ impl Opened {
         options.accept_rollback = data.accept_rollback;
         options.hint = hint_path(dir);
         options.readers = std::thread::available_parallelism().map_or(4, |cores| u32::try_from(cores.get() * 2).unwrap_or(4));
-        let store = Store::open(dir, options).await.with_context(|| format!("the store under {} does not open", dir.display()))?;
+        let store =
+            Store::open(dir, options).await.with_context(|| format!("the store under {} does not open", dir.display()))?;
         Ok(Self { store, lock })
     }
 
@@ -108,7 +109,8 @@ impl Running {
         let address = listener.local_addr().context("the listener has no address")?;
         let service = router::router(&app).into_make_service_with_connect_info::<SocketAddr>();
         let stopping = app.stopping().clone();
-        let serving = tokio::spawn(async move { axum::serve(listener, service).with_graceful_shutdown(stopping.cancelled_owned()).await });
+        let serving =
+            tokio::spawn(async move { axum::serve(listener, service).with_graceful_shutdown(stopping.cancelled_owned()).await });
         let mut jobs = jobs::start(&app, metrics);
         jobs.push(errand::listen(&app, &data.data).context("the errand socket cannot be opened")?);
         Ok(Self { app, address, opened, serving, jobs })

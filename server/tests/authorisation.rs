@@ -62,8 +62,10 @@ const CONSOLE: [(&str, &str, Access); 15] = [
 #[tokio::test]
 async fn the_lists_above_are_the_routes_of_the_router() {
     let app = TestApp::new().await;
-    let real: BTreeSet<String> = routes(app.state()).iter().map(|route| format!("{} {} {:?}", route.method, route.path, route.access)).collect();
-    let listed: BTreeSet<String> = API.iter().chain(&CONSOLE).map(|(method, path, access)| format!("{method} {path} {access:?}")).collect();
+    let real: BTreeSet<String> =
+        routes(app.state()).iter().map(|route| format!("{} {} {:?}", route.method, route.path, route.access)).collect();
+    let listed: BTreeSet<String> =
+        API.iter().chain(&CONSOLE).map(|(method, path, access)| format!("{method} {path} {access:?}")).collect();
     assert_eq!(real, listed);
 }
 
@@ -91,12 +93,17 @@ fn may(access: Access, kind: Kind) -> bool {
 }
 
 async fn ask(visitor: &Visitor, method: &str, path: &str, access: Access) -> Reply {
-    let path = path.replace("{client_id}", "00000000-0000-4000-8000-000000000009").replace("{operation_id}", "op-9").replace("{file}", "devices.csv").replace("{id}", "9");
+    let path = path
+        .replace("{client_id}", "00000000-0000-4000-8000-000000000009")
+        .replace("{operation_id}", "op-9")
+        .replace("{file}", "devices.csv")
+        .replace("{id}", "9");
     if method == "GET" {
         return visitor.get(&path).await;
     }
     let form = matches!(access, Access::Action | Access::SignIn);
-    let (kind, body) = if form { ("application/x-www-form-urlencoded", String::new()) } else { ("application/json", json!({}).to_string()) };
+    let (kind, body) =
+        if form { ("application/x-www-form-urlencoded", String::new()) } else { ("application/json", json!({}).to_string()) };
     visitor.post_with(&path, &[("content-type", kind), ("sec-fetch-site", "same-origin")], Bytes::from(body)).await
 }
 
@@ -143,7 +150,9 @@ async fn a_console_cookie_on_the_device_api_and_a_device_token_on_a_page_are_tol
     let (device, viewer) = (app.device("d1").await, app.viewer().await);
     let refused = viewer.get("/changes").await;
     assert_eq!(refused.refusal(), "401 credential_required");
-    assert!(refused.problem().detail.is_some_and(|detail| detail.contains("access token of a device") && detail.contains("session")));
+    assert!(
+        refused.problem().detail.is_some_and(|detail| detail.contains("access token of a device") && detail.contains("session"))
+    );
     let refused = device.http().page("/devices").await;
     assert_eq!(refused.refusal(), "401 credential_required");
     assert!(refused.problem().detail.is_some_and(|detail| detail.contains("need a session")));

@@ -43,7 +43,8 @@ async fn a_body_that_is_no_json_or_has_the_wrong_shape_is_refused_on_every_route
         ] {
             assert_eq!(device.http().post_text(path, body).await.refusal(), refusal, "{path} {body}");
         }
-        let bytes = device.http().post_with(path, &[("content-type", "application/json")], Bytes::from_static(&[0xff, 0xfe])).await;
+        let bytes =
+            device.http().post_with(path, &[("content-type", "application/json")], Bytes::from_static(&[0xff, 0xfe])).await;
         assert_eq!(bytes.refusal(), "400 json_invalid", "{path}");
         let text = device.http().post_with(path, &[("content-type", "text/plain")], Bytes::from_static(b"{}")).await;
         assert_eq!(text.refusal(), "415 media_type_unsupported", "{path}");
@@ -93,7 +94,9 @@ async fn a_bad_intent_is_answered_by_its_id_and_the_others_stand() {
     let app = TestApp::new().await;
     let device = app.device("d1").await;
     let deep = format!("{}1{}", "[".repeat(5_000), "]".repeat(5_000));
-    let base = |id: &str, rest: &str| format!(r#"{{"operation_id":"{id}","collection":"notes","record_id":"{id}","scope":"building:42",{rest}}}"#);
+    let base = |id: &str, rest: &str| {
+        format!(r#"{{"operation_id":"{id}","collection":"notes","record_id":"{id}","scope":"building:42",{rest}}}"#)
+    };
     let cases = [
         (base("big-number", r#""op":"create","fields":{"n":9007199254740993}"#), "number_out_of_range"),
         (base("unknown-op", r#""op":"explode","fields":{}"#), "schema_invalid"),
@@ -149,8 +152,13 @@ async fn what_this_server_does_not_serve_is_refused_by_name() {
     let mut batch = device.batch(&[]);
     batch["protocol"] = json!(2);
     assert_eq!(device.http().post("/mutations", &batch).await.refusal(), "426 protocol_unsupported protocol");
-    assert_eq!(device.http().get_with("/changes", &[("sync-protocol", "2")]).await.refusal(), "426 protocol_unsupported sync-protocol");
-    for (query, field) in [("exclude_self=true", "exclude_self"), ("limit=0", "limit"), ("include=meta", "include"), ("since=0&since=1", "since")] {
+    assert_eq!(
+        device.http().get_with("/changes", &[("sync-protocol", "2")]).await.refusal(),
+        "426 protocol_unsupported sync-protocol"
+    );
+    for (query, field) in
+        [("exclude_self=true", "exclude_self"), ("limit=0", "limit"), ("include=meta", "include"), ("since=0&since=1", "since")]
+    {
         assert_eq!(device.http().get(&format!("/changes?{query}")).await.refusal(), format!("400 query_invalid {field}"));
     }
 }
@@ -182,7 +190,11 @@ async fn a_report_that_breaks_a_rule_is_refused_alone() {
     let device = app.device("d1").await;
     let good = json!({"report_id": "r-1", "at": "2026-11-20T15:21:40.680Z", "device": {"battery_percent": 61}});
     let bad = json!({"report_id": "r-2", "at": "2026-11-20T15:21:40.680Z", "device": {"battery_percent": 161}});
-    let answer = device.http().post("/telemetry", &json!({"client_id": device.client_id, "reports": [good, bad, good]})).await.ok(202);
+    let answer =
+        device.http().post("/telemetry", &json!({"client_id": device.client_id, "reports": [good, bad, good]})).await.ok(202);
     assert_eq!((&answer["accepted"], &answer["duplicates"]), (&json!(1), &json!(1)));
-    assert_eq!(answer["rejected"], json!([{"report_id": "r-2", "code": "schema_invalid", "detail": "device.battery_percent: must be within 0 and 100"}]));
+    assert_eq!(
+        answer["rejected"],
+        json!([{"report_id": "r-2", "code": "schema_invalid", "detail": "device.battery_percent: must be within 0 and 100"}])
+    );
 }

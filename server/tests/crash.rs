@@ -59,7 +59,8 @@ impl Drop for Server {
 }
 
 fn run(data: &Path, arguments: &[&str]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_tidewatch")).args(arguments).arg("--data").arg(data).output().expect("the binary runs");
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_tidewatch")).args(arguments).arg("--data").arg(data).output().expect("the binary runs");
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("text").trim().to_owned()
 }
@@ -93,7 +94,14 @@ impl Device {
             .await
             .expect("JSON");
         let text = |name: &str| answer[name].as_str().expect("a text").to_owned();
-        Self { url: url.to_owned(), http: http.clone(), token: text("access_token"), client_id: text("client_id"), next: 0, acknowledged: Vec::new() }
+        Self {
+            url: url.to_owned(),
+            http: http.clone(),
+            token: text("access_token"),
+            client_id: text("client_id"),
+            next: 0,
+            acknowledged: Vec::new(),
+        }
     }
 
     /// Pushes new records until the server is gone; remembers those it acknowledged.

@@ -14,7 +14,8 @@ async fn a_device_enrols_and_learns_what_it_needs() {
     assert_eq!(registered["scopes"], json!(["building:7"]));
     assert_eq!(registered["limits"]["max_mutations"], 1_000);
     assert_eq!(registered["access_expires_in_s"], 900);
-    let names: Vec<&str> = registered["collections"].as_array().expect("a list").iter().filter_map(|entry| entry["name"].as_str()).collect();
+    let names: Vec<&str> =
+        registered["collections"].as_array().expect("a list").iter().filter_map(|entry| entry["name"].as_str()).collect();
     assert!(names.contains(&"notes"));
     assert!(registered["collections"][0]["policy"]["kind"].is_string());
     assert!(registered["access_token"].as_str().is_some_and(|token| token.starts_with("twd_")));
@@ -98,7 +99,8 @@ async fn a_revoked_enrolment_token_enrols_nobody() {
 async fn a_device_that_enrols_again_is_the_same_device() {
     let app = TestApp::new().await;
     let device = app.device("d1").await;
-    let again = app.enrolment("e2").await.post("/clients", &json!({"client_id": device.client_id, "principal": "d1"})).await.ok(200);
+    let again =
+        app.enrolment("e2").await.post("/clients", &json!({"client_id": device.client_id, "principal": "d1"})).await.ok(200);
     assert_eq!(again["client_id"], device.client_id.as_str());
     assert_eq!(device.http().get("/changes").await.refusal(), "401 token_invalid");
 }

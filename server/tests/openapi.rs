@@ -20,7 +20,9 @@ async fn every_route_of_the_api_is_described() {
         .as_object()
         .expect("paths")
         .iter()
-        .flat_map(|(path, item)| item.as_object().expect("an item").keys().map(move |method| format!("{} {path}", method.to_uppercase())))
+        .flat_map(|(path, item)| {
+            item.as_object().expect("an item").keys().map(move |method| format!("{} {path}", method.to_uppercase()))
+        })
         .collect();
     let real: BTreeSet<String> = routes(app.state())
         .iter()

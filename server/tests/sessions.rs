@@ -87,12 +87,16 @@ async fn a_session_ends_after_twelve_hours_without_a_request_and_says_so() {
 async fn a_stranger_is_led_to_the_form_and_back() {
     let app = TestApp::new().await;
     let reply = app.anonymous().page("/audit").await;
-    assert_eq!((reply.status(), reply.header("location")), (303, "/sign-in?next=/audit"));
+    assert_eq!((reply.status(), reply.header("location")), (303, "/sign-in?next=/audit&notice=expired"));
     app.user("maya", Role::Viewer).await;
     let mut maya = app.anonymous();
-    let back = maya.form("/console/session/sign_in", &[("name", "maya"), ("password", "correct horse battery"), ("next", "/audit")]).await;
+    let back = maya
+        .form("/console/session/sign_in", &[("name", "maya"), ("password", "correct horse battery"), ("next", "/audit")])
+        .await;
     assert_eq!(back.header("location"), "/audit");
-    let elsewhere = maya.form("/console/session/sign_in", &[("name", "maya"), ("password", "correct horse battery"), ("next", "//evil.test")]).await;
+    let elsewhere = maya
+        .form("/console/session/sign_in", &[("name", "maya"), ("password", "correct horse battery"), ("next", "//evil.test")])
+        .await;
     assert_eq!(elsewhere.header("location"), "/");
 }
 
@@ -118,10 +122,15 @@ async fn a_form_from_another_site_changes_nothing() {
         vec![form, ("origin", "https://evil.test")],
         vec![form],
     ] {
-        assert_eq!(maya.post_with("/console/session/sign_out", &from, Bytes::new()).await.refusal(), "403 cross_site_refused", "{from:?}");
+        assert_eq!(
+            maya.post_with("/console/session/sign_out", &from, Bytes::new()).await.refusal(),
+            "403 cross_site_refused",
+            "{from:?}"
+        );
     }
     assert_eq!(maya.page("/legend").await.status(), 200);
-    let older_browser = maya.post_with("/console/session/sign_out", &[form, ("origin", "https://tidewatch.test")], Bytes::new()).await;
+    let older_browser =
+        maya.post_with("/console/session/sign_out", &[form, ("origin", "https://tidewatch.test")], Bytes::new()).await;
     assert!(older_browser.status() < 400);
     assert_eq!(maya.page("/legend").await.status(), 303);
 }
@@ -132,7 +141,14 @@ async fn a_page_has_a_strict_policy_with_a_fresh_nonce_and_is_not_stored() {
     let maya = app.staff("maya", Role::Viewer).await;
     let (one, two) = (maya.page("/legend").await, maya.page("/legend").await);
     let policy = one.header("content-security-policy");
-    for part in ["default-src 'self'", "script-src 'self' 'nonce-", "object-src 'none'", "base-uri 'none'", "frame-ancestors 'none'", "form-action 'self'"] {
+    for part in [
+        "default-src 'self'",
+        "script-src 'self' 'nonce-",
+        "object-src 'none'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+        "form-action 'self'",
+    ] {
         assert!(policy.contains(part), "{part} is missing in {policy}");
     }
     assert!(!policy.contains("script-src 'self' 'unsafe-inline'"));

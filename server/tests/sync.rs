@@ -13,7 +13,10 @@ async fn what_one_device_pushes_another_pulls() {
     let (one, two) = (app.device("d1").await, app.device("d2").await);
     let (_, start) = two.pull("0", "").await;
     let statuses = one
-        .push_statuses(&[intent("op-1", "n-1", "create", json!({"text": "hello", "stars": 3})), intent("op-2", "n-2", "create", json!({"text": "there"}))])
+        .push_statuses(&[
+            intent("op-1", "n-1", "create", json!({"text": "hello", "stars": 3})),
+            intent("op-2", "n-2", "create", json!({"text": "there"})),
+        ])
         .await;
     assert_eq!(statuses, ["applied", "applied"]);
     let (rows, end) = two.pull(&start, "&limit=1").await;
@@ -48,8 +51,12 @@ async fn status_says_what_became_of_operations_in_the_order_asked() {
     device.push_statuses(&[intent("op-1", "n-1", "create", json!({"text": "a"}))]).await;
     let body = json!({"client_id": device.client_id, "operation_ids": ["op-9", "op-1"]});
     let answer = device.http().post("/mutations/status", &body).await.ok(200);
-    let seen: Vec<(&str, &str)> =
-        answer["results"].as_array().expect("results").iter().filter_map(|r| Some((r["operation_id"].as_str()?, r["status"].as_str()?))).collect();
+    let seen: Vec<(&str, &str)> = answer["results"]
+        .as_array()
+        .expect("results")
+        .iter()
+        .filter_map(|r| Some((r["operation_id"].as_str()?, r["status"].as_str()?)))
+        .collect();
     assert_eq!(seen, [("op-9", "unknown"), ("op-1", "applied")]);
 }
 
@@ -85,7 +92,12 @@ async fn a_full_page_may_be_kept_for_ever() {
 async fn a_compact_scan_gives_the_state_and_then_the_log() {
     let app = TestApp::new().await;
     let device = app.device("d1").await;
-    device.push_statuses(&[intent("op-1", "n-1", "create", json!({"text": "a"})), intent("op-2", "n-2", "create", json!({"text": "b"}))]).await;
+    device
+        .push_statuses(&[
+            intent("op-1", "n-1", "create", json!({"text": "a"})),
+            intent("op-2", "n-2", "create", json!({"text": "b"})),
+        ])
+        .await;
     device.push_statuses(&[json!({"operation_id": "op-3", "collection": "notes", "record_id": "n-1", "scope": "building:42", "op": "delete", "base_version": 1})]).await;
     let page = device.http().get("/changes?since=0&compact=true").await.ok(200);
     assert_eq!(page["snapshot"]["complete"], true);
@@ -108,7 +120,8 @@ async fn a_foreign_cursor_is_refused_with_what_to_do() {
     if broken != cursor {
         assert_eq!(one.http().get(&format!("/changes?since={broken}")).await.refusal(), "400 cursor_malformed since");
     }
-    let filtered = one.http().get("/changes?since=0&collections=notes").await.ok(200)["cursor"].as_str().expect("a cursor").to_owned();
+    let filtered =
+        one.http().get("/changes?since=0&collections=notes").await.ok(200)["cursor"].as_str().expect("a cursor").to_owned();
     assert_eq!(one.http().get(&format!("/changes?since={filtered}")).await.refusal(), "409 cursor_filter_mismatch since");
     let foreign = one.http().get("/changes?since=1&epoch=00000000000000ff").await;
     assert_eq!(foreign.refusal(), "410 cursor_epoch_mismatch since");
@@ -165,7 +178,10 @@ async fn a_compressed_push_is_taken() {
     let device = app.device("d1").await;
     let body = device.batch(&[intent("op-1", "n-1", "create", json!({"a": 1}))]).to_string();
     let packed = zstd::encode_all(body.as_bytes(), 1).expect("compressed");
-    let reply = device.http().post_with("/mutations", &[("content-encoding", "zstd"), ("content-type", "application/json")], packed.into()).await;
+    let reply = device
+        .http()
+        .post_with("/mutations", &[("content-encoding", "zstd"), ("content-type", "application/json")], packed.into())
+        .await;
     assert_eq!(reply.ok(200)["results"][0]["status"], "applied");
 }
 

@@ -18,6 +18,8 @@ use crate::workspace::Workspace;
 
 /// How long the server may take from its start until it is ready.
 const START_PATIENCE: Duration = Duration::from_secs(30);
+/// Definitions of the collections that the clients write.
+const COLLECTIONS: &str = "crates/service/src/collections_demo.json";
 /// What the clients may see.
 const SCOPE: &str = "clients:dexie";
 
@@ -80,8 +82,11 @@ fn is_ready(address: SocketAddr) -> bool {
     ask().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
 }
 
-/// A token that devices enrol with.
+/// A token that devices enrol with, once the collections that they write are there.
 fn enrolled(workspace: &Workspace, data: &Path) -> anyhow::Result<String> {
+    let mut import = command(workspace.binary(false));
+    import.current_dir(workspace.root()).args(["collections", "import", COLLECTIONS, "--data"]).arg(data);
+    process::output(&mut import).context("importing the collections")?;
     let mut create = command(workspace.binary(false));
     create
         .current_dir(workspace.root())

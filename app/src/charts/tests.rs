@@ -63,7 +63,12 @@ fn no_colour_and_no_code_is_in_an_option() {
 #[test]
 fn an_option_holds_the_gap_the_limit_and_the_comparison() {
     let option: serde_json::Value = serde_json::from_str(&trend(&latency(), TimeRange::Hour).option).expect("an option is JSON");
-    let names: Vec<_> = option["series"].as_array().expect("series are a list").iter().map(|line| line["name"].as_str().expect("a line has a name")).collect();
+    let names: Vec<_> = option["series"]
+        .as_array()
+        .expect("series are a list")
+        .iter()
+        .map(|line| line["name"].as_str().expect("a line has a name"))
+        .collect();
     assert_eq!(names, ["the hour before", "p50", "p95"], "the line that matters is drawn last, on top");
     let main = &option["series"][2];
     assert_eq!(main["data"], serde_json::json!([380.0, "-", "-", 431.26, 412.0]));

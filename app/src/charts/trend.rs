@@ -4,8 +4,8 @@ use charming::Chart;
 use charming::component::{Axis, Grid};
 use charming::datatype::{CompositeValue, DataPoint};
 use charming::element::{
-    AreaStyle, AxisLabel as Labels, AxisLine, AxisTick, AxisType, Emphasis, ItemStyle, Label, LabelPosition, LineStyle, LineStyleType, MarkLine, MarkLineData,
-    MarkLineVariant, SplitLine, Symbol, TextStyle, Tooltip, Trigger,
+    AreaStyle, AxisLabel as Labels, AxisLine, AxisTick, AxisType, Emphasis, ItemStyle, Label, LabelPosition, LineStyle,
+    LineStyleType, MarkLine, MarkLineData, MarkLineVariant, SplitLine, Symbol, TextStyle, Tooltip, Trigger,
 };
 use charming::series::Line;
 use serde_json::{Value, json};
@@ -74,7 +74,14 @@ fn finding(figure: &Figure, range: TimeRange) -> String {
     let text = |value| metric::text(figure.metric, value);
     let gaps = points.iter().filter(|point| point.value.is_none()).count();
     let gaps = if gaps == 0 { String::new() } else { format!(" Nothing was reported in {gaps} of {} steps.", points.len()) };
-    format!("{label} went from {} to {} in the last {span}, between {} and {}: {}.{gaps}", text(first), text(last), text(low), text(high), figure.verdict)
+    format!(
+        "{label} went from {} to {} in the last {span}, between {} and {}: {}.{gaps}",
+        text(first),
+        text(last),
+        text(low),
+        text(high),
+        figure.verdict
+    )
 }
 
 /// A range in words.
@@ -99,8 +106,11 @@ fn rows(figure: &Figure, divisor: f64) -> Vec<Vec<String>> {
     let Some(first) = lines.first() else {
         return Vec::new();
     };
-    let cell = |line: &&Series, at: usize| line.points.get(at).and_then(|point| point.value).map_or_else(|| "no data".to_owned(), |value| shown(value, divisor));
-    let row = |(at, point): (usize, &Point)| std::iter::once(stamp(point)).chain(lines.iter().map(|line| cell(line, at))).collect();
+    let cell = |line: &&Series, at: usize| {
+        line.points.get(at).and_then(|point| point.value).map_or_else(|| "no data".to_owned(), |value| shown(value, divisor))
+    };
+    let row =
+        |(at, point): (usize, &Point)| std::iter::once(stamp(point)).chain(lines.iter().map(|line| cell(line, at))).collect();
     first.points.iter().enumerate().map(row).collect()
 }
 
@@ -123,7 +133,10 @@ fn option(figure: &Figure, range: TimeRange, divisor: f64) -> Value {
         .y_axis(y_axis(figure, divisor));
     let last = figure.series.len().saturating_sub(1);
     if let Some(previous) = &figure.previous {
-        chart = chart.series(line(previous, divisor, LINES[1]).line_style(LineStyle::new().width(1.25).type_(LineStyleType::Dashed).color(LINES[1])));
+        chart = chart.series(
+            line(previous, divisor, LINES[1])
+                .line_style(LineStyle::new().width(1.25).type_(LineStyleType::Dashed).color(LINES[1])),
+        );
     }
     for (at, series) in figure.series.iter().enumerate().rev() {
         let colour = LINES[at.min(LINES.len() - 1)];
@@ -154,7 +167,11 @@ fn x_axis(points: &[Point]) -> Axis {
 }
 
 fn y_axis(figure: &Figure, divisor: f64) -> Axis {
-    let labels = Labels::new().color("var(--text-3)").font_size(11).font_family("Inter, system-ui, sans-serif").formatter(axis_text(figure.metric));
+    let labels = Labels::new()
+        .color("var(--text-3)")
+        .font_size(11)
+        .font_family("Inter, system-ui, sans-serif")
+        .formatter(axis_text(figure.metric));
     let axis = Axis::new()
         .type_(AxisType::Value)
         .split_number(3)
@@ -211,7 +228,12 @@ fn value_point(value: Option<f64>) -> DataPoint {
 fn limit(figure: &Figure, divisor: f64) -> MarkLine {
     let style = LineStyle::new().color("var(--text-2)").width(1).type_(LineStyleType::Dashed);
     let marks = figure.slo.map(|slo| {
-        let label = Label::new().show(true).position(LabelPosition::InsideStartTop).color("var(--text-2)").font_size(11).formatter(format!("SLO {}", metric::text(figure.metric, slo)).as_str());
+        let label = Label::new()
+            .show(true)
+            .position(LabelPosition::InsideStartTop)
+            .color("var(--text-2)")
+            .font_size(11)
+            .formatter(format!("SLO {}", metric::text(figure.metric, slo)).as_str());
         MarkLineVariant::Simple(MarkLineData::new().y_axis(slo / divisor).label(label))
     });
     MarkLine::new().line_style(style).symbol(vec![Symbol::None, Symbol::None]).data(marks.into_iter().collect::<Vec<_>>())

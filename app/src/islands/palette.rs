@@ -45,7 +45,13 @@ impl Search {
         offers.extend(places.iter().filter(|place| place.label.to_lowercase().contains(&wanted)).map(PalettePlace::as_hit));
         offers.extend(theme_hits().into_iter().filter(|hit| hit.label.to_lowercase().contains(&wanted)));
         if self.failed.get() {
-            offers.push(hit("Could not search", "#i-retry", "Open the search page", "the server did not answer", &format!("{search_page}?q={}", js_sys_encode(&typed))));
+            offers.push(hit(
+                "Could not search",
+                "#i-retry",
+                "Open the search page",
+                "the server did not answer",
+                &format!("{search_page}?q={}", js_sys_encode(&typed)),
+            ));
         }
         offers
     }

@@ -62,7 +62,10 @@ pub fn AuditView(
 ) -> impl IntoView {
     let sentence = match &list {
         Ok(page) if query.list.filter.is_empty() => {
-            format!("{}, newest first. Each row is chained to the one before it, so a missing one shows.", total_words(page.total, "action", "actions"))
+            format!(
+                "{}, newest first. Each row is chained to the one before it, so a missing one shows.",
+                total_words(page.total, "action", "actions")
+            )
         }
         Ok(page) => format!("{} match.", total_words(page.total, "action", "actions")),
         Err(_) => "What people, tokens and the console itself did.".to_owned(),

@@ -61,7 +61,10 @@ pub fn ChangesView(
     now: Millis,
 ) -> impl IntoView {
     let sentence = match &list {
-        Ok(page) if query.list.filter.is_empty() => format!("{}, newest first: what the store has committed, and who sent it.", total_words(page.total, "change", "changes")),
+        Ok(page) if query.list.filter.is_empty() => format!(
+            "{}, newest first: what the store has committed, and who sent it.",
+            total_words(page.total, "change", "changes")
+        ),
         Ok(page) => format!("{} match.", total_words(page.total, "change", "changes")),
         Err(_) => "What the store has committed, and who sent it.".to_owned(),
     };

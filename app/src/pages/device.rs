@@ -62,7 +62,8 @@ pub fn DeviceOutboxPage() -> impl IntoView {
         let console = console();
         let view = console.service.device_view(&console.cx, &id?).await?;
         let client_id = view.row.client_id.clone();
-        let page = console.service.device_outbox(&console.cx, &client_id, query.state, &query.list.position, query.list.rows).await?;
+        let page =
+            console.service.device_outbox(&console.cx, &client_id, query.state, &query.list.position, query.list.rows).await?;
         let tallies = tallies(&console, &client_id).await?;
         Ok(framed(view, Tab::Outbox, move |view| view! { <OutboxTab view query page tallies now=console.cx.now/> }.into_any()))
     })

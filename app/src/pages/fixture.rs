@@ -2,8 +2,8 @@
 
 use leptos::prelude::*;
 use tidewatch_domain::fleet::{
-    ChangeRow, Condition, Contact, Convergence, ConvergenceVerdict, DeviceList, DeviceRow, DeviceView, Drift, DriftCause, EntryRow, FleetCounts, Gate,
-    Score, Scores, Tone, Trace, TraceStage,
+    ChangeRow, Condition, Contact, Convergence, ConvergenceVerdict, DeviceList, DeviceRow, DeviceView, Drift, DriftCause,
+    EntryRow, FleetCounts, Gate, Score, Scores, Tone, Trace, TraceStage,
 };
 use tidewatch_domain::ids::{ClientId, Seq};
 use tidewatch_domain::page::{Page, Total};
@@ -156,11 +156,27 @@ pub(crate) fn device_view(row: DeviceRow) -> DeviceView {
                 gate(DriftCause::NotAcknowledged, row.drift_age_ms, "9 rejected since 06:21"),
             ],
         },
-        scores: Scores { total: score, connectivity: score, offline_resilience: score, battery: Score { value: None, coverage: 0.2 }, user_experience: score },
-        sentence: "Stuck for 8:11 h. 9 entries were rejected and 44 entries wait behind. It checked in 3 min ago, on its own rhythm.".into(),
+        scores: Scores {
+            total: score,
+            connectivity: score,
+            offline_resilience: score,
+            battery: Score { value: None, coverage: 0.2 },
+            user_experience: score,
+        },
+        sentence:
+            "Stuck for 8:11 h. 9 entries were rejected and 44 entries wait behind. It checked in 3 min ago, on its own rhythm."
+                .into(),
         convergence: vec![
-            Convergence { scope: "building:42".into(), collection: "inspections".into(), verdict: ConvergenceVerdict::Blocked(9) },
-            Convergence { scope: "building:42".into(), collection: "assets".into(), verdict: ConvergenceVerdict::Identical(Seq(8_812_406)) },
+            Convergence {
+                scope: "building:42".into(),
+                collection: "inspections".into(),
+                verdict: ConvergenceVerdict::Blocked(9),
+            },
+            Convergence {
+                scope: "building:42".into(),
+                collection: "assets".into(),
+                verdict: ConvergenceVerdict::Identical(Seq(8_812_406)),
+            },
             Convergence { scope: "building:42".into(), collection: "photos".into(), verdict: ConvergenceVerdict::NotReported },
         ],
         facts: vec![("Network", Some("cellular".into())), ("Storage", None)],
@@ -189,7 +205,11 @@ pub(crate) fn entry(id: &str, state: EntryState) -> EntryRow {
         last_attempt_at: Some(NOW.plus(-3 * MINUTE_MS)),
         next_attempt_at: None,
         bytes: Some(1_900),
-        error: Some(ReportedError { code: "schema_invalid".into(), status: Some(422), message: Some("pressure_kpa is text".into()) }),
+        error: Some(ReportedError {
+            code: "schema_invalid".into(),
+            status: Some(422),
+            message: Some("pressure_kpa is text".into()),
+        }),
         depends_on: Vec::new(),
     }
 }
@@ -228,5 +248,11 @@ pub(crate) fn trace(status: Option<&str>, stages: Vec<TraceStage>) -> Trace {
 }
 
 pub(crate) fn stage(name: &'static str, minutes_ago: i64, tone: Tone) -> TraceStage {
-    TraceStage { at: Some(NOW.plus(-minutes_ago * MINUTE_MS)), stage: name, tone, title: format!("It was {name}"), detail: "as expected".into() }
+    TraceStage {
+        at: Some(NOW.plus(-minutes_ago * MINUTE_MS)),
+        stage: name,
+        tone,
+        title: format!("It was {name}"),
+        detail: "as expected".into(),
+    }
 }

@@ -5,8 +5,8 @@ pub mod states;
 
 use leptos::prelude::*;
 use tidewatch_domain::fleet::{Condition, Contact, Tone};
-use tidewatch_service::Error;
 use tidewatch_domain::role::Action;
+use tidewatch_service::Error;
 
 use super::loaded;
 use crate::context::console;
@@ -48,10 +48,16 @@ pub fn Words() -> impl IntoView {
 /// What a condition means, and what it asks for.
 const fn condition_words(condition: Condition) -> (&'static str, &'static str, &'static str) {
     match condition {
-        Condition::Converged => ("settled", "Digest verified identical to the store, or nothing pending and nothing behind", "Nothing to do"),
+        Condition::Converged => {
+            ("settled", "Digest verified identical to the store, or nothing pending and nothing behind", "Nothing to do")
+        }
         Condition::CatchingUp => ("moving", "Behind by a known number of changes, and the number is falling", "Wait"),
-        Condition::Stalling => ("moving", "Something fails, and the device tries again by itself", "Watch; a person only if it repeats"),
-        Condition::Stuck => ("settled", "Entries rejected, or nothing acknowledged for 2 h. Trying again will not help", "A person must act"),
+        Condition::Stalling => {
+            ("moving", "Something fails, and the device tries again by itself", "Watch; a person only if it repeats")
+        }
+        Condition::Stuck => {
+            ("settled", "Entries rejected, or nothing acknowledged for 2 h. Trying again will not help", "A person must act")
+        }
         Condition::Diverged => ("settled", "Nothing pending, yet the digest differs from the store", "A person must act"),
         Condition::Held => ("settled", "A person stopped the queue on purpose", "Release it, or let the hold end"),
         Condition::Unknown => ("settled", "No report that is recent enough to say", "See contact"),

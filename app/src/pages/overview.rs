@@ -76,7 +76,11 @@ pub fn Health(
 #[component]
 fn Controls(state: State) -> impl IntoView {
     let segments = TimeRange::ALL
-        .map(|range| Segment { label: query::range_label(range).to_owned(), href: paths::overview(range, state.compare), current: range == state.range })
+        .map(|range| Segment {
+            label: query::range_label(range).to_owned(),
+            href: paths::overview(range, state.compare),
+            current: range == state.range,
+        })
         .into_iter()
         .collect();
     view! {

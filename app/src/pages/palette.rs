@@ -45,14 +45,22 @@ pub async fn hits(console: &Console, typed: &str) -> Result<Vec<PaletteHit>> {
 }
 
 fn device_hit(row: &DeviceRow) -> PaletteHit {
-    let note = format!("{} · {}, {}", row.principal, row.condition.label().to_lowercase(), contact_label(row.contact).to_lowercase());
+    let note =
+        format!("{} · {}, {}", row.principal, row.condition.label().to_lowercase(), contact_label(row.contact).to_lowercase());
     let mut hit = plain("Devices", IconName::Devices, &row.name, &note, paths::device(&row.client_id));
     condition_tone(row.condition).as_str().clone_into(&mut hit.tone);
     hit
 }
 
 fn plain(group: &str, icon: IconName, label: &str, note: &str, href: String) -> PaletteHit {
-    PaletteHit { group: group.to_owned(), icon: icon.href().to_owned(), tone: String::new(), label: label.to_owned(), note: note.to_owned(), href }
+    PaletteHit {
+        group: group.to_owned(),
+        icon: icon.href().to_owned(),
+        tone: String::new(),
+        label: label.to_owned(),
+        note: note.to_owned(),
+        href,
+    }
 }
 
 /// The search page.

@@ -121,10 +121,10 @@ impl ListState {
 
 fn parse_rows(params: &Params) -> Result<u32, BadParam> {
     let Some(text) = params.one("rows") else { return Ok(PAGE_ROWS_DEFAULT) };
-    text.parse().ok().filter(|rows| (1..=PAGE_ROWS_MAX).contains(rows)).ok_or_else(|| BadParam {
-        field: "rows",
-        detail: format!("must be a number from 1 to {PAGE_ROWS_MAX}"),
-    })
+    text.parse()
+        .ok()
+        .filter(|rows| (1..=PAGE_ROWS_MAX).contains(rows))
+        .ok_or_else(|| BadParam { field: "rows", detail: format!("must be a number from 1 to {PAGE_ROWS_MAX}") })
 }
 
 /// One of a closed list of words, or the default when absent.

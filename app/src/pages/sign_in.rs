@@ -28,9 +28,13 @@ pub fn notice(error: &Error) -> &'static str {
 fn notice_words(key: &str) -> Option<(Tone, &'static str, &'static str)> {
     Some(match key {
         "wrong" => (Tone::Act, "Name or password is wrong", "Check both, capitals too. The attempt is in the audit log."),
-        "often" => (Tone::Act, "Too many attempts for this name", "Wait a minute, then try once more. An admin can set a new password."),
+        "often" => {
+            (Tone::Act, "Too many attempts for this name", "Wait a minute, then try once more. An admin can set a new password.")
+        }
         "down" => (Tone::Act, "Sign-in does not work right now", "The fault is ours and has been logged. Try again in a moment."),
-        "expired" => (Tone::Watch, "Sign in to go on", "There is no session, or it has ended. You come back to the page you asked for."),
+        "expired" => {
+            (Tone::Watch, "Sign in to go on", "There is no session, or it has ended. You come back to the page you asked for.")
+        }
         "out" => (Tone::Good, "You are signed out", ""),
         _ => return None,
     })

@@ -26,8 +26,13 @@ use crate::ui::{Empty, Glyph, Id, Lifeline, Panel, Sign, Stage, StageState, Time
 use shape::Shape;
 
 /// The milestones of the lifeline: stage as the store names it, and its name for people.
-const MILESTONES: [(&str, &str); 5] =
-    [("enqueued", "Enqueued"), ("received", "Received"), ("decided", "Decided"), ("committed", "Committed"), ("pulled", "Pulled by")];
+const MILESTONES: [(&str, &str); 5] = [
+    ("enqueued", "Enqueued"),
+    ("received", "Received"),
+    ("decided", "Decided"),
+    ("committed", "Committed"),
+    ("pulled", "Pulled by"),
+];
 
 /// One operation.
 #[component]
@@ -42,7 +47,8 @@ pub fn TracePage() -> impl IntoView {
             }
             Err(Error::NotFound(_) | Error::Invalid { .. }) => {
                 answer_status(StatusCode::NOT_FOUND);
-                view! { <Frame title="No such operation" section=Section::Changes crumbs=crumbs()><NoTrace id/></Frame> }.into_any()
+                view! { <Frame title="No such operation" section=Section::Changes crumbs=crumbs()><NoTrace id/></Frame> }
+                    .into_any()
             }
             Err(other) => return Err(other),
         };
@@ -143,9 +149,13 @@ fn verdict(trace: &Trace) -> (Tone, String, String) {
     let (tone, lead, rest) = match trace.status.as_deref() {
         Some("applied") => (Tone::Good, "Applied.", pulled),
         Some("merged") => (Tone::Good, "Merged.", format!("It met another write, and both were kept. {pulled}")),
-        Some("superseded") => (Tone::Watch, "Superseded.", "A newer write won. This one is kept in the conflicts log.".to_owned()),
+        Some("superseded") => {
+            (Tone::Watch, "Superseded.", "A newer write won. This one is kept in the conflicts log.".to_owned())
+        }
         Some("conflict") => (Tone::Act, "In conflict.", "It needs a decision and is kept in the conflicts log.".to_owned()),
-        Some("rejected") => (Tone::Act, "Rejected.", "It cannot succeed by being sent again. It is kept as a dead letter.".to_owned()),
+        Some("rejected") => {
+            (Tone::Act, "Rejected.", "It cannot succeed by being sent again. It is kept as a dead letter.".to_owned())
+        }
         Some("deferred") => (Tone::Run, "Deferred.", "It was not decided, and the device sends it again.".to_owned()),
         Some(other) => (Tone::Idle, "Answered.", format!("The final answer was {other}. {pulled}")),
         None => (Tone::Run, "No final answer yet.", "The device still has it in its outbox.".to_owned()),
@@ -194,7 +204,9 @@ fn took(trace: &Trace) -> String {
     let first = trace.stages.iter().find_map(|stage| stage.at);
     let committed = trace.stages.iter().find(|stage| stage.stage == "committed").and_then(|stage| stage.at);
     match (first, committed) {
-        (Some(first), Some(committed)) if committed > first => format!("{} from {} to the commit", span(committed.since(first)), clock(first)),
+        (Some(first), Some(committed)) if committed > first => {
+            format!("{} from {} to the commit", span(committed.since(first)), clock(first))
+        }
         _ => String::new(),
     }
 }

@@ -33,7 +33,9 @@ fn defaults_leave_no_trace_in_the_url() {
 #[test]
 fn sign_in_leads_back_inside_only() {
     assert_eq!(local("/devices?filter=queue:%3E100"), "/devices?filter=queue:%3E100");
-    for outside in ["https://example.org/", "//example.org", "/\\example.org", "javascript:alert(1)", "", "/a\nb", "/sign-in?next=/"] {
+    for outside in
+        ["https://example.org/", "//example.org", "/\\example.org", "javascript:alert(1)", "", "/a\nb", "/sign-in?next=/"]
+    {
         assert_eq!(local(outside), OVERVIEW, "{outside:?} must not be followed");
     }
 }

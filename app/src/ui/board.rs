@@ -73,7 +73,9 @@ fn Row(cells: Vec<BoardCell>, now: Millis) -> impl IntoView {
 #[component]
 fn Cell(cell: BoardCell, now: Millis) -> impl IntoView {
     let current = (0..HOUR_MS).contains(&now.since(cell.at));
-    let low = !current && cell.expected.is_some_and(|expected| expected >= EXPECTED_MIN) && share(&cell).is_some_and(|share| share < LOW);
+    let low = !current
+        && cell.expected.is_some_and(|expected| expected >= EXPECTED_MIN)
+        && share(&cell).is_some_and(|share| share < LOW);
     view! { <i class="board-cell" data-v=depth(&cell) data-now=current.then_some("") data-bad=low.then_some("") title=words(&cell, now)></i> }
 }
 

@@ -35,7 +35,8 @@ pub fn terms(filter: &str) -> Vec<String> {
 /// The filter without its term at this place.
 #[must_use]
 pub fn without(filter: &str, at: usize) -> String {
-    let kept: Vec<String> = terms(filter).into_iter().enumerate().filter(|(place, _)| *place != at).map(|(_, term)| term).collect();
+    let kept: Vec<String> =
+        terms(filter).into_iter().enumerate().filter(|(place, _)| *place != at).map(|(_, term)| term).collect();
     kept.join(" ")
 }
 

@@ -28,13 +28,21 @@ impl Sign {
     const fn shape(self) -> &'static str {
         match self {
             Self::Converged => r#"<circle class="fill" cx="8" cy="8" r="7"/><path class="cut" d="m4.9 8.3 2.2 2.2 4.1-4.6"/>"#,
-            Self::CatchingUp => r#"<circle cx="8" cy="8" r="6.25"/><path class="fill" d="M2.2 8.8c1.5-1.3 2.9-1.3 4.3-.2s2.9 1.1 4.3 0c1-.8 2-1 3-.6A5.9 5.9 0 0 1 2.2 8.8z"/>"#,
-            Self::Stalling => r#"<path d="M8 2 14.6 13.5H1.4z" stroke-linejoin="round"/><path d="M8 6.3v3.4M8 11.6v.2" stroke-linecap="round"/>"#,
-            Self::Stuck => r#"<path class="fill" d="M5.2 1h5.6L15 5.2v5.6L10.8 15H5.2L1 10.8V5.2z"/><path class="cut" d="M4.8 8h6.4"/>"#,
+            Self::CatchingUp => {
+                r#"<circle cx="8" cy="8" r="6.25"/><path class="fill" d="M2.2 8.8c1.5-1.3 2.9-1.3 4.3-.2s2.9 1.1 4.3 0c1-.8 2-1 3-.6A5.9 5.9 0 0 1 2.2 8.8z"/>"#
+            }
+            Self::Stalling => {
+                r#"<path d="M8 2 14.6 13.5H1.4z" stroke-linejoin="round"/><path d="M8 6.3v3.4M8 11.6v.2" stroke-linecap="round"/>"#
+            }
+            Self::Stuck => {
+                r#"<path class="fill" d="M5.2 1h5.6L15 5.2v5.6L10.8 15H5.2L1 10.8V5.2z"/><path class="cut" d="M4.8 8h6.4"/>"#
+            }
             Self::Diverged => r#"<path class="fill" d="M7 1.1a7 7 0 0 0 0 13.8z"/><path d="M9.8 1.9a6.25 6.25 0 0 1 0 12.2z"/>"#,
             Self::Held => r#"<circle cx="8" cy="8" r="6.25"/><path d="M6.3 5.6v4.8M9.7 5.6v4.8" stroke-linecap="round"/>"#,
             Self::Unknown => r#"<circle cx="8" cy="8" r="6.25" stroke-dasharray="2.2 2.2"/>"#,
-            Self::Check => r#"<path d="m2.8 8.4 3.4 3.4 7-7.6" stroke-width="2" stroke-linecap="round" stroke-linejoin="round"/>"#,
+            Self::Check => {
+                r#"<path d="m2.8 8.4 3.4 3.4 7-7.6" stroke-width="2" stroke-linecap="round" stroke-linejoin="round"/>"#
+            }
         }
     }
 }

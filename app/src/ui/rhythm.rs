@@ -21,8 +21,11 @@ pub fn Rhythm(
         (all, 0) => format!("last {all} expected check-ins, none missed"),
         (all, missed) => format!("last {all} expected check-ins, {missed} missed"),
     };
-    let cells: Vec<Option<&'static str>> =
-        if kept.is_empty() { vec![Some("none"); CELLS] } else { kept.into_iter().map(|kept| (!kept).then_some("miss")).collect() };
+    let cells: Vec<Option<&'static str>> = if kept.is_empty() {
+        vec![Some("none"); CELLS]
+    } else {
+        kept.into_iter().map(|kept| (!kept).then_some("miss")).collect()
+    };
     view! {
         <span class="rhythm" role="img" aria-label=label data-tone=tone.as_str()>
             {cells.into_iter().map(|value| view! { <i data-v=value></i> }).collect_view()}

@@ -20,7 +20,8 @@ fn paths(values: &[Option<f64>], width: f64, height: f64) -> Paths {
         return Paths::default();
     }
     let step = width / f64::from(u32::try_from(values.len() - 1).unwrap_or(u32::MAX));
-    let place = |value: f64| if high > low { (height - 1.5) - (value - low) / (high - low) * (height - 3.0) } else { height / 2.0 };
+    let place =
+        |value: f64| if high > low { (height - 1.5) - (value - low) / (high - low) * (height - 3.0) } else { height / 2.0 };
     let mut out = Paths::default();
     let mut from: Option<f64> = None;
     let mut x = 0.0;

@@ -46,7 +46,10 @@ pub fn Timeline(
 fn by_day(items: Vec<TimelineItem>, now: Millis) -> Vec<(String, Vec<TimelineItem>)> {
     let mut days: Vec<(String, Vec<TimelineItem>)> = Vec::new();
     for item in items {
-        let heading = item.at.map_or_else(|| days.last().map_or_else(|| "Time not known".to_owned(), |(last, _)| last.clone()), |at| day_heading(at, now));
+        let heading = item.at.map_or_else(
+            || days.last().map_or_else(|| "Time not known".to_owned(), |(last, _)| last.clone()),
+            |at| day_heading(at, now),
+        );
         match days.last_mut() {
             Some((last, list)) if *last == heading => list.push(item),
             _ => days.push((heading, vec![item])),
@@ -98,7 +101,13 @@ mod tests {
     #[test]
     fn days_are_named_from_the_reader_s_present() {
         let now = Millis::parse_rfc3339("2026-03-12T14:32:07Z").expect("valid");
-        let item = |ms: i64| TimelineItem { at: Some(now.plus(-ms)), tone: Tone::Idle, title: String::new(), detail: String::new(), link: None };
+        let item = |ms: i64| TimelineItem {
+            at: Some(now.plus(-ms)),
+            tone: Tone::Idle,
+            title: String::new(),
+            detail: String::new(),
+            link: None,
+        };
         let days = by_day(vec![item(0), item(1), item(DAY_MS), item(3 * DAY_MS)], now);
         let headings: Vec<_> = days.iter().map(|(heading, items)| (heading.as_str(), items.len())).collect();
         assert_eq!(headings, [("Today, Thu 12 Mar", 2), ("Yesterday, Wed 11 Mar", 1), ("Mon 9 Mar", 1)]);

@@ -176,7 +176,8 @@ fn on_tombstone(standing: Standing<'_>, asked: Asked<'_>, ground: Ground<'_>, po
         Side::Record => Verdict::Superseded { lost: names(asked.fields), kind: DisputeKind::Delete },
         Side::Person => Verdict::Review(DisputeKind::Delete),
         Side::Write => {
-            let image = if asked.op == MutationOp::Update { applied(standing.body, asked.fields) } else { stripped(asked.fields) };
+            let image =
+                if asked.op == MutationOp::Update { applied(standing.body, asked.fields) } else { stripped(asked.fields) };
             let dispute = Some(Dispute { kind: DisputeKind::Delete, open: false });
             Verdict::Write(Write { merged: asked.op == MutationOp::Update, dispute, ..whole(revived, image) })
         }
@@ -222,7 +223,9 @@ fn newest(standing: Standing<'_>, asked: Asked<'_>, plain: Option<Body>) -> Verd
     let op = if asked.op == MutationOp::Create { MutationOp::Put } else { asked.op };
     let mut write = written(standing.body, op, plain);
     let image = write.image.as_ref();
-    let over: Vec<String> = standing.body.iter()
+    let over: Vec<String> = standing
+        .body
+        .iter()
         .filter(|(name, value)| image.and_then(|image| image.get(*name)) != Some(value))
         .map(|(name, _)| name.clone())
         .collect();
@@ -277,9 +280,8 @@ fn merged(standing: Standing<'_>, asked: Asked<'_>, base: Option<&Body>, rules: 
 
 /// What a write wants of each field: a value, or none. What it left as its base had it, it does not want.
 fn wishes<'a>(asked: Asked<'a>, base: Option<&'a Body>) -> Vec<(&'a str, Option<&'a Value>)> {
-    let mut out: Vec<(&str, Option<&Value>)> = asked.fields.iter()
-        .map(|(name, value)| (name.as_str(), (!is_unset(value)).then_some(value)))
-        .collect();
+    let mut out: Vec<(&str, Option<&Value>)> =
+        asked.fields.iter().map(|(name, value)| (name.as_str(), (!is_unset(value)).then_some(value))).collect();
     if let Some(base) = base {
         if asked.op != MutationOp::Update {
             out.extend(base.keys().filter(|name| !asked.fields.contains_key(*name)).map(|name| (name.as_str(), None)));
@@ -373,7 +375,16 @@ fn written(body: &Body, op: MutationOp, image: Option<Body>) -> Write {
 }
 
 fn whole(op: MutationOp, image: Body) -> Write {
-    Write { op, image: Some(image), changed: None, merged: false, kept: Vec::new(), lost: Vec::new(), over: Vec::new(), dispute: None }
+    Write {
+        op,
+        image: Some(image),
+        changed: None,
+        merged: false,
+        kept: Vec::new(),
+        lost: Vec::new(),
+        over: Vec::new(),
+        dispute: None,
+    }
 }
 
 fn differing(before: &Body, after: &Body) -> Vec<String> {

@@ -191,7 +191,8 @@ impl Turn<'_> {
             if memory.digest == digest {
                 return IntentResult { operation_id: mutation.operation_id.clone(), replayed: true, ..memory.answer.clone() };
             }
-            let problem = guard::problem("idempotency_key_reused", 422, "the same key was used for an intent with another meaning");
+            let problem =
+                guard::problem("idempotency_key_reused", 422, "the same key was used for an intent with another meaning");
             return self.refuse(&mutation.operation_id, problem, &mutation.raw);
         }
         let (answer, keep) = match guard::check(self.batch, catalogue, mutation, self.now) {

@@ -110,7 +110,15 @@ mod tests {
 
     #[test]
     fn a_stamp_of_another_shape_is_refused() {
-        for text in ["", "0199a3c2f1b00003", "0199a3c2f1b00003-", "0199A3C2F1B00003-dev1", "0199a3c2f1b0000-dev1", "0199a3c2f1b00003-d v", "é199a3c2f1b0003-dev"] {
+        for text in [
+            "",
+            "0199a3c2f1b00003",
+            "0199a3c2f1b00003-",
+            "0199A3C2F1B00003-dev1",
+            "0199a3c2f1b0000-dev1",
+            "0199a3c2f1b00003-d v",
+            "é199a3c2f1b0003-dev",
+        ] {
             assert_eq!(Hlc::parse(text), None, "{text}");
         }
     }

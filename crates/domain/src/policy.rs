@@ -64,12 +64,8 @@ pub enum DeleteRule {
 }
 
 impl DeleteRule {
-    const NAMES: [(&'static str, Self); 4] = [
-        ("delete_wins", Self::DeleteWins),
-        ("update_wins", Self::UpdateWins),
-        ("manual", Self::Manual),
-        ("stamp", Self::Stamp),
-    ];
+    const NAMES: [(&'static str, Self); 4] =
+        [("delete_wins", Self::DeleteWins), ("update_wins", Self::UpdateWins), ("manual", Self::Manual), ("stamp", Self::Stamp)];
 }
 
 /// Kind of a policy.

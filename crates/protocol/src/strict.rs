@@ -41,7 +41,8 @@ pub enum JsonFault {
 pub fn parse(text: &str) -> Result<Value, JsonFault> {
     let fault = Cell::new(None);
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let read = Strict { depth: 0, fault: &fault }.deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
+    let read =
+        Strict { depth: 0, fault: &fault }.deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
     read.map_err(|error| fault.take().unwrap_or_else(|| from_parser(&error)))
 }
 

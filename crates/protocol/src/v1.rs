@@ -10,6 +10,8 @@ pub mod telemetry;
 
 pub use changes::{Change, ChangesPage, SnapshotState};
 pub use clients::{ClientLimits, ClientRegistered, ClientRequest, CollectionEntry, TokenRefresh, TokensIssued};
-pub use mutations::{Mutation, MutationProblem, MutationResult, MutationStatus, PushAnswered, PushRead, PushRequest, ResolutionEntry};
+pub use mutations::{
+    Mutation, MutationProblem, MutationResult, MutationStatus, PushAnswered, PushRead, PushRequest, ResolutionEntry,
+};
 pub use status::{StatusAnswered, StatusRequest};
 pub use telemetry::{Report, ReportRefused, TelemetryAnswered, TelemetryRead, TelemetryRequest};

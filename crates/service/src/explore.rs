@@ -29,7 +29,8 @@ impl Service {
     /// Not found.
     pub async fn operation_trace(&self, cx: &Cx, operation_id: &str) -> Result<Trace> {
         cx.require(Action::Look)?;
-        let id = OperationId::parse(operation_id).map_err(|error| Error::Invalid { field: "operation_id", detail: error.to_string() })?;
+        let id = OperationId::parse(operation_id)
+            .map_err(|error| Error::Invalid { field: "operation_id", detail: error.to_string() })?;
         let facts = self.store.sync().operation_facts(&id).await?;
         if facts.is_empty() {
             return Err(Error::NotFound("operation"));

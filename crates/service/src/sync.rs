@@ -6,9 +6,7 @@ mod in_flight;
 use std::sync::Arc;
 
 use tidewatch_domain::ids::{ClientId, Epoch, OperationId, Scope, Seq};
-use tidewatch_domain::sync::{
-    ClientRegistration, CollectionInfo, FeedPage, FeedQuery, IntentResult, Push, PushAnswer,
-};
+use tidewatch_domain::sync::{ClientRegistration, CollectionInfo, FeedPage, FeedQuery, IntentResult, Push, PushAnswer};
 use tidewatch_store::sync::ClientFacts;
 use tokio::sync::watch;
 use uuid::Uuid;

@@ -10,7 +10,9 @@ use tidewatch_domain::filter::{Filter, keys};
 use tidewatch_domain::fleet::DeviceSort;
 use tidewatch_domain::ids::{ClientId, Scope, Seq};
 use tidewatch_domain::page::Position;
-use tidewatch_domain::report::{AttemptCounts, EntryState, LatencySummary, OutboxDigest, OutboxEntry, RelayQuality, Report, ReportedError};
+use tidewatch_domain::report::{
+    AttemptCounts, EntryState, LatencySummary, OutboxDigest, OutboxEntry, RelayQuality, Report, ReportedError,
+};
 use tidewatch_domain::time::{MINUTE_MS, Millis, TimeRange};
 use tidewatch_store::{Store, StoreOptions};
 
@@ -24,7 +26,12 @@ fn client(n: u32) -> ClientId {
 
 /// A report as a device of the simulator makes them; one in twenty has a poisoned entry.
 fn report(n: u32, round: u32, at: Millis) -> Report {
-    let mut report = Report { report_id: format!("r{round}"), at, raw: format!("{{\"seq\":{round},\"pad\":\"{}\"}}", "x".repeat(600)), ..Report::default() };
+    let mut report = Report {
+        report_id: format!("r{round}"),
+        at,
+        raw: format!("{{\"seq\":{round},\"pad\":\"{}\"}}", "x".repeat(600)),
+        ..Report::default()
+    };
     report.device.name = Some(format!("Tablet {n:06}"));
     report.device.platform = Some(["ios", "android", "windows", "web"][n as usize % 4].to_owned());
     report.device.app_version = Some(format!("4.{}.{}", 10 + n % 9, n % 3));
@@ -43,7 +50,12 @@ fn report(n: u32, round: u32, at: Millis) -> Report {
     report.sync.latency_ms = Some(LatencySummary { count: 6, p50: 90.0, p95: f64::from(200 + n % 300), p99: 900.0 });
     report.sync.last_ack_at = Some(at);
     if n.is_multiple_of(20) {
-        report.outbox = Some(OutboxDigest { total: 10, bytes: Some(4_000), truncated: false, entries: (0..10).map(|k| entry(n, k, at)).collect() });
+        report.outbox = Some(OutboxDigest {
+            total: 10,
+            bytes: Some(4_000),
+            truncated: false,
+            entries: (0..10).map(|k| entry(n, k, at)).collect(),
+        });
     }
     report
 }
@@ -64,7 +76,11 @@ fn entry(n: u32, k: u32, at: Millis) -> OutboxEntry {
         next_attempt_at: None,
         bytes: Some(400),
         state: if poisoned { EntryState::Poisoned } else { EntryState::Waiting },
-        error: poisoned.then(|| ReportedError { code: "schema_invalid".to_owned(), status: Some(422), message: Some("pressure_kpa is \"412\", expected a number".to_owned()) }),
+        error: poisoned.then(|| ReportedError {
+            code: "schema_invalid".to_owned(),
+            status: Some(422),
+            message: Some("pressure_kpa is \"412\", expected a number".to_owned()),
+        }),
     }
 }
 
@@ -84,7 +100,10 @@ async fn ingest(store: &Store, devices: u32, rounds: u32) {
             lane.await.expect("a lane does not panic");
         }
         let seconds = started.elapsed().as_secs_f64();
-        println!("round {round}: {devices} reports, one a request, in {seconds:.2} s = {:.0} reports/s", f64::from(devices) / seconds);
+        println!(
+            "round {round}: {devices} reports, one a request, in {seconds:.2} s = {:.0} reports/s",
+            f64::from(devices) / seconds
+        );
     }
     let started = Instant::now();
     let at = NOW.plus(i64::from(rounds) * 5 * MINUTE_MS);
@@ -129,10 +148,17 @@ async fn read(store: &Store, now: Millis) {
         }
     }
     timed("device", || async { drop(telemetry.device_view(&client(20), now).await.expect("known")) }).await;
-    timed("outbox", || async { drop(telemetry.device_outbox(&client(20), None, &Position::Start, 50).await.expect("known")) }).await;
-    timed("timeline", || async { drop(telemetry.device_timeline(&client(20), None, &Position::Start, 50).await.expect("known")) }).await;
+    timed("outbox", || async { drop(telemetry.device_outbox(&client(20), None, &Position::Start, 50).await.expect("known")) })
+        .await;
+    timed("timeline", || async {
+        drop(telemetry.device_timeline(&client(20), None, &Position::Start, 50).await.expect("known"))
+    })
+    .await;
     for range in TimeRange::ALL {
-        timed(&format!("fleet trend {}", range.as_str()), || async { drop(telemetry.fleet_trend(range, now).await.expect("read")) }).await;
+        timed(&format!("fleet trend {}", range.as_str()), || async {
+            drop(telemetry.fleet_trend(range, now).await.expect("read"))
+        })
+        .await;
     }
     timed("device trend", || async { drop(telemetry.device_trend(&client(20), TimeRange::Day, now).await.expect("read")) }).await;
     timed("facts", || async { drop(telemetry.fleet_facts(now).await.expect("read")) }).await;

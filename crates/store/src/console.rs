@@ -73,8 +73,12 @@ impl Console {
     /// # Errors
     /// As the database.
     pub async fn verify(&self) -> Result<Vec<String>> {
-        let found: Vec<String> = sqlx::query_scalar("pragma integrity_check(20)").fetch_all(&self.database.readers).await?;
-        let dangling = sqlx::query("pragma foreign_key_check").fetch_all(&self.database.readers).await?.len();
+        // A connection of its own: those of the pool may belong to a runtime that stands still.
+        let options = self.database.readers.connect_options();
+        let mut connection = sqlx::ConnectOptions::connect(options.as_ref()).await?;
+        let found: Vec<String> = sqlx::query_scalar("pragma integrity_check(20)").fetch_all(&mut connection).await?;
+        let dangling = sqlx::query("pragma foreign_key_check").fetch_all(&mut connection).await?.len();
+        sqlx::Connection::close(connection).await?;
         let mut wrong: Vec<String> = found.into_iter().filter(|line| line != "ok").collect();
         if dangling > 0 {
             wrong.push(format!("{dangling} rows break a foreign key"));

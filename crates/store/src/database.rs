@@ -4,9 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::migrate::Migrator;
-use sqlx::sqlite::{
-    SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
-};
+use sqlx::sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection, SqlitePool};
 use tokio::sync::Mutex;
 
@@ -37,7 +35,12 @@ pub(crate) struct Database {
 }
 
 /// Opens a file, makes it when it is missing, and brings its schema up to date.
-pub(crate) async fn database_open(path: PathBuf, durability: Durability, readers: u32, migrations: &Migrator) -> Result<Database> {
+pub(crate) async fn database_open(
+    path: PathBuf,
+    durability: Durability,
+    readers: u32,
+    migrations: &Migrator,
+) -> Result<Database> {
     let mut writer = writer_options(&path, durability).connect().await?;
     version_check(&mut writer).await?;
     migrations.run(&mut writer).await?;

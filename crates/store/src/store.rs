@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use tidewatch_domain::time::Millis;
 
+use crate::Result;
 use crate::console::Console;
 use crate::database::Durability;
 use crate::sync::{Sync, VerifyReport};
 use crate::telemetry::Telemetry;
-use crate::Result;
 
 /// How to open a store. Clock and randomness come in here: the store reads neither by itself.
 #[derive(Clone, Debug)]

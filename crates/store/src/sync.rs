@@ -37,10 +37,10 @@ use tokio::task::JoinHandle;
 pub use self::clients::ClientFacts;
 pub use self::collections::CollectionDefinition;
 pub use self::explore::Place;
-pub use self::trace::{ChangeFact, ConflictFact, DeadLetterFact, OperationFacts};
-pub use self::verify::VerifyReport;
 use self::live::Live;
 use self::queue::{Queue, Weight, lane};
+pub use self::trace::{ChangeFact, ConflictFact, DeadLetterFact, OperationFacts};
+pub use self::verify::VerifyReport;
 use self::writer::{Job, Reply, Writer};
 use crate::{Error, Result, StoreOptions};
 

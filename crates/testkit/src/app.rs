@@ -120,7 +120,8 @@ impl TestApp {
     /// When the token is refused.
     pub async fn enrolment(&self, name: &str) -> Visitor {
         let scopes = SCOPES.map(|scope| Scope::parse(scope).expect("valid")).to_vec();
-        let token = self.service().token_create(&self.app.system_cx(), name, TokenKind::Enrolment { scopes }).await.expect("a new name");
+        let token =
+            self.service().token_create(&self.app.system_cx(), name, TokenKind::Enrolment { scopes }).await.expect("a new name");
         self.anonymous().with_bearer(&token)
     }
 

@@ -56,7 +56,9 @@ impl Events {
 }
 
 fn read(text: &str) -> Option<Event> {
-    let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(str::trim_start)).unwrap_or_default();
+    let field = |name: &str| {
+        text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(str::trim_start)).unwrap_or_default()
+    };
     let name = field("event");
     let data = serde_json::from_str(field("data")).unwrap_or(Value::Null);
     (!name.is_empty()).then(|| Event { name: name.to_owned(), id: field("id").to_owned(), data })

@@ -84,7 +84,9 @@ impl From<Error> for Refusal {
             Error::Overloaded { retry_after_ms } => problem(Code::WriterOverloaded).retry_after_ms(retry_after_ms).into(),
             Error::RateLimited { retry_after_ms } => problem(Code::RateLimited).retry_after_ms(retry_after_ms).into(),
             Error::InFlight => problem(Code::InFlight).retry_after_ms(1_000).into(),
-            Error::ClientBlocked => problem(Code::ClientBlocked).detail("stop, and keep the outbox; an operator has to let this device in again").into(),
+            Error::ClientBlocked => problem(Code::ClientBlocked)
+                .detail("stop, and keep the outbox; an operator has to let this device in again")
+                .into(),
             Error::Internal(cause) => Self::internal(cause),
         }
     }
@@ -96,13 +98,19 @@ fn cursor_problem(refusal: &CursorRefusal) -> Problem {
         CursorRefusal::Malformed => field(Code::CursorMalformed, "is not a cursor of this protocol"),
         CursorRefusal::EpochMismatch { fork_seq } => Problem {
             fork_seq: fork_seq.map(|seq| seq.0),
-            ..field(Code::CursorEpochMismatch, "belongs to another incarnation of the store; take a snapshot, keep the outbox and push it again")
+            ..field(
+                Code::CursorEpochMismatch,
+                "belongs to another incarnation of the store; take a snapshot, keep the outbox and push it again",
+            )
         },
         CursorRefusal::Ahead => field(Code::CursorAhead, "is ahead of the log; take a snapshot and keep the outbox"),
-        CursorRefusal::Expired { horizon } => {
-            Problem { horizon: Some(horizon.0), ..field(Code::CursorExpired, "is older than what the log still holds; take a snapshot") }
+        CursorRefusal::Expired { horizon } => Problem {
+            horizon: Some(horizon.0),
+            ..field(Code::CursorExpired, "is older than what the log still holds; take a snapshot")
+        },
+        CursorRefusal::FilterMismatch => {
+            field(Code::CursorFilterMismatch, "was made with another filter; begin with compact=true")
         }
-        CursorRefusal::FilterMismatch => field(Code::CursorFilterMismatch, "was made with another filter; begin with compact=true"),
     }
 }
 

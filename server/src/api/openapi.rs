@@ -1,7 +1,7 @@
 //! The OpenAPI 3.1 description, made from the handlers themselves.
 
-use axum::response::{IntoResponse, Response};
 use axum::http::header;
+use axum::response::{IntoResponse, Response};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
@@ -28,7 +28,8 @@ struct Credentials;
 
 impl Modify for Credentials {
     fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
-        let bearer = |text: &str| SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(text)).build());
+        let bearer =
+            |text: &str| SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(text)).build());
         let components = openapi.components.get_or_insert_default();
         components.add_security_scheme("enrolment", bearer("an enrolment token, `twe_…`"));
         components.add_security_scheme("device", bearer("the access token of a device, `twd_…`"));

@@ -18,7 +18,8 @@ impl Params {
     /// # Errors
     /// When it is not percent-encoded UTF-8, or a parameter stands twice.
     pub fn of(uri: &Uri) -> Answer<Self> {
-        let Query(left) = Query::<Vec<(String, String)>>::try_from_uri(uri).map_err(|_| Refusal::query("query", "is not a query string"))?;
+        let Query(left) =
+            Query::<Vec<(String, String)>>::try_from_uri(uri).map_err(|_| Refusal::query("query", "is not a query string"))?;
         for (at, (name, _)) in left.iter().enumerate() {
             if left[..at].iter().any(|(other, _)| other == name) {
                 return Err(Refusal::query(name.clone(), "stands more than once"));

@@ -54,7 +54,11 @@ pub async fn readyz(State(app): State<App>) -> Answer<Json<Ready>> {
 pub async fn metrics(State(app): State<App>) -> Answer<Response> {
     let handle = app.metrics().ok_or_else(|| Refusal::new(Code::NotFound, "this process keeps no metrics"))?;
     metrics::gauge!("tidewatch_log_head").set(head_gauge(app.service().head().0));
-    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"), (header::CACHE_CONTROL, "no-store")], handle.render()).into_response())
+    Ok((
+        [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"), (header::CACHE_CONTROL, "no-store")],
+        handle.render(),
+    )
+        .into_response())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a log of 2^53 changes is out of reach")]

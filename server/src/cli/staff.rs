@@ -166,12 +166,16 @@ pub(super) async fn collections(command: CollectionsCommand) -> anyhow::Result<(
 fn create_errand(create: TokenCreate) -> anyhow::Result<Errand> {
     let name = create.name.unwrap_or_else(|| format!("cli-{}", Clock::system().now().0));
     match (create.kind, create.role) {
-        (KindChoice::Api, Some(role)) if create.scopes.is_empty() => Ok(Errand::TokenApi { name, role: role.as_str().to_owned() }),
+        (KindChoice::Api, Some(role)) if create.scopes.is_empty() => {
+            Ok(Errand::TokenApi { name, role: role.as_str().to_owned() })
+        }
         (KindChoice::Api, Some(_)) => bail!("--scopes is for enrolment tokens"),
         (KindChoice::Api, None) => bail!("--role is needed for an API token"),
         (KindChoice::Enrolment, Some(_)) => bail!("--role is for API tokens; an enrolment token takes --scopes"),
         (KindChoice::Enrolment, None) if create.scopes.is_empty() => bail!("--scopes is needed for an enrolment token"),
-        (KindChoice::Enrolment, None) => Ok(Errand::TokenEnrolment { name, scopes: create.scopes.into_iter().map(Scope::into_string).collect() }),
+        (KindChoice::Enrolment, None) => {
+            Ok(Errand::TokenEnrolment { name, scopes: create.scopes.into_iter().map(Scope::into_string).collect() })
+        }
     }
 }
 

@@ -37,9 +37,10 @@ struct Hint {
 
 /// Opens the stream.
 pub async fn hints(State(app): State<App>, Caller(cx): Caller) -> Answer<Response> {
-    let place = app.streams().console_places.clone().try_acquire_owned().map_err(|_| {
-        Refusal::from(Problem::new(Code::RateLimited).detail("too many browsers listen").retry_after_ms(30_000))
-    })?;
+    let place =
+        app.streams().console_places.clone().try_acquire_owned().map_err(|_| {
+            Refusal::from(Problem::new(Code::RateLimited).detail("too many browsers listen").retry_after_ms(30_000))
+        })?;
     let Actor::User { name, .. } = cx.actor else { return Err(Refusal::internal("hints without a user")) };
     let stopping = app.stopping().clone();
     let stream = stream(app, name, stopping, place);

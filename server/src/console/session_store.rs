@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
-use time::OffsetDateTime;
 use tidewatch_service::Service;
 use tidewatch_service::auth::SessionRow;
+use time::OffsetDateTime;
+use tower_sessions::SessionStore;
 use tower_sessions::session::{Id, Record};
 use tower_sessions::session_store::{Error, Result};
-use tower_sessions::SessionStore;
 
 use crate::clock::Clock;
 
@@ -46,8 +46,11 @@ impl SessionStore for StoredSessions {
     }
 
     async fn load(&self, id: &Id) -> Result<Option<Record>> {
-        let Some(found) = self.service.session_view(self.clock.now(), &id.to_string()).await.map_err(backend)? else { return Ok(None) };
-        let data: HashMap<String, serde_json::Value> = serde_json::from_str(&found.data).map_err(|error| Error::Decode(error.to_string()))?;
+        let Some(found) = self.service.session_view(self.clock.now(), &id.to_string()).await.map_err(backend)? else {
+            return Ok(None);
+        };
+        let data: HashMap<String, serde_json::Value> =
+            serde_json::from_str(&found.data).map_err(|error| Error::Decode(error.to_string()))?;
         let expiry_date = OffsetDateTime::from_unix_timestamp_nanos(i128::from(found.expires_ms) * 1_000_000)
             .map_err(|error| Error::Decode(error.to_string()))?;
         Ok(Some(Record { id: *id, data, expiry_date }))

@@ -53,7 +53,8 @@ pub async fn accounts(service: &Service, data: &Path, now: Millis) -> anyhow::Re
     let path = data.join(FILE);
     if path.exists() {
         let text = tokio::fs::read_to_string(&path).await?;
-        return serde_json::from_str(&text).map_err(|error| anyhow::anyhow!("{} is damaged: {error}; remove it to get new accounts", path.display()));
+        return serde_json::from_str(&text)
+            .map_err(|error| anyhow::anyhow!("{} is damaged: {error}; remove it to get new accounts", path.display()));
     }
     let cx = Cx { actor: Actor::System, now, request_id: "demo".to_owned() };
     let mut accounts = Vec::new();

@@ -163,7 +163,10 @@ mod tests {
 
     #[test]
     fn numbers_keep_their_sign_and_missing_is_empty_not_zero() {
-        assert_eq!(line(&[Cell::Int(-5), Cell::Number(-0.5), Cell::Missing, Cell::Int(0), Cell::Bool(true)]), "-5,-0.5,,0,true\r\n");
+        assert_eq!(
+            line(&[Cell::Int(-5), Cell::Number(-0.5), Cell::Missing, Cell::Int(0), Cell::Bool(true)]),
+            "-5,-0.5,,0,true\r\n"
+        );
         assert_eq!(Cell::Missing.to_json(), Value::Null);
     }
 

@@ -48,7 +48,9 @@ pub(crate) fn device_cells(columns: &[Column], row: &DeviceRow) -> Vec<Cell> {
                 Cell::from(row.condition.health().as_str()),
                 Cell::from(row.contact.as_str()),
             ]),
-            Column::Device => cells.extend([Cell::from(row.name.as_str()), Cell::from(row.principal.as_str()), Cell::from(row.simulated)]),
+            Column::Device => {
+                cells.extend([Cell::from(row.name.as_str()), Cell::from(row.principal.as_str()), Cell::from(row.simulated)])
+            }
             Column::Platform => cells.extend([Cell::from(row.platform.clone()), Cell::from(row.os_version.clone())]),
             Column::App => cells.push(Cell::from(row.app_version.clone())),
             Column::Contact => cells.extend([Cell::from(row.last_contact), Cell::from(row.interval_ms)]),
@@ -68,8 +70,20 @@ pub(crate) fn device_cells(columns: &[Column], row: &DeviceRow) -> Vec<Cell> {
 /// Columns of the export of the change log.
 pub(crate) fn change_header() -> Header {
     vec![
-        "seq", "committed", "collection", "record_id", "scope", "op", "version", "changed", "client_id", "device_name", "operation_id",
-        "decision", "hlc", "hlc_claimed",
+        "seq",
+        "committed",
+        "collection",
+        "record_id",
+        "scope",
+        "op",
+        "version",
+        "changed",
+        "client_id",
+        "device_name",
+        "operation_id",
+        "decision",
+        "hlc",
+        "hlc_claimed",
     ]
 }
 

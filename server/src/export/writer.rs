@@ -105,7 +105,8 @@ mod tests {
         assert_eq!(written("csv", &pages), "id,name\r\n1,a\r\n2,'=b\r\n3,\"c,d\"\r\n");
         let expected = json!([{"id": 1, "name": "a"}, {"id": 2, "name": "=b"}, {"id": 3, "name": "c,d"}]);
         assert_eq!(serde_json::from_str::<Value>(&written("json", &pages)).expect("valid JSON"), expected);
-        let lines: Vec<Value> = written("ndjson", &pages).lines().map(|line| serde_json::from_str(line).expect("valid JSON")).collect();
+        let lines: Vec<Value> =
+            written("ndjson", &pages).lines().map(|line| serde_json::from_str(line).expect("valid JSON")).collect();
         assert_eq!(Value::from(lines), expected);
     }
 

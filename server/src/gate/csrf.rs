@@ -28,7 +28,10 @@ mod tests {
     use axum::http::HeaderValue;
 
     fn passes(pairs: &[(&'static str, &'static str)]) -> bool {
-        let headers = pairs.iter().map(|(name, value)| (axum::http::HeaderName::from_static(name), HeaderValue::from_static(value))).collect();
+        let headers = pairs
+            .iter()
+            .map(|(name, value)| (axum::http::HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .collect();
         check(&headers).is_ok()
     }
 

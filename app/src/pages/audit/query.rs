@@ -61,7 +61,9 @@ mod tests {
 
     #[test]
     fn a_link_reads_back_as_it_was_printed() {
-        for raw in ["", "?filter=actor:user:maya%20-action:session_create&after=1200", "?filter=subject:user:jonas&before=9&rows=10"] {
+        for raw in
+            ["", "?filter=actor:user:maya%20-action:session_create&after=1200", "?filter=subject:user:jonas&before=9&rows=10"]
+        {
             let state = AuditQuery::parse(&Params::parse(raw.trim_start_matches('?'))).expect(raw);
             assert_eq!(state.print(), raw);
         }

@@ -101,7 +101,8 @@ fn nothing(query: &AuditQuery) -> AnyView {
         .into_any();
     }
     if query.list.filter.is_empty() {
-        return view! { <Empty reason=Reason::NoneYet title="Nothing yet" text="The first sign-in will be the first row."/> }.into_any();
+        return view! { <Empty reason=Reason::NoneYet title="Nothing yet" text="The first sign-in will be the first row."/> }
+            .into_any();
     }
     view! {
         <Empty reason=Reason::NoMatch title="No action matches" text=format!("{} matches nothing in the audit log.", query.list.filter)

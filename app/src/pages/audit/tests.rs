@@ -33,7 +33,11 @@ fn a_row_says_who_did_what_to_what_and_what_it_changed() {
 #[test]
 fn actor_action_and_subject_narrow_the_same_list() {
     let page = show("filter=action:token_revoke", Ok(page(vec![event(7)], 1)));
-    assert!(page.contains("filter=action:token_revoke%20actor:user:maya") || page.contains("filter=action:token_revoke%20actor:%22user:maya%22"), "{page}");
+    assert!(
+        page.contains("filter=action:token_revoke%20actor:user:maya")
+            || page.contains("filter=action:token_revoke%20actor:%22user:maya%22"),
+        "{page}"
+    );
 }
 
 #[test]

@@ -88,11 +88,16 @@ fn record(row: &ChangeRow, narrowed: String) -> AnyView {
     if row.collection.is_empty() {
         return view! { <span class="faint">"control row"</span> }.into_any();
     }
-    view! { <a href=narrowed title="Only this collection">{row.collection.clone()}</a><small>{row.record_id.clone()}</small> }.into_any()
+    view! { <a href=narrowed title="Only this collection">{row.collection.clone()}</a><small>{row.record_id.clone()}</small> }
+        .into_any()
 }
 
 fn scope(row: &ChangeRow, narrowed: String) -> AnyView {
-    if row.scope.is_empty() { none() } else { view! { <a href=narrowed title="Only this scope">{row.scope.clone()}</a> }.into_any() }
+    if row.scope.is_empty() {
+        none()
+    } else {
+        view! { <a href=narrowed title="Only this scope">{row.scope.clone()}</a> }.into_any()
+    }
 }
 
 fn fields(changed: &[String]) -> AnyView {

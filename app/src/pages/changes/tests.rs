@@ -12,7 +12,20 @@ fn show(raw: &str, list: Filtered<Page<ChangeRow>>) -> String {
 fn a_row_says_what_changed_where_by_whom_and_how_it_was_decided() {
     let page = show("", Ok(page(vec![change(8_812_406)], 1)));
     let row = part(&page, "id=\"seq-8812406\"", "</tr>");
-    for words in ["8,812,406", "14:31:07", "clock corrected", "inspections", "INS-40217", "update", "to v13", "status, reading, note, photos", "and 2 more", "building:42", "LOW-TAB-0412", "merged"] {
+    for words in [
+        "8,812,406",
+        "14:31:07",
+        "clock corrected",
+        "inspections",
+        "INS-40217",
+        "update",
+        "to v13",
+        "status, reading, note, photos",
+        "and 2 more",
+        "building:42",
+        "LOW-TAB-0412",
+        "merged",
+    ] {
         assert!(text(row).contains(words), "{words} is missing in {}", text(row));
     }
     assert!(row.contains("title=\"2026-03-12 14:31:07 UTC\""), "the exact time");
@@ -24,7 +37,11 @@ fn a_row_says_what_changed_where_by_whom_and_how_it_was_decided() {
 fn a_collection_or_scope_narrows_the_same_list() {
     let page = show("filter=op:update", Ok(page(vec![change(7)], 1)));
     assert!(page.contains("href=\"/log?filter=op:update%20collection:inspections\""));
-    assert!(page.contains("href=\"/log?filter=op:update%20scope:building:42\"") || page.contains("filter=op:update%20scope:%22building:42%22"), "{page}");
+    assert!(
+        page.contains("href=\"/log?filter=op:update%20scope:building:42\"")
+            || page.contains("filter=op:update%20scope:%22building:42%22"),
+        "{page}"
+    );
 }
 
 #[test]
@@ -50,8 +67,13 @@ fn the_log_pages_to_older_and_newer_and_exports_what_matches() {
     let mut list = page(vec![change(7)], 40);
     (list.next, list.previous) = (Some("6".into()), Some("7".into()));
     let page = show("filter=op:put&after=8", Ok(list));
-    assert!(page.contains("href=\"/log?filter=op:put&amp;after=6\"") && page.contains("href=\"/log?filter=op:put&amp;before=7\""));
-    assert!(page.contains("href=\"/export/changes.csv?filter=op:put\"") && page.contains("href=\"/export/changes.ndjson?filter=op:put\""));
+    assert!(
+        page.contains("href=\"/log?filter=op:put&amp;after=6\"") && page.contains("href=\"/log?filter=op:put&amp;before=7\"")
+    );
+    assert!(
+        page.contains("href=\"/export/changes.csv?filter=op:put\"")
+            && page.contains("href=\"/export/changes.ndjson?filter=op:put\"")
+    );
 }
 
 #[test]

@@ -36,7 +36,8 @@ pub fn OutboxTab(
     let path = paths::device_outbox(&view.row.client_id);
     let note = digest_note(&view, &tallies, now);
     let segments = segments(&path, &query, &tallies);
-    let body = if page.rows.is_empty() { nothing(&view, &path, &query) } else { view! { <Entries path query page now/> }.into_any() };
+    let body =
+        if page.rows.is_empty() { nothing(&view, &path, &query) } else { view! { <Entries path query page now/> }.into_any() };
     view! {
         <Panel id="h-outbox" title="Outbox" note end=move || view! { <Segmented label="Entries by state" segments small=true/> }>{body}</Panel>
     }
@@ -46,7 +47,12 @@ pub fn OutboxTab(
 /// What the mirror holds against what the device says it has.
 fn digest_note(view: &DeviceView, tallies: &Tallies, now: Millis) -> String {
     let shown = total(tallies);
-    let known = if is_last_known(view.row.contact) { view.row.last_contact.map(|at| format!(", last known {}", ago(at, now))) } else { None }.unwrap_or_default();
+    let known = if is_last_known(view.row.contact) {
+        view.row.last_contact.map(|at| format!(", last known {}", ago(at, now)))
+    } else {
+        None
+    }
+    .unwrap_or_default();
     match view.row.queue_depth.and_then(|depth| u64::try_from(depth).ok()) {
         None => "the device has not reported its depth".to_owned(),
         Some(depth) if depth > shown => format!("showing the {} worst of {}{known}", count(shown), count(depth)),
@@ -55,7 +61,12 @@ fn digest_note(view: &DeviceView, tallies: &Tallies, now: Millis) -> String {
 }
 
 fn total(tallies: &Tallies) -> u64 {
-    tallies.iter().map(|(_, total)| match total { Total::Exact(n) | Total::AtLeast(n) => *n }).sum()
+    tallies
+        .iter()
+        .map(|(_, total)| match total {
+            Total::Exact(n) | Total::AtLeast(n) => *n,
+        })
+        .sum()
 }
 
 fn segments(path: &str, query: &OutboxQuery, tallies: &Tallies) -> Vec<Segment> {
@@ -65,13 +76,14 @@ fn segments(path: &str, query: &OutboxQuery, tallies: &Tallies) -> Vec<Segment> 
         current: query.state == state,
     };
     let all = segment(format!("All {}", count(total(tallies))), None);
-    let states = tallies.iter().filter(|(state, total)| *total != Total::Exact(0) || query.state == Some(*state)).map(|(state, total)| {
-        let n = match total {
-            Total::Exact(n) => count(*n),
-            Total::AtLeast(n) => format!("{}+", count(*n)),
-        };
-        segment(format!("{} {n}", state_label(*state)), Some(*state))
-    });
+    let states =
+        tallies.iter().filter(|(state, total)| *total != Total::Exact(0) || query.state == Some(*state)).map(|(state, total)| {
+            let n = match total {
+                Total::Exact(n) => count(*n),
+                Total::AtLeast(n) => format!("{}+", count(*n)),
+            };
+            segment(format!("{} {n}", state_label(*state)), Some(*state))
+        });
     [all].into_iter().chain(states).collect()
 }
 
@@ -151,7 +163,9 @@ fn failure(entry: &EntryRow) -> AnyView {
 
 fn age(entry: &EntryRow, now: Millis) -> AnyView {
     match entry.created_at {
-        Some(at) => view! { <time datetime=at.to_string() title=crate::format::exact(at)>{span(now.since(at))}</time> }.into_any(),
+        Some(at) => {
+            view! { <time datetime=at.to_string() title=crate::format::exact(at)>{span(now.since(at))}</time> }.into_any()
+        }
         None => view! { <span class="unsure" title="Not reported">"unknown"</span> }.into_any(),
     }
 }

@@ -108,7 +108,11 @@ impl MetricsQuery {
     /// The query string of this state, with its `?`.
     #[must_use]
     pub fn print(self) -> String {
-        if self.range == TimeRange::default() { String::new() } else { params::print(&[("range", self.range.as_str().to_owned())]) }
+        if self.range == TimeRange::default() {
+            String::new()
+        } else {
+            params::print(&[("range", self.range.as_str().to_owned())])
+        }
     }
 }
 

@@ -85,7 +85,11 @@ fn ConvergencePanel(items: Vec<Convergence>, now: Millis) -> impl IntoView {
 fn ConvergenceRow(item: Convergence, many_scopes: bool, now: Millis) -> impl IntoView {
     let (tone, sign, word, note) = verdict(&item.verdict, now);
     // A scope that was pulled, but of which no collection was reported, has no collection to name.
-    let (name, scope) = if item.collection.is_empty() { (item.scope, None) } else { (item.collection, many_scopes.then(|| format!("{} ", item.scope))) };
+    let (name, scope) = if item.collection.is_empty() {
+        (item.scope, None)
+    } else {
+        (item.collection, many_scopes.then(|| format!("{} ", item.scope)))
+    };
     view! {
         <li data-tone=tone.as_str()>
             <Glyph sign/>
@@ -100,7 +104,9 @@ fn verdict(verdict: &ConvergenceVerdict, now: Millis) -> (Tone, Sign, &'static s
     match verdict {
         ConvergenceVerdict::Identical(seq) => (Tone::Good, Sign::Converged, "Identical", format!("at seq {}", integer(seq.0))),
         ConvergenceVerdict::Behind(n) => (Tone::Run, Sign::CatchingUp, "Behind", format!("by {} changes", integer(*n))),
-        ConvergenceVerdict::Diverged(Some(since)) => (Tone::Act, Sign::Diverged, "Diverged", format!("first seen {}", ago(*since, now))),
+        ConvergenceVerdict::Diverged(Some(since)) => {
+            (Tone::Act, Sign::Diverged, "Diverged", format!("first seen {}", ago(*since, now)))
+        }
         ConvergenceVerdict::Diverged(None) => (Tone::Act, Sign::Diverged, "Diverged", "the digest differs".to_owned()),
         ConvergenceVerdict::Blocked(n) => (Tone::Act, Sign::Stuck, "Blocked", format!("{} entries stuck", integer(*n))),
         ConvergenceVerdict::NotReported => (Tone::Idle, Sign::Unknown, "Not reported", String::new()),
@@ -110,9 +116,13 @@ fn verdict(verdict: &ConvergenceVerdict, now: Millis) -> (Tone, Sign, &'static s
 #[component]
 fn CheckIns(view: DeviceView, now: Millis) -> impl IntoView {
     let row = view.row;
-    let expects = row.interval_ms.map_or_else(|| "rhythm not known yet".to_owned(), |ms| format!("expects one {}", words::interval_words(ms)));
+    let expects = row
+        .interval_ms
+        .map_or_else(|| "rhythm not known yet".to_owned(), |ms| format!("expects one {}", words::interval_words(ms)));
     let kept = view.kept_of_24.map(|(kept, of)| view! { <span class="small faint">{format!("{kept} of {of}")}</span> });
-    let next = view.next_expected.map(|at| if at < now { format!("Was expected {}. ", ago(at, now)) } else { format!("Next expected {}. ", ago(at, now)) });
+    let next = view.next_expected.map(|at| {
+        if at < now { format!("Was expected {}. ", ago(at, now)) } else { format!("Next expected {}. ", ago(at, now)) }
+    });
     let last = row.last_contact.map(|at| view! { "Last contact " <When at now/> "." });
     view! {
         <section class="panel" aria-labelledby="h-checkins">
@@ -129,7 +139,9 @@ fn CheckIns(view: DeviceView, now: Millis) -> impl IntoView {
 #[component]
 fn ScorePanel(scores: Scores) -> impl IntoView {
     let total = match scores.total.value {
-        Some(value) => format!("{} of 100, from {} % of its inputs", decimal(value, 0), decimal(scores.total.coverage * 100.0, 0)),
+        Some(value) => {
+            format!("{} of 100, from {} % of its inputs", decimal(value, 0), decimal(scores.total.coverage * 100.0, 0))
+        }
         None => format!("not enough data, {} % of the inputs reported", decimal(scores.total.coverage * 100.0, 0)),
     };
     let groups = [

@@ -23,7 +23,13 @@ fn timeline(raw: &str, rows: Vec<TimelineEvent>) -> String {
 #[test]
 fn the_head_says_condition_contact_and_reason_and_marks_the_shut_gate() {
     let shown = html(|| view! { <DeviceHead view=device_view(stuck()) tab=Tab::Outbox now=NOW/> });
-    assert!(text(&shown).contains("Stuck for 8:11 h. 9 entries were rejected and 44 entries wait behind. It checked in 3 min ago, on its own rhythm."), "{}", text(&shown));
+    assert!(
+        text(&shown).contains(
+            "Stuck for 8:11 h. 9 entries were rejected and 44 entries wait behind. It checked in 3 min ago, on its own rhythm."
+        ),
+        "{}",
+        text(&shown)
+    );
     assert!(text(&shown).contains("Drift age 8:11 h"));
     assert!(text(part(&shown, "data-state=\"blocked\"", "</li>")).contains("Pushed, not acknowledged"));
     assert!(text(&shown).contains("last pull 14:29:04, 0 changes behind"), "{}", text(&shown));
@@ -88,7 +94,9 @@ fn an_entry_shows_its_error_its_tries_and_what_it_waits_for() {
     let tallies = vec![(EntryState::Poisoned, Total::Exact(1)), (EntryState::Waiting, Total::Exact(1))];
     let page = outbox("", vec![entry("op-1", EntryState::Poisoned), waiting], tallies, Some(2));
     let first = text(part(&page, "id=\"op-op-1\"", "</tr>"));
-    for words in ["Poisoned", "op-1", "inspections/INS-40217", "422 schema_invalid", "pressure_kpa is text", "5", "8:00 h", "1.9 kB"] {
+    for words in
+        ["Poisoned", "op-1", "inspections/INS-40217", "422 schema_invalid", "pressure_kpa is text", "5", "8:00 h", "1.9 kB"]
+    {
         assert!(first.contains(words), "{words} is missing in {first}");
     }
     let second = part(&page, "id=\"op-op-2\"", "</tr>");

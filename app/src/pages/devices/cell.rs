@@ -88,13 +88,16 @@ fn queue(row: &DeviceRow, now: Millis) -> AnyView {
         let title = row.last_contact.map(|at| format!("Last reported {}", ago(at, now)));
         return view! { <span class="unsure" title=title>{integer(depth)}</span><small>"last known"</small> }.into_any();
     }
-    let note = (row.poisoned > 0).then(|| view! { <small data-tone="act">{format!("{} rejected", integer(row.poisoned))}</small> });
+    let note =
+        (row.poisoned > 0).then(|| view! { <small data-tone="act">{format!("{} rejected", integer(row.poisoned))}</small> });
     view! { {figure(depth)} {note} }.into_any()
 }
 
 fn oldest(row: &DeviceRow, now: Millis) -> AnyView {
     match (row.oldest_pending, row.queue_depth) {
-        (Some(at), _) => view! { <time datetime=at.to_string() title=crate::format::exact(at)>{span(now.since(at))}</time> }.into_any(),
+        (Some(at), _) => {
+            view! { <time datetime=at.to_string() title=crate::format::exact(at)>{span(now.since(at))}</time> }.into_any()
+        }
         (None, Some(0)) => view! { <span class="faint">"none"</span> }.into_any(),
         (None, _) => unknown(),
     }
@@ -136,7 +139,10 @@ fn score(row: &DeviceRow) -> AnyView {
             let tone = (value < SCORE_LOW).then_some("watch");
             view! { <span class="tone" data-tone=tone title=format!("from {coverage} % of its inputs")>{decimal(value, 0)}</span> }.into_any()
         }
-        None => view! { <span class="unsure" title=format!("Not enough data: {coverage} % of the inputs reported")>"unknown"</span> }.into_any(),
+        None => {
+            view! { <span class="unsure" title=format!("Not enough data: {coverage} % of the inputs reported")>"unknown"</span> }
+                .into_any()
+        }
     }
 }
 

@@ -13,7 +13,8 @@ pub fn ColumnMenu(
     query: DevicesQuery,
 ) -> impl IntoView {
     let shown = query.columns.clone();
-    let kept: Vec<_> = [("filter", query.list.filter.clone())].into_iter().chain(query.kept()).filter(|(key, _)| *key != "columns").collect();
+    let kept: Vec<_> =
+        [("filter", query.list.filter.clone())].into_iter().chain(query.kept()).filter(|(key, _)| *key != "columns").collect();
     let reset = super::address(&DevicesQuery { columns: Column::DEFAULT.to_vec(), ..query });
     view! {
         <details class="menu" id="columns-menu">

@@ -25,7 +25,22 @@ fn row_text(row: DeviceRow) -> String {
 #[test]
 fn a_stuck_device_says_what_is_the_matter_in_every_column() {
     let shown = row_text(stuck());
-    for words in ["Stuck", "on rhythm", "LOW-TAB-0412", "R. Adeyemi", "Android 14", "4.18.0", "3 min ago", "every 15 min", "53", "9 rejected", "8:11 h", "not acked", "78%", "71"] {
+    for words in [
+        "Stuck",
+        "on rhythm",
+        "LOW-TAB-0412",
+        "R. Adeyemi",
+        "Android 14",
+        "4.18.0",
+        "3 min ago",
+        "every 15 min",
+        "53",
+        "9 rejected",
+        "8:11 h",
+        "not acked",
+        "78%",
+        "71",
+    ] {
         assert!(shown.contains(words), "{words} is missing in: {shown}");
     }
 }
@@ -67,8 +82,14 @@ fn sorting_tabs_and_chips_are_links_that_keep_the_rest_of_the_state() {
     let page = show("filter=platform:ios%20queue:%3E3&sort=queue&columns=queue", Ok(devices(vec![stuck()])));
     assert!(page.contains("aria-sort=\"descending\""));
     let queue_head = part(&page, "<thead", "</thead>");
-    assert!(queue_head.contains("href=\"/devices?filter=platform:ios%20queue:%3E3&amp;sort=name&amp;columns=device,queue\""), "{queue_head}");
-    assert!(page.contains("href=\"/devices?filter=condition:stuck&amp;sort=queue&amp;columns=device,queue\""), "the tab of stuck devices");
+    assert!(
+        queue_head.contains("href=\"/devices?filter=platform:ios%20queue:%3E3&amp;sort=name&amp;columns=device,queue\""),
+        "{queue_head}"
+    );
+    assert!(
+        page.contains("href=\"/devices?filter=condition:stuck&amp;sort=queue&amp;columns=device,queue\""),
+        "the tab of stuck devices"
+    );
     let chip = part(&page, "class=\"chip\"", "</span>");
     assert!(chip.contains("href=\"/devices?filter=queue:%3E3&amp;sort=queue&amp;columns=device,queue\""), "{chip}");
 }
@@ -85,9 +106,19 @@ fn exports_have_the_filter_order_and_columns_of_the_page() {
 #[test]
 fn the_counts_make_one_true_sentence_and_the_views() {
     let page = show("", Ok(devices(vec![stuck()])));
-    assert!(text(&page).contains("2,418 devices. 212 stuck, 3 diverged, 71 stalling; 315 are late by their own rhythm."), "{}", text(&page));
+    assert!(
+        text(&page).contains("2,418 devices. 212 stuck, 3 diverged, 71 stalling; 315 are late by their own rhythm."),
+        "{}",
+        text(&page)
+    );
     let views = text(part(&page, "class=\"views\"", "</nav>"));
-    assert!(views.contains("All 2,418") && views.contains("Stuck 212") && views.contains("Overdue 311") && views.contains("Never synced 16"), "{views}");
+    assert!(
+        views.contains("All 2,418")
+            && views.contains("Stuck 212")
+            && views.contains("Overdue 311")
+            && views.contains("Never synced 16"),
+        "{views}"
+    );
 }
 
 #[test]
@@ -115,7 +146,8 @@ fn the_three_kinds_of_empty_are_told_apart() {
 fn the_column_chooser_is_a_form_that_keeps_filter_and_order() {
     let page = show("filter=platform:ios&sort=queue", Ok(devices(vec![stuck()])));
     let form = part(&page, "aria-label=\"Columns in this view\"", "</form>");
-    for hidden in ["name=\"filter\" value=\"platform:ios\"", "name=\"sort\" value=\"queue\"", "name=\"columns\" value=\"device\""] {
+    for hidden in ["name=\"filter\" value=\"platform:ios\"", "name=\"sort\" value=\"queue\"", "name=\"columns\" value=\"device\""]
+    {
         assert!(form.contains(hidden), "{hidden} in {form}");
     }
     assert!(form.contains("type=\"submit\""));

@@ -33,7 +33,11 @@ pub fn fleet_sentence(counts: &FleetCounts) -> String {
     let late = of_contact(counts, Contact::Overdue) + of_contact(counts, Contact::Lost);
     let mut text = counted(counts.devices, "device", "devices");
     if counts.simulated > 0 {
-        let simulated = if counts.simulated == counts.devices { "all simulated".to_owned() } else { format!("{} simulated", count(counts.simulated)) };
+        let simulated = if counts.simulated == counts.devices {
+            "all simulated".to_owned()
+        } else {
+            format!("{} simulated", count(counts.simulated))
+        };
         text = format!("{text}, {simulated}");
     }
     let troubles = if troubles.is_empty() { "None is in trouble".to_owned() } else { troubles.join(", ") };

@@ -19,7 +19,14 @@ pub fn LivePanel() -> impl IntoView {
 }
 
 #[component]
-fn Stamp(state: &'static str, word: &'static str, at: &'static str, note: &'static str, icon: IconName, text: &'static str) -> impl IntoView {
+fn Stamp(
+    state: &'static str,
+    word: &'static str,
+    at: &'static str,
+    note: &'static str,
+    icon: IconName,
+    text: &'static str,
+) -> impl IntoView {
     view! {
         <div>
             <div class="asof" data-state=state>
@@ -42,8 +49,10 @@ pub fn KeysPanel() -> impl IntoView {
         (&["Esc"], "close the top layer"),
         (&["?"], "this page"),
     ];
-    let line = |(names, means): (&'static [&'static str], &'static str)| view! {
-        <li>{names.iter().map(|name| view! { <kbd>{*name}</kbd> " " }).collect_view()} <span>{means}</span></li>
+    let line = |(names, means): (&'static [&'static str], &'static str)| {
+        view! {
+            <li>{names.iter().map(|name| view! { <kbd>{*name}</kbd> " " }).collect_view()} <span>{means}</span></li>
+        }
     };
     view! { <Panel id="l-keys" title="Keys"><div class="panel-body"><ul class="keys">{keys.into_iter().map(line).collect_view()}</ul></div></Panel> }
 }

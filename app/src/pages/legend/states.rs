@@ -11,7 +11,12 @@ use crate::ui::{Lifeline, Panel, Sluice, Stage, StageState};
 /// The four gates.
 #[component]
 pub fn GatePanel() -> impl IntoView {
-    let notes = ["seen on its own rhythm", "pulled a moment ago", "cursor moves at the server, not on the device", "cannot be told while it does not apply"];
+    let notes = [
+        "seen on its own rhythm",
+        "pulled a moment ago",
+        "cursor moves at the server, not on the device",
+        "cannot be told while it does not apply",
+    ];
     let gate = |at: usize| Gate {
         cause: DriftCause::ALL[at],
         shut_ms: match at {
@@ -21,7 +26,8 @@ pub fn GatePanel() -> impl IntoView {
         },
         note: notes[at].to_owned(),
     };
-    let drift = Drift { age_ms: Some(8 * HOUR_MS), cause: Some(DriftCause::NotApplying), gates: [gate(0), gate(1), gate(2), gate(3)] };
+    let drift =
+        Drift { age_ms: Some(8 * HOUR_MS), cause: Some(DriftCause::NotApplying), gates: [gate(0), gate(1), gate(2), gate(3)] };
     view! {
         <Panel id="l-gates" title="Drift age" note="how long a device has not been proven equal, and at which gate the water stops">
             <div class="panel-body"><Sluice drift/></div>
@@ -78,8 +84,24 @@ pub fn LifelinePanel() -> impl IntoView {
                 stage("Pulled", "by 3 of 8", StageState::Now),
             ],
         ),
-        ("Rejected", vec![stage("Enqueued", "06:21:40", StageState::Done), stage("Received", "06:21:44", StageState::Done), stage("Rejected", "schema", StageState::Failed), stage("Pulled", "", StageState::Ahead)]),
-        ("Device asleep", vec![stage("Enqueued", "06:21:40", StageState::Done), stage("Received", "when it wakes", StageState::Wait), stage("Committed", "", StageState::Ahead), stage("Pulled", "", StageState::Ahead)]),
+        (
+            "Rejected",
+            vec![
+                stage("Enqueued", "06:21:40", StageState::Done),
+                stage("Received", "06:21:44", StageState::Done),
+                stage("Rejected", "schema", StageState::Failed),
+                stage("Pulled", "", StageState::Ahead),
+            ],
+        ),
+        (
+            "Device asleep",
+            vec![
+                stage("Enqueued", "06:21:40", StageState::Done),
+                stage("Received", "when it wakes", StageState::Wait),
+                stage("Committed", "", StageState::Ahead),
+                stage("Pulled", "", StageState::Ahead),
+            ],
+        ),
     ];
     view! {
         <Panel id="l-life" title="Lifelines" note="hollow is still to come, dashed is waiting for the device">

@@ -34,7 +34,10 @@ pub fn BoardPanel(
 }
 
 fn finding(board: &Board) -> String {
-    board.today_percent.map_or_else(|| "Nothing is known of today yet.".to_owned(), |share| format!("Today so far {} of expected devices synced.", percent(share)))
+    board.today_percent.map_or_else(
+        || "Nothing is known of today yet.".to_owned(),
+        |share| format!("Today so far {} of expected devices synced.", percent(share)),
+    )
 }
 
 #[component]

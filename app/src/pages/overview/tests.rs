@@ -1,6 +1,8 @@
 //! The page by its words and roles, from read models made by hand.
 
-use tidewatch_domain::fleet::{Board, BoardCell, FleetCounts, FleetScore, Point, Recommendation, Risk, Score, Scores, Series, Target, Urgency, WorkItem};
+use tidewatch_domain::fleet::{
+    Board, BoardCell, FleetCounts, FleetScore, Point, Recommendation, Risk, Score, Scores, Series, Target, Urgency, WorkItem,
+};
 use tidewatch_domain::ids::Seq;
 use tidewatch_domain::time::{DAY_MS, HOUR_MS};
 
@@ -21,16 +23,44 @@ fn wave(at: usize, low: f64, high: f64) -> f64 {
 
 fn figure(metric: Metric, value: f64, tone: Tone, verdict: &str, note: &str, slo: Option<f64>, low: f64, high: f64) -> Figure {
     let range = TimeRange::Day;
-    let points = |shift: usize| (0..96).map(|at| Point { at: now().plus(-DAY_MS + i64::try_from(at).expect("few points") * range.step_ms()), value: (at < 20 || at > 24).then(|| wave(at + shift, low, high)) }).collect();
+    let points = |shift: usize| {
+        (0..96)
+            .map(|at| Point {
+                at: now().plus(-DAY_MS + i64::try_from(at).expect("few points") * range.step_ms()),
+                value: (at < 20 || at > 24).then(|| wave(at + shift, low, high)),
+            })
+            .collect()
+    };
     let mut series = vec![Series { name: if metric == Metric::SyncLatency { "p95" } else { "fleet" }, points: points(0) }];
     if metric == Metric::SyncLatency {
-        series.push(Series { name: "p50", points: (0..96).map(|at| Point { at: now(), value: Some(wave(at, 90.0, 130.0)) }).collect() });
+        series.push(Series {
+            name: "p50",
+            points: (0..96).map(|at| Point { at: now(), value: Some(wave(at, 90.0, 130.0)) }).collect(),
+        });
     }
-    Figure { metric, value: Some(value), tone, verdict: verdict.into(), note: note.into(), slo, series, previous: Some(Series { name: "24 h before", points: points(30) }) }
+    Figure {
+        metric,
+        value: Some(value),
+        tone,
+        verdict: verdict.into(),
+        note: note.into(),
+        slo,
+        series,
+        previous: Some(Series { name: "24 h before", points: points(30) }),
+    }
 }
 
 fn item(urgency: Urgency, title: &str, detail: &str, verb: &'static str) -> WorkItem {
-    WorkItem { urgency, title: title.into(), detail: detail.into(), since: Some(now().plus(-8 * HOUR_MS)), devices: 212, verb, target: Target::Devices("condition:stuck".into()), weight: 1.0 }
+    WorkItem {
+        urgency,
+        title: title.into(),
+        detail: detail.into(),
+        since: Some(now().plus(-8 * HOUR_MS)),
+        devices: 212,
+        verb,
+        target: Target::Devices("condition:stuck".into()),
+        weight: 1.0,
+    }
 }
 
 fn board() -> Board {
@@ -45,11 +75,22 @@ fn board() -> Board {
 }
 
 fn fleet() -> Overview {
-    let scores = Scores { total: score(77.7), connectivity: score(88.0), offline_resilience: score(61.0), battery: score(91.0), user_experience: score(74.0) };
+    let scores = Scores {
+        total: score(77.7),
+        connectivity: score(88.0),
+        offline_resilience: score(61.0),
+        battery: score(91.0),
+        user_experience: score(74.0),
+    };
     Overview {
         as_of: now(),
         range: TimeRange::Day,
-        counts: FleetCounts { devices: 2_418, simulated: 0, by_condition: [212, 3, 71, 0, 31, 40, 2_061], by_contact: [0, 31, 16, 284, 2_087] },
+        counts: FleetCounts {
+            devices: 2_418,
+            simulated: 0,
+            by_condition: [212, 3, 71, 0, 31, 40, 2_061],
+            by_contact: [0, 31, 16, 284, 2_087],
+        },
         headline: "212 of 2,418 devices are stuck behind one schema error.".into(),
         score: FleetScore { scores, p10: Some(42.0), p50: Some(81.0), devices: 2_390, previous: Some(87.1) },
         figures: vec![
@@ -61,15 +102,35 @@ fn fleet() -> Overview {
             figure(Metric::BatteryScore, 91.0, Tone::Good, "Within budget", "target 80", Some(80.0), 85.0, 95.0),
         ],
         work: vec![
-            item(Urgency::Now, "1,284 entries rejected on 212 devices: schema_invalid", "inspections is refused for app 4.18.0. 4,906 more entries wait behind them.", "Open"),
+            item(
+                Urgency::Now,
+                "1,284 entries rejected on 212 devices: schema_invalid",
+                "inspections is refused for app 4.18.0. 4,906 more entries wait behind them.",
+                "Open",
+            ),
             item(Urgency::Today, "3 devices diverged in assets", "Digest differs with nothing pending.", "Review"),
             item(Urgency::ThisWeek, "31 devices lost", "214 entries at risk if they do not come back.", "List"),
         ],
-        risks: vec![Risk { title: "Storage full on 3 devices".into(), due: now().plus(30 * HOUR_MS), basis: "Linear over 24 h, error 4 %.".into(), target: Target::Devices("storage".into()) }],
-        recommended: vec![Recommendation { title: "Hold app 4.18.0".into(), detail: "Stops new rejects on 919 devices.".into(), target: Target::Devices("version:4.18.0".into()) }],
+        risks: vec![Risk {
+            title: "Storage full on 3 devices".into(),
+            due: now().plus(30 * HOUR_MS),
+            basis: "Linear over 24 h, error 4 %.".into(),
+            target: Target::Devices("storage".into()),
+        }],
+        recommended: vec![Recommendation {
+            title: "Hold app 4.18.0".into(),
+            detail: "Stops new rejects on 919 devices.".into(),
+            target: Target::Devices("version:4.18.0".into()),
+        }],
         opportunities: Vec::new(),
         board: board(),
-        console: ConsoleFacts { role: "primary", epoch: "9f3c1ab27d405e61".into(), head: Seq(8_812_406), store_bytes: 212_400_000, started: now().plus(-3 * DAY_MS) },
+        console: ConsoleFacts {
+            role: "primary",
+            epoch: "9f3c1ab27d405e61".into(),
+            head: Seq(8_812_406),
+            store_bytes: 212_400_000,
+            started: now().plus(-3 * DAY_MS),
+        },
     }
 }
 
@@ -96,7 +157,12 @@ fn words(html: &str) -> String {
 #[test]
 fn every_figure_stands_with_its_verdict_and_its_note() {
     let text = words(&html(State::default()));
-    for part in ["Queue depth3.2× normal18,406ops7.6 per device", "Sync successSLO missed98.71%", "Drift age p95Rising2:41h", "Sync latency p95Within SLO412ms"] {
+    for part in [
+        "Queue depth3.2× normal18,406ops7.6 per device",
+        "Sync successSLO missed98.71%",
+        "Drift age p95Rising2:41h",
+        "Sync latency p95Within SLO412ms",
+    ] {
         assert!(text.contains(part), "{part:?} is not in {text}");
     }
 }

@@ -21,13 +21,15 @@ pub fn TrendsPanel(
 ) -> impl IntoView {
     let from = now.plus(-state.range.span_ms());
     let note = format!("{} to now, UTC, steps of {}", when(from, now), span(state.range.step_ms().max(SECOND_MS)));
-    let legend = move || view! {
-        <ul class="legend">
-            <li><i class="swatch" data-line="" data-c="data-1"></i>"this range"</li>
-            {state.compare.then(|| view! { <li><i class="swatch" data-dash="" data-c="data-4"></i>{format!("the {} before", state.range_words())}</li> })}
-            <li><i class="swatch" data-dash="" data-c="text-2"></i>"SLO"</li>
-            <li><i class="swatch" data-hatch=""></i>"no data"</li>
-        </ul>
+    let legend = move || {
+        view! {
+            <ul class="legend">
+                <li><i class="swatch" data-line="" data-c="data-1"></i>"this range"</li>
+                {state.compare.then(|| view! { <li><i class="swatch" data-dash="" data-c="data-4"></i>{format!("the {} before", state.range_words())}</li> })}
+                <li><i class="swatch" data-dash="" data-c="text-2"></i>"SLO"</li>
+                <li><i class="swatch" data-hatch=""></i>"no data"</li>
+            </ul>
+        }
     };
     view! {
         <Panel id="h-trend" title="Trends" note=note end=legend>

@@ -22,7 +22,10 @@ pub fn WorkColumns(
     /// As of.
     now: Millis,
 ) -> impl IntoView {
-    let advice = [("h-recommended", "Recommended", "what would help most", recommended), ("h-opportunities", "Could be better", "nothing is wrong here", opportunities)];
+    let advice = [
+        ("h-recommended", "Recommended", "what would help most", recommended),
+        ("h-opportunities", "Could be better", "nothing is wrong here", opportunities),
+    ];
     view! {
         <div class="cols cols-main-side">
             <WorkPanel work now/>
@@ -93,19 +96,23 @@ fn RiskPanel(risks: Vec<Risk>, now: Millis) -> impl IntoView {
         }
         .into_any();
     }
-    let risk = move |risk: Risk| view! {
-        <li data-tone="watch">
-            <Glyph sign=Tone::Watch/>
-            <div><a class="medium" href=paths::target(&risk.target)>{risk.title}</a><p>{ago(risk.due, now)} " at this rate. " {risk.basis}</p></div>
-        </li>
+    let risk = move |risk: Risk| {
+        view! {
+            <li data-tone="watch">
+                <Glyph sign=Tone::Watch/>
+                <div><a class="medium" href=paths::target(&risk.target)>{risk.title}</a><p>{ago(risk.due, now)} " at this rate. " {risk.basis}</p></div>
+            </li>
+        }
     };
     view! { <Panel id="h-risks" title="Risks ahead" note="from trends"><ul class="rows">{risks.into_iter().map(risk).collect_view()}</ul></Panel> }.into_any()
 }
 
 #[component]
 fn Advice(items: Vec<Recommendation>) -> impl IntoView {
-    let line = |item: Recommendation| view! {
-        <li><Icon name=IconName::Arrow/><div><a class="medium" href=paths::target(&item.target)>{item.title}</a><p>{item.detail}</p></div></li>
+    let line = |item: Recommendation| {
+        view! {
+            <li><Icon name=IconName::Arrow/><div><a class="medium" href=paths::target(&item.target)>{item.title}</a><p>{item.detail}</p></div></li>
+        }
     };
     view! { <ol class="rows">{items.into_iter().map(line).collect_view()}</ol> }
 }

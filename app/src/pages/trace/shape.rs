@@ -90,7 +90,12 @@ mod tests {
                     Kind::Open(sign) | Kind::Close(sign) => sign.to_owned(),
                     Kind::Type(word) => word,
                 };
-                format!("{}{}{kind}{}", "  ".repeat(line.indent), line.name.map(|name| format!("{name}: ")).unwrap_or_default(), if line.comma { "," } else { "" })
+                format!(
+                    "{}{}{kind}{}",
+                    "  ".repeat(line.indent),
+                    line.name.map(|name| format!("{name}: ")).unwrap_or_default(),
+                    if line.comma { "," } else { "" }
+                )
             })
             .collect();
         let mut sorted = shown.clone();

@@ -1,3 +1,5 @@
+//! Decisions by table and by property: what stands, what gives way, and that the order of arrival does not matter where it must not.
+
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -5,7 +7,8 @@ use super::*;
 use crate::json::body_text;
 
 const LWW: &str = r#"{"kind":"lww"}"#;
-const MERGE: &str = r#"{"kind":"field_merge","rules":{"hi":"max","lo":"min","srv":"server","cli":"client","qty":"sum_delta","hand":"manual"}}"#;
+const MERGE: &str =
+    r#"{"kind":"field_merge","rules":{"hi":"max","lo":"min","srv":"server","cli":"client","qty":"sum_delta","hand":"manual"}}"#;
 const REVIEW: &str = r#"{"kind":"manual_review"}"#;
 const ALWAYS: &str = r#"{"kind":"manual_review","always":true}"#;
 const CLIENT: &str = r#"{"kind":"client_resolves"}"#;
@@ -146,13 +149,17 @@ fn disjoint_changes_merge_and_contested_ones_follow_their_rule() {
     let base = json!({"hi": 1, "lo": 5, "srv": "s", "cli": "c", "qty": 10, "plain": 1, "rest": 0, "hand": 0});
     let record = json!({"hi": 4, "lo": 4, "srv": "S", "cli": "C", "qty": 12, "plain": 2, "rest": 0, "hand": 0});
     let case = |fields| Case::new(MERGE, record.clone(), Base::Stale(base.clone()), Update, fields);
-    case(json!({"rest": 9})).check(r#"update {"cli":"C","hand":0,"hi":4,"lo":4,"plain":2,"qty":12,"rest":9,"srv":"S"} changed rest kept rest merged"#);
+    case(json!({"rest": 9})).check(
+        r#"update {"cli":"C","hand":0,"hi":4,"lo":4,"plain":2,"qty":12,"rest":9,"srv":"S"} changed rest kept rest merged"#,
+    );
     case(json!({"hi": 3})).check("superseded superseded lost hi");
     case(json!({"hi": 6})).check(r#"update {"cli":"C","hand":0,"hi":6,"lo":4,"plain":2,"qty":12,"rest":0,"srv":"S"} changed hi kept hi over hi merged dispute merged"#);
     case(json!({"lo": 3})).check(r#"update {"cli":"C","hand":0,"hi":4,"lo":3,"plain":2,"qty":12,"rest":0,"srv":"S"} changed lo kept lo over lo merged dispute merged"#);
     case(json!({"srv": "x"})).check("superseded superseded lost srv");
     case(json!({"cli": "x"})).at(1).check(r#"update {"cli":"x","hand":0,"hi":4,"lo":4,"plain":2,"qty":12,"rest":0,"srv":"S"} changed cli kept cli over cli merged dispute merged"#);
-    case(json!({"qty": 7})).at(1).check(r#"update {"cli":"C","hand":0,"hi":4,"lo":4,"plain":2,"qty":9,"rest":0,"srv":"S"} changed qty kept qty merged"#);
+    case(json!({"qty": 7}))
+        .at(1)
+        .check(r#"update {"cli":"C","hand":0,"hi":4,"lo":4,"plain":2,"qty":9,"rest":0,"srv":"S"} changed qty kept qty merged"#);
     case(json!({"plain": 3})).at(1).check("superseded superseded lost plain");
     case(json!({"plain": 3, "rest": 1})).at(1).check(r#"update {"cli":"C","hand":0,"hi":4,"lo":4,"plain":2,"qty":12,"rest":1,"srv":"S"} changed rest kept rest lost plain merged dispute merged"#);
     case(json!({"plain": 2})).check("noop");
@@ -161,7 +168,8 @@ fn disjoint_changes_merge_and_contested_ones_follow_their_rule() {
 
 #[test]
 fn a_field_of_the_rule_manual_stops_the_whole_write() {
-    let case = Case::new(MERGE, json!({"hand": 2, "a": 1}), Base::Stale(json!({"hand": 1, "a": 1})), Update, json!({"hand": 3, "a": 2}));
+    let case =
+        Case::new(MERGE, json!({"hand": 2, "a": 1}), Base::Stale(json!({"hand": 1, "a": 1})), Update, json!({"hand": 3, "a": 2}));
     case.check("review review");
     let quiet = Case::new(MERGE, json!({"hand": 1, "a": 1}), Base::Stale(json!({"hand": 1, "a": 0})), Update, json!({"hand": 3}));
     quiet.check(r#"update {"a":1,"hand":3} changed hand kept hand merged"#);
@@ -208,7 +216,11 @@ fn delete_against_change_follows_the_rule_of_the_collection() {
     let rules = [
         (r#"{"kind":"field_merge"}"#, "review delete", "review delete"),
         (r#"{"kind":"field_merge","delete":"delete_wins"}"#, "delete - dispute delete", "superseded delete lost a"),
-        (r#"{"kind":"field_merge","delete":"update_wins"}"#, "superseded delete lost ", r#"put {"a":2,"b":1} merged dispute delete"#),
+        (
+            r#"{"kind":"field_merge","delete":"update_wins"}"#,
+            "superseded delete lost ",
+            r#"put {"a":2,"b":1} merged dispute delete"#,
+        ),
         (r#"{"kind":"lww"}"#, "delete - dispute delete", r#"put {"a":2,"b":1} merged dispute delete"#),
         (REVIEW, "review delete", "review delete"),
     ];
@@ -231,7 +243,8 @@ fn a_record_can_be_made_again_by_who_knows_that_it_is_gone() {
 
 #[test]
 fn a_sum_that_leaves_the_integers_falls_back_to_the_stamp() {
-    let case = |at| Case::new(MERGE, json!({"qty": INTEGER_MAX}), Base::Stale(json!({"qty": 0})), Update, json!({"qty": 5})).at(at);
+    let case =
+        |at| Case::new(MERGE, json!({"qty": INTEGER_MAX}), Base::Stale(json!({"qty": 0})), Update, json!({"qty": 5})).at(at);
     case(1).check("superseded superseded lost qty");
     case(20).check(r#"update {"qty":5} changed qty kept qty over qty merged dispute merged"#);
 }

@@ -68,8 +68,20 @@ pub fn answer_extra(answer: &IntentResult) -> Option<String> {
     put("record", answer.record.as_ref().map(|_| Value::Bool(true)));
     put("conflict_id", answer.conflict_id.as_deref().map(Value::from));
     put("warnings", (!answer.warnings.is_empty()).then(|| json!(answer.warnings)));
-    put("resolution", answer.resolution.as_ref().map(|r| json!({"policy": r.policy, "policy_rev": r.policy_rev, "kept": r.kept, "lost": r.lost})));
-    put("problem", answer.problem.as_ref().map(|p| json!({"code": p.code, "status": p.status, "retryable": p.retryable, "detail": p.detail})));
+    put(
+        "resolution",
+        answer
+            .resolution
+            .as_ref()
+            .map(|r| json!({"policy": r.policy, "policy_rev": r.policy_rev, "kept": r.kept, "lost": r.lost})),
+    );
+    put(
+        "problem",
+        answer
+            .problem
+            .as_ref()
+            .map(|p| json!({"code": p.code, "status": p.status, "retryable": p.retryable, "detail": p.detail})),
+    );
     Some(Value::Object(extra).to_string())
 }
 

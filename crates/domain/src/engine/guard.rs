@@ -39,7 +39,11 @@ pub(crate) fn check<'a>(
         return Err(problem("dedupe_horizon_passed", 422, detail));
     }
     if mutation.logical_timestamp.as_deref().is_some_and(|text| Hlc::parse(text).is_none()) {
-        return Err(problem("clock_invalid", 422, "`logical_timestamp` must be 12 hex digits of milliseconds, 4 of counter, `-`, a node"));
+        return Err(problem(
+            "clock_invalid",
+            422,
+            "`logical_timestamp` must be 12 hex digits of milliseconds, 4 of counter, `-`, a node",
+        ));
     }
     payload(collection, mutation)?;
     Ok(collection)

@@ -1,3 +1,5 @@
+//! The engine over hand-made working sets: dedupe, bases, no-ops, refusals and the chain.
+
 use serde_json::json;
 
 use super::*;
@@ -44,7 +46,8 @@ impl World {
     fn send(&mut self, from: u32, at: Millis, mutation: Mutation) -> IntentResult {
         let client_id = ClientId::parse(format!("0192f0c1-7b1e-7c3a-9d2e-{from:012x}")).expect("a UUID");
         let intents = [Intent::Valid(Box::new(mutation))];
-        let batch = Batch { client: ClientKey(i64::from(from)), client_id: &client_id, scopes: &self.scopes, now: at, intents: &intents };
+        let batch =
+            Batch { client: ClientKey(i64::from(from)), client_id: &client_id, scopes: &self.scopes, now: at, intents: &intents };
         batch_apply(&mut self.log, &mut self.set, &self.catalogue, &batch, &mut self.effects).remove(0)
     }
 
@@ -93,7 +96,11 @@ fn code(result: &IntentResult) -> &'static str {
 fn a_retry_may_stamp_anew_but_not_mean_something_else() {
     let mut world = World::new();
     let first = world.send(1, NOW, stamped(NOW, intent("op-1", Create, "assets", json!({"a": 1}))));
-    let again = world.send(1, NOW.plus(9), Mutation { priority: 1, ..stamped(NOW.plus(5), intent("op-1", Create, "assets", json!({"a": 1}))) });
+    let again = world.send(
+        1,
+        NOW.plus(9),
+        Mutation { priority: 1, ..stamped(NOW.plus(5), intent("op-1", Create, "assets", json!({"a": 1}))) },
+    );
     assert_eq!(again, IntentResult { replayed: true, ..first });
     let other = world.send(1, NOW, intent("op-1", Create, "assets", json!({"a": 2})));
     assert_eq!((other.status, code(&other)), (IntentStatus::Rejected, "idempotency_key_reused"));
@@ -106,9 +113,15 @@ fn every_guard_has_its_code_and_keeps_the_intent_as_a_dead_letter() {
     let day = crate::time::DAY_MS;
     let cases = [
         ("collection_unknown", intent("g-1", Create, "nothing", json!({}))),
-        ("scope_forbidden", Mutation { scope: Scope::parse("site:z").expect("a scope"), ..intent("g-2", Create, "assets", json!({})) }),
+        (
+            "scope_forbidden",
+            Mutation { scope: Scope::parse("site:z").expect("a scope"), ..intent("g-2", Create, "assets", json!({})) },
+        ),
         ("deadline_expired", Mutation { deadline: Some(NOW.plus(-1)), ..intent("g-3", Create, "assets", json!({})) }),
-        ("dedupe_horizon_passed", Mutation { created_at: Some(NOW.plus(-46 * day)), ..intent("g-4", Create, "assets", json!({})) }),
+        (
+            "dedupe_horizon_passed",
+            Mutation { created_at: Some(NOW.plus(-46 * day)), ..intent("g-4", Create, "assets", json!({})) },
+        ),
         ("clock_invalid", Mutation { logical_timestamp: Some("noon".to_owned()), ..intent("g-5", Create, "assets", json!({})) }),
         ("number_out_of_range", intent("g-6", Create, "assets", json!({"a": 9_007_199_254_740_993_i64}))),
         ("schema_invalid", intent("g-7", Create, "readings", json!({"reading": "much"}))),
@@ -120,7 +133,10 @@ fn every_guard_has_its_code_and_keeps_the_intent_as_a_dead_letter() {
         let raw = mutation.raw.clone();
         let result = world.send(1, NOW, mutation.clone());
         assert_eq!((result.status, code(&result)), (IntentStatus::Rejected, wanted));
-        assert_eq!(world.effects.dead_letters.iter().map(|letter| (letter.code, letter.mutation.as_str())).collect::<Vec<_>>(), [(wanted, raw.as_str())]);
+        assert_eq!(
+            world.effects.dead_letters.iter().map(|letter| (letter.code, letter.mutation.as_str())).collect::<Vec<_>>(),
+            [(wanted, raw.as_str())]
+        );
         assert!(world.effects.changes.is_empty());
         let again = world.send(1, NOW.plus(100 * day), mutation);
         assert!(again.replayed, "{wanted} is final");
@@ -161,7 +177,10 @@ fn a_clock_far_ahead_is_clamped_and_cannot_win_for_ever() {
     assert_eq!((first.status, first.warnings.as_slice()), (IntentStatus::Applied, ["clock_skew"].as_slice()));
     assert_eq!(first.hlc.as_deref().and_then(Hlc::parse).expect("a stamp").node, SERVER_NODE);
     let change = &world.effects.changes[0];
-    assert_eq!(change.hlc_claimed.as_deref(), Some(Hlc { ticks: crate::hlc::Ticks::at(future), node: "dev".to_owned() }.to_string().as_str()));
+    assert_eq!(
+        change.hlc_claimed.as_deref(),
+        Some(Hlc { ticks: crate::hlc::Ticks::at(future), node: "dev".to_owned() }.to_string().as_str())
+    );
     let second = world.send(2, NOW.plus(1_000), stamped(NOW.plus(1_000), intent("op-2", Update, "assets", json!({"a": 2}))));
     assert_eq!(second.status, IntentStatus::Applied);
 }
@@ -172,7 +191,8 @@ fn with_the_clock_of_the_server_the_last_arrival_wins() {
     world.send(1, NOW, stamped(NOW, intent("op-1", Put, "arrivals", json!({"a": 1}))));
     let old = world.send(2, NOW, stamped(NOW.plus(-1_000_000), intent("op-2", Put, "arrivals", json!({"a": 2}))));
     assert_eq!((old.status, world.body(2, "r-1")), (IntentStatus::Applied, Some(r#"{"a":2}"#)));
-    let by_edit = |world: &mut World, id, from, at| world.send(from, NOW, stamped(at, intent(id, Put, "assets", json!({"by": id}))));
+    let by_edit =
+        |world: &mut World, id, from, at| world.send(from, NOW, stamped(at, intent(id, Put, "assets", json!({"by": id}))));
     by_edit(&mut world, "e-1", 1, NOW);
     assert_eq!(by_edit(&mut world, "e-2", 2, NOW.plus(-1_000_000)).status, IntentStatus::Superseded);
 }
@@ -215,7 +235,10 @@ fn a_winner_that_overwrote_unseen_values_leaves_them_in_the_conflicts_log() {
 fn a_chain_of_edits_on_unanswered_operations_applies_in_order() {
     let mut world = World::new();
     world.send(1, NOW, intent("op-1", Create, "orders", json!({"a": 1, "b": 1})));
-    let builds = |id, base: &str, fields| Mutation { base: Base::Operation(OperationId::parse(base).expect("an id")), ..intent(id, Update, "orders", fields) };
+    let builds = |id, base: &str, fields| Mutation {
+        base: Base::Operation(OperationId::parse(base).expect("an id")),
+        ..intent(id, Update, "orders", fields)
+    };
     assert_eq!(world.send(1, NOW, builds("op-2", "op-1", json!({"a": 2}))).status, IntentStatus::Applied);
     let other = world.send(2, NOW, on(2, intent("x-1", Update, "orders", json!({"b": 9}))));
     assert_eq!(other.status, IntentStatus::Applied);
@@ -254,7 +277,11 @@ fn a_write_that_changes_nothing_leaves_no_row() {
     world.send(1, NOW, intent("op-1", Create, "assets", json!({"a": 1})));
     let noop = world.send(2, NOW, on(1, intent("op-2", Update, "assets", json!({"a": 1}))));
     assert_eq!((noop.status, noop.noop, noop.version, noop.record), (IntentStatus::Applied, true, Some(Version(1)), None));
-    let absent = world.send(2, NOW, Mutation { record_id: RecordId::parse("r-9").expect("an id"), ..intent("op-3", Delete, "assets", json!({})) });
+    let absent = world.send(
+        2,
+        NOW,
+        Mutation { record_id: RecordId::parse("r-9").expect("an id"), ..intent("op-3", Delete, "assets", json!({})) },
+    );
     assert_eq!((absent.status, absent.noop, absent.version), (IntentStatus::Applied, true, None));
     assert_eq!(world.effects.changes.len(), 1);
 }
@@ -263,7 +290,11 @@ fn a_write_that_changes_nothing_leaves_no_row() {
 fn a_record_stays_in_its_scope() {
     let mut world = World::new();
     world.send(1, NOW, intent("op-1", Create, "assets", json!({"a": 1})));
-    let moved = world.send(1, NOW, Mutation { scope: Scope::parse("site:b").expect("a scope"), ..on(1, intent("op-2", Update, "assets", json!({"a": 2}))) });
+    let moved = world.send(
+        1,
+        NOW,
+        Mutation { scope: Scope::parse("site:b").expect("a scope"), ..on(1, intent("op-2", Update, "assets", json!({"a": 2}))) },
+    );
     assert_eq!((moved.status, code(&moved)), (IntentStatus::Rejected, "scope_mismatch"));
 }
 
@@ -292,7 +323,8 @@ fn the_digest_is_the_sum_over_live_records() {
     let mut world = World::new();
     world.send(1, NOW, intent("op-1", Create, "assets", json!({"a": 1})));
     world.send(1, NOW, on(1, intent("op-2", Update, "assets", json!({"a": 2}))));
-    let sum = |world: &World| world.effects.digests.iter().fold((0, 0u64), |(rows, sum), (.., r, s)| (rows + r, sum.wrapping_add(*s)));
+    let sum =
+        |world: &World| world.effects.digests.iter().fold((0, 0u64), |(rows, sum), (.., r, s)| (rows + r, sum.wrapping_add(*s)));
     let content = crate::digest::content_hash(Some(r#"{"a":2}"#));
     assert_eq!(sum(&world), (1, crate::digest::record_hash("r-1", Version(2), &content)));
     world.send(1, NOW, on(2, intent("op-3", Delete, "assets", json!({}))));
@@ -312,7 +344,16 @@ fn an_answer_is_read_back_as_it_was_stored() {
     for result in results {
         let extra = answer_extra(&result);
         let body = result.record.as_ref().map(body_text);
-        let plain = IntentResult { noop: false, hlc: None, record: None, resolution: None, conflict_id: None, warnings: Vec::new(), problem: None, ..result.clone() };
+        let plain = IntentResult {
+            noop: false,
+            hlc: None,
+            record: None,
+            resolution: None,
+            conflict_id: None,
+            warnings: Vec::new(),
+            problem: None,
+            ..result.clone()
+        };
         assert_eq!(answer_restore(plain, extra.as_deref(), result.hlc.clone(), body.as_deref()), result);
     }
 }

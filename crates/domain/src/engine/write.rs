@@ -93,7 +93,9 @@ impl Turn<'_> {
         let version = match &mutation.base {
             Base::Unknown => None,
             Base::Version(version) => Some(*version),
-            Base::Operation(operation) if record.last_operation_id == operation.as_str() && record.last_client == self.batch.client => {
+            Base::Operation(operation)
+                if record.last_operation_id == operation.as_str() && record.last_client == self.batch.client =>
+            {
                 Some(record.version)
             }
             Base::Operation(operation) => self.version_after(operation.as_str()),

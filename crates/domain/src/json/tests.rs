@@ -54,7 +54,10 @@ fn picked_members_keep_their_text_and_missing_ones_are_unset() {
 #[test]
 fn a_shape_shows_types_and_no_values() {
     let body = json!({"name": "Maya", "n": 3, "tags": ["a", "b"], "at": {"x": 1.5, "ok": true}, "none": null});
-    assert_eq!(shape(&body), json!({"name": "string", "n": "number", "tags": ["string"], "at": {"x": "number", "ok": "boolean"}, "none": "null"}));
+    assert_eq!(
+        shape(&body),
+        json!({"name": "string", "n": "number", "tags": ["string"], "at": {"x": "number", "ok": "boolean"}, "none": "null"})
+    );
 }
 
 fn any_value() -> impl Strategy<Value = Value> {

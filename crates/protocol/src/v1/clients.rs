@@ -59,7 +59,9 @@ pub fn client_read(body: &[u8]) -> Result<ClientRead, Problem> {
 
 fn registration(members: &Members<'_>) -> Result<ClientRead, FieldError> {
     let id = |text: &str| ClientId::parse(text).map_err(|error| members.fault("client_id", error.to_string()));
-    let scope = |(at, text): (usize, String)| Scope::parse(text).map_err(|error| members.fault(&format!("scopes[{at}]"), error.to_string()));
+    let scope = |(at, text): (usize, String)| {
+        Scope::parse(text).map_err(|error| members.fault(&format!("scopes[{at}]"), error.to_string()))
+    };
     let named = members.texts("scopes", limits::FILTER_TERMS_MAX, 128)?;
     Ok(ClientRead {
         scopes_named: members.value("scopes").is_some(),

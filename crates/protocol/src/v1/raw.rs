@@ -28,10 +28,14 @@ impl<'b> Envelope<'b> {
     pub fn read(body: &'b [u8], raw: &[&'static str]) -> Result<Self, Problem> {
         let text = std::str::from_utf8(body).map_err(|_| Problem::new(Code::JsonInvalid).detail("the body is not UTF-8"))?;
         let mut deserializer = serde_json::Deserializer::from_str(text);
-        let all = deserializer.deserialize_map(AllMembers).and_then(|all| deserializer.end().map(|()| all)).map_err(|error| refused(&error))?;
+        let all = deserializer
+            .deserialize_map(AllMembers)
+            .and_then(|all| deserializer.end().map(|()| all))
+            .map_err(|error| refused(&error))?;
         let (mut kept, mut members) = (Vec::new(), Map::new());
         for (name, value) in all {
-            let twice = || Problem::new(Code::EnvelopeInvalid).field(FieldError::new(name.as_ref(), JsonFault::DuplicateKey.to_string()));
+            let twice =
+                || Problem::new(Code::EnvelopeInvalid).field(FieldError::new(name.as_ref(), JsonFault::DuplicateKey.to_string()));
             if let Some(known) = raw.iter().find(|known| **known == name) {
                 if kept.iter().any(|(kept, _)| kept == known) {
                     return Err(twice());

@@ -42,7 +42,8 @@ pub fn status_read(body: &[u8]) -> Result<StatusRead, Problem> {
     let envelope = Envelope::read(body, &["operation_ids"])?;
     let invalid = |error: FieldError| Problem::new(Code::EnvelopeInvalid).field(error);
     let members = Members::of(&envelope.members, "").map_err(invalid)?;
-    let items = envelope.items("operation_ids", STATUS_OPERATIONS_MAX)?.ok_or_else(|| invalid(members.missing("operation_ids")))?;
+    let items =
+        envelope.items("operation_ids", STATUS_OPERATIONS_MAX)?.ok_or_else(|| invalid(members.missing("operation_ids")))?;
     let mut operations = Vec::with_capacity(items.len());
     for (at, item) in items.into_iter().enumerate() {
         let fault = |detail: String| invalid(FieldError::new(format!("operation_ids[{at}]"), detail));

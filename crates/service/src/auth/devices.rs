@@ -78,7 +78,13 @@ impl Service {
     ///
     /// # Errors
     /// Client blocked when staff revoked its tokens.
-    pub async fn device_tokens_issue(&self, cx: &Cx, client_id: &ClientId, principal: &str, scopes: &[Scope]) -> Result<DeviceTokens> {
+    pub async fn device_tokens_issue(
+        &self,
+        cx: &Cx,
+        client_id: &ClientId,
+        principal: &str,
+        scopes: &[Scope],
+    ) -> Result<DeviceTokens> {
         let tokens = DeviceTokens::make()?;
         let row = DeviceTokenRow {
             client_id: client_id.clone(),
@@ -101,7 +107,8 @@ impl Service {
     /// As the store.
     pub async fn device_tokens_refresh(&self, now: Millis, refresh_token: &str) -> Result<Refreshed> {
         let tokens = DeviceTokens::make()?;
-        let next = (token_hash(&tokens.access_token), now.plus(ACCESS_MS), token_hash(&tokens.refresh_token), now.plus(REFRESH_MS));
+        let next =
+            (token_hash(&tokens.access_token), now.plus(ACCESS_MS), token_hash(&tokens.refresh_token), now.plus(REFRESH_MS));
         Ok(match self.store.console().device_tokens_rotate(&token_hash(refresh_token), next, now).await? {
             RefreshUse::Rotated(client_id) => {
                 self.auth.device_forget(&client_id);

@@ -47,7 +47,8 @@ pub(crate) struct Passwords {
 
 impl Passwords {
     pub(crate) fn new(cost: PasswordCost) -> Self {
-        let nobody = hash(cost, "no password hashes to this one, it is compared with the wrong answer on purpose").expect("hashing a constant works");
+        let nobody = hash(cost, "no password hashes to this one, it is compared with the wrong answer on purpose")
+            .expect("hashing a constant works");
         Self { cost, permits: Arc::new(Semaphore::new(HASHES_AT_ONCE)), waiting: Arc::default(), nobody: nobody.into() }
     }
 
@@ -85,7 +86,11 @@ struct Place<'w>(&'w AtomicUsize);
 impl<'w> Place<'w> {
     fn take(waiting: &'w AtomicUsize) -> Result<Self> {
         let place = Self(waiting);
-        if waiting.fetch_add(1, Ordering::Relaxed) < HASHES_WAITING_MAX { Ok(place) } else { Err(Error::RateLimited { retry_after_ms: 2_000 }) }
+        if waiting.fetch_add(1, Ordering::Relaxed) < HASHES_WAITING_MAX {
+            Ok(place)
+        } else {
+            Err(Error::RateLimited { retry_after_ms: 2_000 })
+        }
     }
 }
 

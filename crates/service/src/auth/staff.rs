@@ -92,7 +92,8 @@ impl Service {
         if !self.store.console().user_insert(&row, true).await? {
             return Ok(None);
         }
-        self.audit_append(cx.audit("user_create", format!("user:{FIRST_ADMIN}"), Some(json!({"role": Role::Admin.as_str()})))).await?;
+        self.audit_append(cx.audit("user_create", format!("user:{FIRST_ADMIN}"), Some(json!({"role": Role::Admin.as_str()}))))
+            .await?;
         Ok(Some((row.into(), password)))
     }
 

@@ -62,9 +62,12 @@ impl Service {
         }
         let token = token_make(prefix)?;
         let after = json!({"role": role.map(Role::as_str), "scopes": scopes.iter().map(Scope::as_str).collect::<Vec<_>>()});
-        let row = TokenRow { name: name.to_owned(), role, scopes, created: cx.now, created_by: cx.actor.audit_name(), revoked: None };
+        let row =
+            TokenRow { name: name.to_owned(), role, scopes, created: cx.now, created_by: cx.actor.audit_name(), revoked: None };
         match self.store.console().token_insert(&TokenInsert { row, hash: token_hash(&token) }).await {
-            Err(tidewatch_store::Error::Constraint(_)) => return Err(Error::Invalid { field: "name", detail: "is taken".to_owned() }),
+            Err(tidewatch_store::Error::Constraint(_)) => {
+                return Err(Error::Invalid { field: "name", detail: "is taken".to_owned() });
+            }
             done => done?,
         }
         self.audit_append(cx.audit("token_create", format!("token:{name}"), Some(after))).await?;

@@ -10,7 +10,8 @@ use tidewatch_store::sync::OperationFacts;
 /// The trace, as far as the log knows it.
 pub(super) fn trace_of(operation_id: &str, facts: &OperationFacts) -> Trace {
     let subject = facts.change.as_ref().map(|change| (change.collection.clone(), change.record_id.clone()));
-    let subject = subject.or_else(|| facts.conflict.as_ref().map(|conflict| (conflict.collection.clone(), conflict.record_id.clone())));
+    let subject =
+        subject.or_else(|| facts.conflict.as_ref().map(|conflict| (conflict.collection.clone(), conflict.record_id.clone())));
     let letter = facts.dead_letter.as_ref().and_then(|letter| serde_json::from_str::<Value>(&letter.mutation).ok());
     let member = |name: &str| letter.as_ref().and_then(|letter| letter[name].as_str()).map(str::to_owned);
     let scope = facts.change.as_ref().map(|change| change.scope.clone());
@@ -43,7 +44,8 @@ fn stages(operation_id: &str, facts: &OperationFacts, letter: Option<&Value>) ->
     }
     let answered = facts.answer.as_ref().map(|(_, at)| *at);
     let seen = answered.or(facts.change.as_ref().map(|change| change.committed));
-    let seen = seen.or(facts.conflict.as_ref().map(|conflict| conflict.at)).or(facts.dead_letter.as_ref().map(|letter| letter.at));
+    let seen =
+        seen.or(facts.conflict.as_ref().map(|conflict| conflict.at)).or(facts.dead_letter.as_ref().map(|letter| letter.at));
     stages.push(stage(seen, "received", Tone::Idle, "Received", "in a batch of the device"));
     if let Some(letter) = &facts.dead_letter {
         let detail = facts.answer.as_ref().and_then(|(answer, _)| answer.problem.as_ref()).map(|problem| problem.detail.clone());
@@ -63,7 +65,10 @@ fn stages(operation_id: &str, facts: &OperationFacts, letter: Option<&Value>) ->
 fn decided(facts: &OperationFacts, at: Option<Millis>) -> TraceStage {
     let rev = facts.change.as_ref().map(|change| format!("policy revision {}", change.policy_rev));
     let entry = facts.conflict.as_ref().map(|conflict| format!("conflicts log cf_{}", conflict.id));
-    let skew = facts.change.as_ref().and_then(|change| change.hlc_claimed.as_ref().map(|claimed| format!("clock {} instead of {claimed}", change.hlc)));
+    let skew = facts
+        .change
+        .as_ref()
+        .and_then(|change| change.hlc_claimed.as_ref().map(|claimed| format!("clock {} instead of {claimed}", change.hlc)));
     let fields = facts.answer.as_ref().and_then(|(answer, _)| fields(answer));
     let detail: Vec<String> = [rev, fields, entry, skew].into_iter().flatten().collect();
     let noop = facts.answer.as_ref().is_some_and(|(answer, _)| answer.noop);

@@ -51,7 +51,9 @@ fn definition_read(item: &Value) -> Result<CollectionDefinition> {
     let priority = priority_read(priority).ok_or_else(|| invalid(format!("`{name}`: unknown priority `{priority}`")))?;
     let schema = |member: &str| match &item["schema"][member] {
         Value::Null => Ok(1),
-        value => value.as_i64().filter(|n| *n >= 1).ok_or_else(|| invalid(format!("`{name}`: schema.{member} must be 1 or more"))),
+        value => {
+            value.as_i64().filter(|n| *n >= 1).ok_or_else(|| invalid(format!("`{name}`: schema.{member} must be 1 or more")))
+        }
     };
     let (schema_min, schema_current) = (schema("min")?, schema("current")?);
     if schema_min > schema_current {
@@ -68,7 +70,8 @@ mod tests {
 
     #[test]
     fn the_demo_collections_can_be_read() {
-        let names: Vec<String> = definitions_read(COLLECTIONS_DEMO).expect("valid").into_iter().map(|d| d.name.to_string()).collect();
+        let names: Vec<String> =
+            definitions_read(COLLECTIONS_DEMO).expect("valid").into_iter().map(|d| d.name.to_string()).collect();
         assert_eq!(names, ["work_orders", "assets", "inspections", "meter_readings", "notes", "approvals", "settings", "todos"]);
     }
 
@@ -77,9 +80,15 @@ mod tests {
         let cases = [
             ("{}", "must be a list"),
             (r#"[{"policy":{"kind":"lww"}}]"#, "a collection has no name"),
-            (r#"[{"name":"a","policy":{"kind":"best"}}]"#, "`a`: policy member `kind` must be lww, field_merge, manual_review or client_resolves"),
+            (
+                r#"[{"name":"a","policy":{"kind":"best"}}]"#,
+                "`a`: policy member `kind` must be lww, field_merge, manual_review or client_resolves",
+            ),
             (r#"[{"name":"a","priority":"high","policy":{"kind":"lww"}}]"#, "`a`: unknown priority `high`"),
-            (r#"[{"name":"a","schema":{"min":3,"current":2},"policy":{"kind":"lww"}}]"#, "`a`: schema.min is above schema.current"),
+            (
+                r#"[{"name":"a","schema":{"min":3,"current":2},"policy":{"kind":"lww"}}]"#,
+                "`a`: schema.min is above schema.current",
+            ),
         ];
         for (json, wanted) in cases {
             let Err(Error::Invalid { field: "collections", detail }) = definitions_read(json) else { panic!("{json} was read") };

@@ -57,7 +57,9 @@ struct Row {
 
 impl Row {
     fn into_tokens(self) -> Result<DeviceTokenRow> {
-        let hash = |bytes: Vec<u8>| <[u8; 32]>::try_from(bytes).map_err(|_| Error::Corrupt("a token hash has the wrong length".to_owned()));
+        let hash = |bytes: Vec<u8>| {
+            <[u8; 32]>::try_from(bytes).map_err(|_| Error::Corrupt("a token hash has the wrong length".to_owned()))
+        };
         Ok(DeviceTokenRow {
             client_id: ClientId::parse(self.client_id).map_err(|error| Error::Corrupt(error.to_string()))?,
             principal: self.principal,
@@ -123,10 +125,11 @@ impl Console {
     /// # Errors
     /// As the database.
     pub async fn device_tokens_revoked(&self, client_id: &ClientId) -> Result<bool> {
-        let found: Option<i64> = sqlx::query_scalar("select 1 from device_tokens where client_id = $1 and revoked_ms is not null")
-            .bind(client_id.as_str())
-            .fetch_optional(&self.database.readers)
-            .await?;
+        let found: Option<i64> =
+            sqlx::query_scalar("select 1 from device_tokens where client_id = $1 and revoked_ms is not null")
+                .bind(client_id.as_str())
+                .fetch_optional(&self.database.readers)
+                .await?;
         Ok(found.is_some())
     }
 
@@ -135,7 +138,12 @@ impl Console {
     ///
     /// # Errors
     /// As the database.
-    pub async fn device_tokens_rotate(&self, refresh: &[u8; 32], next: ([u8; 32], Millis, [u8; 32], Millis), now: Millis) -> Result<RefreshUse> {
+    pub async fn device_tokens_rotate(
+        &self,
+        refresh: &[u8; 32],
+        next: ([u8; 32], Millis, [u8; 32], Millis),
+        now: Millis,
+    ) -> Result<RefreshUse> {
         let mut writer = self.writer().await;
         let found: Option<(String, i64)> = sqlx::query_as(
             "select client_id, refresh_expires_ms from device_tokens

@@ -82,10 +82,12 @@ impl Console {
     /// As the database.
     pub async fn sessions_purge(&self, now: Millis) -> Result<u64> {
         let mut writer = self.writer().await;
-        let done = sqlx::query("delete from sessions where id in (select id from sessions where expires_ms <= $1 order by expires_ms limit 1000)")
-            .bind(now.0)
-            .execute(writer.connection()?)
-            .await?;
+        let done = sqlx::query(
+            "delete from sessions where id in (select id from sessions where expires_ms <= $1 order by expires_ms limit 1000)",
+        )
+        .bind(now.0)
+        .execute(writer.connection()?)
+        .await?;
         Ok(done.rows_affected())
     }
 }

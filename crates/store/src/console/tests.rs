@@ -102,7 +102,10 @@ async fn a_revoked_device_gets_no_new_pair_and_the_revision_moves() {
     assert!(console.device_tokens_revoked(&device()).await.expect("read"));
     assert!(!console.device_tokens_put(&pair(&device(), 50), NOW).await.expect("answered"));
     assert_eq!(console.device_tokens_by_access(&[50; 32]).await.expect("read"), None);
-    assert_eq!(console.device_tokens_rotate(&[11; 32], ([1; 32], NOW, [2; 32], NOW), NOW).await.expect("answered"), RefreshUse::Unknown);
+    assert_eq!(
+        console.device_tokens_rotate(&[11; 32], ([1; 32], NOW, [2; 32], NOW), NOW).await.expect("answered"),
+        RefreshUse::Unknown
+    );
 }
 
 #[tokio::test]

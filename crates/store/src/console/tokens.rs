@@ -80,17 +80,19 @@ impl Console {
         let mut writer = self.writer().await;
         let row = &token.row;
         let scopes = row.role.is_none().then(|| scopes_write(&row.scopes));
-        sqlx::query("insert into tokens(name, kind, hash, role, scopes, created_ms, created_by) values ($1, $2, $3, $4, $5, $6, $7)")
-            .bind(&row.name)
-            .bind(if row.role.is_some() { "api" } else { "enrolment" })
-            .bind(token.hash.as_slice())
-            .bind(row.role.map(Role::as_str))
-            .bind(scopes)
-            .bind(row.created.0)
-            .bind(&row.created_by)
-            .execute(writer.connection()?)
-            .await
-            .map_err(constraint)?;
+        sqlx::query(
+            "insert into tokens(name, kind, hash, role, scopes, created_ms, created_by) values ($1, $2, $3, $4, $5, $6, $7)",
+        )
+        .bind(&row.name)
+        .bind(if row.role.is_some() { "api" } else { "enrolment" })
+        .bind(token.hash.as_slice())
+        .bind(row.role.map(Role::as_str))
+        .bind(scopes)
+        .bind(row.created.0)
+        .bind(&row.created_by)
+        .execute(writer.connection()?)
+        .await
+        .map_err(constraint)?;
         Ok(())
     }
 
@@ -99,10 +101,11 @@ impl Console {
     /// # Errors
     /// As the database.
     pub async fn token_by_hash(&self, hash: &[u8; 32]) -> Result<Option<TokenRow>> {
-        let row: Option<Row> = sqlx::query_as("select name, role, scopes, created_ms, created_by, revoked_ms from tokens where hash = $1")
-            .bind(hash.as_slice())
-            .fetch_optional(&self.database.readers)
-            .await?;
+        let row: Option<Row> =
+            sqlx::query_as("select name, role, scopes, created_ms, created_by, revoked_ms from tokens where hash = $1")
+                .bind(hash.as_slice())
+                .fetch_optional(&self.database.readers)
+                .await?;
         row.map(Row::into_token).transpose()
     }
 

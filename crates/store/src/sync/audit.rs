@@ -57,7 +57,8 @@ impl Sync {
     pub async fn audit_list(&self, filter: &Filter, place: Place, rows: u32) -> Result<Page<AuditEvent>> {
         let (head,): (i64,) = sqlx::query_as(AUDIT_LAST).fetch_one(&self.readers).await?;
         let stretch = Stretch::new(place, head, STRETCH_ROWS);
-        let mut query = QueryBuilder::new("select id, at_ms, actor, action, subject, before, after, trace_id from audit_events where ");
+        let mut query =
+            QueryBuilder::new("select id, at_ms, actor, action, subject, before, after, trace_id from audit_events where ");
         conditions(&mut query, filter, stretch.low, stretch.top);
         query.push(if stretch.rising { " order by id limit " } else { " order by id desc limit " });
         query.push_bind(i64::from(rows) + 1);

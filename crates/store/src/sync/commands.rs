@@ -12,10 +12,7 @@ use tidewatch_domain::time::{DAY_MS, Millis};
 use super::bulk::write_all;
 use super::collections::CollectionDefinition;
 use super::live::{Client, Configured, Grants};
-use super::statements::{
-    AUDIT_ADD, CLIENT_PUT, COLLECTION_PUT, MEMORY_ROTATE, META_PUT,
-    POLICY_REV_ADD, SCOPE_ADD,
-};
+use super::statements::{AUDIT_ADD, CLIENT_PUT, COLLECTION_PUT, MEMORY_ROTATE, META_PUT, POLICY_REV_ADD, SCOPE_ADD};
 use super::writer::{Job, Pending, Reply, Writer, answer};
 use crate::{Error, Result};
 
@@ -23,7 +20,9 @@ impl Writer {
     /// Does one command inside the transaction. An error of the database ends the transaction; a refusal is an answer.
     pub(crate) async fn command(&mut self, job: Job, pending: &mut Pending) -> Result<Box<dyn FnOnce(Option<&Error>) + Send>> {
         match job {
-            Job::ClientRegister { registration, client_id, now, reply } => self.client_register(*registration, client_id, now, reply, pending).await,
+            Job::ClientRegister { registration, client_id, now, reply } => {
+                self.client_register(*registration, client_id, now, reply, pending).await
+            }
             Job::ClientBlock { client_id, blocked, reply } => self.client_block(client_id, blocked, reply, pending).await,
             Job::CollectionsPut { definitions, by, now, reply } => {
                 for definition in definitions {
@@ -133,12 +132,20 @@ impl Writer {
         if !fresh {
             return live.grants(&sorted);
         }
-        let key_of = |scope: &Scope| live.scopes.get(scope).copied().or_else(|| pending.scopes.iter().find(|(_, s)| s == scope).map(|(key, _)| *key));
+        let key_of = |scope: &Scope| {
+            live.scopes.get(scope).copied().or_else(|| pending.scopes.iter().find(|(_, s)| s == scope).map(|(key, _)| *key))
+        };
         let keys = sorted.iter().filter_map(|scope| Some((scope.clone(), key_of(scope)?))).collect();
         Ok((Arc::new(keys), Arc::from(sorted.as_slice())))
     }
 
-    async fn collection_put(&mut self, definition: CollectionDefinition, by: &str, now: Millis, pending: &mut Pending) -> Result<()> {
+    async fn collection_put(
+        &mut self,
+        definition: CollectionDefinition,
+        by: &str,
+        now: Millis,
+        pending: &mut Pending,
+    ) -> Result<()> {
         let (key, known) = {
             let live = self.shared.live();
             let all = || live.collections.iter().chain(&pending.collections);

@@ -50,13 +50,22 @@ impl Stretch {
         match place {
             Place::Newest => Self { low: (head + 1 - rows).max(1), top: head + 1, rising: false },
             Place::Below(at) => Self { low: (at.min(head + 1) - rows).max(1), top: at.clamp(1, head + 1), rising: false },
-            Place::Above(at) => Self { low: at.max(0).saturating_add(1), top: (at.max(0).saturating_add(1 + rows)).min(head + 1), rising: true },
+            Place::Above(at) => {
+                Self { low: at.max(0).saturating_add(1), top: (at.max(0).saturating_add(1 + rows)).min(head + 1), rising: true }
+            }
         }
     }
 }
 
 /// Makes a page of numbered rows, newest first, from what a statement returned: one row more than fits when there is more.
-pub(crate) fn page_of<T>(mut rows: Vec<T>, limit: usize, stretch: Stretch, head: i64, number: impl Fn(&T) -> i64, total: Total) -> Page<T> {
+pub(crate) fn page_of<T>(
+    mut rows: Vec<T>,
+    limit: usize,
+    stretch: Stretch,
+    head: i64,
+    number: impl Fn(&T) -> i64,
+    total: Total,
+) -> Page<T> {
     let more = rows.len() > limit;
     rows.truncate(limit);
     if stretch.rising {
@@ -88,7 +97,11 @@ impl Sync {
         };
         let whole = conditions.is_narrow() || seqs.is_some();
         let stretch = Stretch::new(place, head, if whole { i64::MAX / 4 } else { STRETCH_ROWS });
-        let total = if filter.is_empty() { Total::Exact(head.unsigned_abs()) } else { self.changes_total(&conditions, seqs.as_deref(), head, whole).await? };
+        let total = if filter.is_empty() {
+            Total::Exact(head.unsigned_abs())
+        } else {
+            self.changes_total(&conditions, seqs.as_deref(), head, whole).await?
+        };
         let mut query = QueryBuilder::new(
             r"select c.seq, c.committed_ms, c.collection, c.record_id, c.scope, c.op, c.version, c.changed, c.client, c.operation_id,
                 c.decision, c.hlc, c.hlc_node, c.hlc_claimed from changes c where ",
@@ -116,7 +129,8 @@ impl Sync {
     async fn record_seqs(&self, record_id: &str) -> Result<String> {
         let collections: Vec<i64> = self.shared.live().collections.iter().map(|known| known.engine.key.0).collect();
         let collections = serde_json::Value::from(collections).to_string();
-        let (seqs,): (String,) = sqlx::query_as(RECORD_SEQS).bind(collections).bind(record_id.to_owned()).fetch_one(&self.readers).await?;
+        let (seqs,): (String,) =
+            sqlx::query_as(RECORD_SEQS).bind(collections).bind(record_id.to_owned()).fetch_one(&self.readers).await?;
         Ok(seqs)
     }
 }

@@ -101,11 +101,7 @@ impl Sync {
             (true, None) => SCAN_SCOPE,
             (true, Some(_)) => SCAN_SCOPE_SOME,
         };
-        let mut query = sqlx::query_as(statement)
-            .bind(scope.0)
-            .bind(plan.position.pos().0)
-            .bind(end.0)
-            .bind(plan.fetched());
+        let mut query = sqlx::query_as(statement).bind(scope.0).bind(plan.position.pos().0).bind(end.0).bind(plan.fetched());
         if let Some(collections) = &plan.collections {
             query = query.bind(collections.clone());
         }
@@ -151,7 +147,9 @@ impl Plan {
             Since::Beginning => CursorPosition::At(Seq(0)),
             Since::Now => CursorPosition::At(live.head),
             // A scan that begins at an old cursor has to show every tombstone above it.
-            Since::Position(CursorPosition::At(pos)) if query.compact && pos < live.head => CursorPosition::Scan { pos, start: Seq(0) },
+            Since::Position(CursorPosition::At(pos)) if query.compact && pos < live.head => {
+                CursorPosition::Scan { pos, start: Seq(0) }
+            }
             Since::Position(position) => position,
         };
         let awake = scopes.iter().filter_map(|scope| {

@@ -4,16 +4,14 @@ use std::collections::HashMap;
 
 use sqlx::SqliteConnection;
 use tidewatch_domain::engine::{
-    CollectionKey, Effects, LogState, NewChange, NewConflict, NewDeadLetter, NewMemory, Record, RecordKey, ScopeKey,
-    WorkingSet, op_number,
+    CollectionKey, Effects, LogState, NewChange, NewConflict, NewDeadLetter, NewMemory, Record, RecordKey, ScopeKey, WorkingSet,
+    op_number,
 };
 use tidewatch_domain::time::SECOND_MS;
 
 use super::bulk::{Bound, write_all};
 use super::prefetch::status_number;
-use super::statements::{
-    CHANGE_ADD, CONFLICT_ADD, DEAD_LETTER_ADD, DIGEST_PUT, MEMORY_ADD, META_PUT, RECORD_PUT, TIME_PUT,
-};
+use super::statements::{CHANGE_ADD, CONFLICT_ADD, DEAD_LETTER_ADD, DIGEST_PUT, MEMORY_ADD, META_PUT, RECORD_PUT, TIME_PUT};
 use crate::Result;
 
 /// A digest after the group: scope, collection, live rows, sum.
@@ -29,8 +27,7 @@ pub(crate) async fn flush(
     dead_letter_last: i64,
 ) -> Result<()> {
     write_all(connection, &CHANGE_ADD, &effects.changes, bind_change).await?;
-    let records: Vec<(&RecordKey, &Record)> =
-        effects.records.iter().filter_map(|key| set.records.get_key_value(key)).collect();
+    let records: Vec<(&RecordKey, &Record)> = effects.records.iter().filter_map(|key| set.records.get_key_value(key)).collect();
     write_all(connection, &RECORD_PUT, &records, |query, (key, record)| bind_record(query, key, record)).await?;
     write_all(connection, &MEMORY_ADD, &effects.memories, bind_memory).await?;
     write_all(connection, &CONFLICT_ADD, &effects.conflicts, bind_conflict).await?;

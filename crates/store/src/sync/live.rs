@@ -106,7 +106,10 @@ impl Live {
 
     /// Heads of these scopes; 0 for one that is not known.
     pub(crate) fn heads(&self, scopes: &[Scope]) -> Vec<Seq> {
-        scopes.iter().map(|scope| self.scopes.get(scope).and_then(|key| self.scope_heads.get(key)).copied().unwrap_or_default()).collect()
+        scopes
+            .iter()
+            .map(|scope| self.scopes.get(scope).and_then(|key| self.scope_heads.get(key)).copied().unwrap_or_default())
+            .collect()
     }
 }
 

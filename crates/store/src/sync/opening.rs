@@ -186,7 +186,8 @@ async fn collections_load(connection: &mut SqliteConnection, live: &mut Live) ->
             schema_current,
             policy,
             policy_rev,
-            priority: super::collections::priority_read(&priority).ok_or_else(|| corrupt("a collection has an unknown priority"))?,
+            priority: super::collections::priority_read(&priority)
+                .ok_or_else(|| corrupt("a collection has an unknown priority"))?,
         };
         live.collection_put(Configured::new(CollectionKey(key), info)?);
     }

@@ -53,10 +53,12 @@ pub(crate) async fn working_set(
 }
 
 fn mutations<'a>(group: &'a [Sent<'_>]) -> impl Iterator<Item = (ClientKey, &'a Mutation)> {
-    group.iter().flat_map(|(client, push)| push.intents.iter().filter_map(|intent| match intent {
-        Intent::Valid(mutation) => Some((*client, &**mutation)),
-        Intent::Invalid { .. } => None,
-    }))
+    group.iter().flat_map(|(client, push)| {
+        push.intents.iter().filter_map(|intent| match intent {
+            Intent::Valid(mutation) => Some((*client, &**mutation)),
+            Intent::Invalid { .. } => None,
+        })
+    })
 }
 
 /// Text of a JSON array of arrays. Ids have alphabets that need no escape.
@@ -195,7 +197,12 @@ fn record_id(text: &str) -> Result<RecordId> {
 }
 
 /// Older versions: the base of a stale write where the policy merges, and the last body before a tombstone.
-async fn history(connection: &mut SqliteConnection, catalogue: &Catalogue, group: &[Sent<'_>], set: &mut WorkingSet) -> Result<()> {
+async fn history(
+    connection: &mut SqliteConnection,
+    catalogue: &Catalogue,
+    group: &[Sent<'_>],
+    set: &mut WorkingSet,
+) -> Result<()> {
     let mut wanted: Vec<(i64, &RecordId, i64, i64)> = Vec::new();
     for (client, mutation) in mutations(group) {
         let Some(collection) = catalogue.get(&mutation.collection) else { continue };

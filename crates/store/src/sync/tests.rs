@@ -50,7 +50,9 @@ pub(crate) fn definitions() -> Vec<CollectionDefinition> {
 
 /// A store with five collections and devices 1 to 4, who may use `site:a` and `site:b`.
 pub(crate) async fn store(dir: &Path) -> Store {
-    let store = Store::open(dir, StoreOptions { durability: crate::Durability::Normal, ..StoreOptions::new(NOW, 7) }).await.expect("opens");
+    let store = Store::open(dir, StoreOptions { durability: crate::Durability::Normal, ..StoreOptions::new(NOW, 7) })
+        .await
+        .expect("opens");
     store.sync().collections_put(definitions(), "system", NOW).await.expect("configured");
     for n in 1..=4 {
         let registration = ClientRegistration {

@@ -96,8 +96,11 @@ impl OperationFacts {
     #[must_use]
     pub fn status(&self) -> Option<IntentStatus> {
         let remembered = self.answer.as_ref().map(|(answer, _)| answer.status);
-        let changed = || self.change.as_ref().map(|change| if change.merged { IntentStatus::Merged } else { IntentStatus::Applied });
-        let parked = || self.conflict.as_ref().map(|conflict| if conflict.open { IntentStatus::Conflict } else { IntentStatus::Superseded });
+        let changed =
+            || self.change.as_ref().map(|change| if change.merged { IntentStatus::Merged } else { IntentStatus::Applied });
+        let parked = || {
+            self.conflict.as_ref().map(|conflict| if conflict.open { IntentStatus::Conflict } else { IntentStatus::Superseded })
+        };
         remembered.or_else(changed).or_else(parked).or_else(|| self.dead_letter.as_ref().map(|_| IntentStatus::Rejected))
     }
 }
@@ -130,18 +133,16 @@ impl Sync {
         let mut client = self.change_fact(operation_id, &mut facts).await?;
         client = client.or(self.conflict_fact(operation_id, &mut facts).await?);
         client = client.or(self.dead_letter_fact(operation_id, &mut facts).await?);
-        let (packed,): (Option<String>,) = sqlx::query_as(MEMORY_OF_KEY)
-            .bind(operation_id.to_string())
-            .bind(client)
-            .fetch_one(&self.readers)
-            .await?;
+        let (packed,): (Option<String>,) =
+            sqlx::query_as(MEMORY_OF_KEY).bind(operation_id.to_string()).bind(client).fetch_one(&self.readers).await?;
         for mut row in packed::rows(packed.as_deref()) {
             let at = Millis(row.number()?);
             let (key, _, memory) = memory_read(&mut row)?;
             client = Some(key.0);
             facts.answer = Some((memory.answer, at));
         }
-        facts.client_id = client.and_then(|key| self.shared.live().client_ids.get(&tidewatch_domain::engine::ClientKey(key)).cloned());
+        facts.client_id =
+            client.and_then(|key| self.shared.live().client_ids.get(&tidewatch_domain::engine::ClientKey(key)).cloned());
         Ok(facts)
     }
 
@@ -154,7 +155,8 @@ impl Sync {
     }
 
     async fn change_fact(&self, operation_id: &OperationId, facts: &mut OperationFacts) -> Result<Option<i64>> {
-        let row: Option<ChangeRow> = sqlx::query_as(CHANGE_OF_OPERATION).bind(operation_id.to_string()).fetch_optional(&self.readers).await?;
+        let row: Option<ChangeRow> =
+            sqlx::query_as(CHANGE_OF_OPERATION).bind(operation_id.to_string()).fetch_optional(&self.readers).await?;
         let Some(row) = row else { return Ok(None) };
         let (collection, scope) = self.names(row.collection, row.scope);
         facts.change = Some(ChangeFact {
@@ -176,7 +178,8 @@ impl Sync {
 
     async fn conflict_fact(&self, operation_id: &OperationId, facts: &mut OperationFacts) -> Result<Option<i64>> {
         type Row = (i64, i64, String, i64, i64, String, i64, i64);
-        let row: Option<Row> = sqlx::query_as(CONFLICT_OF_OPERATION).bind(operation_id.to_string()).fetch_optional(&self.readers).await?;
+        let row: Option<Row> =
+            sqlx::query_as(CONFLICT_OF_OPERATION).bind(operation_id.to_string()).fetch_optional(&self.readers).await?;
         let Some((id, collection, record_id, scope, state, local, client, at)) = row else { return Ok(None) };
         let (collection, scope) = self.names(collection, scope);
         facts.conflict = Some(ConflictFact { id, collection, record_id, scope, open: state == 0, local, at: Millis(at) });

@@ -136,7 +136,8 @@ impl Sync {
         let store_id = meta.into_iter().find(|(k, _)| k == "store_id").map(|(_, v)| v).unwrap_or_default();
         let (mut chain, mut last, mut records) = ([0; 32], 0, Records::new());
         loop {
-            let rows: Vec<ChangeRow> = sqlx::query_as(VERIFY_CHANGES).bind(last).bind(STRETCH).fetch_all(&mut *connection).await?;
+            let rows: Vec<ChangeRow> =
+                sqlx::query_as(VERIFY_CHANGES).bind(last).bind(STRETCH).fetch_all(&mut *connection).await?;
             let Some(end) = rows.last().map(|row| row.seq) else { break };
             let live = self.shared.live();
             for row in &rows {
@@ -199,13 +200,16 @@ fn rebuild(row: &ChangeRow, records: &mut Records, report: &mut VerifyReport) {
     if row.version != version + 1 || row.prev_seq != prev_seq {
         report.find(format!("change {} is version {} after {}, of the change at {prev_seq}", row.seq, row.version, version));
     }
-    records.insert(key, Rebuilt {
-        scope: row.scope,
-        version: row.version,
-        last_seq: row.seq,
-        deleted: row.fields.is_none(),
-        content: content_hash(row.fields.as_deref()),
-    });
+    records.insert(
+        key,
+        Rebuilt {
+            scope: row.scope,
+            version: row.version,
+            last_seq: row.seq,
+            deleted: row.fields.is_none(),
+            content: content_hash(row.fields.as_deref()),
+        },
+    );
 }
 
 async fn verify_records(connection: &mut SqliteConnection, records: &Records, report: &mut VerifyReport) -> Result<()> {
@@ -248,8 +252,10 @@ async fn verify_digests(connection: &mut SqliteConnection, records: &Records, re
         }
     }
     let found: Vec<(i64, i64, i64, i64)> = sqlx::query_as(VERIFY_DIGESTS).fetch_all(connection).await?;
-    let found: HashMap<(i64, i64), (i64, u64)> =
-        found.into_iter().map(|(scope, collection, rows, digest)| ((scope, collection), (rows, digest.cast_unsigned()))).collect();
+    let found: HashMap<(i64, i64), (i64, u64)> = found
+        .into_iter()
+        .map(|(scope, collection, rows, digest)| ((scope, collection), (rows, digest.cast_unsigned())))
+        .collect();
     if found != wanted {
         report.find("the digests of scopes are not those of their records".to_owned());
     }

@@ -116,7 +116,13 @@ impl Writer {
         intents
     }
 
-    async fn transact(&mut self, commands: Vec<Job>, pushes: Vec<Job>, pending: &mut Pending, answers: &mut Vec<Answer>) -> Result<()> {
+    async fn transact(
+        &mut self,
+        commands: Vec<Job>,
+        pushes: Vec<Job>,
+        pending: &mut Pending,
+        answers: &mut Vec<Answer>,
+    ) -> Result<()> {
         sqlx::query("begin immediate").execute(&mut self.connection).await?;
         for command in commands {
             answers.push(self.command(command, pending).await?);
@@ -151,7 +157,13 @@ impl Writer {
         let results: Vec<Vec<IntentResult>> = group
             .iter()
             .map(|(client, push, now, _)| {
-                let batch = Batch { client: client.key, client_id: &client.client_id, scopes: &client.grants, now: *now, intents: &push.intents };
+                let batch = Batch {
+                    client: client.key,
+                    client_id: &client.client_id,
+                    scopes: &client.grants,
+                    now: *now,
+                    intents: &push.intents,
+                };
                 batch_apply(&mut self.state.log, &mut set, &catalogue, &batch, effects)
             })
             .collect();

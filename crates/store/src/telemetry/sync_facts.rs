@@ -91,7 +91,7 @@ impl SyncFacts {
 
     /// Heads of every scope.
     pub(crate) async fn heads(&self) -> Result<HashMap<String, i64>> {
-        const TEXT: &str = "select name, head_seq from scopes";
+        const TEXT: &str = "select s.name, (select coalesce(max(c.seq), 0) from changes c where c.scope = s.id) from scopes s";
         let rows: Vec<(String, i64)> = sqlx::query_as(TEXT).fetch_all(&self.readers).await?;
         Ok(rows.into_iter().collect())
     }
@@ -108,7 +108,7 @@ impl SyncFacts {
     /// Digests and heads of these scopes, of one instant. A scope without records has one row without a collection.
     pub(crate) async fn digests(&self, scopes: &[String]) -> Result<Vec<DigestRow>> {
         const TEXT: &str = r"
-            select s.name as scope, s.head_seq as head, c.name as collection, d.rows as rows, d.digest as digest
+            select s.name as scope, (select coalesce(max(l.seq), 0) from changes l where l.scope = s.id) as head, c.name as collection, d.rows as rows, d.digest as digest
             from json_each(?1) as wanted
             join scopes s on s.name = wanted.value
             left join scope_digest d on d.scope = s.id

@@ -76,14 +76,18 @@ async fn pull(app: &App, device: &Device, uri: &Uri, headers: &HeaderMap, starte
 
 fn page_refusal(error: Error) -> Refusal {
     match error {
-        Error::Forbidden => Problem::new(Code::ScopeForbidden).field(FieldError::new("scopes", "names one that this device may not read")).into(),
+        Error::Forbidden => {
+            Problem::new(Code::ScopeForbidden).field(FieldError::new("scopes", "names one that this device may not read")).into()
+        }
         other => other.into(),
     }
 }
 
 fn query_read(uri: &Uri) -> Answer<(FeedQuery, Duration)> {
     let mut params = Params::of(uri)?;
-    let epoch = params.take("epoch").map(|text| Epoch::parse(&text).ok_or_else(|| Refusal::query("epoch", "must be 16 lower-case hex digits")));
+    let epoch = params
+        .take("epoch")
+        .map(|text| Epoch::parse(&text).ok_or_else(|| Refusal::query("epoch", "must be 16 lower-case hex digits")));
     if params.take("include").is_some_and(|include| include != "fields") {
         return Err(Refusal::query("include", "must be `fields` on this server"));
     }
@@ -142,7 +146,8 @@ const TAIL: HeaderValue = HeaderValue::from_static("private, no-cache");
 const FULL: HeaderValue = HeaderValue::from_static("private, max-age=3600, immutable");
 
 fn unchanged(etag: &str) -> Response {
-    (StatusCode::NOT_MODIFIED, [(header::ETAG, etag_value(etag)), (header::CACHE_CONTROL, TAIL), (header::VARY, VARY)]).into_response()
+    (StatusCode::NOT_MODIFIED, [(header::ETAG, etag_value(etag)), (header::CACHE_CONTROL, TAIL), (header::VARY, VARY)])
+        .into_response()
 }
 
 fn page_response(app: &App, device: &Device, page: FeedPage) -> Response {
@@ -151,7 +156,8 @@ fn page_response(app: &App, device: &Device, page: FeedPage) -> Response {
     let body = ChangesPage::new(page, app.service().epoch().to_string(), Timestamp(app.now()), pause);
     let bytes = serde_json::to_vec(&body).expect("a page is JSON");
     let json = HeaderValue::from_static("application/json");
-    ([(header::CONTENT_TYPE, json), (header::ETAG, etag), (header::CACHE_CONTROL, cache), (header::VARY, VARY)], bytes).into_response()
+    ([(header::CONTENT_TYPE, json), (header::ETAG, etag), (header::CACHE_CONTROL, cache), (header::VARY, VARY)], bytes)
+        .into_response()
 }
 
 #[cfg(test)]

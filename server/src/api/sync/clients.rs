@@ -5,7 +5,9 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use tidewatch_domain::ids::Scope;
 use tidewatch_protocol::v1::changes::server_hlc;
-use tidewatch_protocol::v1::clients::{ClientLimits, ClientRegistered, ClientRequest, PollTiers, TokenRefresh, TokensIssued, client_read};
+use tidewatch_protocol::v1::clients::{
+    ClientLimits, ClientRegistered, ClientRequest, PollTiers, TokenRefresh, TokensIssued, client_read,
+};
 use tidewatch_protocol::v1::{CollectionEntry, raw};
 use tidewatch_protocol::{Code, FieldError, Problem, Timestamp};
 use tidewatch_service::auth::{DeviceTokens, Refreshed};
@@ -21,10 +23,16 @@ use crate::state::App;
 #[utoipa::path(post, path = "/clients", tag = "sync", security(("enrolment" = [])), request_body = ClientRequest,
     responses((status = 201, body = ClientRegistered), (status = 200, body = ClientRegistered, description = "known already"),
         (status = "4XX", body = Problem, content_type = "application/problem+json")))]
-pub async fn client_register(State(app): State<App>, Caller(cx): Caller, JsonBody(body): JsonBody) -> Answer<(StatusCode, Json<ClientRegistered>)> {
+pub async fn client_register(
+    State(app): State<App>,
+    Caller(cx): Caller,
+    JsonBody(body): JsonBody,
+) -> Answer<(StatusCode, Json<ClientRegistered>)> {
     let read = client_read(&body)?;
     if read.scopes_named && read.registration.scopes.is_empty() {
-        return Err(Problem::new(Code::EnvelopeInvalid).field(FieldError::new("scopes", "must name one at least, or be absent")).into());
+        return Err(Problem::new(Code::EnvelopeInvalid)
+            .field(FieldError::new("scopes", "must name one at least, or be absent"))
+            .into());
     }
     let (principal, scopes) = granted(&cx.actor, &read.registration.principal, &read.registration.scopes);
     let (client_id, new, tokens) = app.service().device_enrol(&cx, read.registration).await.map_err(enrol_refusal)?;
@@ -55,7 +63,9 @@ fn granted(actor: &Actor, principal: &str, scopes: &[Scope]) -> (String, Vec<Sco
 
 fn enrol_refusal(error: Error) -> Refusal {
     match error {
-        Error::Invalid { field: field @ "scopes", detail } => Problem::new(Code::ScopeForbidden).field(FieldError::new(field, detail)).into(),
+        Error::Invalid { field: field @ "scopes", detail } => {
+            Problem::new(Code::ScopeForbidden).field(FieldError::new(field, detail)).into()
+        }
         Error::Invalid { field, detail } => Problem::new(Code::EnvelopeInvalid).field(FieldError::new(field, detail)).into(),
         other => other.into(),
     }
@@ -74,7 +84,9 @@ pub async fn client_token(State(app): State<App>, JsonBody(body): JsonBody) -> A
         Refreshed::Expired => Err(Problem { retryable: false, action: Some("enrol".into()), ..Problem::new(Code::TokenExpired) }
             .detail("the refresh token has ended; enrol again under the same id")
             .into()),
-        Refreshed::Unknown => Err(Refusal::new(Code::TokenInvalid, "the refresh token is not known, was used already, or was revoked")),
+        Refreshed::Unknown => {
+            Err(Refusal::new(Code::TokenInvalid, "the refresh token is not known, was used already, or was revoked"))
+        }
     }
 }
 

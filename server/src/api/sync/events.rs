@@ -37,7 +37,8 @@ pub async fn events_stream(State(app): State<App>, device: Device, request: Head
         Refusal::from(Problem::new(Code::RateLimited).detail("too many devices listen; poll instead").retry_after_ms(60_000))
     })?;
     app.service().contact_note(&device.client_id, device.cx.now, Contact::Seen);
-    let token = request.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.get(7..)).unwrap_or_default().trim().to_owned();
+    let token =
+        request.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.get(7..)).unwrap_or_default().trim().to_owned();
     let last_seen = request.get("last-event-id").and_then(|value| value.to_str().ok()).and_then(position);
     let listener = Listener::new(app, device, token, last_seen, place);
     let beat = KeepAlive::new().interval(Duration::from_secs(EVENTS_HEARTBEAT_S.into())).text("beat");
@@ -104,11 +105,16 @@ impl Listener {
     }
 
     async fn next(&mut self) -> (Event, bool) {
-        let head = *self.head.borrow_and_update();
+        // Not `borrow_and_update`: what moved since the last event is still to be told.
+        let head = *self.head.borrow();
         let id = self.app.service().cursor_at(head);
         if !self.greeted {
             self.greeted = true;
-            let hello = Hello { epoch: self.app.service().epoch().to_string(), role: "primary".to_owned(), heartbeat_s: EVENTS_HEARTBEAT_S };
+            let hello = Hello {
+                epoch: self.app.service().epoch().to_string(),
+                role: "primary".to_owned(),
+                heartbeat_s: EVENTS_HEARTBEAT_S,
+            };
             return (sse("hello", Some(&id), &hello), true);
         }
         if self.behind {

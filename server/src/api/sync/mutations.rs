@@ -27,7 +27,9 @@ pub async fn mutations_push(State(app): State<App>, device: Device, body: Answer
     let client_id = device.client_id.clone();
     let done = push(&app, device, body).await;
     let contact = match &done {
-        Ok((results, _)) => Contact::PushAnswered { results: results.clone(), took_ms: started.elapsed().as_secs_f64() * 1_000.0 },
+        Ok((results, _)) => {
+            Contact::PushAnswered { results: results.clone(), took_ms: started.elapsed().as_secs_f64() * 1_000.0 }
+        }
         Err(refusal) => Contact::PushRefused { code: refusal.code() },
     };
     app.service().contact_note(&client_id, app.now(), contact);

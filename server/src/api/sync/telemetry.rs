@@ -20,7 +20,11 @@ const REPORT_PAUSE_MS: i64 = 300_000;
 #[utoipa::path(post, path = "/telemetry", tag = "sync", security(("device" = [])), request_body = TelemetryRequest,
     responses((status = 202, body = TelemetryAnswered), (status = "4XX", body = Problem, content_type = "application/problem+json"),
         (status = 503, body = Problem, content_type = "application/problem+json")))]
-pub async fn telemetry_ingest(State(app): State<App>, device: Device, TelemetryBody(body): TelemetryBody) -> Answer<(StatusCode, Json<TelemetryAnswered>)> {
+pub async fn telemetry_ingest(
+    State(app): State<App>,
+    device: Device,
+    TelemetryBody(body): TelemetryBody,
+) -> Answer<(StatusCode, Json<TelemetryAnswered>)> {
     let read = telemetry_read(&body)?;
     device.named_check(read.client_id.as_deref())?;
     let (mut good, mut rejected) = (Vec::new(), Vec::new());

@@ -156,6 +156,10 @@ pub async fn changes_list(State(app): State<App>, Caller(cx): Caller, uri: Uri) 
 #[utoipa::path(get, path = "/api/v1/operations/{operation_id}", tag = "console", security(("api" = []), ("session" = [])),
     params(("operation_id" = String, Path)),
     responses((status = 200, body = OperationTrace), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
-pub async fn operation_trace(State(app): State<App>, Caller(cx): Caller, Path(operation_id): Path<String>) -> Answer<Json<OperationTrace>> {
+pub async fn operation_trace(
+    State(app): State<App>,
+    Caller(cx): Caller,
+    Path(operation_id): Path<String>,
+) -> Answer<Json<OperationTrace>> {
     Ok(Json(app.service().operation_trace(&cx, &operation_id).await?.into()))
 }

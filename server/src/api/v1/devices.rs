@@ -4,7 +4,9 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::Uri;
 use serde::Serialize;
-use tidewatch_domain::fleet::{Convergence, ConvergenceVerdict, DeviceRow, DeviceSort, DeviceView, DriftCause, Gate, Score, Scores};
+use tidewatch_domain::fleet::{
+    Convergence, ConvergenceVerdict, DeviceRow, DeviceSort, DeviceView, DriftCause, Gate, Score, Scores,
+};
 use tidewatch_domain::ids::ClientId;
 use tidewatch_protocol::{Problem, Timestamp};
 use tidewatch_service::Error;
@@ -242,7 +244,8 @@ pub async fn devices_list(State(app): State<App>, Caller(cx): Caller, uri: Uri) 
     let filter = params.take("q").unwrap_or_default();
     let sort = match params.take("sort") {
         None => DeviceSort::default(),
-        Some(sort) => DeviceSort::parse(&sort).ok_or_else(|| Refusal::query("sort", "must be worst, queue, drift, contact, name or score"))?,
+        Some(sort) => DeviceSort::parse(&sort)
+            .ok_or_else(|| Refusal::query("sort", "must be worst, queue, drift, contact, name or score"))?,
     };
     let (position, rows) = params.take_page()?;
     params.done()?;
@@ -254,7 +257,11 @@ pub async fn devices_list(State(app): State<App>, Caller(cx): Caller, uri: Uri) 
 #[utoipa::path(get, path = "/api/v1/devices/{client_id}", tag = "console", security(("api" = []), ("session" = [])),
     params(("client_id" = String, Path)),
     responses((status = 200, body = DeviceDetail), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
-pub async fn device_view(State(app): State<App>, Caller(cx): Caller, Path(client_id): Path<String>) -> Answer<Json<DeviceDetail>> {
+pub async fn device_view(
+    State(app): State<App>,
+    Caller(cx): Caller,
+    Path(client_id): Path<String>,
+) -> Answer<Json<DeviceDetail>> {
     let client_id = ClientId::parse(client_id).map_err(|_| Error::NotFound("device"))?;
     Ok(Json(app.service().device_view(&cx, &client_id).await?.into()))
 }

@@ -104,7 +104,11 @@ fn checksum_verify(members: &Members<'_>, value: &Value) -> Result<(), IntentPro
         return Ok(());
     };
     let object = value.as_object().expect("members are of an object");
-    if intent_checksum(object) == claimed { Ok(()) } else { Err(Code::ChecksumMismatch.intent("checksum: does not fit the intent")) }
+    if intent_checksum(object) == claimed {
+        Ok(())
+    } else {
+        Err(Code::ChecksumMismatch.intent("checksum: does not fit the intent"))
+    }
 }
 
 /// Members of the protocol that this server does not serve: refused by name, never ignored.
@@ -120,11 +124,19 @@ fn unsupported_refuse(members: &Members<'_>) -> Result<(), FieldError> {
     Ok(())
 }
 
-fn mutation_members(members: &Members<'_>, raw: &str, operation_id: OperationId, schema_version: i64) -> Result<Mutation, FieldError> {
+fn mutation_members(
+    members: &Members<'_>,
+    raw: &str,
+    operation_id: OperationId,
+    schema_version: i64,
+) -> Result<Mutation, FieldError> {
     let op = members.text_required("op", 32)?;
     let op = MutationOp::parse(op).ok_or_else(|| members.fault("op", "must be create, update, put or delete"))?;
     let id = |name: &'static str| members.text_required(name, 256).map(|text| (name, text.to_owned()));
-    let broken = |name: &str| { let path = members.path(name); move |error: tidewatch_domain::ids::IdError| FieldError::new(path, error.to_string()) };
+    let broken = |name: &str| {
+        let path = members.path(name);
+        move |error: tidewatch_domain::ids::IdError| FieldError::new(path, error.to_string())
+    };
     let (collection, record_id, scope) = (id("collection")?.1, id("record_id")?.1, id("scope")?.1);
     let key = members.text("idempotency_key", 256)?.unwrap_or(operation_id.as_str());
     let priority = members.integer("priority", 1..=5)?.unwrap_or(PRIORITY_DEFAULT);
@@ -153,9 +165,9 @@ fn base_read(members: &Members<'_>) -> Result<Base, FieldError> {
     match (version, operation) {
         (None, None) => Ok(Base::Unknown),
         (Some(version), None) => Ok(Base::Version(Version(version))),
-        (None, Some(operation)) => {
-            OperationId::parse(operation).map(Base::Operation).map_err(|error| members.fault("base_operation_id", error.to_string()))
-        }
+        (None, Some(operation)) => OperationId::parse(operation)
+            .map(Base::Operation)
+            .map_err(|error| members.fault("base_operation_id", error.to_string())),
         (Some(_), Some(_)) => Err(members.fault("base_operation_id", "and base_version exclude each other")),
     }
 }

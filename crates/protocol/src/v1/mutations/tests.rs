@@ -11,7 +11,9 @@ fn batch(mutations: &str) -> String {
 }
 
 fn intent(extra: &str) -> String {
-    format!(r#"{{"operation_id":"op-1","collection":"equipment","record_id":"eq-1","scope":"building:42","op":"update","fields":{{"a":1}}{extra}}}"#)
+    format!(
+        r#"{{"operation_id":"op-1","collection":"equipment","record_id":"eq-1","scope":"building:42","op":"update","fields":{{"a":1}}{extra}}}"#
+    )
 }
 
 fn read(body: &str) -> Vec<Intent> {
@@ -75,7 +77,8 @@ fn each_broken_rule_of_an_intent_has_its_code_and_names_the_member() {
         assert_eq!(got, code, "{extra}");
         assert!(detail.contains(words), "{extra}: {detail}");
     }
-    let (code, detail) = verdict(r#"{"operation_id":"op-1","collection":"equipment","record_id":"e","scope":"global","op":"explode"}"#);
+    let (code, detail) =
+        verdict(r#"{"operation_id":"op-1","collection":"equipment","record_id":"e","scope":"global","op":"explode"}"#);
     assert_eq!((code, detail.as_str()), ("schema_invalid", "op: must be create, update, put or delete"));
 }
 
@@ -97,11 +100,23 @@ fn an_envelope_that_cannot_be_read_refuses_the_batch_and_names_the_member() {
     assert_eq!(refusal(r#"{"mutations":[]}"#), named("envelope_invalid", "client_id"));
     assert_eq!(refusal(&format!(r#"{{"client_id":"{CLIENT}"}}"#)), named("envelope_invalid", "mutations"));
     assert_eq!(refusal(&format!(r#"{{"client_id":"{CLIENT}","mutations":{{}}}}"#)), named("envelope_invalid", "mutations"));
-    assert_eq!(refusal(&format!(r#"{{"client_id":"{CLIENT}","mutations":[],"mutations":[]}}"#)), named("envelope_invalid", "mutations"));
-    assert_eq!(refusal(&format!(r#"{{"protocol":2,"client_id":"{CLIENT}","mutations":[]}}"#)), named("protocol_unsupported", "protocol"));
-    assert_eq!(refusal(&format!(r#"{{"atomic":true,"client_id":"{CLIENT}","mutations":[]}}"#)), named("envelope_invalid", "atomic"));
+    assert_eq!(
+        refusal(&format!(r#"{{"client_id":"{CLIENT}","mutations":[],"mutations":[]}}"#)),
+        named("envelope_invalid", "mutations")
+    );
+    assert_eq!(
+        refusal(&format!(r#"{{"protocol":2,"client_id":"{CLIENT}","mutations":[]}}"#)),
+        named("protocol_unsupported", "protocol")
+    );
+    assert_eq!(
+        refusal(&format!(r#"{{"atomic":true,"client_id":"{CLIENT}","mutations":[]}}"#)),
+        named("envelope_invalid", "atomic")
+    );
     assert_eq!(refusal(&batch(r#"{"op":"update"}"#)), named("envelope_invalid", "mutations[0].operation_id"));
-    assert_eq!(refusal(&batch(&format!("{},{}", intent(""), r#"{"operation_id":"no spaces"}"#))), named("envelope_invalid", "mutations[1].operation_id"));
+    assert_eq!(
+        refusal(&batch(&format!("{},{}", intent(""), r#"{"operation_id":"no spaces"}"#))),
+        named("envelope_invalid", "mutations[1].operation_id")
+    );
     assert_eq!(refusal(&batch("7")), named("envelope_invalid", "mutations[0]"));
 }
 
@@ -116,7 +131,10 @@ fn a_thousand_intents_are_read_and_one_more_is_refused() {
 fn nesting_a_hundred_thousand_levels_deep_is_refused_without_harm() {
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     assert_eq!(verdict(&intent(&format!(r#","x":{deep}"#))).0, "schema_invalid");
-    assert_eq!(refusal(&format!(r#"{{"client_id":"{CLIENT}","x":{deep},"mutations":[]}}"#)), ("envelope_invalid".to_owned(), "x".to_owned()));
+    assert_eq!(
+        refusal(&format!(r#"{{"client_id":"{CLIENT}","x":{deep},"mutations":[]}}"#)),
+        ("envelope_invalid".to_owned(), "x".to_owned())
+    );
 }
 
 #[test]

@@ -56,7 +56,11 @@ pub fn telemetry_read(body: &[u8]) -> Result<TelemetryRead, Problem> {
 /// # Errors
 /// The refusal that the answer carries.
 pub fn report_read(raw: &str) -> ReportRead {
-    let refuse = |report_id: Option<String>, code: Code, detail: String| ReportRefused { report_id, code: code.as_str().to_owned(), detail };
+    let refuse = |report_id: Option<String>, code: Code, detail: String| ReportRefused {
+        report_id,
+        code: code.as_str().to_owned(),
+        detail,
+    };
     let value = strict::parse(raw).map_err(|fault| {
         let code = if fault == JsonFault::NumberOutOfRange { Code::NumberOutOfRange } else { Code::SchemaInvalid };
         refuse(text_member(raw, "report_id"), code, fault.to_string())
@@ -169,7 +173,11 @@ fn sync(members: &Members<'_>) -> Read<SyncFacts> {
         })
     };
     let attempts = |group: Members<'_>| {
-        Ok(AttemptCounts { first_try_ok: required(&group, "first_try_ok")?, ok: required(&group, "ok")?, total: required(&group, "total")? })
+        Ok(AttemptCounts {
+            first_try_ok: required(&group, "first_try_ok")?,
+            ok: required(&group, "ok")?,
+            total: required(&group, "total")?,
+        })
     };
     Ok(SyncFacts {
         cursors: text_pairs(members, "cursors", FILTER_TERMS_MAX)?,
@@ -223,7 +231,12 @@ fn outbox_digest(members: &Members<'_>) -> Read<OutboxDigest> {
     if usize::try_from(total).is_ok_and(|total| total < entries.len()) {
         return Err(members.fault("total", "must be at least the number of entries"));
     }
-    Ok(OutboxDigest { total, bytes: members.integer("bytes", COUNT)?, truncated: members.flag("truncated")?.unwrap_or(false), entries })
+    Ok(OutboxDigest {
+        total,
+        bytes: members.integer("bytes", COUNT)?,
+        truncated: members.flag("truncated")?.unwrap_or(false),
+        entries,
+    })
 }
 
 fn outbox_entry(members: &Members<'_>) -> Read<OutboxEntry> {

@@ -35,7 +35,8 @@ fn the_example_of_the_specification_is_read_and_kept_as_it_came() {
 
 #[test]
 fn what_is_missing_or_null_is_not_reported() {
-    let report = report_read(r#"{"report_id":"r-1","at":"2026-11-20T15:21:40.680Z","device":{"battery_percent":null}}"#).expect("readable");
+    let report = report_read(r#"{"report_id":"r-1","at":"2026-11-20T15:21:40.680Z","device":{"battery_percent":null}}"#)
+        .expect("readable");
     assert_eq!(report.device.battery_percent, None);
     assert_eq!(report.connectivity.p2p_peers_connected, None);
     assert_eq!(report.outbox, None);
@@ -46,10 +47,22 @@ fn a_value_out_of_range_names_its_member() {
     let with = |group: &str| format!(r#"{{"report_id":"r-1","at":"2026-11-20T15:21:40.680Z",{group}}}"#);
     let cases = [
         (r#""device":{"battery_percent":100.5}"#, "device.battery_percent: must be within 0 and 100"),
-        (r#""battery_optimization":{"battery_impact_score":11}"#, "battery_optimization.battery_impact_score: must be within 0 and 10"),
-        (r#""user_experience":{"sync_conflict_resolution_success_rate":-0.1}"#, "user_experience.sync_conflict_resolution_success_rate: must be within 0 and 1"),
-        (r#""connectivity":{"relay_connection_quality":"superb"}"#, "connectivity.relay_connection_quality: must be excellent, good, fair, poor or none"),
-        (r#""outbox":{"total":1,"entries":[{"operation_id":"o","collection":"c","record_id":"r","op":"update","state":"lost"}]}"#, "outbox.entries[0].state: must be queued, sending, retrying, waiting, poisoned or held"),
+        (
+            r#""battery_optimization":{"battery_impact_score":11}"#,
+            "battery_optimization.battery_impact_score: must be within 0 and 10",
+        ),
+        (
+            r#""user_experience":{"sync_conflict_resolution_success_rate":-0.1}"#,
+            "user_experience.sync_conflict_resolution_success_rate: must be within 0 and 1",
+        ),
+        (
+            r#""connectivity":{"relay_connection_quality":"superb"}"#,
+            "connectivity.relay_connection_quality: must be excellent, good, fair, poor or none",
+        ),
+        (
+            r#""outbox":{"total":1,"entries":[{"operation_id":"o","collection":"c","record_id":"r","op":"update","state":"lost"}]}"#,
+            "outbox.entries[0].state: must be queued, sending, retrying, waiting, poisoned or held",
+        ),
         (r#""outbox":{"entries":[]}"#, "outbox.total: is required"),
         (r#""sync":{"latency_ms":{"count":1}}"#, "sync.latency_ms.p50: is required"),
         (r#""device":[]"#, "device: must be an object"),

@@ -89,7 +89,9 @@ where
     T: sqlx::Encode<'a, Sqlite> + sqlx::Type<Sqlite>,
 {
     for (at, part) in text.split('?').enumerate() {
-        if at > 0 && let Some(value) = values.next() {
+        if at > 0
+            && let Some(value) = values.next()
+        {
             query.push_bind(value);
         }
         query.push(part);
@@ -104,7 +106,11 @@ fn condition(live: &Live, term: &Term) -> Vec<Condition> {
     };
     match term.key() {
         Some("collection") => among("c.collection", &|text| {
-            live.collections.iter().filter(|known| like(text, known.engine.name.as_str())).map(|known| known.engine.key.0).collect()
+            live.collections
+                .iter()
+                .filter(|known| like(text, known.engine.name.as_str()))
+                .map(|known| known.engine.key.0)
+                .collect()
         }),
         Some("scope") => among("+c.scope", &|text| {
             live.scopes.iter().filter(|(name, _)| like(text, name.as_str())).map(|(_, key)| key.0).collect()
@@ -112,19 +118,33 @@ fn condition(live: &Live, term: &Term) -> Vec<Condition> {
         Some("device") => among("c.client", &|text| {
             live.client_ids.iter().filter(|(_, id)| like(text, id.as_str())).map(|(key, _)| key.0).collect()
         }),
-        Some("record") => texts().map(|text| text_condition(text, "c.record_id = ? collate nocase", r"c.record_id like ? escape '\'")).collect(),
-        Some("operation") => texts().map(|text| text_condition(text, "c.operation_id = ?", r"c.operation_id like ? escape '\'")).collect(),
-        Some("op") => among("c.op", &|text| [("create", 1), ("update", 2), ("put", 3), ("delete", 4), ("genesis", 12)]
-            .into_iter().filter(|(name, _)| *name == text).map(|(_, number)| number).collect()),
-        Some("decision") => among("c.decision", &|text| [("applied", 1), ("merged", 2)]
-            .into_iter().filter(|(name, _)| *name == text).map(|(_, number)| number).collect()),
+        Some("record") => {
+            texts().map(|text| text_condition(text, "c.record_id = ? collate nocase", r"c.record_id like ? escape '\'")).collect()
+        }
+        Some("operation") => {
+            texts().map(|text| text_condition(text, "c.operation_id = ?", r"c.operation_id like ? escape '\'")).collect()
+        }
+        Some("op") => among("c.op", &|text| {
+            [("create", 1), ("update", 2), ("put", 3), ("delete", 4), ("genesis", 12)]
+                .into_iter()
+                .filter(|(name, _)| *name == text)
+                .map(|(_, number)| number)
+                .collect()
+        }),
+        Some("decision") => among("c.decision", &|text| {
+            [("applied", 1), ("merged", 2)].into_iter().filter(|(name, _)| *name == text).map(|(_, number)| number).collect()
+        }),
         Some("seq") => term.values.iter().map(|value| number_condition(term.op, value)).collect(),
         _ => texts().map(word_condition).collect(),
     }
 }
 
 fn text_condition(text: &str, exact: &'static str, pattern: &'static str) -> Condition {
-    if text.contains('*') { Condition::Like(pattern, vec![Value::like_pattern(text)]) } else { Condition::Text(exact, vec![text.to_owned()]) }
+    if text.contains('*') {
+        Condition::Like(pattern, vec![Value::like_pattern(text)])
+    } else {
+        Condition::Text(exact, vec![text.to_owned()])
+    }
 }
 
 /// A bare word: part of a record id or of an operation id.

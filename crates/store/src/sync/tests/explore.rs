@@ -1,3 +1,5 @@
+//! The explorer: filters, pages and traces over a small log.
+
 use tidewatch_domain::audit::AuditEntry;
 use tidewatch_domain::filter::{Filter, keys};
 use tidewatch_domain::page::Total;
@@ -9,12 +11,23 @@ use crate::sync::Place;
 async fn filled(dir: &Path) -> Store {
     let store = store(dir).await;
     for n in 0..5 {
-        push(&store, 1, vec![intent(&format!("make-{n}"), MutationOp::Create, "assets", &format!("a-{n}"), json!({"n": n, "secret": "x"}))]).await;
+        push(
+            &store,
+            1,
+            vec![intent(&format!("make-{n}"), MutationOp::Create, "assets", &format!("a-{n}"), json!({"n": n, "secret": "x"}))],
+        )
+        .await;
     }
     for n in 0..4 {
-        push(&store, 2, vec![intent(&format!("edit-{n}"), MutationOp::Update, "assets", &format!("a-{n}"), json!({"n": n + 10}))]).await;
+        push(
+            &store,
+            2,
+            vec![intent(&format!("edit-{n}"), MutationOp::Update, "assets", &format!("a-{n}"), json!({"n": n + 10}))],
+        )
+        .await;
     }
-    let elsewhere = Mutation { scope: scope("site:b"), ..intent("other-0", MutationOp::Create, "orders", "o-1", json!({"qty": 1})) };
+    let elsewhere =
+        Mutation { scope: scope("site:b"), ..intent("other-0", MutationOp::Create, "orders", "o-1", json!({"qty": 1})) };
     push(&store, 2, vec![elsewhere]).await;
     store
 }
@@ -81,7 +94,8 @@ async fn pages_of_the_log_lead_down_and_up_again() {
 async fn an_operation_is_found_by_its_id_alone_whatever_became_of_it() {
     let dir = tempfile::tempdir().expect("a folder");
     let store = filled(dir.path()).await;
-    let noop = Mutation { base: Base::Version(Version(2)), ..intent("noop-1", MutationOp::Update, "assets", "a-0", json!({"n": 10})) };
+    let noop =
+        Mutation { base: Base::Version(Version(2)), ..intent("noop-1", MutationOp::Update, "assets", "a-0", json!({"n": 10})) };
     let refused = intent("bad-1", MutationOp::Create, "readings", "r-1", json!({"reading": "much"}));
     push(&store, 3, vec![noop, refused]).await;
     let facts = async |id| store.sync().operation_facts(&OperationId::parse(id).expect("an id")).await.expect("facts");
@@ -91,7 +105,10 @@ async fn an_operation_is_found_by_its_id_alone_whatever_became_of_it() {
     let noop = facts("noop-1").await;
     assert_eq!((noop.status(), noop.client_id, noop.change), (Some(IntentStatus::Applied), Some(client(3)), None));
     let bad = facts("bad-1").await;
-    assert_eq!((bad.status(), bad.dead_letter.expect("a letter").code.as_str()), (Some(IntentStatus::Rejected), "schema_invalid"));
+    assert_eq!(
+        (bad.status(), bad.dead_letter.expect("a letter").code.as_str()),
+        (Some(IntentStatus::Rejected), "schema_invalid")
+    );
     assert!(facts("never-sent").await.is_empty());
     store.close().await.expect("closes");
 }

@@ -1,3 +1,5 @@
+//! The feed: pages join without a gap, and a snapshot with what follows equals the whole log.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use tidewatch_domain::ids::Epoch;
@@ -16,7 +18,13 @@ async fn thirty(dir: &Path) -> Store {
 }
 
 fn put(n: usize) -> Mutation {
-    let mut mutation = intent(&format!("op-{n}"), MutationOp::Put, if n % 2 == 0 { "assets" } else { "orders" }, &format!("r-{}", n % 7), json!({"n": n}));
+    let mut mutation = intent(
+        &format!("op-{n}"),
+        MutationOp::Put,
+        if n % 2 == 0 { "assets" } else { "orders" },
+        &format!("r-{}", n % 7),
+        json!({"n": n}),
+    );
     mutation.scope = scope(if n % 7 < 3 { "site:a" } else { "site:b" });
     mutation
 }
@@ -126,7 +134,8 @@ async fn a_page_ends_at_its_bound_of_bytes() {
     let store = store(dir.path()).await;
     let heavy = "x".repeat(200_000);
     for n in 0..8 {
-        push(&store, 1, vec![intent(&format!("op-{n}"), MutationOp::Put, "assets", &format!("a-{n}"), json!({"blob": heavy}))]).await;
+        push(&store, 1, vec![intent(&format!("op-{n}"), MutationOp::Put, "assets", &format!("a-{n}"), json!({"blob": heavy}))])
+            .await;
     }
     let first = page(&store, None, 500, false).await;
     assert_eq!((first.rows.len(), first.has_more, first.immutable), (5, true, true));
@@ -140,17 +149,23 @@ async fn an_update_sends_the_fields_it_changed_and_a_removed_one_as_unset() {
     let dir = tempfile::tempdir().expect("a folder");
     let store = store(dir.path()).await;
     push(&store, 1, vec![intent("op-1", MutationOp::Create, "assets", "a-1", json!({"a": 1, "b": 1, "c": 1}))]).await;
-    let edit = Mutation { base: Base::Version(Version(1)), ..intent("op-2", MutationOp::Update, "assets", "a-1", json!({"a": 2, "b": {"$unset": true}, "c": 1})) };
+    let edit = Mutation {
+        base: Base::Version(Version(1)),
+        ..intent("op-2", MutationOp::Update, "assets", "a-1", json!({"a": 2, "b": {"$unset": true}, "c": 1}))
+    };
     push(&store, 1, vec![edit]).await;
     let gone = Mutation { base: Base::Version(Version(2)), ..intent("op-3", MutationOp::Delete, "assets", "a-1", json!({})) };
     push(&store, 1, vec![gone]).await;
     let rows = page(&store, None, 10, false).await.rows;
     let seen: Vec<_> = rows.iter().map(|row| (row.op, row.fields.as_deref(), row.prev_seq.map(|seq| seq.0))).collect();
-    assert_eq!(seen, [
-        ("create", Some(r#"{"a":1,"b":1,"c":1}"#), None),
-        ("update", Some(r#"{"a":2,"b":{"$unset":true}}"#), Some(2)),
-        ("delete", None, Some(3)),
-    ]);
+    assert_eq!(
+        seen,
+        [
+            ("create", Some(r#"{"a":1,"b":1,"c":1}"#), None),
+            ("update", Some(r#"{"a":2,"b":{"$unset":true}}"#), Some(2)),
+            ("delete", None, Some(3)),
+        ]
+    );
     assert_eq!(rows[1].changed.as_deref(), Some(["a".to_owned(), "b".to_owned()].as_slice()));
     store.close().await.expect("closes");
 }
@@ -185,7 +200,14 @@ fn apply(replica: &mut Replica, page: &FeedPage) {
 }
 
 /// Pulls from a cursor to the head, writing `between` something after each page.
-async fn pull(store: &Store, replica: &mut Replica, since: Option<String>, limit: u32, compact: bool, between: &mut impl AsyncFnMut()) -> String {
+async fn pull(
+    store: &Store,
+    replica: &mut Replica,
+    since: Option<String>,
+    limit: u32,
+    compact: bool,
+    between: &mut impl AsyncFnMut(),
+) -> String {
     let (mut since, mut compact, mut mentioned) = (since, compact, compact.then(BTreeSet::new));
     let fresh = since.is_none();
     loop {
@@ -217,7 +239,13 @@ async fn work(store: &Store, random: &mut u64) {
         2..6 => MutationOp::Update,
         _ => MutationOp::Put,
     };
-    let mutation = intent(&format!("op-{random:x}"), op, "readings", &format!("r-{record}"), json!({"reading": *random >> 50, format!("f{dice}"): 1}));
+    let mutation = intent(
+        &format!("op-{random:x}"),
+        op,
+        "readings",
+        &format!("r-{record}"),
+        json!({"reading": *random >> 50, format!("f{dice}"): 1}),
+    );
     push(store, 1, vec![Mutation { scope: scope(if record < 6 { "site:a" } else { "site:b" }), ..mutation }]).await;
 }
 
@@ -243,12 +271,11 @@ async fn a_snapshot_and_what_follows_equals_the_whole_log_however_writes_fall_be
             let mut compact = Replica::new();
             let at = pull(&store, &mut compact, None, limit, true, &mut between).await;
             let mut rebased = stale.clone();
-            pull(&store, &mut rebased, Some(old.clone()), limit, true, &mut between).await;
+            let onward = pull(&store, &mut rebased, Some(old.clone()), limit, true, &mut between).await;
             let mut whole = Replica::new();
             pull(&store, &mut whole, None, 500, false, &mut async || {}).await;
             pull(&store, &mut compact, Some(at), limit, false, &mut async || {}).await;
-            let mut tail = async || {};
-            pull(&store, &mut rebased, Some(old.clone()), 500, false, &mut tail).await;
+            pull(&store, &mut rebased, Some(onward), limit, false, &mut async || {}).await;
             assert_eq!(compact, whole, "round {round}, limit {limit}: from nothing");
             assert_eq!(rebased, whole, "round {round}, limit {limit}: from an old cursor");
         }

@@ -1,11 +1,23 @@
 //! Every statement is prepared against the schema, and only those named here may read a whole table.
 
-use crate::sync::statements::{MANY, SINGLE};
 use super::*;
+use crate::sync::statements::{MANY, SINGLE};
 
 /// Statements that read a whole table on purpose: once at start, tables of a few rows, the end of a table, and every device
 /// when an operation is looked for whose device is not known.
-const MAY_SCAN: &[&str] = &["META_LIST", "EPOCH_LIST", "COLLECTION_LIST", "SCOPE_LIST", "DIGEST_LIST", "CLIENT_LIST", "LOG_HEAD", "AUDIT_HEAD", "MEMORY_OF_KEY", "VERIFY_CONFLICTED", "VERIFY_DIGESTS"];
+const MAY_SCAN: &[&str] = &[
+    "META_LIST",
+    "EPOCH_LIST",
+    "COLLECTION_LIST",
+    "SCOPE_LIST",
+    "DIGEST_LIST",
+    "CLIENT_LIST",
+    "LOG_HEAD",
+    "AUDIT_HEAD",
+    "MEMORY_OF_KEY",
+    "VERIFY_CONFLICTED",
+    "VERIFY_DIGESTS",
+];
 
 #[tokio::test]
 async fn every_statement_is_prepared_and_only_the_named_ones_scan() {
@@ -17,7 +29,13 @@ async fn every_statement_is_prepared_and_only_the_named_ones_scan() {
         let plan: Vec<(i64, i64, i64, String)> =
             sqlx::query_as(sqlx::AssertSqlSafe(format!("explain query plan {text}"))).fetch_all(pool).await.expect(name);
         let lines: Vec<&str> = plan.iter().map(|(.., line)| line.as_str()).collect();
-        let scans = lines.iter().any(|line| line.starts_with("SCAN") && !line.starts_with("SCAN j") && !line.starts_with("SCAN p") && !line.contains("subquery") && !line.contains("CONSTANT"));
+        let scans = lines.iter().any(|line| {
+            line.starts_with("SCAN")
+                && !line.starts_with("SCAN j")
+                && !line.starts_with("SCAN p")
+                && !line.contains("subquery")
+                && !line.contains("CONSTANT")
+        });
         assert!(!scans || MAY_SCAN.contains(name), "{name} scans: {lines:?}");
         let sorts = lines.iter().any(|line| line.contains("TEMP B-TREE"));
         assert!(!sorts || *name == "VERIFY_CONFLICTED", "{name} sorts: {lines:?}");

@@ -1,3 +1,5 @@
+//! Pushes through the real writer: answers, replays, bounds and what survives a restart.
+
 use sqlx::{Connection as _, Row as _, SqliteConnection};
 use tidewatch_domain::sync::IntentProblem;
 
@@ -24,7 +26,10 @@ async fn a_repeated_intent_gets_the_first_answer_again_and_changes_nothing() {
     ];
     let first = push(&store, 1, intents.clone()).await;
     use IntentStatus::{Applied, Conflict, Merged, Rejected};
-    assert_eq!(first.iter().map(|r| r.status).collect::<Vec<_>>(), [Applied, Applied, Rejected, Merged, Applied, Applied, Conflict]);
+    assert_eq!(
+        first.iter().map(|r| r.status).collect::<Vec<_>>(),
+        [Applied, Applied, Rejected, Merged, Applied, Applied, Conflict]
+    );
     assert_eq!((first[1].seq, first[1].version), (Some(Seq(4)), Some(Version(2))));
     assert!(first[4].noop);
     let (head, dump) = (store.sync().head(), dump(dir.path()).await);
@@ -34,7 +39,10 @@ async fn a_repeated_intent_gets_the_first_answer_again_and_changes_nothing() {
     assert_eq!(plain, first);
     for order in [[3, 1, 6], [6, 6, 0]] {
         let some = push(&store, 1, order.iter().map(|at| intents[*at].clone()).collect()).await;
-        assert_eq!(some.iter().map(|result| &result.operation_id).collect::<Vec<_>>(), order.iter().map(|at| &first[*at].operation_id).collect::<Vec<_>>());
+        assert_eq!(
+            some.iter().map(|result| &result.operation_id).collect::<Vec<_>>(),
+            order.iter().map(|at| &first[*at].operation_id).collect::<Vec<_>>()
+        );
         assert!(some.iter().all(|result| result.replayed));
     }
     assert_eq!(store.sync().head(), head);
@@ -64,9 +72,15 @@ async fn a_stale_edit_is_merged_with_a_base_from_far_back_in_the_history() {
     let store = store(dir.path()).await;
     push(&store, 1, vec![intent("op-0", MutationOp::Create, "orders", "o-1", json!({"a": 0, "b": 0, "qty": 10}))]).await;
     for n in 1..=20 {
-        push(&store, 1, vec![on(n, intent(&format!("op-{n}"), MutationOp::Update, "orders", "o-1", json!({"a": n, "qty": 10 + n})))]).await;
+        push(
+            &store,
+            1,
+            vec![on(n, intent(&format!("op-{n}"), MutationOp::Update, "orders", "o-1", json!({"a": n, "qty": 10 + n})))],
+        )
+        .await;
     }
-    let merged = push(&store, 2, vec![on(1, intent("late", MutationOp::Update, "orders", "o-1", json!({"b": 7, "qty": 5})))]).await;
+    let merged =
+        push(&store, 2, vec![on(1, intent("late", MutationOp::Update, "orders", "o-1", json!({"b": 7, "qty": 5})))]).await;
     assert_eq!((merged[0].status, merged[0].version), (IntentStatus::Merged, Some(Version(22))));
     assert_eq!(serde_json::Value::from(merged[0].record.clone().expect("a record")), json!({"a": 20, "b": 7, "qty": 25}));
     assert_eq!(merged[0].conflict_id, None);
@@ -77,9 +91,13 @@ async fn a_stale_edit_is_merged_with_a_base_from_far_back_in_the_history() {
 async fn an_unknown_device_is_refused_and_a_known_one_goes_on() {
     let dir = tempfile::tempdir().expect("a folder");
     let store = store(dir.path()).await;
-    let stranger = store.sync().mutations_push(batch(9, vec![intent("op-1", MutationOp::Create, "assets", "a-1", json!({}))]), NOW).await;
+    let stranger =
+        store.sync().mutations_push(batch(9, vec![intent("op-1", MutationOp::Create, "assets", "a-1", json!({}))]), NOW).await;
     assert!(matches!(stranger, Err(Error::NotFound("device"))));
-    assert_eq!(push(&store, 1, vec![intent("op-1", MutationOp::Create, "assets", "a-1", json!({}))]).await[0].status, IntentStatus::Applied);
+    assert_eq!(
+        push(&store, 1, vec![intent("op-1", MutationOp::Create, "assets", "a-1", json!({}))]).await[0].status,
+        IntentStatus::Applied
+    );
     store.close().await.expect("closes");
     assert!(matches!(store.sync().mutations_push(batch(1, Vec::new()), NOW).await, Err(Error::Closed)));
 }
@@ -89,17 +107,21 @@ async fn what_was_acknowledged_is_there_when_the_store_is_opened_again() {
     let dir = tempfile::tempdir().expect("a folder");
     let first = store(dir.path()).await;
     let answer = push(&first, 1, vec![intent("op-1", MutationOp::Create, "orders", "a-1", json!({"name": "pump"}))]).await;
-    let digest = first.sync().scope_digest(&scope("site:a"), &CollectionName::parse("orders").expect("a name")).expect("a digest");
+    let digest =
+        first.sync().scope_digest(&scope("site:a"), &CollectionName::parse("orders").expect("a name")).expect("a digest");
     // Not closed: whoever opens the file next finds what a process that was killed had left.
     let second = store(dir.path()).await;
     assert_eq!(second.sync().head(), answer[0].seq.expect("a position"));
     assert_eq!(second.sync().epoch(), first.sync().epoch());
     assert_eq!(second.sync().scope_digest(&scope("site:a"), &CollectionName::parse("orders").expect("a name")), Some(digest));
     let rows = page(&second, None, 10, false).await.rows;
-    assert_eq!(rows.iter().map(|row| (row.seq, row.operation_id.as_str(), row.fields.as_deref())).collect::<Vec<_>>(), [
-        (Seq(2), "op-1", Some(r#"{"name":"pump"}"#)),
-    ]);
-    assert!(push(&second, 1, vec![intent("op-1", MutationOp::Create, "orders", "a-1", json!({"name": "pump"}))]).await[0].replayed);
+    assert_eq!(
+        rows.iter().map(|row| (row.seq, row.operation_id.as_str(), row.fields.as_deref())).collect::<Vec<_>>(),
+        [(Seq(2), "op-1", Some(r#"{"name":"pump"}"#)),]
+    );
+    assert!(
+        push(&second, 1, vec![intent("op-1", MutationOp::Create, "orders", "a-1", json!({"name": "pump"}))]).await[0].replayed
+    );
     assert!(second.verify().await.expect("verified").is_sound());
     second.close().await.expect("closes");
     first.close().await.expect("closes");
@@ -115,7 +137,11 @@ async fn dump(dir: &Path) -> Vec<String> {
             .expect("tables");
     let mut out = Vec::new();
     for (table,) in tables {
-        let columns: Vec<(String,)> = sqlx::query_as("select name from pragma_table_info(?1)").bind(table.clone()).fetch_all(&mut connection).await.expect("columns");
+        let columns: Vec<(String,)> = sqlx::query_as("select name from pragma_table_info(?1)")
+            .bind(table.clone())
+            .fetch_all(&mut connection)
+            .await
+            .expect("columns");
         let list: Vec<String> = columns.iter().map(|(name,)| format!("quote({name})")).collect();
         let text = format!("select concat_ws('|', {}) from {table} order by 1", list.join(", "));
         let rows = sqlx::query(sqlx::AssertSqlSafe(text)).fetch_all(&mut connection).await.expect("rows");
@@ -138,7 +164,13 @@ fn scripted(step: u64) -> (u32, Millis, Vec<Mutation>) {
         let collection = ["assets", "orders", "readings", "approvals", "settings"][usize::try_from(next(5)).expect("small")];
         let op = MutationOp::ALL[usize::try_from(next(4)).expect("small")];
         let record = format!("r-{}", next(9));
-        let mut mutation = intent(&format!("s{}-{at}", step % 40), op, collection, &record, json!({"reading": next(7), "qty": next(9), "a": next(3)}));
+        let mut mutation = intent(
+            &format!("s{}-{at}", step % 40),
+            op,
+            collection,
+            &record,
+            json!({"reading": next(7), "qty": next(9), "a": next(3)}),
+        );
         mutation.scope = scope(if record.as_str() < "r-5" { "site:a" } else { "site:b" });
         mutation.base = match next(4) {
             0 => Base::Unknown,
@@ -199,7 +231,10 @@ async fn keys_are_forgotten_only_after_the_window_and_then_not_applied_again() {
     let dir = tempfile::tempdir().expect("a folder");
     let store = store(dir.path()).await;
     let day = tidewatch_domain::time::DAY_MS;
-    let make = |id: &str, at: Millis| Mutation { created_at: Some(at), ..intent(id, MutationOp::Put, "readings", id, json!({"reading": 1})) };
+    let make = |id: &str, at: Millis| Mutation {
+        created_at: Some(at),
+        ..intent(id, MutationOp::Put, "readings", id, json!({"reading": 1}))
+    };
     let send = async |days: i64, mutation: Mutation| {
         store.sync().mutations_push(batch(1, vec![mutation]), NOW.plus(days * day)).await.expect("pushed").results.remove(0)
     };
@@ -235,7 +270,10 @@ async fn a_log_that_was_put_back_from_a_copy_is_refused_until_it_gets_a_new_epoc
     let restored = Store::open(dir.path(), options(true)).await.expect("opens");
     assert_ne!(restored.sync().epoch(), epoch);
     let lost = restored.sync().changes_page(&query(Some(&cursor), 10, false), &[scope("site:a")]).await;
-    assert!(matches!(lost, Err(Error::Cursor(tidewatch_domain::sync::CursorRefusal::EpochMismatch { fork_seq: Some(Seq(1)) }))), "{lost:?}");
+    assert!(
+        matches!(lost, Err(Error::Cursor(tidewatch_domain::sync::CursorRefusal::EpochMismatch { fork_seq: Some(Seq(1)) }))),
+        "{lost:?}"
+    );
     let kept = FeedQuery { epoch: Some(epoch), ..query(Some("1"), 10, false) };
     assert!(restored.sync().changes_page(&kept, &[scope("site:a")]).await.is_ok(), "what both lineages share is served");
     restored.close().await.expect("closes");
@@ -247,7 +285,12 @@ async fn a_full_queue_says_when_to_come_back_and_loses_nothing() {
     let dir = tempfile::tempdir().expect("a folder");
     let store = store(dir.path()).await;
     let mut waiting: Vec<_> = (0..300)
-        .map(|n| Box::pin(store.sync().mutations_push(batch(1, vec![intent(&format!("op-{n}"), MutationOp::Put, "readings", &format!("r-{n}"), json!({"reading": n}))]), NOW)))
+        .map(|n| {
+            Box::pin(store.sync().mutations_push(
+                batch(1, vec![intent(&format!("op-{n}"), MutationOp::Put, "readings", &format!("r-{n}"), json!({"reading": n}))]),
+                NOW,
+            ))
+        })
         .collect();
     // The writer runs on this same thread, so nothing is taken while the futures are only polled.
     let mut refused = 0;

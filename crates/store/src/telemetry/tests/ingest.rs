@@ -82,13 +82,17 @@ async fn time_alone_moves_the_contact_axis_when_rolled() {
     }
     telemetry.settle().await.expect("written");
     let last = NOW.plus(40 * MINUTE_MS);
-    for (after, wanted) in [(0, ContactAxis::Active), (15, ContactAxis::Quiet), (30, ContactAxis::Overdue), (30 * 24 * 60, ContactAxis::Lost)] {
+    for (after, wanted) in
+        [(0, ContactAxis::Active), (15, ContactAxis::Quiet), (30, ContactAxis::Overdue), (30 * 24 * 60, ContactAxis::Lost)]
+    {
         let now = last.plus(after * MINUTE_MS);
         telemetry.roll(now).await.expect("rolls");
         let counts = telemetry.fleet_snapshot(now).await.expect("counted").counts.clone();
         let found = ContactAxis::ALL.into_iter().zip(counts.by_contact).find(|(_, n)| *n == 1).map(|(contact, _)| contact);
         assert_eq!(found, Some(wanted), "after {after} min");
-        let page = telemetry.devices_page(&filter(&format!("contact:{}", wanted.as_str())), DeviceSort::Worst, &Position::Start, 10, now).await;
+        let page = telemetry
+            .devices_page(&filter(&format!("contact:{}", wanted.as_str())), DeviceSort::Worst, &Position::Start, 10, now)
+            .await;
         assert_eq!(page.expect("read").total, Total::Exact(1));
     }
     store.close().await.expect("closes");
@@ -109,8 +113,13 @@ async fn a_registered_device_that_never_comes_is_seen() {
     };
     store.sync().client_register(registration, client(9), NOW).await.expect("registered");
     store.telemetry().roll(NOW).await.expect("rolls");
-    let page = store.telemetry().devices_page(&filter("contact:never simulated:yes"), DeviceSort::Name, &Position::Start, 10, NOW).await.expect("read");
-    let found: Vec<(&ClientId, &str, Condition)> = page.rows.iter().map(|row| (&row.client_id, row.principal.as_str(), row.condition)).collect();
+    let page = store
+        .telemetry()
+        .devices_page(&filter("contact:never simulated:yes"), DeviceSort::Name, &Position::Start, 10, NOW)
+        .await
+        .expect("read");
+    let found: Vec<(&ClientId, &str, Condition)> =
+        page.rows.iter().map(|row| (&row.client_id, row.principal.as_str(), row.condition)).collect();
     assert_eq!(found, [(&client(9), "maya", Condition::Unknown)]);
     store.close().await.expect("closes");
 }

@@ -41,8 +41,12 @@ async fn states_add_up_to_what_is_listed_and_worst_comes_first() {
     let dir = tempfile::tempdir().expect("a folder");
     let store = store(dir.path()).await;
     let telemetry = store.telemetry();
-    let entries: Vec<OutboxEntry> =
-        EntryState::ALL.iter().rev().enumerate().map(|(n, state)| entry(&format!("op-{n}"), *state, NOW.plus(-(n as i64)))).collect();
+    let entries: Vec<OutboxEntry> = EntryState::ALL
+        .iter()
+        .rev()
+        .enumerate()
+        .map(|(n, state)| entry(&format!("op-{n}"), *state, NOW.plus(-(n as i64))))
+        .collect();
     told(telemetry, "1", NOW, outbox(true, 40, entries)).await;
     let list = listed(telemetry, 1).await;
     assert_eq!(list.iter().map(|(_, state)| *state).collect::<Vec<_>>(), EntryState::ALL);
@@ -67,7 +71,8 @@ async fn attempts_that_were_seen_are_remembered() {
         failing.error = Some(ReportedError { code: "network".to_owned(), status: None, message: None });
         told(telemetry, &attempt.to_string(), NOW.plus(attempt * 1_000), outbox(false, 1, vec![failing])).await;
     }
-    let history: String = sqlx::query_scalar("select history from outbox").fetch_one(&telemetry.database.readers).await.expect("one row");
+    let history: String =
+        sqlx::query_scalar("select history from outbox").fetch_one(&telemetry.database.readers).await.expect("one row");
     let history: Vec<(i64, String)> = serde_json::from_str(&history).expect("pairs");
     let wanted: Vec<(i64, String)> = (11..=30).map(|n| (NOW.plus(n * 1_000).0, "network".to_owned())).collect();
     assert_eq!(history, wanted);
@@ -147,8 +152,15 @@ mod refusals {
         let row = &page.rows[0];
         assert_eq!((row.collection.as_str(), row.record_id.as_str(), row.op.as_str()), ("readings", "R-1", "put"));
         let facts = store.telemetry().fleet_facts(NOW).await.expect("read");
-        assert_eq!(facts.failures.iter().map(|g| (g.entries, g.devices, g.collection.as_str())).collect::<Vec<_>>(), [(1, 1, "readings")]);
-        let found = store.telemetry().devices_page(&filter("poisoned:>0"), DeviceSort::Worst, &Position::Start, 10, NOW).await.expect("read");
+        assert_eq!(
+            facts.failures.iter().map(|g| (g.entries, g.devices, g.collection.as_str())).collect::<Vec<_>>(),
+            [(1, 1, "readings")]
+        );
+        let found = store
+            .telemetry()
+            .devices_page(&filter("poisoned:>0"), DeviceSort::Worst, &Position::Start, 10, NOW)
+            .await
+            .expect("read");
         assert_eq!(found.rows.iter().map(|row| row.condition).collect::<Vec<_>>(), [Condition::Stuck]);
         store.close().await.expect("closes");
     }
@@ -198,12 +210,19 @@ mod refusals {
         telemetry.settle().await.expect("written");
         assert_eq!(telemetry.device_view(&client(1), NOW.plus(1_000)).await.expect("known").row.behind, Some(0));
 
-        let (rows, digest): (i64, i64) =
-            sqlx::query_as("select rows, digest from scope_digest").fetch_one(&sync_file(dir.path()).await).await.expect("one collection");
+        let (rows, digest): (i64, i64) = sqlx::query_as("select rows, digest from scope_digest")
+            .fetch_one(&sync_file(dir.path()).await)
+            .await
+            .expect("one collection");
         let verdict = async |id: &str, at: Millis, digest: String| {
             let mut told = report(id, at);
             told.sync.cursors = vec![("site:a".to_owned(), head.to_string())];
-            told.sync.digests = vec![tidewatch_domain::report::ReportedDigest { scope: "site:a".to_owned(), collection: "readings".to_owned(), rows, digest }];
+            told.sync.digests = vec![tidewatch_domain::report::ReportedDigest {
+                scope: "site:a".to_owned(),
+                collection: "readings".to_owned(),
+                rows,
+                digest,
+            }];
             told.outbox = outbox(false, 0, Vec::new());
             telemetry.reports_ingest(&client(1), vec![told], at).await.expect("stored");
             let view = telemetry.device_view(&client(1), at).await.expect("known");
@@ -213,7 +232,10 @@ mod refusals {
         let same = format!("{:016x}", digest.cast_unsigned());
         assert_eq!(verdict("d1", NOW.plus(2_000), same.clone()).await, (Condition::Converged, vec![V::Identical(head)]));
         let differs = NOW.plus(3_000);
-        assert_eq!(verdict("d2", differs, "0000000000000000".to_owned()).await, (Condition::Diverged, vec![V::Diverged(Some(differs))]));
+        assert_eq!(
+            verdict("d2", differs, "0000000000000000".to_owned()).await,
+            (Condition::Diverged, vec![V::Diverged(Some(differs))])
+        );
         assert_eq!(verdict("d3", NOW.plus(4_000), "0000000000000001".to_owned()).await.1, [V::Diverged(Some(differs))]);
         assert_eq!(verdict("d4", NOW.plus(5_000), same).await.0, Condition::Converged);
         store.close().await.expect("closes");

@@ -42,7 +42,10 @@ async fn pages_of_every_order_join_to_the_whole_list_both_ways() {
             assert_eq!(walk(telemetry, &filter(text), sort, 5).await, whole, "{sort:?}");
             let mut back = Vec::new();
             let all = telemetry.devices_page(&filter(text), sort, &Position::Start, 7, NOW).await.expect("read");
-            let mut page = telemetry.devices_page(&filter(text), sort, &Position::After(all.next.expect("more")), 500, NOW).await.expect("read");
+            let mut page = telemetry
+                .devices_page(&filter(text), sort, &Position::After(all.next.expect("more")), 500, NOW)
+                .await
+                .expect("read");
             while let Some(previous) = page.previous.take() {
                 page = telemetry.devices_page(&filter(text), sort, &Position::Before(previous), 3, NOW).await.expect("read");
                 let ids = page.rows.iter().map(|row| row.client_id.clone());
@@ -123,7 +126,10 @@ async fn every_key_of_the_table_has_its_sql() {
             Kind::Bool => "yes",
         };
         let name = if key.name.ends_with('.') { format!("{}x", key.name) } else { key.name.to_owned() };
-        let page = store.telemetry().devices_page(&filter(&format!("{name}:{value}")), DeviceSort::Worst, &Position::Start, 5, NOW).await;
+        let page = store
+            .telemetry()
+            .devices_page(&filter(&format!("{name}:{value}")), DeviceSort::Worst, &Position::Start, 5, NOW)
+            .await;
         assert!(page.is_ok(), "{name}: {page:?}");
     }
     store.close().await.expect("closes");
@@ -136,7 +142,11 @@ async fn a_timeline_pages_newest_first_and_is_bounded() {
     let telemetry = store.telemetry();
     for n in 0..500_i64 {
         let at = NOW.plus(n * 20 * MINUTE_MS);
-        let contact = if n % 2 == 0 { Contact::PullRefused { code: "cursor_expired" } } else { Contact::PushRefused { code: "body_too_large" } };
+        let contact = if n % 2 == 0 {
+            Contact::PullRefused { code: "cursor_expired" }
+        } else {
+            Contact::PushRefused { code: "body_too_large" }
+        };
         telemetry.contact_note(&client(1), at, contact);
     }
     telemetry.settle().await.expect("written");

@@ -36,7 +36,11 @@ async fn rollups_of_many_groups_equal_the_direct_computation() {
     let mut sorted = latencies;
     sorted.sort_unstable_by(f64::total_cmp);
     let exact = sorted[284];
-    assert!((found.whole.latency_p95.expect("latency") - exact).abs() <= exact * 0.02, "{:?} and {exact}", found.whole.latency_p95);
+    assert!(
+        (found.whole.latency_p95.expect("latency") - exact).abs() <= exact * 0.02,
+        "{:?} and {exact}",
+        found.whole.latency_p95
+    );
     store.close().await.expect("closes");
 }
 
@@ -85,7 +89,9 @@ async fn old_buckets_and_raw_files_are_forgotten_as_wholes() {
     let telemetry = store.telemetry();
     telemetry.reports_ingest(&client(1), vec![told(0, NOW, 5.0)], NOW).await.expect("stored");
     let files = || {
-        let names = std::fs::read_dir(dir.path()).expect("readable").map(|f| f.expect("an entry").file_name().into_string().expect("text"));
+        let names = std::fs::read_dir(dir.path())
+            .expect("readable")
+            .map(|f| f.expect("an entry").file_name().into_string().expect("text"));
         names.filter(|name| name.starts_with("telemetry-") && name.ends_with(".db")).count()
     };
     assert_eq!(files(), 1);

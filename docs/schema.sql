@@ -1,0 +1,443 @@
+-- The whole schema, as all migrations leave it. Written by a test; change the migrations, not this file.
+
+-- sync.db
+
+CREATE TABLE audit_events (
+    id       integer primary key autoincrement,
+    at_ms    integer not null,
+    actor    text    not null,
+    action   text    not null,
+    subject  text,
+    before   text,
+    after    text,
+    trace_id text,
+    chain    blob    not null constraint audit_events_chain_length check (length(chain) = 32)
+) strict;
+
+CREATE INDEX audit_events_by_action on audit_events (action, id);
+
+CREATE INDEX audit_events_by_actor on audit_events (actor, id);
+
+CREATE INDEX audit_events_by_subject on audit_events (subject, id);
+
+CREATE TRIGGER audit_events_never_deleted before delete on audit_events
+begin select raise(abort, 'audit_events is append-only'); end;
+
+CREATE TRIGGER audit_events_never_updated before update on audit_events
+begin select raise(abort, 'audit_events is append-only'); end;
+
+CREATE TABLE changes (
+    seq            integer primary key autoincrement,
+    collection     integer not null,
+    record_id      text    not null,
+    scope          integer not null,
+    op             integer not null constraint changes_op_known check (op between 1 and 12), -- 1 create 2 update 3 put 4 delete 12 genesis
+    version        integer not null,
+    prev_seq       integer not null default 0,   -- the record's change before this one; history is this chain
+    hlc            integer not null,             -- effective clock: 48 bits of milliseconds, 16 bits of counter
+    hlc_node       text    not null default '',
+    hlc_claimed    text,                         -- as the device wrote it, when it is not the effective one
+    client         integer not null,
+    operation_id   text    not null,
+    schema_version integer not null,
+    policy_rev     integer not null,
+    decision       integer not null constraint changes_decision_known check (decision in (0, 1, 2)), -- 0 system 1 applied 2 merged
+    changed        text,                         -- JSON array: names of the fields it touched; null on a full image
+    fields         text,                         -- canonical JSON: the full post-image; null on a tombstone. The only copy of the body
+    committed_ms   integer not null,
+    digest         blob    not null constraint changes_digest_length check (length(digest) = 32),
+    chain          blob    not null constraint changes_chain_length check (length(chain) = 32)
+) strict;
+
+CREATE INDEX changes_by_operation on changes (operation_id);
+
+CREATE INDEX changes_by_scope on changes (scope, seq);
+
+CREATE TRIGGER changes_never_deleted before delete on changes
+when old.seq > coalesce((select cast(v as integer) from meta where k = 'horizon_seq'), 0)
+begin select raise(abort, 'changes is append-only above the horizon'); end;
+
+CREATE TRIGGER changes_never_updated before update on changes
+begin select raise(abort, 'changes is append-only'); end;
+
+CREATE TABLE clients (
+    id              integer primary key,
+    client_id       text    not null constraint clients_client_id_unique unique,
+    principal       text    not null,
+    platform        text,
+    app_version     text,
+    schema_version  integer,
+    scopes          text    not null constraint clients_scopes_json check (json_valid(scopes)),
+    simulated       integer not null default 0 constraint clients_simulated_flag check (simulated in (0, 1)),
+    blocked         integer not null default 0 constraint clients_blocked_flag check (blocked in (0, 1)),
+    created_ms      integer not null
+) strict;
+
+CREATE TABLE collections (
+    id          integer primary key,
+    name        text    not null constraint collections_name_unique unique,
+    schema_min  integer not null,
+    schema_cur  integer not null,
+    priority    text    not null constraint collections_priority_known check (priority in ('critical', 'important', 'normal', 'background')),
+    policy      text    not null constraint collections_policy_json check (json_valid(policy)),
+    policy_rev  integer not null,
+    constraint collections_schema_order check (schema_min <= schema_cur)
+) strict;
+
+CREATE TABLE conflicts (
+    id           integer primary key,
+    collection   integer not null,
+    record_id    text    not null,
+    scope        integer not null,
+    seq          integer not null,               -- the change that stands
+    kind         integer not null constraint conflicts_kind_known check (kind between 1 and 5), -- 1 superseded 2 overwritten 3 merged 4 delete 5 review
+    policy_rev   integer not null,
+    inputs       text    not null,               -- JSON: clocks and rule, to decide it again
+    base         text,
+    local        text    not null,               -- the device's value
+    server       text    not null,               -- the store's value
+    client       integer not null,
+    operation_id text    not null,
+    state        integer not null default 0 constraint conflicts_state_known check (state in (0, 1)), -- 0 open 1 closed
+    resolution   text,
+    resolved_by  text,
+    resolved_seq integer,
+    created_ms   integer not null
+) strict;
+
+CREATE INDEX conflicts_by_operation on conflicts (operation_id);
+
+CREATE INDEX conflicts_by_record on conflicts (collection, record_id);
+
+CREATE INDEX conflicts_open on conflicts (scope, id) where state = 0;
+
+CREATE TABLE dead_letters (
+    id           integer primary key,
+    client       integer not null,
+    operation_id text    not null,
+    code         text    not null,
+    mutation     text    not null,
+    state        integer not null default 0 constraint dead_letters_state_known check (state in (0, 1)), -- 0 open 1 closed
+    at_ms        integer not null,
+    constraint dead_letters_once unique (client, operation_id)
+) strict;
+
+CREATE INDEX dead_letters_by_operation on dead_letters (operation_id);
+
+CREATE TABLE dedupe (
+    client     integer not null,
+    idem_key   text    not null,
+    digest     blob    not null constraint dedupe_digest_length check (length(digest) = 32),
+    status     integer not null constraint dedupe_status_known check (status between 1 and 5), -- 1 applied 2 merged 3 superseded 4 conflict 5 rejected
+    seq        integer,
+    version    integer,
+    result     text,                             -- JSON: what the columns do not say of the answer
+    client_seq integer,
+    at_ms      integer not null,
+    primary key (client, idem_key)
+) strict, without rowid;
+
+CREATE TABLE dedupe_prev (
+    client     integer not null,
+    idem_key   text    not null,
+    digest     blob    not null constraint dedupe_digest_length check (length(digest) = 32),
+    status     integer not null constraint dedupe_status_known check (status between 1 and 5),
+    seq        integer,
+    version    integer,
+    result     text,
+    client_seq integer,
+    at_ms      integer not null,
+    primary key (client, idem_key)
+) strict, without rowid;
+
+CREATE TABLE epochs (
+    epoch      text    not null primary key constraint epochs_epoch_shape check (length(epoch) = 16),
+    parent     text,
+    fork_seq   integer not null constraint epochs_fork_seq_positive check (fork_seq >= 0),
+    created_ms integer not null,
+    reason     text    not null
+) strict, without rowid;
+
+CREATE TRIGGER epochs_never_deleted before delete on epochs
+begin select raise(abort, 'epochs is append-only'); end;
+
+CREATE TRIGGER epochs_never_updated before update on epochs
+begin select raise(abort, 'epochs is append-only'); end;
+
+CREATE TABLE meta (
+    k text not null primary key,
+    v text not null
+) strict, without rowid;
+
+CREATE TABLE policy_revs (
+    collection integer not null,
+    rev        integer not null,
+    policy     text    not null,
+    by         text    not null,
+    at_ms      integer not null,
+    primary key (collection, rev)
+) strict, without rowid;
+
+CREATE TRIGGER policy_revs_never_deleted before delete on policy_revs
+begin select raise(abort, 'policy_revs is append-only'); end;
+
+CREATE TRIGGER policy_revs_never_updated before update on policy_revs
+begin select raise(abort, 'policy_revs is append-only'); end;
+
+CREATE TABLE records (
+    collection        integer not null,
+    record_id         text    not null,
+    scope             integer not null,
+    version           integer not null,
+    last_seq          integer not null,
+    hlc               integer not null,
+    hlc_node          text    not null default '',
+    deleted           integer not null default 0 constraint records_deleted_flag check (deleted in (0, 1)),
+    conflicted        integer not null default 0 constraint records_conflicted_flag check (conflicted in (0, 1)),
+    last_client       integer not null,
+    last_operation_id text    not null,
+    content_hash      blob    not null constraint records_content_hash_length check (length(content_hash) = 32),
+    primary key (collection, record_id)
+) strict, without rowid;
+
+CREATE UNIQUE INDEX records_by_scope_seq on records (scope, last_seq);
+
+CREATE TABLE scope_digest (
+    scope      integer not null,
+    collection integer not null,
+    rows       integer not null,
+    digest     integer not null,
+    primary key (scope, collection)
+) strict, without rowid;
+
+CREATE TABLE scopes (
+    id   integer primary key,
+    name text    not null constraint scopes_name_unique unique
+) strict;
+
+CREATE TABLE time_index (
+    second integer primary key,
+    seq    integer not null
+) strict;
+
+-- telemetry.db
+
+CREATE TABLE cohorts (
+    id          integer primary key,
+    platform    text not null,
+    app_version text not null,
+    constraint cohorts_unique unique (platform, app_version)
+) strict;
+
+CREATE TABLE device_docs (
+    id  integer primary key,
+    doc text not null
+) strict;
+
+CREATE TABLE device_hours (
+    device   integer not null,
+    hour     integer not null,                   -- hours since 1970
+    synced   integer not null,
+    expected integer not null,
+    samples  text    not null constraint device_hours_samples_json check (json_valid(samples)),
+    primary key (device, hour)
+) strict, without rowid;
+
+CREATE TABLE device_scopes (
+    scope  text    not null,
+    device integer not null,
+    pulled integer not null,
+    primary key (scope, device)
+) strict, without rowid;
+
+CREATE INDEX device_scopes_by_device on device_scopes (device);
+
+CREATE TABLE devices (
+    id                integer primary key,
+    client_id         text    not null constraint devices_client_id_unique unique,
+    principal         text    not null default '',
+    simulated         integer not null default 0 constraint devices_simulated_flag check (simulated in (0, 1)),
+    enrolled_ms       integer not null,
+    name              text    not null,
+    platform          text,
+    os_key            text,                        -- versions as text whose byte order is the order of versions
+    app_key           text,
+    app_version       text,
+    labels            text    constraint devices_labels_json check (labels is null or json_valid(labels)),
+    battery           real,
+    storage           real,
+    skew_ms           integer,
+    queue_depth       integer,
+    poisoned          integer not null default 0,
+    waiting           integer not null default 0,
+    oldest_pending_ms integer,
+    conflicts         integer not null default 0,
+    behind            integer,
+    error_code        text,
+    last_contact_ms   integer,
+    interval_ms       integer,
+    condition         integer not null constraint devices_condition_known check (condition between 0 and 6), -- 0 is worst
+    contact           integer not null constraint devices_contact_known check (contact between 0 and 4),     -- 0 is worst
+    drift_since_ms    integer,
+    drift_known       integer not null default 0,  -- whether any gate can be told
+    drift_cause       integer,
+    due_ms            integer,                     -- when time alone changes the answer
+    score             real,
+    score_connect     real,
+    score_offline     real,
+    score_battery     real,
+    score_user        real,
+    pull_pos          integer,
+    sort_worst        integer not null,
+    sort_queue        integer not null,
+    sort_drift        integer not null,
+    sort_contact      integer not null,
+    sort_name         text    not null,
+    sort_score        real    not null
+) strict;
+
+CREATE INDEX devices_by_contact on devices (sort_contact, id);
+
+CREATE INDEX devices_by_drift on devices (sort_drift, id);
+
+CREATE INDEX devices_by_name on devices (sort_name, id);
+
+CREATE INDEX devices_by_queue on devices (sort_queue, id);
+
+CREATE INDEX devices_by_score on devices (sort_score, id, last_contact_ms);
+
+CREATE INDEX devices_by_state on devices (condition, contact, simulated);
+
+CREATE INDEX devices_by_worst on devices (sort_worst, id);
+
+CREATE INDEX devices_due on devices (due_ms) where due_ms is not null;
+
+CREATE TABLE events (
+    device       integer not null,
+    at_ms        integer not null,
+    id           integer not null,
+    kind         integer not null constraint events_kind_known check (kind between 0 and 2), -- 0 sync 1 conflict 2 people
+    tone         integer not null,
+    title        text    not null,
+    detail       text    not null,
+    operation_id text,
+    primary key (device, at_ms, id)
+) strict, without rowid;
+
+CREATE TABLE gauges (
+    step     integer not null constraint gauges_step_known check (step in (1, 5, 60)),
+    bucket   integer not null,
+    figures  text    not null constraint gauges_figures_json check (json_valid(figures)),
+    drift    blob,
+    primary key (step, bucket)
+) strict, without rowid;
+
+CREATE TABLE hour_board (
+    hour     integer primary key,
+    synced   integer not null,
+    expected integer not null
+) strict;
+
+CREATE TABLE marks (
+    k text    not null primary key,
+    v integer not null
+) strict, without rowid;
+
+CREATE TABLE outbox (
+    device          integer not null,
+    operation_id    text    not null,
+    collection      text    not null,
+    record_id       text    not null,
+    scope           text,
+    op              text    not null,
+    priority        integer not null,
+    state           integer not null constraint outbox_state_known check (state between 0 and 5),
+    attempts        integer not null,
+    created_ms      integer,
+    last_attempt_ms integer,
+    next_attempt_ms integer,
+    bytes           integer,
+    error_code      text,
+    error_status    integer,
+    error_message   text,
+    signature       text,                        -- of a failure: code, collection, op, normalised message
+    depends_on      text    not null default '[]' constraint outbox_depends_json check (json_valid(depends_on)),
+    history         text    not null default '[]' constraint outbox_history_json check (json_valid(history)), -- attempts seen, newest last: [at, code]
+    refused_ms      integer,                     -- when this server refused it for good
+    first_seen_ms   integer not null,
+    seen_ms         integer not null,            -- report that last listed it, or the refusal
+    sort_age        integer not null,            -- created_ms, or first_seen_ms
+    primary key (device, operation_id)
+) strict, without rowid;
+
+CREATE INDEX outbox_by_state on outbox (device, state, sort_age, operation_id);
+
+CREATE INDEX outbox_poisoned on outbox (signature, device) where state = 0;
+
+CREATE TABLE report_keys_even (key integer primary key) strict;
+
+CREATE TABLE report_keys_odd (key integer primary key) strict;
+
+CREATE TABLE rollups (
+    step     integer not null constraint rollups_step_known check (step in (1, 5, 60)),
+    bucket   integer not null,                   -- start, milliseconds
+    cohort   integer not null,
+    counters text    not null constraint rollups_counters_json check (json_valid(counters)),
+    latency  blob,                               -- DDSketch
+    drift    blob,
+    primary key (step, cohort, bucket)
+) strict, without rowid;
+
+-- console.db
+
+CREATE TABLE auth_revision(only integer primary key check (only = 1), n integer not null) strict;
+
+CREATE TABLE device_tokens(
+  client_id text primary key,
+  principal text not null,
+  scopes text not null,                   -- JSON array
+  access_hash blob not null constraint device_access_hash unique,
+  access_expires_ms integer not null,
+  refresh_hash blob not null constraint device_refresh_hash unique,
+  refresh_expires_ms integer not null,
+  previous_refresh_hash blob constraint device_previous_refresh_hash unique,
+  issued_ms integer not null,
+  revoked_ms integer
+) strict, without rowid;
+
+CREATE TRIGGER device_tokens_revoked after update of revoked_ms on device_tokens when new.revoked_ms is not old.revoked_ms
+begin update auth_revision set n = n + 1; end;
+
+CREATE TABLE sessions(
+  id text primary key,
+  data text not null constraint session_data check (json_valid(data)),
+  expires_ms integer not null
+) strict, without rowid;
+
+CREATE INDEX sessions_by_expiry on sessions(expires_ms);
+
+CREATE TABLE tokens(
+  name text primary key,
+  kind text not null constraint token_kind check (kind in ('enrolment', 'api')),
+  hash blob not null constraint token_hash unique,
+  role text,                              -- of an API token
+  scopes text,                            -- of an enrolment token: JSON array
+  created_ms integer not null,
+  created_by text not null,
+  revoked_ms integer,
+  constraint token_kind_members check ((kind = 'api') = (role is not null) and (kind = 'enrolment') = (scopes is not null))
+) strict, without rowid;
+
+CREATE TRIGGER tokens_changed after update on tokens begin update auth_revision set n = n + 1; end;
+
+CREATE TABLE users(
+  name text primary key,
+  role text not null constraint user_role check (role in ('viewer', 'support', 'operator', 'product_owner', 'admin')),
+  password text not null,                 -- PHC string
+  created_ms integer not null
+) strict, without rowid;
+
+CREATE TRIGGER users_changed after update on users begin update auth_revision set n = n + 1; end;
+
+CREATE TRIGGER users_removed after delete on users begin update auth_revision set n = n + 1; end;
+
