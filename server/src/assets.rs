@@ -66,8 +66,9 @@ where
 }
 
 async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
-    // Only what the manifest names, and in the form it was asked for: siblings and the manifest are no pages of their own.
-    if MANIFEST.values().any(|built| *built == name) { serve(&name, &headers, FOREVER) } else { not_found() }
+    // Siblings and the manifest are no pages of their own. What scripts share has a built name only, which no manifest lists.
+    let own = name != "manifest.json" && !name.ends_with(".br") && !name.ends_with(".gz");
+    if own { serve(&name, &headers, FOREVER) } else { not_found() }
 }
 
 async fn favicon(headers: HeaderMap) -> Response {

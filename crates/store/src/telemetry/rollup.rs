@@ -12,8 +12,6 @@ use crate::{Error, Result};
 
 /// Widths of the buckets, in minutes.
 pub(crate) const STEPS: [i64; 3] = [1, 5, 60];
-/// Values below this are zero to a sketch.
-const SKETCH_MIN: f64 = 1e-3;
 /// One summary of round trips is spread over at most so many values.
 const SUMMARY_VALUES_MAX: i64 = 64;
 
@@ -113,8 +111,9 @@ impl Default for Sketch {
     }
 }
 
+/// The stored form keeps the base of the logarithm alone, and reading it back makes the rest from these.
 fn config() -> Config {
-    Config::new(0.01, 2048, SKETCH_MIN)
+    Config::defaults()
 }
 
 impl Sketch {
