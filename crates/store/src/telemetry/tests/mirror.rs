@@ -201,7 +201,9 @@ mod refusals {
         let store = ready(dir.path()).await;
         let telemetry = store.telemetry();
         push(&store, NOW, vec![intent("good-1", &json!(1)), intent("good-2", &json!(2))]).await;
+        // The first roll makes the device known, the next one measures it.
         telemetry.roll(NOW).await.expect("rolls");
+        telemetry.roll(NOW.plus(1_000)).await.expect("rolls");
         let behind = telemetry.device_view(&client(1), NOW).await.expect("known").row.behind;
         assert_eq!(behind, Some(2));
         let head = store.sync().head();
