@@ -36,6 +36,8 @@ pub(crate) struct Roller {
     heads: Arc<HashMap<String, i64>>,
     /// Scopes that moved, and the device after which to go on.
     moved: VecDeque<(String, i64)>,
+    /// Scopes of the devices that the last look registered.
+    joined: HashSet<String>,
     registered: Option<i64>,
     minute: i64,
     conflicts_at: i64,
@@ -49,6 +51,8 @@ impl Roller {
     /// Looks at everything once; what it finds is for the writer.
     pub(crate) async fn look(&mut self, readers: &SqlitePool, facts: &SyncFacts, now: i64) -> Result<RollWork> {
         let mut work = RollWork { now, ..RollWork::default() };
+        // Devices that the last look registered have never been measured, whether or not their scopes have moved since.
+        self.moved.extend(std::mem::take(&mut self.joined).into_iter().map(|scope| (scope, 0)));
         self.registrations(readers, facts, &mut work).await?;
         self.behind(readers, facts, &mut work).await?;
         self.conflicts(readers, facts, &mut work).await?;
@@ -69,6 +73,11 @@ impl Roller {
             None => mark(readers, "registered_through").await?.unwrap_or(0),
         };
         work.registrations = facts.registrations_after(through, DEVICES_PER_ROLL).await?;
+        for registration in &work.registrations {
+            let scopes: Vec<String> = serde_json::from_str(&registration.scopes)
+                .map_err(|_| crate::Error::Corrupt(format!("the scopes of client {} are no list", registration.client_id)))?;
+            self.joined.extend(scopes);
+        }
         let last = work.registrations.last().map_or(through, |registration| registration.id);
         if last != through {
             work.marks.push(("registered_through", last));
