@@ -5,7 +5,7 @@
 
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { type BrowserContext, type BrowserContextOptions, type Locator, type Page, expect, test as base } from "@playwright/test";
+import { type Browser, type BrowserContext, type BrowserContextOptions, type Locator, type Page, expect, test as base } from "@playwright/test";
 import { Fleet } from "./fleet.ts";
 import { type Role, STAFF, Server } from "./server.ts";
 import { TEMPLATE_DATA, TEMPLATE_ENROLMENT } from "./template.ts";
@@ -24,6 +24,14 @@ export interface StoreOptions {
 }
 
 type StorageState = Exclude<BrowserContextOptions["storageState"], string | undefined>;
+
+/** A browser that nobody has signed in with. */
+const NOBODY: StorageState = { cookies: [], origins: [] };
+
+/** A window of a browser that has been nowhere: without this, a new one takes over the session of the journey. */
+export function stranger(browser: Browser): Promise<BrowserContext> {
+  return browser.newContext({ storageState: NOBODY });
+}
 
 /** A console: its server, its devices, and the sessions of its staff. */
 export class Console {
@@ -174,9 +182,8 @@ export const test = base.extend<StoreOptions & Journey, Worker>({
 
   fleet: ({ console }, use) => use(console.fleet),
   baseURL: ({ console }, use) => use(console.server.url),
-  cookieOf: ({ console, browser }, use) => use((role) => console.cookie(role, () => browser.newContext())),
-  storageState: async ({ as, console, browser }, use) =>
-    use(as === "nobody" ? { cookies: [], origins: [] } : await console.session(as, () => browser.newContext())),
+  cookieOf: ({ console, browser }, use) => use((role) => console.cookie(role, () => stranger(browser))),
+  storageState: async ({ as, console, browser }, use) => use(as === "nobody" ? NOBODY : await console.session(as, () => stranger(browser))),
 
   complaints: [
     async ({ context }, use) => {

@@ -1,6 +1,6 @@
 // The device table: filter, deep link, order, columns, pages. Its state is its address.
 
-import { HARBOUR, expect, row, test } from "../fixtures.ts";
+import { HARBOUR, expect, row, stranger, test } from "../fixtures.ts";
 
 test("every device of the fleet stands in the table, the one in trouble first", async ({ page }) => {
   await page.goto("/devices");
@@ -36,7 +36,7 @@ test("a link pasted into a chat shows the same rows to a colleague", async ({ pa
   expect(shown).toHaveLength(1);
   expect(shown[0]).toContain(HARBOUR.stuck);
   await cookieOf("viewer");
-  const colleague = await browser.newContext({ storageState: await console.session("viewer", () => browser.newContext()) });
+  const colleague = await browser.newContext({ storageState: await console.session("viewer", () => stranger(browser)) });
   const theirs = await colleague.newPage();
   await theirs.goto(address);
   expect(await theirs.getByRole("table").getByRole("rowheader").allInnerTexts()).toEqual(shown);

@@ -17,9 +17,9 @@ test("CSV of the devices has the rows, the order and the columns of the page", a
   const lines = text.trim().split(/\r?\n/);
   const [stuck, other] = [fleet.device(HARBOUR.stuck), fleet.device(HARBOUR.other)];
   expect(lines).toEqual([
-    "client_id,name,principal,simulated,queue_depth,poisoned,platform,os_version",
-    `${stuck.id},${stuck.name},Jonas Whitlock,false,5,3,android,17.0`,
-    `${other.id},${other.name},Kari Sørensen,false,0,0,android,17.0`,
+    "client_id,name,principal,simulated,platform,os_version,queue_depth,poisoned",
+    `${stuck.id},${stuck.name},Jonas Whitlock,false,android,17.0,5,3`,
+    `${other.id},${other.name},Kari Sørensen,false,android,17.0,0,0`,
   ]);
 });
 

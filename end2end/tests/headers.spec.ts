@@ -1,6 +1,6 @@
 // What every answer says to the browser: the policy for scripts, caching, framing, cookies.
 
-import { expect, pagesOf, test } from "../fixtures.ts";
+import { expect, pagesOf, stranger, test } from "../fixtures.ts";
 
 test("every page has a strict policy, and a nonce of its own if it has one at all", async ({ page, fleet, complaints }) => {
   complaints.foresee(/status of 40[04]/);
@@ -62,7 +62,7 @@ test.describe("the session cookie", () => {
   test.use({ as: "nobody" });
 
   test("is only for this host, only for HTTP, and not for other sites", async ({ context, console, browser }) => {
-    const state = await console.session("operator", () => browser.newContext());
+    const state = await console.session("operator", () => stranger(browser));
     expect(state.cookies).toHaveLength(1);
     expect(state.cookies[0]).toMatchObject({ name: expect.stringMatching(/^__Host-/), httpOnly: true, secure: true, sameSite: "Lax", path: "/" });
     await context.clearCookies();

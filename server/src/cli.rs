@@ -46,6 +46,8 @@ pub enum Command {
     Collections(CollectionsCommand),
     /// Bring the schema of the store up to date, and stop
     Migrate(DataArgs),
+    /// Compute the chains of the log and of the audit log again, rebuild records and digests, and compare
+    Verify(DataArgs),
     /// Print the OpenAPI description
     Openapi,
 }
@@ -116,6 +118,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Token(command) => Ok(runtime.block_on(staff::token(command))?),
         Command::Collections(command) => Ok(runtime.block_on(staff::collections(command))?),
         Command::Migrate(data) => Ok(runtime.block_on(migrate(&data))?),
+        Command::Verify(data) => Ok(runtime.block_on(verify(&data))?),
         Command::Openapi => {
             println!("{}", crate::api::openapi::text());
             Ok(())
@@ -126,6 +129,21 @@ fn run(cli: Cli) -> Result<(), Failure> {
 async fn migrate(data: &DataArgs) -> anyhow::Result<()> {
     serve::Opened::open(data, &crate::clock::Clock::system()).await?.close().await?;
     println!("The store under {} is up to date", data.data.display());
+    Ok(())
+}
+
+/// Fails when anything is wrong, after it has said what.
+async fn verify(data: &DataArgs) -> anyhow::Result<()> {
+    anyhow::ensure!(data.data.join("sync.db").is_file(), "--data {} holds no store", data.data.display());
+    let opened = serve::Opened::open(data, &crate::clock::Clock::system()).await?;
+    let report = opened.store().verify().await?;
+    opened.close().await?;
+    for finding in &report.findings {
+        println!("{finding}");
+    }
+    let tidewatch_store::sync::VerifyReport { changes, records, audit_events, wrong, chain, .. } = &report;
+    anyhow::ensure!(report.is_sound(), "{wrong} things are wrong with the store under {}", data.data.display());
+    println!("Sound: {changes} changes, {records} records, {audit_events} audit events; the log's chain ends in {chain}");
     Ok(())
 }
 

@@ -12,6 +12,7 @@ use tidewatch_domain::time::{Millis, TimeRange};
 
 use super::first_run::FirstRun;
 use super::loaded;
+use super::params::Params;
 use crate::context::console;
 use crate::format::metric::parts;
 use crate::format::{When, bytes, integer, span};
@@ -29,8 +30,9 @@ use work::WorkColumns;
 /// Fleet health on one page; how to connect a device when there is none.
 #[component]
 pub fn OverviewPage() -> impl IntoView {
-    let state = State::of_page();
+    let params = Params::here();
     loaded(async move {
+        let state = State::parse(&params)?;
         let console = console();
         let overview = console.service.overview(&console.cx, state.range, state.compare).await?;
         let as_of = overview.as_of;

@@ -41,6 +41,8 @@ pub enum Contact {
     },
     /// A token was refused.
     TokenRefused,
+    /// It was enrolled. It is known from now on, and has not synced: that is no contact yet.
+    Enrolled,
     /// Anything else: events stream opened, status asked.
     Seen,
 }

@@ -81,12 +81,16 @@ impl Store {
         &self.parts.console
     }
 
-    /// Verifies the log, the audit log and what is made of them.
+    /// Verifies the log, the audit log and what is made of them, and that the file of staff and tokens is whole.
     ///
     /// # Errors
     /// As the database. What is wrong with the contents is in the report.
     pub async fn verify(&self) -> Result<VerifyReport> {
-        self.parts.sync.verify().await
+        let mut report = self.parts.sync.verify().await?;
+        for finding in self.parts.console.verify().await? {
+            report.find(format!("console.db: {finding}"));
+        }
+        Ok(report)
     }
 
     /// Finishes what is queued and closes the files. Calls on other clones fail afterwards.

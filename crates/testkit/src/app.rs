@@ -144,7 +144,7 @@ impl TestApp {
 }
 
 async fn verify(store: &Store) -> Vec<String> {
-    store.console().verify().await.expect("console.db answers")
+    store.verify().await.expect("the store answers").findings
 }
 
 impl Drop for TestApp {

@@ -62,7 +62,6 @@ impl Reply {
     ///
     /// # Panics
     /// When the status is another one.
-    #[must_use]
     pub fn ok(&self, status: u16) -> Value {
         assert_eq!(self.status(), status, "{}", self.text());
         self.json()

@@ -11,6 +11,7 @@ use serde::Serialize;
 use tidewatch_protocol::v1::events::Bye;
 use tidewatch_protocol::{Code, Problem};
 use tidewatch_service::Actor;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::Refusal;
@@ -19,7 +20,7 @@ use crate::api::sync::events::{headers, sse};
 use crate::gate::Caller;
 use crate::state::App;
 
-/// Hints come at most this often.
+/// Hints come at most this often; one after a calm time comes at once.
 const HINT_PAUSE: Duration = Duration::from_secs(1);
 /// A comment keeps proxies from closing the stream.
 const HEARTBEAT: Duration = Duration::from_secs(20);
@@ -54,10 +55,10 @@ fn stream(
     place: tokio::sync::OwnedSemaphorePermit,
 ) -> impl Stream<Item = Result<Event, Infallible>> {
     let (head, fleet) = (app.service().head_watch(), app.service().fleet_watch());
-    let state = (app, user, stopping, place, head, fleet, true);
+    let state = (app, user, stopping, place, head, fleet, None::<Instant>);
     futures::stream::unfold(Some(state), |state| async move {
-        let (app, user, stopping, place, mut head, mut fleet, first) = state?;
-        if !first {
+        let (app, user, stopping, place, mut head, mut fleet, last) = state?;
+        if let Some(last) = last {
             let moved = async {
                 tokio::select! {
                     moved = head.changed() => moved.is_ok(),
@@ -69,7 +70,7 @@ fn stream(
                 moved = moved => moved,
             };
             if alive {
-                tokio::time::sleep(HINT_PAUSE).await;
+                tokio::time::sleep_until(last + HINT_PAUSE).await;
             }
             // Whoever was removed meanwhile hears nothing more.
             let known = app.service().user_role(app.now(), &user).await.ok().flatten().is_some();
@@ -78,6 +79,6 @@ fn stream(
             }
         }
         let hint = Hint { head: head.borrow_and_update().0, fleet: *fleet.borrow_and_update(), at: app.now().to_string() };
-        Some((Ok(sse("hint", None, &hint)), Some((app, user, stopping, place, head, fleet, false))))
+        Some((Ok(sse("hint", None, &hint)), Some((app, user, stopping, place, head, fleet, Some(Instant::now())))))
     })
 }

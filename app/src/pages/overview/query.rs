@@ -1,8 +1,8 @@
-//! State of the overview in its URL: range and comparison. Defaults are left out; an unknown value falls back to the default.
+//! State of the overview in its URL: `?range=&compare=1`, defaults left out.
 
 use tidewatch_domain::time::TimeRange;
 
-use crate::pages::query;
+use crate::pages::params::{BadParam, Params, parse_word};
 
 /// What the URL asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,9 +14,14 @@ pub struct State {
 }
 
 impl State {
-    /// Of the page that is rendered.
-    pub(super) fn of_page() -> Self {
-        Self { range: TimeRange::parse(&query("range")).unwrap_or_default(), compare: query("compare") == "1" }
+    /// Reads the state.
+    ///
+    /// # Errors
+    /// The parameter that cannot be read.
+    pub(super) fn parse(params: &Params) -> Result<Self, BadParam> {
+        let range = parse_word(params, "range", &TimeRange::ALL, TimeRange::as_str)?;
+        let compare = parse_word(params, "compare", &[false, true], |on| if on { "1" } else { "0" })?;
+        Ok(Self { range, compare })
     }
 
     /// The range as a sentence says it.

@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sqlx::{Connection as _, SqliteConnection};
+use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 use tidewatch_domain::digest::{Hash, chain_next, content_hash, record_hash};
 use tidewatch_domain::engine::{ChangeFacts, ClientKey, CollectionKey, ScopeKey};
 use tidewatch_domain::ids::Version;
@@ -45,7 +45,7 @@ impl VerifyReport {
         self.wrong == 0
     }
 
-    fn find(&mut self, sentence: String) {
+    pub(crate) fn find(&mut self, sentence: String) {
         self.wrong += 1;
         if self.findings.len() < FINDINGS_MAX {
             self.findings.push(sentence);
@@ -121,13 +121,15 @@ impl Sync {
     /// As the database. What is wrong with the contents is in the report.
     pub async fn verify(&self) -> Result<VerifyReport> {
         let mut report = VerifyReport::default();
-        let mut connection = self.readers.acquire().await?;
+        // A connection of its own: it holds its snapshot for long, and those of the pool are for requests.
+        let mut connection = self.readers.connect_options().connect().await?;
         let mut snapshot = connection.begin().await?;
         let records = self.verify_log(&mut snapshot, &mut report).await?;
         verify_records(&mut snapshot, &records, &mut report).await?;
         verify_digests(&mut snapshot, &records, &mut report).await?;
         verify_audit(&mut snapshot, &mut report).await?;
         snapshot.rollback().await?;
+        connection.close().await?;
         Ok(report)
     }
 

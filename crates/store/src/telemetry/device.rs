@@ -267,7 +267,7 @@ impl DeviceDoc {
 
     /// Takes in something the server saw. Answers are counted by the caller.
     pub(crate) fn contact_apply(&mut self, at: i64, contact: &Contact) {
-        if !matches!(contact, Contact::TokenRefused) {
+        if !matches!(contact, Contact::TokenRefused | Contact::Enrolled) {
             self.contact_at(at);
         }
         match contact {
@@ -298,7 +298,7 @@ impl DeviceDoc {
                 self.succeeds();
             }
             Contact::TokenRefused => self.token_refused_at = Some(at),
-            Contact::Seen => {}
+            Contact::Enrolled | Contact::Seen => {}
         }
     }
 

@@ -102,7 +102,7 @@ impl DeviceHour {
 
     /// Takes in what the server saw in this hour; `seen` counts it.
     pub(crate) fn contact_add(&mut self, at: i64, contact: &Contact, seen: &Rollup) {
-        self.expected = true;
+        self.expected |= !matches!(contact, Contact::Enrolled);
         self.synced |= matches!(contact, Contact::PushAnswered { .. } | Contact::Pulled { .. });
         let counters: &Counters = &seen.counters;
         if counters.attempts + counters.answered() == 0 {

@@ -36,7 +36,7 @@ pub async fn client_register(
     }
     let (principal, scopes) = granted(&cx.actor, &read.registration.principal, &read.registration.scopes);
     let (client_id, new, tokens) = app.service().device_enrol(&cx, read.registration).await.map_err(enrol_refusal)?;
-    app.service().contact_note(&client_id, cx.now, Contact::Seen);
+    app.service().contact_note(&client_id, cx.now, Contact::Enrolled);
     let service = app.service();
     let registered = ClientRegistered {
         client_id: client_id.into_string(),
