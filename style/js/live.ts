@@ -77,7 +77,10 @@ async function refresh(): Promise<void> {
     morph(fresh);
     tell("refreshed", fresh.querySelector<HTMLTimeElement>(".asof time")?.dateTime ?? "");
   } catch (error) {
-    if (!(error instanceof DOMException && error.name === "AbortError")) tell("failed");
+    if (running.signal.aborted) return;
+    // A network that is away is a TypeError of fetch and says so by the stamp alone; anything else is a fault of ours and must be seen.
+    if (!(error instanceof TypeError)) reportError(error);
+    tell("failed");
   } finally {
     running = null;
     if (wanted) plan();
@@ -88,8 +91,9 @@ function morph(fresh: Document): void {
   for (const region of document.querySelectorAll("[data-live][id]")) {
     const next = fresh.getElementById(region.id);
     if (!next) continue;
+    // With "innerHTML" a node counts as the content itself, and a region would be put into itself.
     Idiomorph.morph(region, next, {
-      morphStyle: "innerHTML",
+      morphStyle: "outerHTML",
       ignoreActiveValue: true,
       restoreFocus: true,
       callbacks: { beforeNodeMorphed: keep, beforeAttributeUpdated: keepAttribute },
