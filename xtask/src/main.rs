@@ -2,6 +2,7 @@
 //!
 //! Must stay quick to compile and must know no crate of the product: it looks at them from outside, as a person would.
 
+mod bench;
 mod browser;
 mod build;
 mod clients;
@@ -45,6 +46,9 @@ const TASKS: &[Task] = &[
     Task { name: "lint", about: "formatting and clippy", run: rings::lint },
     Task { name: "e2e", about: "the browser journeys [words for Playwright]", run: browser::run },
     Task { name: "sim", about: "simulate a fleet in process, from random seeds or from one [SEED]", run: sim::run },
+    Task {
+        name: "bench", about: "measure the release build against the bars of the product [NAME…] [--quick]", run: bench::run
+    },
     Task {
         name: "tidy",
         about: "the house rules that a program can check [--ratchet takes shrunken sizes over]",

@@ -22,6 +22,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("server", &["app", "client", "domain", "fleet-sim", "protocol", "service", "store"]),
     ("frontend", &["app"]),
     ("testkit", &["app", "client", "domain", "protocol", "server", "service", "store"]),
+    ("bench", &["domain", "protocol", "store"]),
     ("bindgen", &[]),
 ];
 

@@ -1,0 +1,59 @@
+//! Measures the real `tidewatch serve` over HTTP and compares it with the bars of the product. `cargo xtask bench` builds both and
+//! calls it.
+//!
+//! Invariants: what is measured is the shipped binary with full durability; every answer is checked, and one that is wrong ends
+//! the run with an error, because a figure of failures is no figure. A missed bar is a finding, not a failure.
+
+mod clock;
+mod console;
+mod devices;
+mod filling;
+mod fleet;
+mod http;
+mod load;
+mod log;
+mod options;
+mod pages;
+mod proc;
+mod server;
+mod table;
+mod weight;
+mod world;
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+
+use options::Options;
+use table::Table;
+
+fn main() -> ExitCode {
+    let run = || {
+        let options = Options::read(std::env::args())?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
+        runtime.block_on(run(&options))
+    };
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(options: &Options) -> anyhow::Result<()> {
+    let mut table = Table::default();
+    if options.chosen.iter().any(|chosen| chosen.is_of_log()) {
+        log::measure(options, &mut table).await?;
+    }
+    let pages =
+        if options.chosen.iter().any(|chosen| !chosen.is_of_log()) { fleet::measure(options, &mut table).await? } else { None };
+    println!("\n{}; driver on the same machine; log synced before each answer (synchronous=FULL)\n", proc::machine()?);
+    table.print();
+    if let Some(pages) = pages {
+        println!();
+        pages.print();
+    }
+    Ok(())
+}

@@ -1,0 +1,37 @@
+//! `cargo xtask bench`: the shipped binary against the bars of the product.
+//!
+//! Builds what `cargo xtask build --release` builds and the driver beside it, and leaves measuring to the driver
+//! (`crates/bench`): words go to it as they are. Ends well when bars are missed and badly when something could not be measured.
+
+use crate::build;
+use crate::process::{self, command};
+use crate::progress::{note, step};
+use crate::setup;
+use crate::toolchain::Toolchain;
+use crate::workspace::Workspace;
+
+const DRIVER: &str = "tidewatch-bench";
+
+/// The command.
+pub(crate) fn run(workspace: &Workspace, words: &[String]) -> anyhow::Result<()> {
+    let toolchain = setup::for_running(workspace)?;
+    build::everything(workspace, &toolchain, true)?;
+    driver(workspace, &toolchain)?;
+    let folder = workspace.target().join("bench");
+    note("measuring: whatever else this machine does now is in the figures");
+    let measured = process::run(
+        command(workspace.target().join("release").join(DRIVER)).arg(workspace.binary(true)).arg(&folder).args(words),
+    );
+    // Gigabytes that nobody looks at again; and a folder that was never made is no failure.
+    let _ = std::fs::remove_dir_all(&folder);
+    measured
+}
+
+/// In one call with the server, which is there already: alone, the driver's dependencies would be compiled again for it.
+fn driver(workspace: &Workspace, toolchain: &Toolchain) -> anyhow::Result<()> {
+    step("Driver", "compiles what puts the load on", || {
+        let mut cargo = toolchain.cargo();
+        let words = ["build", "--locked", "--profile", "release", "--bin", "tidewatch", "--bin", DRIVER];
+        process::run(cargo.current_dir(workspace.root()).args(words))
+    })
+}
