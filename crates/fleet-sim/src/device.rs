@@ -86,11 +86,29 @@ impl<J: Journal> SimDevice<J> {
         }
     }
 
+    /// Its owner worked before the device was ever in touch: so many edits, spread over the time before now.
+    ///
+    /// # Errors
+    /// As the journal.
+    pub fn edit_before(&mut self, now: Millis, edits: i64, over_ms: i64) -> Result<(), tidewatch_client::Error> {
+        for edit in 0..edits {
+            let step = over_ms / edits;
+            let after = edit * step + self.dice.between(0, step / 2);
+            self.edit(now.plus(after - over_ms))?;
+        }
+        Ok(())
+    }
+
     /// A round becomes due, after so long without the network.
     pub fn round_begin(&mut self, offline_ms: i64, foreground: bool) {
         self.client.round_begin();
         self.strain.rounds += 1;
         self.strain.foreground = foreground;
+        self.strain.offline_ms = self.strain.offline_ms.max(offline_ms);
+    }
+
+    /// It has been without the network for so long.
+    pub fn away(&mut self, offline_ms: i64) {
         self.strain.offline_ms = self.strain.offline_ms.max(offline_ms);
     }
 

@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use crate::device::{Setup, SimDevice};
 use crate::dice::Dice;
 use crate::history;
+use crate::outing;
 use crate::persona::{Profile, fleet};
 use crate::rhythm::{Rhythm, Window};
 use crate::scenario::Scenario;
@@ -26,9 +27,11 @@ const REQUESTS_UNDER_WAY_MAX: usize = 12;
 /// Requests of one device before it looks at its window again.
 const REQUESTS_PER_ROUND_MAX: usize = 50;
 /// Mean time between two edits of one device.
-const EDIT_EVERY_MS: f64 = 25_000.0;
+const EDIT_EVERY_MS: f64 = 40_000.0;
 /// A device reports at most so often.
 const REPORT_EVERY_MS: i64 = 15 * SECOND_MS;
+/// Without the network it takes a report each so often, to send them when it is back.
+const REPORT_AWAY_EVERY_MS: i64 = MINUTE_MS;
 /// An hour of the run stands for so many in batteries and storage.
 const STRETCH: f64 = 12.0;
 /// When a site that goes dark does.
@@ -121,6 +124,8 @@ struct Life {
     next_edit: Millis,
     last_report: Option<Millis>,
     offline_since: Option<Millis>,
+    /// The window's link carries telemetry only.
+    thin: bool,
 }
 
 impl Life {
@@ -140,8 +145,12 @@ impl Life {
         let setup =
             Setup { seed: options.seed, enrolment_token: Some(options.enrolment_token.clone()), start, acknowledged_limit: 20 };
         let mut dice = Dice::new(options.seed ^ start, "fleet", profile.index);
-        let device = SimDevice::open(profile.clone(), &setup, journal)?;
+        let mut device = SimDevice::open(profile.clone(), &setup, journal)?;
         let fresh = device.client.state().account.is_none();
+        if fresh && options.history {
+            let (edits, over_ms) = outing::edits_before(profile.persona, &mut dice);
+            device.edit_before(begins, edits, over_ms)?;
+        }
         Ok(Self {
             rhythm: Rhythm::new(profile.persona, 1),
             next_edit: begins.plus(dice.waiting_ms(if profile.bad_release { EDIT_EVERY_MS / 3.0 } else { EDIT_EVERY_MS })),
@@ -156,6 +165,7 @@ impl Life {
             wants_history: options.history && fresh,
             last_report: None,
             offline_since: None,
+            thin: false,
         })
     }
 
@@ -164,11 +174,9 @@ impl Life {
     }
 
     async fn live(&mut self) -> anyhow::Result<()> {
-        let mut first = true;
-        loop {
+        for number in 0_u64.. {
             let now = self.now();
-            let window = self.rhythm.next_window(now, first, &mut self.dice);
-            first = false;
+            let window = self.next_window(now, number);
             self.offline_since.get_or_insert(now);
             self.edit_until(window.opens).await?;
             if self.device.profile.cut_off && self.now().since(self.begins) > DARK_AFTER_MS {
@@ -178,6 +186,19 @@ impl Life {
             }
             self.use_window(window).await?;
         }
+        Ok(())
+    }
+
+    /// The next time in which the network may be used: soon at first, later after a trip.
+    fn next_window(&mut self, now: Millis, number: u64) -> Window {
+        let persona = self.device.profile.persona;
+        let mut window = self.rhythm.next_window(now, number == 0, &mut self.dice);
+        if number > 0 {
+            let away = outing::trip_ms(persona, number == 1, &mut self.dice);
+            (window.opens, window.closes) = (window.opens.plus(away), window.closes.plus(away));
+        }
+        self.thin = outing::link_is_thin(persona, &mut self.dice);
+        window
     }
 
     /// Lets time pass while the owner works.
@@ -192,7 +213,9 @@ impl Life {
                 let pause = self.dice.waiting_ms(EDIT_EVERY_MS);
                 self.next_edit = now.plus(pause);
             }
-            let next = self.next_edit.min(until).since(now).max(1);
+            self.report_if_older(now, REPORT_AWAY_EVERY_MS);
+            let report_due = self.last_report.map_or(until, |last| last.plus(REPORT_AWAY_EVERY_MS));
+            let next = self.next_edit.min(until).min(report_due).since(now).max(1);
             tokio::time::sleep(Duration::from_millis(u64::try_from(next).unwrap_or(1))).await;
         }
     }
@@ -200,20 +223,26 @@ impl Life {
     async fn use_window(&mut self, window: Window) -> anyhow::Result<()> {
         while self.now() < window.closes {
             let now = self.now();
+            // How it stands, before the round changes it: telemetry does not wait for the sync.
+            self.report_if_older(now, REPORT_EVERY_MS);
             let offline_ms = self.offline_since.take().map_or(0, |since| now.since(since));
+            self.sync(window.closes).await?;
             self.device.round_begin(offline_ms, window.foreground);
             self.sync(window.closes).await?;
-            if self.last_report.is_none_or(|last| self.now().since(last) >= REPORT_EVERY_MS) {
-                self.last_report = Some(self.now());
-                let now = self.now();
-                self.device.report(now, STRETCH);
-                self.sync(window.closes).await?;
-            }
             let jittered = window.every_ms + self.dice.between(-window.every_ms / 5, window.every_ms / 5);
             let next_round = self.now().plus(jittered).min(window.closes);
             self.edit_until(next_round).await?;
         }
         Ok(())
+    }
+
+    /// Takes a report unless the last one is younger than this.
+    fn report_if_older(&mut self, now: Millis, age_ms: i64) {
+        if self.last_report.is_none_or(|last| now.since(last) >= age_ms) {
+            self.last_report = Some(now);
+            self.device.away(self.offline_since.map_or(0, |since| now.since(since)));
+            self.device.report(now, STRETCH);
+        }
     }
 
     /// Sends what the client wants to send, until it is idle or has to wait beyond the window.
@@ -239,15 +268,22 @@ impl Life {
         Ok(())
     }
 
-    /// One exchange over a link that loses some requests, and some answers of requests that were carried out.
+    /// One exchange over a link that takes its time, loses some requests, and some answers of requests that were carried out.
     async fn exchange(&mut self, request: &tidewatch_client::Request) -> Reply {
+        let given_up = if self.thin { outing::given_up_after_ms(request, &mut self.dice) } else { None };
+        if let Some(after_ms) = given_up {
+            wait(after_ms).await;
+            return lost();
+        }
+        let trip_ms = self.device.vitals.round_trip_ms(&mut self.dice);
+        wait(trip_ms).await;
         let loss = self.device.vitals.loss();
         if self.dice.chance(loss / 2.0) {
             return lost();
         }
         let _permit = self.gate.acquire().await.expect("the gate is never closed");
         let reply = self.transport.send(request).await;
-        if self.dice.chance(loss / 2.0) { lost() } else { reply }
+        if self.dice.chance(loss / 2.0) { lost() } else { delayed(reply, trip_ms) }
     }
 
     fn answered(&mut self, reply: Reply) -> anyhow::Result<()> {
@@ -269,6 +305,22 @@ impl Life {
             }
         }
         Ok(())
+    }
+}
+
+async fn wait(ms: i64) {
+    tokio::time::sleep(Duration::from_millis(u64::try_from(ms).unwrap_or(0))).await;
+}
+
+/// The reply as the device sees it, its way over the link included.
+fn delayed(reply: Reply, link_ms: i64) -> Reply {
+    match reply {
+        Reply::Answer { status, body, retry_after_ms, took_ms } => {
+            #[expect(clippy::cast_precision_loss, reason = "below a few seconds")]
+            let took_ms = took_ms + link_ms as f64;
+            Reply::Answer { status, body, retry_after_ms, took_ms }
+        }
+        lost => lost,
     }
 }
 

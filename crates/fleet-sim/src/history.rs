@@ -1,7 +1,9 @@
 //! A device's recorded past: the reports of the week before it enrolled, as the simulated world went then.
 //!
-//! They are uploaded like any reports that waited for the network. The past has a daily rhythm (working hours, nights and
-//! most of the weekend offline) and, on one day, a bad afternoon at one site. Nobody ran the bad release yet.
+//! They are uploaded like any reports that waited for the network. A device that is on takes one an hour, in touch or not:
+//! what it could not send is what a night or a weekend looks like. On one day a region had a bad afternoon. Nobody ran the
+//! bad release yet. No report says when a sync succeeded: this server has not seen those contacts, and its idea of a
+//! device's rhythm is made of contacts alone.
 
 use serde_json::{Value, json};
 use tidewatch_client::intent::uuid_v7;
@@ -29,12 +31,18 @@ pub fn week(profile: &Profile, seed: u64, now: Millis) -> Vec<Value> {
         if at > now.plus(-15 * MINUTE_MS) {
             break;
         }
-        past.hour(profile, at, &mut dice);
-        if past.awake(profile, at, &mut dice) {
-            reports.push(past.report(profile, at, hour, &mut dice));
+        let in_touch = past.in_touch(profile, at, &mut dice);
+        past.hour(profile, at, in_touch, &mut dice);
+        if in_touch || stays_on(profile.persona) {
+            reports.push(past.report(profile, at, hour, in_touch, &mut dice));
         }
     }
     reports
+}
+
+/// Whether its clock goes on and it takes reports while its owner is away: not with the lid or the tab closed.
+const fn stays_on(persona: Persona) -> bool {
+    !matches!(persona, Persona::Laptop | Persona::WebTab)
 }
 
 /// How the device was, hour by hour.
@@ -43,15 +51,17 @@ struct Past {
     storage: f64,
     queued: f64,
     link: f64,
-    last_report: Option<Millis>,
-    /// The bad afternoon, if it was at this device's site.
+    /// Of what waits, the oldest.
+    oldest: Option<Millis>,
+    last_touch: Option<Millis>,
+    /// The day of the bad afternoon, if it was in this device's region.
     trouble: Option<i64>,
 }
 
 impl Past {
     fn new(profile: &Profile, seed: u64, dice: &mut Dice) -> Self {
         let mut world = Dice::new(seed, "bad afternoon", 0);
-        let (site, day) = (world.pick(&SITES).slug, world.between(1, 4));
+        let (region, day) = (world.pick(&SITES[..5]).region, world.between(1, 4));
         let link = match profile.persona {
             Persona::Desktop => 0.95,
             Persona::Laptop | Persona::WebTab => 0.85,
@@ -64,50 +74,62 @@ impl Past {
             storage: dice.float(25.0, 60.0),
             queued: 0.0,
             link,
-            last_report: None,
-            trouble: (profile.site.slug == site).then_some(day),
+            oldest: None,
+            last_touch: None,
+            trouble: (profile.site.region == region).then_some(day),
         }
     }
 
-    fn hour(&mut self, profile: &Profile, at: Millis, dice: &mut Dice) {
-        let at_work = (6..18).contains(&hour_of_day(at));
+    fn hour(&mut self, profile: &Profile, at: Millis, in_touch: bool, dice: &mut Dice) {
+        let at_work = (6..18).contains(&hour_of_day(at)) && !weekend(at);
         self.battery += if at_work { -dice.float(3.0, 8.0) } else { dice.float(4.0, 14.0) };
         self.battery = self.battery.clamp(6.0, 100.0);
         self.storage = (self.storage + dice.float(-0.02, 0.12)).min(92.0);
-        let drain = if self.in_trouble(at) { 0.1 } else { self.link };
-        let edits = if at_work { dice.float(0.0, 14.0) } else { dice.float(0.0, 0.6) };
-        self.queued = (self.queued + edits) * (1.0 - drain * dice.float(0.7, 1.0));
+        let edits = if at_work { dice.float(0.0, 8.0) } else { dice.float(0.0, 0.3) };
+        let drained = if in_touch { dice.float(0.9, 1.0) } else { 0.0 };
+        self.queued = (self.queued + edits) * (1.0 - drained);
         if profile.persona == Persona::Desktop {
             self.queued = self.queued.min(3.0);
         }
+        self.oldest = match self.oldest {
+            _ if self.queued < 0.5 => None,
+            _ if in_touch => Some(at.plus(-dice.between(MINUTE_MS / 2, 10 * MINUTE_MS))),
+            oldest => oldest.or(Some(at.plus(-dice.between(0, 30 * MINUTE_MS)))),
+        };
     }
 
     fn in_trouble(&self, at: Millis) -> bool {
         self.trouble.is_some_and(|day| at.0.div_euclid(DAY_MS).rem_euclid(7) == day && (12..16).contains(&hour_of_day(at)))
     }
 
-    fn awake(&self, profile: &Profile, at: Millis, dice: &mut Dice) -> bool {
-        // 1970-01-01 was a Thursday: days 2 and 3 of that week are Saturday and Sunday.
-        let weekend = matches!(at.0.div_euclid(DAY_MS).rem_euclid(7), 2 | 3);
+    fn in_touch(&self, profile: &Profile, at: Millis, dice: &mut Dice) -> bool {
         let hour = hour_of_day(at);
         let likely = match profile.persona {
             Persona::Desktop => 0.97,
-            Persona::MeshTablet => 0.45,
-            Persona::FieldTablet if (6..18).contains(&hour) => 0.72,
-            Persona::IosPhone | Persona::AndroidPhone if (6..22).contains(&hour) => 0.93,
-            Persona::Laptop | Persona::WebTab if (7..19).contains(&hour) => 0.9,
-            _ => 0.06,
+            Persona::MeshTablet => 0.6,
+            Persona::FieldTablet if (6..18).contains(&hour) => 0.8,
+            Persona::IosPhone | Persona::AndroidPhone if (6..22).contains(&hour) => 0.95,
+            Persona::Laptop | Persona::WebTab if (7..19).contains(&hour) => 0.95,
+            Persona::IosPhone | Persona::AndroidPhone => 0.3,
+            _ => 0.12,
         };
-        let likely = if weekend && profile.persona != Persona::Desktop { likely * 0.35 } else { likely };
-        dice.chance(if self.in_trouble(at) { likely * 0.4 } else { likely })
+        let likely = if weekend(at) && profile.persona != Persona::Desktop { likely * 0.45 } else { likely };
+        dice.chance(if self.in_trouble(at) { likely * 0.25 } else { likely })
     }
 
-    fn report(&mut self, profile: &Profile, at: Millis, seq: i64, dice: &mut Dice) -> Value {
-        let silent_s = self.last_report.replace(at).map_or(0, |last| (at.since(last) - HOUR_MS).max(0) / 1_000);
-        let p50 = dice.float(60.0, 140.0) / self.link.max(0.3);
-        let total = dice.between(6, 40);
-        let failed =
-            if self.in_trouble(at) { dice.between(1, total / 2) } else { i64::from(dice.chance(0.12 * (1.2 - self.link))) };
+    fn report(&mut self, profile: &Profile, at: Millis, seq: i64, in_touch: bool, dice: &mut Dice) -> Value {
+        if in_touch {
+            self.last_touch = Some(at);
+        }
+        let silent_s = self.last_touch.map_or(0, |last| at.since(last) / 1_000);
+        let p50 = dice.float(60.0, 120.0) / self.link.max(0.3);
+        // Without a network nothing is tried.
+        let total = if in_touch { dice.between(6, 40) } else { 0 };
+        let failed = match in_touch {
+            true if self.in_trouble(at) => dice.between(1, 4),
+            true => i64::from(dice.chance(0.12 * (1.2 - self.link))),
+            false => 0,
+        };
         #[expect(clippy::cast_possible_truncation, reason = "a queue of a few dozen")]
         let queued = self.queued.round() as i64;
         let mut device = profile.facts();
@@ -115,8 +137,7 @@ impl Past {
         let mut report = json!({
             "report_id": uuid_v7(at, dice.rng()), "at": at.to_string(), "seq": seq, "device": device,
             "connectivity": {
-                "relay_connection_quality": if self.in_trouble(at) { "poor" } else if self.link > 0.8 { "excellent" } else { "good" },
-                "network_partition_duration": silent_s, "last_successful_sync": at.plus(-dice.between(0, MINUTE_MS)).to_string(),
+                "relay_connection_quality": self.relay(at, in_touch), "network_partition_duration": silent_s,
             },
             "offline_resilience": {
                 "queued_operations_count": queued, "critical_operations_pending": i64::from(queued > 6),
@@ -128,11 +149,18 @@ impl Past {
             },
             "sync": {
                 "retry_count": failed.min(6), "last_attempt_at": at.to_string(),
-                "latency_ms": { "count": total, "p50": tenths(p50), "p95": tenths(p50 * dice.float(2.0, 3.4)), "p99": tenths(p50 * dice.float(3.5, 6.0)) },
                 "attempts": { "first_try_ok": (total - failed - dice.between(0, 1)).max(0), "ok": total - failed, "total": total },
                 "token_errors": 0,
             },
         });
+        if let Some(oldest) = self.oldest {
+            report["sync"]["oldest_pending_at"] = json!(oldest.to_string());
+        }
+        if total > 0 {
+            report["sync"]["latency_ms"] = json!({
+                "count": total, "p50": tenths(p50), "p95": tenths(p50 * dice.float(1.6, 2.6)), "p99": tenths(p50 * dice.float(2.8, 5.0)),
+            });
+        }
         if profile.persona.has_battery() {
             report["device"]["battery_percent"] = json!(tenths(self.battery));
             report["battery_optimization"] = json!({
@@ -142,6 +170,22 @@ impl Past {
         }
         report
     }
+}
+
+impl Past {
+    fn relay(&self, at: Millis, in_touch: bool) -> &'static str {
+        match in_touch {
+            false => "none",
+            true if self.in_trouble(at) => "poor",
+            true if self.link > 0.8 => "excellent",
+            true => "good",
+        }
+    }
+}
+
+fn weekend(at: Millis) -> bool {
+    // 1970-01-01 was a Thursday: days 2 and 3 of that week are Saturday and Sunday.
+    matches!(at.0.div_euclid(DAY_MS).rem_euclid(7), 2 | 3)
 }
 
 fn hour_of_day(at: Millis) -> i64 {
@@ -178,14 +222,45 @@ mod tests {
         }
     }
 
+    fn at(report: &Value) -> Millis {
+        Millis::parse_rfc3339(report["at"].as_str().expect("text")).expect("an instant")
+    }
+
+    /// Share of these reports that were taken in touch.
+    fn in_touch<'a>(reports: impl Iterator<Item = &'a Value>) -> f64 {
+        let (mut all, mut ok) = (0.0, 0.0);
+        for report in reports {
+            all += 1.0;
+            ok += f64::from(u8::from(report["sync"]["attempts"]["ok"].as_i64() > Some(0)));
+        }
+        ok / all
+    }
+
     #[test]
-    fn the_past_repeats_by_seed_and_has_nights() {
+    fn the_past_repeats_by_seed_and_its_nights_are_out_of_touch() {
         let fleet = fleet(1, 60, Scenario::Ordinary);
         let profile = fleet.iter().find(|profile| profile.persona == Persona::IosPhone).expect("one in six is");
         assert_eq!(week(profile, 1, NOW), week(profile, 1, NOW));
-        let at_night =
-            |report: &Value| Millis::parse_rfc3339(report["at"].as_str().expect("text")).is_some_and(|at| hour_of_day(at) < 5);
-        let reports = week(profile, 1, NOW);
-        assert!(reports.iter().filter(|report| at_night(report)).count() * 8 < reports.len());
+        let reports: Vec<Value> = fleet.iter().flat_map(|profile| week(profile, 1, NOW)).filter(|report| !weekend(at(report))).collect();
+        let night = in_touch(reports.iter().filter(|report| hour_of_day(at(report)) < 5));
+        let day = in_touch(reports.iter().filter(|report| (9..12).contains(&hour_of_day(at(report)))));
+        assert!(night < 0.5 && day > 0.8, "{night} {day}");
+    }
+
+    #[test]
+    fn one_afternoon_was_bad_in_one_region_alone() {
+        let fleet = fleet(1, 120, Scenario::Ordinary);
+        let mut bad = 0;
+        for region in ["north", "south", "coast"] {
+            let reports: Vec<Value> =
+                fleet.iter().filter(|p| p.site.region == region).flat_map(|p| week(p, 1, NOW)).filter(|r| !weekend(at(r))).collect();
+            let days: std::collections::BTreeSet<i64> = reports.iter().map(|report| at(report).0.div_euclid(DAY_MS)).collect();
+            let afternoons = days.iter().filter_map(|day| {
+                let of_day = |r: &&Value| at(r).0.div_euclid(DAY_MS) == *day && (12..16).contains(&hour_of_day(at(r)));
+                reports.iter().any(|r| of_day(&r)).then(|| in_touch(reports.iter().filter(of_day)))
+            });
+            bad += afternoons.filter(|share| *share < 0.5).count();
+        }
+        assert_eq!(bad, 1);
     }
 }

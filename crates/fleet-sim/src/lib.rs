@@ -11,6 +11,7 @@ pub mod dice;
 pub mod fleet;
 pub mod history;
 pub mod in_process;
+pub mod outing;
 pub mod persona;
 pub mod places;
 pub mod rhythm;

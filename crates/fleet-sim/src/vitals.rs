@@ -132,6 +132,14 @@ impl Vitals {
         facts
     }
 
+    /// One way there and back over this link, milliseconds: longer on a poor one, now and then much longer on any.
+    pub fn round_trip_ms(&self, dice: &mut Dice) -> i64 {
+        let usual = 28.0 / (0.15 + self.link) * dice.float(0.6, 1.9);
+        #[expect(clippy::cast_possible_truncation, reason = "below a few seconds")]
+        let ms = if dice.chance(0.05) { usual * dice.float(3.0, 9.0) } else { usual } as i64;
+        ms
+    }
+
     /// Chance that a request on this link gets lost on either way.
     #[must_use]
     pub fn loss(&self) -> f64 {
