@@ -59,15 +59,26 @@ const islandLinks = (links) => ({
   },
 });
 
-/** Parts of the chart library that it registers unasked and that our charts never meet: the Chinese locale, its own dark theme
- *  (ours comes from the tokens), the reading of options written for its versions 2 and 3, decal patterns, and the tooltip made of
- *  HTML, whose inline styles our content security policy refuses. Together they are 7 KB on every first visit. */
+/** Parts of the chart library that its core imports unasked and that our charts never meet: the Chinese locale, its own dark theme
+ *  (ours comes from the tokens), the reading of options written for its versions 2 and 3, decal patterns, the loading picture, time
+ *  and logarithmic axes, data transforms, sectors and shapes written as SVG paths, and its own listening to the pointer (the tip
+ *  over a chart is ours). Each is replaced by functions of the same names that do nothing. */
 const unused = {
   name: "unused-parts",
   setup(bundler) {
-    const parts = /echarts[/]lib[/](i18n[/]langZH|theme[/]dark|preprocessor[/]backwardCompat|util[/]decal|component[/]tooltip[/]TooltipHTMLContent)\.js$/;
-    const nothing = "export default function () {}\nexport function createOrUpdatePatternFromDecal() { return null; }";
-    bundler.onLoad({ filter: parts }, () => ({ contents: nothing }));
+    const charts = "i18n[/]langZH|theme[/]dark|preprocessor[/]backwardCompat|util[/]decal|loading[/]default|scale[/](Time|Log)|data[/]helper[/]transform";
+    const drawing = "graphic[/]helper[/]roundSector|tool[/]path|dom[/]HandlerProxy";
+    bundler.onLoad({ filter: new RegExp(`echarts[/]lib[/](${charts})[.]js$|zrender[/]lib[/](${drawing})[.]js$`) }, ({ path }) => {
+      const source = readFileSync(path, "utf8");
+      const named = [...source.matchAll(/^export (?:function|var|const|class) (\w+)/gm)].map(([, name]) => name);
+      named.push(...[...source.matchAll(/^export \{ ?([^}]+?) ?\};/gm)].flatMap(([, names]) => names.split(/ ?, ?/).map((name) => name.split(" as ").at(-1))));
+      const nothing = named.filter((name) => name !== "default").map((name) => `export function ${name}() { return null; }`);
+      return { contents: `${nothing.join("\n")}\nfunction none() {}\nnone.prototype = { dispose() {}, setCursor() {} };\nexport default none;` };
+    });
+    // Words for parts that are not there.
+    bundler.onLoad({ filter: /echarts[/]lib[/]i18n[/]langEN[.]js$/ }, () => ({ contents: "export default {};" }));
+    // Sorting that keeps the order of equals: every browser's own does since 2019.
+    bundler.onLoad({ filter: /zrender[/]lib[/]core[/]timsort[.]js$/ }, () => ({ contents: "export default (list, order) => list.sort(order);" }));
   },
 };
 

@@ -1,6 +1,6 @@
 //! Charts: pure functions from read models to what a chart draws and what its table says. Server only.
 //!
-//! An option holds no colour: it names tokens (`var(--sea)`) and `$hatch`, which `style/js/charts.ts` resolves against the page.
+//! An option holds no colour: it names tokens (`var(--sea)`), which `style/js/charts.ts` resolves against the page.
 //! Missing data is a gap under hatching, never zero. Formatters that are code are not used: options travel as JSON.
 
 mod axis;

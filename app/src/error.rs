@@ -73,9 +73,10 @@ pub fn error_page(error: &Error) -> AnyView {
         tracing::error!(request_id = console().cx.request_id, cause = ?cause, "page failed");
     }
     let (title, text) = words(error);
+    let passes = status(error).is_server_error() || matches!(error, Error::RateLimited { .. } | Error::InFlight);
     view! {
         <Frame title=title.clone() section=Section::None>
-            <ErrorPanel title text/>
+            <ErrorPanel title text passes/>
         </Frame>
     }
     .into_any()
@@ -96,6 +97,9 @@ pub fn ErrorPanel(
     title: String,
     /// What comes next.
     text: String,
+    /// Whether asking again can help.
+    #[prop(optional)]
+    passes: bool,
 ) -> impl IntoView {
     let request_id = console().cx.request_id;
     view! {
@@ -105,8 +109,8 @@ pub fn ErrorPanel(
                 <h1 id="h-error">{title}</h1>
                 <p>{text}</p>
                 <div class="btn-row">
-                    <a class="btn" href=here()><Icon name=IconName::Retry/>"Try again"</a>
-                    <a class="btn btn-quiet" href=paths::OVERVIEW>"Go to the overview"</a>
+                    {passes.then(|| view! { <a class="btn" href=here()><Icon name=IconName::Retry/>"Try again"</a> })}
+                    <a class="btn" class:btn-quiet=passes href=paths::OVERVIEW>"Go to the overview"</a>
                 </div>
                 <small class="faint">"Request " <span class="mono">{request_id}</span></small>
             </div>

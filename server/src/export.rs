@@ -12,10 +12,8 @@ use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use futures::stream;
 use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE};
-use tidewatch_app::pages::audit::query::AuditQuery;
-use tidewatch_app::pages::changes::query::ChangesQuery;
 use tidewatch_app::pages::devices::query::{Column, DevicesQuery};
-use tidewatch_app::pages::params::Params;
+use tidewatch_app::pages::params::{ListState, Params};
 use tidewatch_domain::fleet::DeviceSort;
 use tidewatch_domain::page::{PAGE_ROWS_MAX, Page, Position};
 use tidewatch_domain::role::Action;
@@ -43,8 +41,8 @@ impl List {
                 let query = DevicesQuery::parse(params)?;
                 Ok(Self::Devices { filter: query.list.filter, sort: query.sort, columns: query.columns })
             }
-            "changes" => Ok(Self::Changes { filter: ChangesQuery::parse(params)?.list.filter }),
-            "audit" => Ok(Self::Audit { filter: AuditQuery::parse(params)?.list.filter }),
+            "changes" => Ok(Self::Changes { filter: ListState::parse(params)?.filter }),
+            "audit" => Ok(Self::Audit { filter: ListState::parse(params)?.filter }),
             _ => Err(Error::NotFound("export")),
         }
     }

@@ -1,11 +1,13 @@
 //! A trend: one metric over a range, with its limit, the range before, and hatching where nothing was reported.
+//!
+//! The library draws lines and axes. What lies over them travels beside its own members and is laid by `style/js/charts.ts` as
+//! plain elements: `gaps`, `limit`, `unit`.
 
 use charming::Chart;
 use charming::component::{Axis, Grid};
 use charming::datatype::{CompositeValue, DataPoint};
 use charming::element::{
-    AreaStyle, AxisLabel as Labels, AxisLine, AxisTick, AxisType, Emphasis, ItemStyle, Label, LabelPosition, LineStyle,
-    LineStyleType, MarkLine, MarkLineData, MarkLineVariant, SplitLine, Symbol, TextStyle, Tooltip, Trigger,
+    AreaStyle, AxisLabel as Labels, AxisLine, AxisTick, AxisType, ItemStyle, LineStyle, LineStyleType, SplitLine, Symbol,
 };
 use charming::series::Line;
 use serde_json::{Value, json};
@@ -15,14 +17,22 @@ use tidewatch_domain::time::TimeRange;
 use super::{Drawn, axis_labels, segments};
 use crate::format::{clock_short, day, decimal, metric};
 
+/// Room above a limit for its words.
+const LIMIT_ROOM: f64 = 1.1;
+
 /// Lines of one chart, in this order of tokens.
 const LINES: [&str; 2] = ["var(--data-1)", "var(--data-4)"];
+
+/// Points of the line that matters; a figure without a series has none, and its chart says so.
+fn main_points(figure: &Figure) -> &[Point] {
+    figure.series.first().map_or(&[], |series| series.points.as_slice())
+}
 
 /// Draws a figure's trend.
 #[must_use]
 pub fn trend(figure: &Figure, range: TimeRange) -> Drawn {
     let (divisor, unit) = metric::scale(figure.metric, top(figure));
-    let points = figure.series.first().map(|series| series.points.as_slice()).unwrap_or_default();
+    let points = main_points(figure);
     let (from, to) = match (points.first(), points.last()) {
         (Some(first), Some(last)) => (first.at, last.at.plus(range.step_ms())),
         _ => Default::default(),
@@ -32,7 +42,7 @@ pub fn trend(figure: &Figure, range: TimeRange) -> Drawn {
         note: figure.value.map_or_else(|| "no data".to_owned(), |value| metric::text(figure.metric, value)),
         lines: lines(figure),
         finding: finding(figure, range),
-        option: option(figure, range, divisor).to_string(),
+        option: option(figure, range, divisor, unit).to_string(),
         columns: columns(figure, unit),
         rows: rows(figure, divisor),
         segments: segments(range),
@@ -66,7 +76,7 @@ fn known(points: &[Point]) -> impl DoubleEndedIterator<Item = f64> {
 /// One sentence: from where to where, between what, and the verdict.
 fn finding(figure: &Figure, range: TimeRange) -> String {
     let (label, span) = (figure.metric.label(), words(range));
-    let points = figure.series.first().map(|series| series.points.as_slice()).unwrap_or_default();
+    let points = main_points(figure);
     let (Some(first), Some(last)) = (known(points).next(), known(points).next_back()) else {
         return format!("{label}: no data in the last {span}.");
     };
@@ -122,13 +132,12 @@ fn shown(value: f64, divisor: f64) -> String {
     decimal(value / divisor, 2)
 }
 
-/// The option object: built by the library, then given the two things that it has no field for.
-fn option(figure: &Figure, range: TimeRange, divisor: f64) -> Value {
-    let points = figure.series.first().map(|series| series.points.as_slice()).unwrap_or_default();
+/// The option object: built by the library, then given what it has no field for.
+fn option(figure: &Figure, range: TimeRange, divisor: f64, unit: &str) -> Value {
+    let points = main_points(figure);
     let mut chart = Chart::new()
         .animation(false)
         .grid(Grid::new().left(44).right(12).top(10).bottom(1))
-        .tooltip(Tooltip::new().trigger(Trigger::Axis))
         .x_axis(x_axis(points))
         .y_axis(y_axis(figure, divisor));
     let last = figure.series.len().saturating_sub(1);
@@ -144,12 +153,15 @@ fn option(figure: &Figure, range: TimeRange, divisor: f64) -> Value {
         if last == 0 && from_zero(figure.metric) {
             drawn = drawn.area_style(AreaStyle::new().color(colour).opacity(0.14));
         }
-        if at == 0 {
-            drawn = drawn.mark_line(limit(figure, divisor));
-        }
         chart = chart.series(drawn);
     }
-    finish(serde_json::to_value(&chart).unwrap_or_default(), points, range)
+    let mut option = serde_json::to_value(&chart).expect("numbers and texts are JSON");
+    dots(&mut option);
+    option["gaps"] = json!(gaps(points));
+    option["limit"] = limit(figure, divisor);
+    option["unit"] = json!(unit);
+    option["stepMs"] = json!(range.step_ms());
+    option
 }
 
 const fn from_zero(metric: Metric) -> bool {
@@ -179,12 +191,22 @@ fn y_axis(figure: &Figure, divisor: f64) -> Axis {
         .axis_line(AxisLine::new().show(false))
         .axis_tick(AxisTick::new().show(false))
         .split_line(SplitLine::new().line_style(LineStyle::new().color("var(--line)")));
-    match figure.slo {
+    let (from, to, step) = if from_zero(figure.metric) {
         // The limit stays in sight even when every value is far from it.
-        Some(slo) if from_zero(figure.metric) => axis.min(0).max(round_up((top(figure).max(slo) / divisor) * 1.05)),
-        _ if from_zero(figure.metric) => axis.min(0),
-        _ => axis.scale(true).max(100),
-    }
+        let limit = figure.slo.map_or(0.0, |slo| slo * LIMIT_ROOM);
+        let (top, step) = steps(top(figure).max(limit) / divisor);
+        (0.0, top, step)
+    } else {
+        let (span, step) = steps(100.0 - bottom(figure));
+        (100.0 - span, 100.0, step)
+    };
+    axis.min(from).max(to).interval(step)
+}
+
+/// The lowest value it shows, its limit included; of percentages and scores.
+fn bottom(figure: &Figure) -> f64 {
+    let series = figure.series.iter().chain(&figure.previous);
+    series.flat_map(|series| &series.points).filter_map(|point| point.value).chain(figure.slo).fold(100.0, f64::min).max(0.0)
 }
 
 fn axis_text(metric: Metric) -> &'static str {
@@ -194,26 +216,26 @@ fn axis_text(metric: Metric) -> &'static str {
     }
 }
 
-/// The next of 1, 2, 2.5, 5 or 10 times a power of ten.
-fn round_up(value: f64) -> f64 {
+/// A round end at or above a value, and the step that divides it into three or four.
+fn steps(value: f64) -> (f64, f64) {
     if value <= 0.0 || !value.is_finite() {
-        return 1.0;
+        return (1.0, 0.25);
     }
-    let power = 10_f64.powf(value.log10().floor());
-    let steps = [1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0];
-    steps.into_iter().map(|step| step * power).find(|step| *step >= value).unwrap_or(10.0 * power)
+    let power = 10_f64.powf((value / 4.0).log10().floor());
+    let round = [1.0, 2.0, 2.5, 5.0, 10.0, 20.0].map(|step| step * power);
+    let ends = round.into_iter().flat_map(|step| [3.0, 4.0].map(|n| (step * n, step)));
+    let found = ends.filter(|(end, _)| *end >= value).min_by(|a, b| a.0.total_cmp(&b.0));
+    found.expect("four steps of 20 powers reach beyond any value of which a quarter is below 10")
 }
 
 fn line(series: &Series, divisor: f64, colour: &'static str) -> Line {
     let data = series.points.iter().map(|point| value_point(point.value.map(|value| value / divisor))).collect();
     Line::new()
         .name(series.name)
-        .show_symbol(false)
-        .symbol(Symbol::Circle)
-        .symbol_size(6)
+        .symbol(Symbol::None)
         .connect_nulls(false)
         .item_style(ItemStyle::new().color(colour))
-        .emphasis(Emphasis::new())
+        .silent(true)
         .data(data)
 }
 
@@ -225,38 +247,29 @@ fn value_point(value: Option<f64>) -> DataPoint {
     }
 }
 
-fn limit(figure: &Figure, divisor: f64) -> MarkLine {
-    let style = LineStyle::new().color("var(--text-2)").width(1).type_(LineStyleType::Dashed);
-    let marks = figure.slo.map(|slo| {
-        let label = Label::new()
-            .show(true)
-            .position(LabelPosition::InsideStartTop)
-            .color("var(--text-2)")
-            .font_size(11)
-            .formatter(format!("SLO {}", metric::text(figure.metric, slo)).as_str());
-        MarkLineVariant::Simple(MarkLineData::new().y_axis(slo / divisor).label(label))
-    });
-    MarkLine::new().line_style(style).symbol(vec![Symbol::None, Symbol::None]).data(marks.into_iter().collect::<Vec<_>>())
+/// The limit, and on which side of it its words stand: a rate that should be high has its line above.
+fn limit(figure: &Figure, divisor: f64) -> Value {
+    figure.slo.map_or(Value::Null, |slo| {
+        let text = format!("SLO {}", metric::text(figure.metric, slo));
+        json!({ "at": slo / divisor, "text": text, "below": figure.metric == Metric::SyncSuccess })
+    })
 }
 
-/// Rich-text tooltips (no HTML made from names that devices send, no inline style), hatching over gaps, and the end point.
-fn finish(mut option: Value, points: &[Point], range: TimeRange) -> Value {
-    let text = TextStyle::new().color("var(--text)").font_size(12).font_family("Inter, system-ui, sans-serif");
-    option["tooltip"]["renderMode"] = json!("richText");
-    option["tooltip"]["confine"] = json!(true);
-    option["tooltip"]["backgroundColor"] = json!("var(--raised)");
-    option["tooltip"]["borderColor"] = json!("var(--line-strong)");
-    option["tooltip"]["borderWidth"] = json!(1);
-    option["tooltip"]["textStyle"] = serde_json::to_value(text).unwrap_or_default();
-    option["tooltip"]["axisPointer"] = json!({ "type": "line", "lineStyle": { "color": "var(--text-3)", "type": "dashed" } });
-    let gaps: Vec<Value> = gaps(points).into_iter().map(|(from, to)| json!([{ "xAxis": from }, { "xAxis": to }])).collect();
-    if let Some(main) = option["series"].as_array_mut().and_then(|series| series.last_mut()) {
-        main["markArea"] = json!({ "silent": true, "itemStyle": { "color": "$hatch" }, "data": gaps });
-        main["markLine"]["silent"] = json!(true);
-        main["markLine"]["animation"] = json!(false);
+/// A dot on the newest point of each line, and on every point between two gaps, which no line would show.
+fn dots(option: &mut Value) {
+    let lines = option["series"].as_array_mut().expect("a chart has a list of series");
+    for line in lines {
+        let points = line["data"].as_array_mut().expect("a line has a list of points");
+        let known: Vec<bool> = points.iter().map(Value::is_number).collect();
+        let newest = known.iter().rposition(|known| *known);
+        let alone = |at: usize| !(at > 0 && known[at - 1]) && !known.get(at + 1).copied().unwrap_or(false);
+        for (at, point) in points.iter_mut().enumerate().filter(|(at, _)| known[*at]) {
+            if newest == Some(at) || alone(at) {
+                let size = if newest == Some(at) { 6 } else { 3 };
+                *point = json!({ "value": point.take(), "symbol": "circle", "symbolSize": size });
+            }
+        }
     }
-    option["stepMs"] = json!(range.step_ms());
-    option
 }
 
 /// Runs of missing points as the places of their neighbours.
@@ -287,7 +300,17 @@ mod tests {
     }
 
     #[test]
-    fn an_axis_ends_at_a_round_number() {
-        assert_eq!([0.95, 1.0, 1.01, 18_406.0, 525.0, 0.0].map(round_up), [1.0, 1.0, 1.5, 20_000.0, 600.0, 1.0]);
+    fn an_axis_ends_at_a_round_number_that_three_or_four_round_steps_reach() {
+        let ends = [0.95, 1.0, 1.01, 18_406.0, 525.0, 4.6, 0.0].map(steps);
+        assert_eq!(ends, [(1.0, 0.25), (1.0, 0.25), (1.5, 0.5), (20_000.0, 5_000.0), (600.0, 200.0), (6.0, 2.0), (1.0, 0.25)]);
+    }
+
+    #[test]
+    fn a_point_between_two_gaps_has_a_dot_and_so_has_the_newest() {
+        let mut option = json!({ "series": [{ "data": [1.0, "-", 2.0, "-", 3.0, 4.0, "-"] }] });
+        dots(&mut option);
+        let dotted: Vec<bool> =
+            option["series"][0]["data"].as_array().expect("a list").iter().map(serde_json::Value::is_object).collect();
+        assert_eq!(dotted, [true, false, true, false, false, true, false]);
     }
 }

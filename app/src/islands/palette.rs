@@ -70,8 +70,9 @@ impl Search {
                 leptos::task::spawn_local(async move {
                     let answer = palette_search(typed).await;
                     if self.asked.get_untracked() == mine {
+                        // Of a failure nothing is found, and an offer of its own says so.
                         self.failed.set(answer.is_err());
-                        self.found.set(answer.unwrap_or_default());
+                        self.found.set(answer.unwrap_or_else(|_| Vec::new()));
                     }
                 });
             }

@@ -1,7 +1,6 @@
 //! Audit log: what people, tokens and the console itself did, newest first, by filter, with keyset pages and an export.
 //! A refused filter answers 400 at its field.
 
-pub mod query;
 pub mod table;
 #[cfg(test)]
 mod tests;
@@ -15,7 +14,7 @@ use tidewatch_domain::time::Millis;
 
 use super::list::{Filtered, filtered, suggestions};
 use super::loaded;
-use super::params::Params;
+use super::params::{ListState, Params};
 use crate::context::{Console, console};
 use crate::error::answer_status;
 use crate::icon::{Icon, IconName};
@@ -23,7 +22,6 @@ use crate::paths;
 use crate::shell::{Frame, Section};
 use crate::ui::FilterBar;
 use crate::ui::pager::total_words;
-use query::AuditQuery;
 use table::AuditTable;
 
 /// The audit log.
@@ -31,12 +29,12 @@ use table::AuditTable;
 pub fn AuditPage() -> impl IntoView {
     let params = Params::here();
     loaded(async move {
-        let query = AuditQuery::parse(&params)?;
+        let query = ListState::parse(&params)?;
         if params.is_untidy() {
             leptos_axum::redirect(&address(&query));
         }
         let Console { service, cx, .. } = console();
-        let list = filtered(service.audit_list(&cx, &query.list.filter, &query.list.position, query.list.rows).await)?;
+        let list = filtered(service.audit_list(&cx, &query.filter, &query.position, query.rows).await)?;
         if list.is_err() {
             answer_status(StatusCode::BAD_REQUEST);
         }
@@ -46,7 +44,7 @@ pub fn AuditPage() -> impl IntoView {
 }
 
 /// Address of the audit log in this state.
-pub(crate) fn address(query: &AuditQuery) -> String {
+pub(crate) fn address(query: &ListState) -> String {
     format!("{}{}", paths::AUDIT, query.print())
 }
 
@@ -54,14 +52,14 @@ pub(crate) fn address(query: &AuditQuery) -> String {
 #[component]
 pub fn AuditView(
     /// State of the URL.
-    query: AuditQuery,
+    query: ListState,
     /// The page, or what is wrong with the filter.
     list: Filtered<Page<AuditEvent>>,
     /// As of.
     now: Millis,
 ) -> impl IntoView {
     let sentence = match &list {
-        Ok(page) if query.list.filter.is_empty() => {
+        Ok(page) if query.filter.is_empty() => {
             format!(
                 "{}, newest first. Each row is chained to the one before it, so a missing one shows.",
                 total_words(page.total, "action", "actions")
@@ -76,7 +74,7 @@ pub fn AuditView(
         <div class="page-head"><div><h1>"Audit"</h1><p>{sentence}</p></div></div>
         <div class="toolbar">
             <FilterBar
-                action=paths::AUDIT filter=query.list.filter.clone() problem keep=query.kept()
+                action=paths::AUDIT filter=query.filter.clone() problem keep=query.kept()
                 href=Callback::new(move |filter: String| address(&state.with_filter(filter)))
                 placeholder="actor:user:maya, action:session_*, -actor:system" suggestions=suggestions(keys::AUDIT)
             />

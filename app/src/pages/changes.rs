@@ -1,6 +1,5 @@
 //! Log explorer: every change, newest first, by filter, with keyset pages and an export. A refused filter answers 400 at its field.
 
-pub mod query;
 pub mod table;
 #[cfg(test)]
 mod tests;
@@ -14,7 +13,7 @@ use tidewatch_domain::time::Millis;
 
 use super::list::{Filtered, filtered, suggestions};
 use super::loaded;
-use super::params::Params;
+use super::params::{ListState, Params};
 use crate::context::{Console, console};
 use crate::error::answer_status;
 use crate::icon::{Icon, IconName};
@@ -23,7 +22,6 @@ use crate::paths;
 use crate::shell::{Frame, Section};
 use crate::ui::FilterBar;
 use crate::ui::pager::total_words;
-use query::ChangesQuery;
 use table::ChangeTable;
 
 /// The log explorer.
@@ -31,12 +29,12 @@ use table::ChangeTable;
 pub fn ChangesPage() -> impl IntoView {
     let params = Params::here();
     loaded(async move {
-        let query = ChangesQuery::parse(&params)?;
+        let query = ListState::parse(&params)?;
         if params.is_untidy() {
             leptos_axum::redirect(&address(&query));
         }
         let Console { service, cx, .. } = console();
-        let list = filtered(service.changes_list(&cx, &query.list.filter, &query.list.position, query.list.rows).await)?;
+        let list = filtered(service.changes_list(&cx, &query.filter, &query.position, query.rows).await)?;
         if list.is_err() {
             answer_status(StatusCode::BAD_REQUEST);
         }
@@ -46,7 +44,7 @@ pub fn ChangesPage() -> impl IntoView {
 }
 
 /// Address of the log explorer in this state.
-pub(crate) fn address(query: &ChangesQuery) -> String {
+pub(crate) fn address(query: &ListState) -> String {
     format!("{}{}", paths::CHANGES, query.print())
 }
 
@@ -54,14 +52,14 @@ pub(crate) fn address(query: &ChangesQuery) -> String {
 #[component]
 pub fn ChangesView(
     /// State of the URL.
-    query: ChangesQuery,
+    query: ListState,
     /// The page, or what is wrong with the filter.
     list: Filtered<Page<ChangeRow>>,
     /// As of.
     now: Millis,
 ) -> impl IntoView {
     let sentence = match &list {
-        Ok(page) if query.list.filter.is_empty() => format!(
+        Ok(page) if query.filter.is_empty() => format!(
             "{}, newest first: what the store has committed, and who sent it.",
             total_words(page.total, "change", "changes")
         ),
@@ -77,12 +75,12 @@ pub fn ChangesView(
 }
 
 #[component]
-fn Toolbar(query: ChangesQuery, problem: Option<String>) -> impl IntoView {
+fn Toolbar(query: ListState, problem: Option<String>) -> impl IntoView {
     let (state, export, readable) = (query.clone(), query.print_export(), problem.is_none());
     view! {
         <div class="toolbar">
             <FilterBar
-                action=paths::CHANGES filter=query.list.filter.clone() problem keep=query.kept()
+                action=paths::CHANGES filter=query.filter.clone() problem keep=query.kept()
                 href=Callback::new(move |filter: String| address(&state.with_filter(filter)))
                 placeholder="collection:inspections, -op:delete, scope:building:42, seq:>=1000" suggestions=suggestions(keys::CHANGES)
             />

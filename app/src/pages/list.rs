@@ -1,10 +1,13 @@
 //! What the lists have in common: the filter that was refused, its suggestions, links that add a term, and the words at the foot.
 
+use leptos::prelude::*;
 use tidewatch_domain::filter::{Filter, Key, Kind, Op, Subject, Term, Value};
 use tidewatch_domain::page::{Page, Position, Total};
 use tidewatch_service::{Error, Result};
 
 use crate::format::{NBSP, count};
+use crate::ui::Empty;
+use crate::ui::empty::Reason;
 
 /// A list that was read, or what is wrong with the filter that asked for it.
 pub type Filtered<T> = std::result::Result<T, String>;
@@ -25,6 +28,26 @@ fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     let first = letters.next().map(|letter| letter.to_uppercase().collect::<String>()).unwrap_or_default();
     format!("{first}{}", letters.as_str())
+}
+
+/// The panel of a list whose filter was refused: nothing is listed, what may be asked, and the way out.
+#[component]
+pub fn RefusedFilter(
+    /// What is not listed, e.g. `device`.
+    noun: &'static str,
+    /// Keys of the list.
+    keys: &'static [Key],
+    /// The list without a filter.
+    clear: String,
+) -> impl IntoView {
+    let known = keys.iter().map(|key| if key.name.ends_with('.') { format!("{}<key>", key.name) } else { key.name.to_owned() });
+    let known = known.collect::<Vec<_>>().join(", ");
+    let text = format!(
+        "No {noun} is listed until it can: a filter that is not understood never means all of them. Known keys: {known}."
+    );
+    view! {
+        <Empty reason=Reason::NoMatch title="The filter could not be read" text action=move || view! { <a class="btn btn-small" href=clear>"Clear filters"</a> }/>
+    }
 }
 
 /// What the field suggests: each key, and each word of a key that takes words.

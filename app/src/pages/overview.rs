@@ -25,7 +25,7 @@ use board::BoardPanel;
 use query::State;
 use score::ScorePanel;
 use trends::TrendsPanel;
-use work::WorkColumns;
+use work::{AdvicePanels, RiskPanel, WorkPanel};
 
 /// Fleet health on one page; how to connect a device when there is none.
 #[component]
@@ -54,6 +54,11 @@ pub fn Health(
     state: State,
 ) -> impl IntoView {
     let Overview { as_of, headline, score, figures, work, risks, recommended, opportunities, board, console, .. } = overview;
+    // What to do stands beside the work; what comes next takes its place when there is nothing to do.
+    let advised = !(recommended.is_empty() && opportunities.is_empty());
+    let advice = advised.then(|| view! { <AdvicePanels recommended opportunities/> });
+    let panel = view! { <RiskPanel risks now=as_of/> }.into_any();
+    let (above, below) = if advised { (None, Some(panel)) } else { (Some(panel), None) };
     view! {
         <div class="page-head">
             <div><h1>"Fleet health"</h1><p>{headline}</p></div>
@@ -65,11 +70,14 @@ pub fn Health(
                 {figures.iter().map(|figure| view! { <MetricCell figure=figure.clone()/> }).collect_view()}
             </section>
         </div>
-        <WorkColumns work risks recommended opportunities now=as_of/>
+        <div class="cols cols-main-side cols-stretch">
+            <WorkPanel work now=as_of/>
+            <div class="stack">{advice.map_or_else(|| above.into_any(), IntoAny::into_any)}</div>
+        </div>
         <TrendsPanel figures state now=as_of/>
         <div class="cols cols-main-side cols-stretch">
             <BoardPanel board now=as_of/>
-            <ConsolePanel facts=console now=as_of/>
+            <div class="stack">{below}<ConsolePanel facts=console now=as_of/></div>
         </div>
     }
     .into_any()
@@ -110,7 +118,8 @@ fn metric_href(metric: Metric) -> String {
 
 #[component]
 fn MetricCell(figure: Figure) -> impl IntoView {
-    let values = figure.series.first().map(|series| series.points.iter().map(|point| point.value).collect()).unwrap_or_default();
+    // A figure without a series has no trend to show.
+    let values = figure.series.first().map_or_else(Vec::new, |series| series.points.iter().map(|point| point.value).collect());
     view! {
         <Kpi
             href=metric_href(figure.metric) label=figure.metric.label() tone=figure.tone verdict=figure.verdict

@@ -103,6 +103,42 @@ impl ListState {
         Ok(Self { filter, position, rows: parse_rows(params)? })
     }
 
+    /// The query string of this state, with its `?`.
+    #[must_use]
+    pub fn print(&self) -> String {
+        print(&self.pairs())
+    }
+
+    /// What the filter form keeps: the length.
+    #[must_use]
+    pub fn kept(&self) -> Vec<(&'static str, String)> {
+        self.with_filter("").pairs()
+    }
+
+    /// The same rows without a page, for an export.
+    #[must_use]
+    pub fn print_export(&self) -> String {
+        Self { filter: self.filter.clone(), ..Self::default() }.print()
+    }
+
+    /// This state with another filter, from its first page.
+    #[must_use]
+    pub fn with_filter(&self, filter: impl Into<String>) -> Self {
+        Self { filter: filter.into(), position: Position::Start, rows: self.rows }
+    }
+
+    /// This state at another position.
+    #[must_use]
+    pub fn with_position(&self, position: Position) -> Self {
+        Self { position, ..self.clone() }
+    }
+
+    fn pairs(&self) -> Vec<(&'static str, String)> {
+        let mut pairs = Vec::new();
+        self.print_into(&mut pairs);
+        pairs
+    }
+
     /// Adds what differs from the default.
     pub fn print_into(&self, pairs: &mut Vec<(&'static str, String)>) {
         if !self.filter.is_empty() {

@@ -6,8 +6,10 @@ use tidewatch_domain::time::{HOUR_MS, Millis};
 
 use crate::format::{clock_short, day, decimal};
 
-/// Below this share of expected devices a working hour gets the red foot, percent.
+/// Below this share of expected devices an hour that usually has more gets the red foot, percent.
 const LOW: f64 = 50.0;
+/// An hour of the day that has less than this on most days is quiet by nature, percent.
+const USUAL: f64 = 60.0;
 /// Fewer expected devices than this say nothing about an hour.
 const EXPECTED_MIN: u32 = 5;
 
@@ -40,6 +42,22 @@ fn words(cell: &BoardCell, now: Millis) -> String {
     }
 }
 
+/// The share that most days have in each hour of the day: the median of the days.
+fn usual(board: &Board) -> [Option<f64>; 24] {
+    std::array::from_fn(|hour| {
+        let mut shares: Vec<f64> = board.days.iter().filter_map(|cells| share(cells.get(hour)?)).collect();
+        shares.sort_by(f64::total_cmp);
+        shares.get(shares.len() / 2).copied()
+    })
+}
+
+/// Whether an hour is low though it usually is not.
+fn is_low(cell: &BoardCell, usual: Option<f64>) -> bool {
+    cell.expected.is_some_and(|expected| expected >= EXPECTED_MIN)
+        && usual.is_some_and(|usual| usual >= USUAL)
+        && share(cell).is_some_and(|share| share < LOW)
+}
+
 /// The grid. Its table is beside it in the page.
 #[component]
 pub fn BoardGrid(
@@ -50,32 +68,31 @@ pub fn BoardGrid(
     /// The finding, one sentence.
     label: String,
 ) -> impl IntoView {
+    let usual = usual(&board);
     view! {
         <div class="board" role="img" aria-label=label>
             <span></span>
             {(0..24).map(|hour| view! { <span class="board-hour">{(hour % 3 == 0).then(|| format!("{hour:02}"))}</span> }).collect_view()}
-            {board.days.into_iter().map(|cells| view! { <Row cells now/> }).collect_view()}
+            {board.days.into_iter().map(|cells| view! { <Row cells usual now/> }).collect_view()}
         </div>
     }
     .into_any()
 }
 
 #[component]
-fn Row(cells: Vec<BoardCell>, now: Millis) -> impl IntoView {
-    let name = cells.first().map(|cell| day(cell.at)).unwrap_or_default();
+fn Row(cells: Vec<BoardCell>, usual: [Option<f64>; 24], now: Millis) -> impl IntoView {
+    let name = cells.first().map_or_else(String::new, |cell| day(cell.at));
     let name = name.rsplit_once(' ').map_or(name.clone(), |(head, _)| head.to_owned());
     view! {
         <span>{name}</span>
-        {cells.into_iter().map(|cell| view! { <Cell cell now/> }).collect_view()}
+        {cells.into_iter().zip(usual).map(|(cell, usual)| view! { <Cell cell usual now/> }).collect_view()}
     }
 }
 
 #[component]
-fn Cell(cell: BoardCell, now: Millis) -> impl IntoView {
+fn Cell(cell: BoardCell, usual: Option<f64>, now: Millis) -> impl IntoView {
     let current = (0..HOUR_MS).contains(&now.since(cell.at));
-    let low = !current
-        && cell.expected.is_some_and(|expected| expected >= EXPECTED_MIN)
-        && share(&cell).is_some_and(|share| share < LOW);
+    let low = !current && is_low(&cell, usual);
     view! { <i class="board-cell" data-v=depth(&cell) data-now=current.then_some("") data-bad=low.then_some("") title=words(&cell, now)></i> }
 }
 
@@ -95,6 +112,17 @@ mod tests {
         assert_eq!(depth(&cell(Some(100), 20)), "1");
         assert_eq!(depth(&cell(Some(100), 89)), "3");
         assert_eq!(depth(&cell(Some(100), 90)), "4");
+    }
+
+    #[test]
+    fn only_an_hour_that_is_usually_better_is_marked_as_low() {
+        let busy = cell(Some(100), 49);
+        assert!(is_low(&busy, Some(60.0)) && !is_low(&cell(Some(100), 50), Some(60.0)));
+        assert!(!is_low(&busy, Some(59.9)), "a night is quiet by nature");
+        assert!(!is_low(&cell(Some(4), 0), Some(90.0)), "too few to say");
+        assert!(!is_low(&busy, None));
+        let days = [80, 90, 20].map(|synced| vec![cell(Some(100), synced)]).to_vec();
+        assert_eq!(super::usual(&Board { days, today_percent: None })[..2], [Some(80.0), None]);
     }
 
     #[test]

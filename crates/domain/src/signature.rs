@@ -10,6 +10,12 @@ pub fn signature(code: &str, collection: &str, op: &str, message: Option<&str>) 
     format!("{code} {collection} {op} {message}").trim_end().chars().take(SIGNATURE_CHARS_MAX).collect()
 }
 
+/// The operation that a signature names: its third word.
+#[must_use]
+pub fn signature_op(signature: &str) -> Option<&str> {
+    signature.split(' ').nth(2).filter(|op| !op.is_empty())
+}
+
 /// A message with quoted texts as `…` and every word that holds a digit as `#`.
 fn normalised(message: &str) -> String {
     let mut plain = String::with_capacity(message.len());

@@ -2,10 +2,12 @@
 
 mod trace;
 
+use std::collections::BTreeSet;
+
 use tidewatch_domain::audit::{AuditEntry, AuditEvent};
 use tidewatch_domain::filter::{Filter, Key, keys};
 use tidewatch_domain::fleet::{ChangeRow, ConsoleFacts, Trace};
-use tidewatch_domain::ids::OperationId;
+use tidewatch_domain::ids::{ClientId, OperationId};
 use tidewatch_domain::page::{PAGE_ROWS_MAX, Page, Position};
 use tidewatch_domain::role::Action;
 use tidewatch_store::sync::Place;
@@ -20,7 +22,13 @@ impl Service {
     pub async fn changes_list(&self, cx: &Cx, filter: &str, position: &Position, rows: u32) -> Result<Page<ChangeRow>> {
         cx.require(Action::Look)?;
         let (filter, place) = (filter_read(keys::CHANGES, filter)?, place_read(position)?);
-        Ok(self.store.sync().changes_list(&filter, place, rows.clamp(1, PAGE_ROWS_MAX)).await?)
+        let mut page = self.store.sync().changes_list(&filter, place, rows.clamp(1, PAGE_ROWS_MAX)).await?;
+        let ids: BTreeSet<ClientId> = page.rows.iter().filter_map(|row| row.client_id.clone()).collect();
+        let names = self.store.telemetry().device_names(&ids.into_iter().collect::<Vec<_>>()).await?;
+        for row in &mut page.rows {
+            row.device_name = row.client_id.as_ref().and_then(|id| names.get(id)).cloned();
+        }
+        Ok(page)
     }
 
     /// Everything the store knows of one operation.
@@ -35,7 +43,15 @@ impl Service {
         if facts.is_empty() {
             return Err(Error::NotFound("operation"));
         }
-        Ok(trace::trace_of(id.as_str(), &facts))
+        let mut made = trace::trace_of(id.as_str(), &facts);
+        let telemetry = self.store.telemetry();
+        if let Some(client_id) = &made.client_id {
+            made.device_name = telemetry.device_names(std::slice::from_ref(client_id)).await?.remove(client_id);
+        }
+        if let Some(change) = &facts.change {
+            made.pulled = Some(telemetry.scope_pulled(&change.scope, change.seq).await?);
+        }
+        Ok(made)
     }
 
     /// The audit log, newest first, by filter (`actor:`, `action:`, `subject:`).

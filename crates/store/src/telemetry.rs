@@ -4,6 +4,7 @@
 //! One task writes ([`writer`]); it drains bounded queues in groups. What depends on time alone moves on with
 //! [`Telemetry::roll`], which takes the instant, so a test needs no clock.
 
+mod bystanders;
 mod columns;
 mod device;
 mod group;

@@ -69,8 +69,14 @@ pub async fn accounts(service: &Service, data: &Path, now: Millis) -> anyhow::Re
         accounts.push(Account { name: name.to_owned(), role: role.as_str().to_owned(), password });
     }
     let scopes = SITES.iter().map(|site| Scope::parse(format!("site:{}", site.slug)).expect("site slugs are valid")).collect();
-    let token_name = format!("demo-fleet-{}", now.0);
-    let enrolment_token = refused(service.token_create(&cx, &token_name, TokenKind::Enrolment { scopes }).await)?;
+    let kind = TokenKind::Enrolment { scopes };
+    let enrolment_token = match service.token_create(&cx, "demo-fleet", kind.clone()).await {
+        // The file was removed, the store was not.
+        Err(Error::Invalid { field: "name", .. }) => {
+            refused(service.token_create(&cx, &format!("demo-fleet-{}", now.0), kind).await)?
+        }
+        made => refused(made)?,
+    };
     let made = Accounts { accounts, enrolment_token };
     write_private(&path, &serde_json::to_string_pretty(&made)?)?;
     Ok(made)

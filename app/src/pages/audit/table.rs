@@ -7,9 +7,9 @@ use tidewatch_domain::page::{Page, Position};
 use tidewatch_domain::time::Millis;
 
 use super::address;
-use super::query::AuditQuery;
 use crate::format::{When, integer};
-use crate::pages::list::{Filtered, range_words, with_term};
+use crate::pages::list::{Filtered, RefusedFilter, range_words, with_term};
+use crate::pages::params::ListState;
 use crate::ui::empty::Reason;
 use crate::ui::table::Column;
 use crate::ui::{Empty, Id, Pager, Table};
@@ -18,17 +18,14 @@ use crate::ui::{Empty, Id, Pager, Table};
 #[component]
 pub fn AuditTable(
     /// State of the URL.
-    query: AuditQuery,
+    query: ListState,
     /// The page, or what is wrong with the filter.
     list: Filtered<Page<AuditEvent>>,
     /// As of.
     now: Millis,
 ) -> impl IntoView {
     let body = match list {
-        Err(_) => view! {
-            <Empty reason=Reason::NoMatch title="The filter could not be read" text="No action is listed until it can: a filter that is not understood never means all of them."/>
-        }
-        .into_any(),
+        Err(_) => view! { <RefusedFilter noun="action" keys=keys::AUDIT clear=address(&query.with_filter(""))/> }.into_any(),
         Ok(page) if page.rows.is_empty() => nothing(&query),
         Ok(page) => view! { <Rows query page now/> }.into_any(),
     };
@@ -36,11 +33,11 @@ pub fn AuditTable(
 }
 
 #[component]
-fn Rows(query: AuditQuery, page: Page<AuditEvent>, now: Millis) -> impl IntoView {
+fn Rows(query: ListState, page: Page<AuditEvent>, now: Millis) -> impl IntoView {
     let link = |position: Position| address(&query.with_position(position));
     let previous = page.previous.clone().map(Position::Before).map(link);
     let next = page.next.clone().map(Position::After).map(link);
-    let foot = format!("{} · newest first · times in UTC", range_words(&page, &query.list.position));
+    let foot = format!("{} · newest first · times in UTC", range_words(&page, &query.position));
     let columns = vec![
         Column::number("No."),
         Column::text("When"),
@@ -61,8 +58,8 @@ fn Rows(query: AuditQuery, page: Page<AuditEvent>, now: Millis) -> impl IntoView
 }
 
 #[component]
-fn Row(query: AuditQuery, event: AuditEvent, now: Millis) -> impl IntoView {
-    let narrowed = |key: &str, value: &str| address(&query.with_filter(with_term(keys::AUDIT, &query.list.filter, key, value)));
+fn Row(query: ListState, event: AuditEvent, now: Millis) -> impl IntoView {
+    let narrowed = |key: &str, value: &str| address(&query.with_filter(with_term(keys::AUDIT, &query.filter, key, value)));
     let subject = event.subject.as_ref().map(|subject| {
         let href = narrowed("subject", subject);
         view! { <a href=href title="Only this subject">{subject.clone()}</a> }
@@ -90,22 +87,22 @@ fn none() -> AnyView {
     view! { <span class="faint">"none"</span> }.into_any()
 }
 
-fn nothing(query: &AuditQuery) -> AnyView {
+fn nothing(query: &ListState) -> AnyView {
     let first = address(&query.with_position(Position::Start));
     let clear = address(&query.with_filter(""));
-    if query.list.position != Position::Start {
+    if query.position != Position::Start {
         return view! {
             <Empty reason=Reason::NoMatch title="Nothing on this page" text="There are no actions beyond this position."
                 action=move || view! { <a class="btn btn-small" href=first>"Go to the newest"</a> }/>
         }
         .into_any();
     }
-    if query.list.filter.is_empty() {
+    if query.filter.is_empty() {
         return view! { <Empty reason=Reason::NoneYet title="Nothing yet" text="The first sign-in will be the first row."/> }
             .into_any();
     }
     view! {
-        <Empty reason=Reason::NoMatch title="No action matches" text=format!("{} matches nothing in the audit log.", query.list.filter)
+        <Empty reason=Reason::NoMatch title="No action matches" text=format!("{} matches nothing in the audit log.", query.filter)
             action=move || view! { <a class="btn btn-small" href=clear>"Clear filters"</a> }/>
     }
     .into_any()

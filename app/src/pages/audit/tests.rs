@@ -17,7 +17,7 @@ fn event(id: i64) -> AuditEvent {
 }
 
 fn show(raw: &str, list: Filtered<Page<AuditEvent>>) -> String {
-    let query = AuditQuery::parse(&Params::parse(raw)).expect("a valid query");
+    let query = ListState::parse(&Params::parse(raw)).expect("a valid query");
     html(|| view! { <AuditView query list now=NOW/> })
 }
 

@@ -7,9 +7,9 @@ use tidewatch_domain::page::{Page, Position};
 use tidewatch_domain::time::Millis;
 
 use super::address;
-use super::query::ChangesQuery;
 use crate::format::{When, id_short, integer};
-use crate::pages::list::{Filtered, range_words, with_term};
+use crate::pages::list::{Filtered, RefusedFilter, range_words, with_term};
+use crate::pages::params::ListState;
 use crate::paths;
 use crate::ui::empty::Reason;
 use crate::ui::table::Column;
@@ -22,17 +22,14 @@ const FIELDS_SHOWN: usize = 4;
 #[component]
 pub fn ChangeTable(
     /// State of the URL.
-    query: ChangesQuery,
+    query: ListState,
     /// The page, or what is wrong with the filter.
     list: Filtered<Page<ChangeRow>>,
     /// As of.
     now: Millis,
 ) -> impl IntoView {
     let body = match list {
-        Err(_) => view! {
-            <Empty reason=Reason::NoMatch title="The filter could not be read" text="No change is listed until it can: a filter that is not understood never means all of them."/>
-        }
-        .into_any(),
+        Err(_) => view! { <RefusedFilter noun="change" keys=keys::CHANGES clear=address(&query.with_filter(""))/> }.into_any(),
         Ok(page) if page.rows.is_empty() => nothing(&query),
         Ok(page) => view! { <Rows query page now/> }.into_any(),
     };
@@ -40,11 +37,11 @@ pub fn ChangeTable(
 }
 
 #[component]
-fn Rows(query: ChangesQuery, page: Page<ChangeRow>, now: Millis) -> impl IntoView {
+fn Rows(query: ListState, page: Page<ChangeRow>, now: Millis) -> impl IntoView {
     let link = |position: Position| address(&query.with_position(position));
     let previous = page.previous.clone().map(Position::Before).map(link);
     let next = page.next.clone().map(Position::After).map(link);
-    let foot = format!("{} · newest first · times in UTC", range_words(&page, &query.list.position));
+    let foot = format!("{} · newest first · times in UTC", range_words(&page, &query.position));
     let columns = vec![
         Column::number("Seq"),
         Column::text("Committed"),
@@ -66,15 +63,15 @@ fn Rows(query: ChangesQuery, page: Page<ChangeRow>, now: Millis) -> impl IntoVie
 }
 
 #[component]
-fn Row(query: ChangesQuery, row: ChangeRow, now: Millis) -> impl IntoView {
-    let narrowed = |key: &str, value: &str| address(&query.with_filter(with_term(keys::CHANGES, &query.list.filter, key, value)));
+fn Row(query: ListState, row: ChangeRow, now: Millis) -> impl IntoView {
+    let narrowed = |key: &str, value: &str| address(&query.with_filter(with_term(keys::CHANGES, &query.filter, key, value)));
     view! {
         <tr role="row" id=format!("seq-{}", row.seq)>
             <td role="cell" class="num mono" data-label="Seq">{integer(row.seq.0)}</td>
             <td role="cell" class="nowrap" data-label="Committed"><When at=row.committed now/>{skew(&row)}</td>
             <th role="rowheader" scope="row" class="mono">{record(&row, narrowed("collection", &row.collection))}</th>
             <td role="cell" data-label="Op">{row.op}{(row.version > 0).then(|| view! { <small>{format!("to v{}", row.version)}</small> })}</td>
-            <td role="cell" data-label="Changed fields" class="cell-fields">{fields(&row.changed)}</td>
+            <td role="cell" data-label="Changed fields" class="cell-fields">{fields(&row)}</td>
             <td role="cell" data-label="Scope" class="mono">{scope(&row, narrowed("scope", &row.scope))}</td>
             <td role="cell" data-label="Device">{device(&row)}</td>
             <td role="cell" data-label="Operation">{operation(&row)}</td>
@@ -100,9 +97,14 @@ fn scope(row: &ChangeRow, narrowed: String) -> AnyView {
     }
 }
 
-fn fields(changed: &[String]) -> AnyView {
+fn fields(row: &ChangeRow) -> AnyView {
+    let changed = &row.changed;
     if changed.is_empty() {
-        return none();
+        // A create or a put holds the whole record: no field of it was one before.
+        return match row.op {
+            "create" | "put" => view! { <span class="faint">"whole record"</span> }.into_any(),
+            _ => none(),
+        };
     }
     let shown = changed.iter().take(FIELDS_SHOWN).cloned().collect::<Vec<_>>().join(", ");
     let more = changed.len().saturating_sub(FIELDS_SHOWN);
@@ -122,9 +124,15 @@ fn operation(row: &ChangeRow) -> AnyView {
     view! { <Id id=row.operation_id.clone() href=Some(paths::trace(&row.operation_id))/> }.into_any()
 }
 
-/// The mark of a clock that was too far off to be believed.
+/// A device clock so far ahead of the one that was used is a wrong clock, not the way of the request.
+const CLOCK_AHEAD_MS: i64 = 60_000;
+
+/// The mark of a clock that was too far ahead to be believed. A collection that goes by the store's own clock replaces every
+/// claim; that is its policy, and the trace says so.
 fn skew(row: &ChangeRow) -> Option<AnyView> {
     let claimed = row.hlc_claimed.as_ref()?;
+    let ms = |clock: &str| clock.split('-').next().and_then(|ms| ms.parse::<i64>().ok());
+    ms(claimed).zip(ms(&row.hlc)).filter(|(claimed, used)| claimed - used >= CLOCK_AHEAD_MS)?;
     let title = format!("The device claimed {claimed}; the store used {}", row.hlc);
     Some(view! { <small data-tone="watch" title=title>"clock corrected"</small> }.into_any())
 }
@@ -142,21 +150,21 @@ fn none() -> AnyView {
     view! { <span class="faint">"none"</span> }.into_any()
 }
 
-fn nothing(query: &ChangesQuery) -> AnyView {
+fn nothing(query: &ListState) -> AnyView {
     let first = address(&query.with_position(Position::Start));
     let clear = address(&query.with_filter(""));
-    if query.list.position != Position::Start {
+    if query.position != Position::Start {
         return view! {
             <Empty reason=Reason::NoMatch title="Nothing on this page" text="There are no changes beyond this position."
                 action=move || view! { <a class="btn btn-small" href=first>"Go to the newest"</a> }/>
         }
         .into_any();
     }
-    if query.list.filter.is_empty() {
+    if query.filter.is_empty() {
         return view! { <Empty reason=Reason::NoneYet title="No changes yet" text="The first accepted write of a device will be the first row."/> }.into_any();
     }
     view! {
-        <Empty reason=Reason::NoMatch title="No change matches" text=format!("{} matches nothing in the log.", query.list.filter)
+        <Empty reason=Reason::NoMatch title="No change matches" text=format!("{} matches nothing in the log.", query.filter)
             action=move || view! { <a class="btn btn-small" href=clear>"Clear filters"</a> }/>
     }
     .into_any()

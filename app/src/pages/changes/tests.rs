@@ -4,7 +4,7 @@ use super::*;
 use crate::pages::fixture::{NOW, change, client, html, page, part, text};
 
 fn show(raw: &str, list: Filtered<Page<ChangeRow>>) -> String {
-    let query = ChangesQuery::parse(&Params::parse(raw)).expect("a valid query");
+    let query = ListState::parse(&Params::parse(raw)).expect("a valid query");
     html(|| view! { <ChangesView query list now=NOW/> })
 }
 

@@ -56,13 +56,13 @@ impl TimelineQuery {
     /// Another kind, from its first page.
     #[must_use]
     pub fn with_kind(&self, kind: Option<TimelineKind>) -> Self {
-        Self { kind, list: ListState { position: Position::Start, ..self.list.clone() } }
+        Self { kind, list: self.list.with_position(Position::Start) }
     }
 
     /// Another position.
     #[must_use]
     pub fn with_position(&self, position: Position) -> Self {
-        Self { kind: self.kind, list: ListState { position, ..self.list.clone() } }
+        Self { kind: self.kind, list: self.list.with_position(position) }
     }
 }
 
@@ -86,13 +86,13 @@ impl OutboxQuery {
     /// Another entry state, from its first page.
     #[must_use]
     pub fn with_state(&self, state: Option<EntryState>) -> Self {
-        Self { state, list: ListState { position: Position::Start, ..self.list.clone() } }
+        Self { state, list: self.list.with_position(Position::Start) }
     }
 
     /// Another position.
     #[must_use]
     pub fn with_position(&self, position: Position) -> Self {
-        Self { state: self.state, list: ListState { position, ..self.list.clone() } }
+        Self { state: self.state, list: self.list.with_position(position) }
     }
 }
 

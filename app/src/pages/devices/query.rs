@@ -213,7 +213,7 @@ impl DevicesQuery {
     /// This state with another filter, from its first page.
     #[must_use]
     pub fn with_filter(&self, filter: impl Into<String>) -> Self {
-        Self { list: ListState { filter: filter.into(), position: Position::Start, rows: self.list.rows }, ..self.clone() }
+        Self { list: self.list.with_filter(filter), ..self.clone() }
     }
 
     /// This state in another order, from its first page.
@@ -225,7 +225,7 @@ impl DevicesQuery {
     /// This state at another position.
     #[must_use]
     pub fn with_position(&self, position: Position) -> Self {
-        Self { list: ListState { position, ..self.list.clone() }, ..self.clone() }
+        Self { list: self.list.with_position(position), ..self.clone() }
     }
 }
 

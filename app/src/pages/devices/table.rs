@@ -1,6 +1,7 @@
 //! The table itself: heads that sort, rows, its three kinds of empty, and the foot.
 
 use leptos::prelude::*;
+use tidewatch_domain::filter::keys;
 use tidewatch_domain::fleet::{DeviceList, DeviceRow, DeviceSort, FleetCounts};
 use tidewatch_domain::page::Position;
 use tidewatch_domain::time::Millis;
@@ -10,7 +11,7 @@ use super::cell::cell;
 use super::query::{Column, DevicesQuery};
 use super::words::sort_words;
 use crate::format::counted;
-use crate::pages::list::{Filtered, range_words};
+use crate::pages::list::{Filtered, RefusedFilter, range_words};
 use crate::ui::empty::Reason;
 use crate::ui::table::{Column as Head, SortState};
 use crate::ui::{Empty, Pager, Table};
@@ -28,10 +29,7 @@ pub fn DeviceTable(
     now: Millis,
 ) -> impl IntoView {
     let body = match list {
-        Err(_) => view! {
-            <Empty reason=Reason::NoMatch title="The filter could not be read" text="No device is listed until it can: a filter that is not understood never means all of them."/>
-        }
-        .into_any(),
+        Err(_) => view! { <RefusedFilter noun="device" keys=keys::DEVICES clear=address(&query.with_filter(""))/> }.into_any(),
         Ok(list) if list.page.rows.is_empty() => view! { <NoDevices query counts/> }.into_any(),
         Ok(list) => view! { <Rows query list now/> }.into_any(),
     };

@@ -27,7 +27,7 @@ fn a_stuck_device_says_what_is_the_matter_in_every_column() {
     let shown = row_text(stuck());
     for words in [
         "Stuck",
-        "on rhythm",
+        "9 rejected",
         "LOW-TAB-0412",
         "R. Adeyemi",
         "Android 14",

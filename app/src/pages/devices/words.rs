@@ -75,17 +75,18 @@ pub fn contact_words(row: &DeviceRow) -> String {
     }
 }
 
-/// Second line of the status: the note, then the contact. The queue column already says what a stuck device has in it.
+/// Second line of the status: what is behind the condition; where the device is out of its rhythm, that too.
 #[must_use]
 pub fn status_note(row: &DeviceRow) -> (String, Option<Tone>) {
     let contact = contact_words(row);
-    let said_elsewhere = row.condition == Condition::Stuck && row.poisoned > 0;
     let tone = contact_tone(row.contact).or((row.condition == Condition::Stalling).then_some(Tone::Watch));
-    if row.condition_note.is_empty() || said_elsewhere || row.contact == Contact::Never {
-        (contact, tone)
-    } else {
-        (format!("{} · {contact}", row.condition_note), tone)
-    }
+    let note = match row.contact {
+        _ if row.condition_note.is_empty() => contact,
+        Contact::Never => contact,
+        Contact::Active => row.condition_note.clone(),
+        Contact::Quiet | Contact::Overdue | Contact::Lost => format!("{} · {contact}", row.condition_note),
+    };
+    (note, tone)
 }
 
 /// Whether what the device reported is too old to be taken for its present state.

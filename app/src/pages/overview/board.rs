@@ -49,7 +49,7 @@ fn Depths() -> impl IntoView {
             {["depth-0", "depth-1", "depth-2", "depth-3", "depth-4"].map(swatch).into_iter().collect_view()}
             <li>"100\u{a0}%"</li>
             <li><i class="swatch" data-hatch=""></i>"no data"</li>
-            <li><i class="swatch" data-foot="" data-c="act-mark"></i>"below half"</li>
+            <li><i class="swatch" data-foot="" data-c="act-mark"></i>"unusually low"</li>
         </ul>
     }
 }

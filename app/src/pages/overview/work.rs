@@ -8,41 +8,33 @@ use crate::format::{When, ago, counted};
 use crate::paths;
 use crate::ui::{Empty, Glyph, Icon, IconName, Panel, PanelFoot, empty::Reason};
 
-/// Both columns.
+/// What to do, and what could be better though nothing is wrong.
 #[component]
-pub fn WorkColumns(
-    /// Worst first.
-    work: Vec<WorkItem>,
-    /// Soonest first.
-    risks: Vec<Risk>,
+pub fn AdvicePanels(
     /// Worst first.
     recommended: Vec<Recommendation>,
-    /// What could be better, though nothing is wrong.
+    /// What could be better.
     opportunities: Vec<Recommendation>,
-    /// As of.
-    now: Millis,
 ) -> impl IntoView {
     let advice = [
         ("h-recommended", "Recommended", "what would help most", recommended),
         ("h-opportunities", "Could be better", "nothing is wrong here", opportunities),
     ];
-    view! {
-        <div class="cols cols-main-side">
-            <WorkPanel work now/>
-            <div class="stack">
-                <RiskPanel risks now/>
-                {advice
-                    .into_iter()
-                    .filter(|(.., items)| !items.is_empty())
-                    .map(|(id, title, note, items)| view! { <Panel id title note><Advice items/></Panel> })
-                    .collect_view()}
-            </div>
-        </div>
-    }
+    advice
+        .into_iter()
+        .filter(|(.., items)| !items.is_empty())
+        .map(|(id, title, note, items)| view! { <Panel id title note><Advice items/></Panel> })
+        .collect_view()
 }
 
+/// Needs a person, worst first.
 #[component]
-fn WorkPanel(work: Vec<WorkItem>, now: Millis) -> impl IntoView {
+pub fn WorkPanel(
+    /// Worst first.
+    work: Vec<WorkItem>,
+    /// As of.
+    now: Millis,
+) -> impl IntoView {
     if work.is_empty() {
         return view! {
             <Panel id="h-work" title="Needs a person">
@@ -79,15 +71,21 @@ fn Work(item: WorkItem, first: bool, now: Millis) -> impl IntoView {
             <div><h3><a href=href.clone()>{item.title.clone()}</a></h3><p>{item.detail}</p></div>
             <div class="work-meta">
                 {item.since.map(|at| view! { "since " <When at now/> })}
-                <small>{counted(item.devices, "device", "devices")}</small>
+                {(item.devices > 0).then(|| view! { <small>{counted(item.devices, "device", "devices")}</small> })}
             </div>
             <a class="btn btn-small" class:btn-primary=first href=href>{item.verb}<span class="sr-only">": " {item.title}</span></a>
         </li>
     }
 }
 
+/// What trends lead to.
 #[component]
-fn RiskPanel(risks: Vec<Risk>, now: Millis) -> impl IntoView {
+pub fn RiskPanel(
+    /// Soonest first.
+    risks: Vec<Risk>,
+    /// As of.
+    now: Millis,
+) -> impl IntoView {
     if risks.is_empty() {
         return view! {
             <Panel id="h-risks" title="Risks ahead">

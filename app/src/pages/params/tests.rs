@@ -83,3 +83,24 @@ fn what_a_form_leaves_behind_is_seen() {
         assert!(!Params::parse(raw).is_untidy(), "{raw}");
     }
 }
+
+#[test]
+fn the_state_of_a_list_reads_back_as_it_was_printed() {
+    for raw in [
+        "",
+        "?filter=actor:user:maya%20-action:session_create&after=1200",
+        "?filter=subject:user:jonas&before=9&rows=10",
+        "?filter=seq:%3E%3D40&before=9&rows=10",
+    ] {
+        let state = ListState::parse(&Params::parse(raw.trim_start_matches('?'))).expect(raw);
+        assert_eq!(state.print(), raw);
+    }
+}
+
+#[test]
+fn another_filter_starts_from_the_first_page_and_an_export_has_no_page() {
+    let state = ListState::parse(&Params::parse("filter=op:put&after=3&rows=10")).expect("valid");
+    assert_eq!(state.with_filter("").print(), "?rows=10");
+    assert_eq!(state.print_export(), "?filter=op:put");
+    assert_eq!(state.kept(), [("rows", "10".to_owned())]);
+}

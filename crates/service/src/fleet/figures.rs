@@ -159,8 +159,8 @@ fn slo_words(met: bool) -> String {
 fn queue(value: f64, normal: Option<f64>, whole_range: &TrendPoint, context: &Context) -> (Tone, String, String) {
     let times = normal.filter(|normal| *normal > 0.0).map(|normal| value / normal);
     let (tone, words) = match times {
-        Some(times) if times >= QUEUE_ACT => (Tone::Act, format!("{times:.1}x normal")),
-        Some(times) if times >= QUEUE_WATCH => (Tone::Watch, format!("{times:.1}x normal")),
+        Some(times) if times >= QUEUE_ACT => (Tone::Act, format!("{times:.1}× normal")),
+        Some(times) if times >= QUEUE_WATCH => (Tone::Watch, format!("{times:.1}× normal")),
         Some(_) => (Tone::Good, "As usual".to_owned()),
         None if value > 0.0 => (Tone::Run, "Normal not known".to_owned()),
         None => (Tone::Good, "Empty".to_owned()),
@@ -179,8 +179,8 @@ fn drift(value: f64, normal: Option<f64>) -> (Tone, String, String) {
         (true, true) => (Tone::Watch, "Rising"),
         (true, false) => (Tone::Watch, "Above an hour"),
     };
-    let usual = normal.map(|normal| format!(", usually {}", elapsed(normal as i64))).unwrap_or_default();
-    (tone, words.to_owned(), format!("19 of 20 devices are below{usual}"))
+    let usual = normal.map(|normal| format!("; usually {}", elapsed(normal as i64))).unwrap_or_default();
+    (tone, words.to_owned(), format!("19 of 20 devices are below it{usual}"))
 }
 
 fn battery(value: f64) -> (Tone, String, String) {
@@ -238,9 +238,9 @@ mod tests {
             (found.tone, found.verdict.clone())
         };
         assert_eq!(verdict(149.0), (Tone::Good, "As usual".to_owned()));
-        assert_eq!(verdict(150.0), (Tone::Watch, "1.5x normal".to_owned()));
+        assert_eq!(verdict(150.0), (Tone::Watch, "1.5× normal".to_owned()));
         assert_eq!(verdict(299.0).0, Tone::Watch);
-        assert_eq!(verdict(300.0), (Tone::Act, "3.0x normal".to_owned()));
+        assert_eq!(verdict(300.0), (Tone::Act, "3.0× normal".to_owned()));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! What comes next and what to do about it: risks fitted from trends, recommended actions, opportunities. Pure; a prediction is a
 //! straight line with its error, or there is none.
 
+use std::collections::HashSet;
+
 use tidewatch_domain::fleet::{Condition, DeviceView, Recommendation, Risk, Target};
 use tidewatch_domain::ids::ClientId;
 use tidewatch_domain::score::SCORE_RULES;
@@ -123,9 +125,12 @@ pub(super) fn device_recommended(view: &DeviceView) -> Vec<Recommendation> {
 
 /// What to do for the fleet, worst first.
 pub(super) fn fleet_recommended(facts: &FleetFacts) -> Vec<Recommendation> {
+    // One release writes one collection wrongly, whatever the operations that were refused for it: the largest group speaks for it.
+    let mut seen = HashSet::new();
     let mut made: Vec<Recommendation> = facts
         .failures
         .iter()
+        .filter(|group| seen.insert((&group.collection, group.versions.first().map(|(version, _)| version))))
         .take(2)
         .map(|group| {
             let app = group.versions.first().map(|(version, _)| format!(" in app {version}")).unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use tidewatch_domain::fleet::{FleetCounts, FleetScore, Overview, WorkItem};
 use tidewatch_domain::time::TimeRange;
-use tidewatch_store::telemetry::{DeviceTrend, FleetFacts};
+use tidewatch_store::telemetry::{DeviceTrend, FailureGroup, FleetFacts};
 
 use super::figures::{Context, figures};
 use super::outlook::{fleet_recommended, fleet_risks, opportunities};
@@ -69,7 +69,8 @@ fn headline(counts: &FleetCounts, facts: &FleetFacts, work: &[WorkItem]) -> Stri
     }
     let [stuck, diverged, stalling, _, unknown, _, _] = counts.by_condition;
     if let Some(group) = facts.failures.first().filter(|group| group.devices > 0) {
-        let more = match group.last_hour {
+        let alike = |other: &&FailureGroup| other.code == group.code && other.collection == group.collection;
+        let more = match facts.failures.iter().filter(alike).map(|group| group.last_hour).sum() {
             0 => String::new(),
             n => format!(", and {} joined in the last hour", counted(n, "entry", "entries")),
         };

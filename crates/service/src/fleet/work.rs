@@ -2,6 +2,7 @@
 
 use tidewatch_domain::filter::{Filter, Op, Span, Subject, Term, Value};
 use tidewatch_domain::fleet::{Target, Urgency, WorkItem};
+use tidewatch_domain::signature::signature_op;
 use tidewatch_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Millis};
 use tidewatch_store::telemetry::{DeviceTrend, FailureGroup, FleetFacts, Trouble};
 
@@ -108,11 +109,14 @@ fn failure(group: &FailureGroup, material: &Material<'_>) -> WorkItem {
         counted(group.devices, "device", "devices"),
         group.code
     );
-    let message = group
-        .message
-        .as_deref()
-        .map(|m| format!("{}: {m}.", group.collection))
-        .unwrap_or_else(|| format!("{}.", group.collection));
+    let subject = match signature_op(&group.signature) {
+        Some(op) => format!("{}, {op}", group.collection),
+        None => group.collection.clone(),
+    };
+    let message = match group.message.as_deref() {
+        Some(message) => format!("{subject}: {message}."),
+        None => format!("{subject}."),
+    };
     let waiting = match group.waiting {
         0 => String::new(),
         n => format!(" {} behind.", counted(n, "entry waits", "entries wait")),

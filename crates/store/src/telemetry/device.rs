@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 use tidewatch_domain::contact::Contact;
-use tidewatch_domain::fleet::Scores;
+use tidewatch_domain::fleet::{Condition, Scores};
 use tidewatch_domain::health::{self, Assessment, DigestState, HealthFacts};
 use tidewatch_domain::report::{
     BatteryOptimization, Connectivity, EntryState, OfflineResilience, RelayQuality, Report, UserExperience,
@@ -79,6 +79,8 @@ pub(crate) struct DeviceDoc {
     pub outbox_print: Option<i64>,
     /// Mirrored entries by state, in the order of [`EntryState::ALL`].
     pub states: [i64; 6],
+    /// Problem code of the poisoned ones; of several, the last by name.
+    pub poison_code: Option<String>,
     pub mirrored_oldest: Option<i64>,
 
     pub last_contact: Option<i64>,
@@ -334,6 +336,14 @@ impl DeviceDoc {
     /// Mirrored entries in a state.
     pub(crate) fn state_count(&self, state: EntryState) -> i64 {
         EntryState::ALL.iter().position(|known| *known == state).map_or(0, |at| self.states[at])
+    }
+
+    /// The problem code behind a condition, if there is one.
+    pub(crate) fn trouble_code(&self, condition: Condition) -> Option<&str> {
+        match condition {
+            Condition::Stuck => self.poison_code.as_deref(),
+            _ => self.failing_code.as_deref(),
+        }
     }
 
     /// Its usual gap between contacts.

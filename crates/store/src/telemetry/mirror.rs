@@ -195,22 +195,26 @@ fn refusal_row(refusal: &Refusal, intent: &Value) -> Value {
 /// Counts the mirrored entries of devices anew.
 async fn recount(connection: &mut SqliteConnection, group: &mut Group, changed: &HashSet<i64>) -> Result<()> {
     const TEXT: &str = r"
-        select o.device, o.state, count(*), min(o.sort_age) from json_each(?1) as wanted
+        select o.device, o.state, count(*), min(o.sort_age), max(o.error_code) from json_each(?1) as wanted
         join outbox o on o.device = wanted.value group by o.device, o.state";
     if changed.is_empty() {
         return Ok(());
     }
     let ids: Vec<i64> = changed.iter().copied().collect();
-    let rows: Vec<(i64, i64, i64, i64)> = sqlx::query_as(TEXT).bind(json!(ids).to_string()).fetch_all(connection).await?;
+    type Count = (i64, i64, i64, i64, Option<String>);
+    let rows: Vec<Count> = sqlx::query_as(TEXT).bind(json!(ids).to_string()).fetch_all(connection).await?;
     let mut devices = group.by_id();
     for id in &ids {
         let doc = &mut devices.get_mut(id).expect("loaded with the group").doc;
-        (doc.states, doc.mirrored_oldest) = ([0; 6], None);
+        (doc.states, doc.mirrored_oldest, doc.poison_code) = ([0; 6], None, None);
     }
-    for (device, state, count, oldest) in rows {
+    for (device, state, count, oldest, code) in rows {
         let touched = devices.get_mut(&device).expect("loaded with the group");
         touched.dirty = true;
         touched.doc.states[usize::try_from(state).expect("a checked column")] = count;
+        if state as usize == state_rank(EntryState::Poisoned) {
+            touched.doc.poison_code = code;
+        }
         touched.doc.mirrored_oldest = Some(touched.doc.mirrored_oldest.map_or(oldest, |known| known.min(oldest)));
     }
     Ok(())

@@ -19,6 +19,8 @@ use crate::Result;
 const DEVICES_PER_ROLL: i64 = 2_000;
 /// Scopes that one roll looks at.
 const SCOPES_PER_ROLL: usize = 50;
+/// How the fleet stands is sampled each so often; the newest sample of a minute stands for it.
+const GAUGE_EVERY_MS: i64 = 15 * SECOND_MS;
 /// Open conflicts are counted each so often.
 const CONFLICTS_EVERY_MS: i64 = 10 * SECOND_MS;
 /// Devices are marked as expected each so often.
@@ -39,7 +41,7 @@ pub(crate) struct Roller {
     /// Scopes of the devices that the last look registered.
     joined: HashSet<String>,
     registered: Option<i64>,
-    minute: i64,
+    gauged: i64,
     conflicts_at: i64,
     expected_at: i64,
     forgot_at: i64,
@@ -58,8 +60,8 @@ impl Roller {
         self.conflicts(readers, facts, &mut work).await?;
         const DUE: &str = "select id from devices where due_ms <= ?1 order by due_ms limit ?2";
         work.due = sqlx::query_scalar(DUE).bind(now).bind(DEVICES_PER_ROLL).fetch_all(readers).await?;
-        if now.div_euclid(MINUTE_MS) != self.minute {
-            self.minute = now.div_euclid(MINUTE_MS);
+        if now.div_euclid(GAUGE_EVERY_MS) != self.gauged {
+            self.gauged = now.div_euclid(GAUGE_EVERY_MS);
             work.gauge = Some(gauge(readers, now).await?);
         }
         self.expected(readers, &mut work).await?;

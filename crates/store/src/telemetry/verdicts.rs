@@ -76,19 +76,20 @@ pub(crate) fn conditions_tell(group: &mut Group) {
     for touched in group.devices.values_mut().filter(|touched| touched.dirty) {
         let facts = touched.doc.health_facts();
         let condition = tidewatch_domain::health::assess(&facts, tidewatch_domain::time::Millis(now)).condition;
-        let note = condition_note(&facts, condition, touched.doc.failing_code.as_deref());
+        let note = condition_note(&facts, condition, touched.doc.trouble_code(condition));
         story::condition_changed(touched, now, condition, &note, &mut group.events);
     }
 }
 
 /// The second line of a status: the fact behind the condition.
-pub(crate) fn condition_note(facts: &HealthFacts, condition: Condition, failing: Option<&str>) -> String {
+pub(crate) fn condition_note(facts: &HealthFacts, condition: Condition, code: Option<&str>) -> String {
     let parts: Vec<String> = match condition {
         Condition::Stuck => {
             let refused = (facts.poisoned > 0).then(|| format!("{} rejected", facts.poisoned));
             let waiting = (facts.waiting > 0).then(|| format!("{} waiting", facts.waiting));
             let unanswered = (facts.poisoned == 0).then(|| "pushes not acknowledged".to_owned());
-            refused.into_iter().chain(unanswered).chain(waiting).collect()
+            let counts: Vec<String> = refused.into_iter().chain(unanswered).chain(waiting).collect();
+            return counts.join(", ") + &code.map(|code| format!(" · {code}")).unwrap_or_default();
         }
         Condition::Diverged => match &facts.digest {
             DigestState::Diverged { collections, .. } => {
@@ -101,7 +102,7 @@ pub(crate) fn condition_note(facts: &HealthFacts, condition: Condition, failing:
         },
         Condition::Stalling => {
             let retrying = (facts.retrying > 0).then(|| format!("retrying {}", facts.retrying));
-            retrying.into_iter().chain(failing.map(|code| format!("refused with {code}"))).collect()
+            retrying.into_iter().chain(code.map(|code| format!("refused with {code}"))).collect()
         }
         Condition::Held => vec![format!("{} held", facts.held)],
         Condition::Unknown if facts.last_report.is_none() => vec!["no report yet".to_owned()],

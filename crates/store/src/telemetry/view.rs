@@ -57,7 +57,7 @@ pub(crate) fn device_row(device: &StoredDevice, now: Millis) -> DeviceRow {
         app_version: doc.app_version.clone(),
         simulated: device.simulated,
         condition: assessed.condition,
-        condition_note: condition_note(&facts, assessed.condition, doc.failing_code.as_deref()),
+        condition_note: condition_note(&facts, assessed.condition, doc.trouble_code(assessed.condition)),
         contact: assessed.contact,
         last_contact: facts.last_contact,
         interval_ms: facts.interval_ms,
