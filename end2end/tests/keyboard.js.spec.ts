@@ -5,7 +5,7 @@ import { HARBOUR, expect, islandsReady, test } from "../fixtures.ts";
 test("slash goes to the filter and Escape leaves it", async ({ page }) => {
   await page.goto("/devices");
   await islandsReady(page);
-  const field = page.getByRole("searchbox", { name: "Add a filter" });
+  const field = page.getByRole("combobox", { name: "Add a filter" });
   await page.keyboard.press("/");
   await expect(field).toBeFocused();
   await expect(field).toHaveValue("");
@@ -66,7 +66,7 @@ test("the palette goes to pages with the arrows and to the trace of an operation
 test("Escape closes the palette only, and gives the focus back", async ({ page }) => {
   await page.goto("/devices");
   await islandsReady(page);
-  const field = page.getByRole("searchbox", { name: "Add a filter" });
+  const field = page.getByRole("combobox", { name: "Add a filter" });
   await field.focus();
   await page.keyboard.press("Control+k");
   await expect(page.getByRole("dialog", { name: "Find or go to" })).toBeVisible();

@@ -53,9 +53,9 @@ test.describe("with a store of its own", () => {
     await device.report();
     await expect(async () => {
       await page.reload();
-      await expect(rail.getByRole("link", { name: /^1 device/ })).toBeVisible({ timeout: 1 });
-      await expect(rail.getByRole("link", { name: `log at seq ${result?.seq}` })).toBeVisible({ timeout: 1 });
-    }).toPass({ timeout: 5_000, intervals: [200] });
+      await expect(rail.getByRole("link", { name: /^1 device/ })).toBeVisible({ timeout: 1_000 });
+      await expect(rail.getByRole("link", { name: `log at seq ${result?.seq} ` })).toBeVisible({ timeout: 1_000 });
+    }).toPass({ timeout: 10_000, intervals: [200] });
   });
 
   test("a store without a device says what comes next", async ({ page }) => {

@@ -8,8 +8,11 @@ function isDark(page: Page): Promise<boolean> {
   return page.evaluate(() => {
     const pen = document.createElement("canvas").getContext("2d");
     if (!pen) throw new Error("no canvas");
-    pen.fillStyle = getComputedStyle(document.body).backgroundColor;
-    pen.fillRect(0, 0, 1, 1);
+    // The page's own background, over that of its root.
+    for (const element of [document.documentElement, document.body].filter((there) => there !== null)) {
+      pen.fillStyle = getComputedStyle(element).backgroundColor;
+      pen.fillRect(0, 0, 1, 1);
+    }
     const [r = 0, g = 0, b = 0] = pen.getImageData(0, 0, 1, 1).data;
     return r + g + b < 3 * 128;
   });

@@ -85,7 +85,7 @@ pub fn OperationSearch(
     typed: String,
 ) -> impl IntoView {
     view! {
-        <form class="operation-search" role="search" method="get" action=paths::OPERATIONS>
+        <form class="operation-search" role="search" aria-label="Find an operation" method="get" action=paths::OPERATIONS>
             <input class="input" type="search" name="id" aria-label="Operation id" placeholder="Operation id" value=typed maxlength="64" spellcheck="false" autocomplete="off" required/>
             <button class="btn" type="submit"><Icon name=IconName::Search/>"Open trace"</button>
         </form>

@@ -62,7 +62,7 @@ fn UserMenu() -> impl IntoView {
     let mine = paths::audit(&format!("actor:user:{name}"));
     view! {
         <details class="menu" id="user-menu">
-            <summary class="avatar" aria-label=format!("{name}, {role}: account menu")><span aria-hidden="true">{initials(&name)}</span></summary>
+            <summary class="avatar" aria-label=format!("{name}, {role}: account menu") data-initials=initials(&name)></summary>
             <div class="menu-sheet">
                 <h3>{name} ", " {role}</h3>
                 <a href=mine>"What I did"<small>"audit"</small></a>

@@ -64,7 +64,7 @@ pub fn FilterBar(
     let broken = problem.is_some();
     let chips = if broken { Vec::new() } else { terms(&filter) };
     view! {
-        <form class="filterbar" role="search" method="get" action=action>
+        <form class="filterbar" role="search" aria-label="Filter" method="get" action=action>
             <Icon name=IconName::Filter/>
             {(!broken && !filter.is_empty()).then(|| view! { <input type="hidden" name="filter" value=filter.clone()/> })}
             {keep.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| view! { <input type="hidden" name=name value=value/> }).collect_view()}
