@@ -11,7 +11,7 @@ use sqlx::SqliteConnection;
 use sqlx::migrate::Migrator;
 use tokio::sync::MutexGuard;
 
-use crate::database::{Database, database_open};
+use crate::database::{CacheSize, Database, database_open};
 use crate::{Error, Result, StoreOptions};
 
 pub use devices::{DeviceTokenRow, RefreshUse};
@@ -20,6 +20,8 @@ pub use tokens::{TokenInsert, TokenRow};
 pub use users::UserRow;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/console");
+/// Staff and sessions are few; tokens of devices are found one at a time.
+const CACHE: CacheSize = CacheSize { writer: 4 * 1024, reader: 2 * 1024 };
 
 /// The console part of the store.
 #[derive(Debug)]
@@ -38,7 +40,7 @@ impl Writer<'_> {
 
 impl Console {
     pub(crate) async fn open(dir: &Path, options: &StoreOptions) -> Result<Self> {
-        let database = database_open(dir.join("console.db"), options.durability, options.readers, &MIGRATIONS).await?;
+        let database = database_open(dir.join("console.db"), options.durability, options.readers, CACHE, &MIGRATIONS).await?;
         Ok(Self { database })
     }
 

@@ -12,7 +12,6 @@ use crate::{Error, Result};
 
 /// The release that fixed the corruption when a checkpoint races with a writer that resets the log.
 const SQLITE_VERSION_MIN: (u32, u32, u32) = (3, 51, 3);
-const MMAP_BYTES: &str = "268435456";
 const JOURNAL_BYTES_LIMIT: &str = "268435456";
 
 /// How far a commit is on its way to the disk when it is acknowledged.
@@ -23,6 +22,17 @@ pub enum Durability {
     Full,
     /// Written: survives `kill -9`, not power loss.
     Normal,
+}
+
+/// How much memory the connections to a file may fill with its pages, in KiB. Every connection has its own, and a page that is
+/// not in it comes from the system's cache for a microsecond. Files are not mapped: what a mapping touches counts as memory of
+/// this process, once for each connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CacheSize {
+    /// Of the writer.
+    pub(crate) writer: u32,
+    /// Of each reader.
+    pub(crate) reader: u32,
 }
 
 /// One database file: its writer connection and its readers.
@@ -39,21 +49,23 @@ pub(crate) async fn database_open(
     path: PathBuf,
     durability: Durability,
     readers: u32,
+    cache: CacheSize,
     migrations: &Migrator,
 ) -> Result<Database> {
-    let mut writer = writer_options(&path, durability).connect().await?;
+    let mut writer = writer_options(&path, durability, cache.writer).connect().await?;
     version_check(&mut writer).await?;
     migrations.run(&mut writer).await?;
+    statistics_drop(&mut writer).await?;
     let readers = SqlitePoolOptions::new()
         .max_connections(readers.max(1))
         .acquire_timeout(Duration::from_secs(10))
-        .connect_lazy_with(reader_options(&path));
+        .connect_lazy_with(reader_options(&path, cache.reader));
     Ok(Database { writer: Mutex::new(Some(writer)), readers })
 }
 
-/// Another connection to a file that is open already, with the pragmas of the writer.
+/// Another connection to a file that is open already, with the pragmas of the writer; it folds the log and keeps no pages.
 pub(crate) async fn connect_again(path: &Path, durability: Durability) -> Result<SqliteConnection> {
-    Ok(writer_options(path, durability).connect().await?)
+    Ok(writer_options(path, durability, 512).connect().await?)
 }
 
 impl Database {
@@ -67,7 +79,17 @@ impl Database {
     }
 }
 
-fn writer_options(path: &Path, durability: Durability) -> SqliteConnectOptions {
+/// Every statement is proven to be planned well without statistics. Those of a nearly empty file (a command line that made a token
+/// and closed the store again) make the planner scan what it should search, for as long as the statement stays prepared: weeks.
+/// So none are gathered, and what an older version gathered goes.
+async fn statistics_drop(writer: &mut SqliteConnection) -> Result<()> {
+    for statement in ["drop table if exists sqlite_stat1", "drop table if exists sqlite_stat4"] {
+        sqlx::query(statement).execute(&mut *writer).await?;
+    }
+    Ok(())
+}
+
+fn writer_options(path: &Path, durability: Durability, cache_kib: u32) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
@@ -81,23 +103,20 @@ fn writer_options(path: &Path, durability: Durability) -> SqliteConnectOptions {
         .busy_timeout(Duration::from_secs(5))
         .foreign_keys(true)
         .pragma("temp_store", "memory")
-        .pragma("cache_size", "-65536")
-        .pragma("mmap_size", MMAP_BYTES)
+        .pragma("cache_size", format!("-{cache_kib}"))
         .pragma("journal_size_limit", JOURNAL_BYTES_LIMIT)
         .pragma("wal_autocheckpoint", "0")
-        .optimize_on_close(true, 400)
         .statement_cache_capacity(200)
 }
 
-fn reader_options(path: &Path) -> SqliteConnectOptions {
+fn reader_options(path: &Path, cache_kib: u32) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .read_only(true)
         .busy_timeout(Duration::from_secs(5))
         .pragma("query_only", "1")
         .pragma("temp_store", "memory")
-        .pragma("cache_size", "-16384")
-        .pragma("mmap_size", MMAP_BYTES)
+        .pragma("cache_size", format!("-{cache_kib}"))
         .statement_cache_capacity(200)
 }
 
@@ -113,4 +132,28 @@ async fn version_check(connection: &mut SqliteConnection) -> Result<()> {
         )));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALL: CacheSize = CacheSize { writer: 512, reader: 512 };
+
+    #[tokio::test]
+    async fn statistics_of_a_nearly_empty_file_are_gone_when_it_is_opened() {
+        static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/console");
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let path = dir.path().join("console.db");
+        let first = database_open(path.clone(), Durability::Normal, 1, SMALL, &MIGRATIONS).await.expect("opens");
+        sqlx::query("analyze").execute(first.writer.lock().await.as_mut().expect("open")).await.expect("analysed");
+        first.close().await.expect("closes");
+        for _ in 0..2 {
+            let again = database_open(path.clone(), Durability::Normal, 1, SMALL, &MIGRATIONS).await.expect("opens");
+            let text = "select count(*) from sqlite_schema where name like 'sqlite_stat%'";
+            let found: i64 = sqlx::query_scalar(text).fetch_one(&again.readers).await.expect("read");
+            assert_eq!(found, 0);
+            again.close().await.expect("closes");
+        }
+    }
 }

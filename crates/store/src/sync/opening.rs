@@ -18,10 +18,12 @@ use super::statements::{
     LOG_HEAD, META_LIST, META_PUT, SCOPE_LIST,
 };
 use super::writer::WriterState;
-use crate::database::{connect_again, database_open};
+use crate::database::{CacheSize, connect_again, database_open};
 use crate::{Error, Result, StoreOptions};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/sync");
+/// The writer reads records and remembered answers at random; pages of the feed are read once and in order.
+const CACHE: CacheSize = CacheSize { writer: 64 * 1024, reader: 4 * 1024 };
 
 /// An opened log.
 #[derive(Debug)]
@@ -37,7 +39,7 @@ pub(crate) struct Opened {
 
 pub(crate) async fn open(dir: &Path, options: &StoreOptions) -> Result<Opened> {
     let path = dir.join("sync.db");
-    let database = database_open(path.clone(), options.durability, options.readers, &MIGRATIONS).await?;
+    let database = database_open(path.clone(), options.durability, options.readers, CACHE, &MIGRATIONS).await?;
     let mut writer = database.writer.lock().await.take().ok_or(Error::Closed)?;
     genesis(&mut writer, options).await?;
     rollback_check(&mut writer, options).await?;
