@@ -52,18 +52,26 @@ impl Sync {
         if plan.scopes.is_empty() {
             return Ok(plan.page(&self.shared, Vec::new(), plan.head));
         }
-        let end = self.end(&plan).await?;
+        let (mut from, mut share) = (plan.position.pos(), plan.share());
         let mut rows: Vec<FeedRow> = Vec::new();
-        for (key, scope) in &plan.scopes {
-            let packed = self.scope_rows(&plan, *key, end).await?;
-            let live = self.shared.live();
-            for mut row in packed::rows(packed.as_deref()) {
-                rows.push(row_read(&mut row, scope, &plan, &live)?);
+        let end = loop {
+            let end = self.end(&plan, from, share).await?;
+            let before = rows.len();
+            for (key, scope) in &plan.scopes {
+                let packed = self.scope_rows(&plan, *key, from, end).await?;
+                let live = self.shared.live();
+                for mut row in packed::rows(packed.as_deref()) {
+                    rows.push(row_read(&mut row, scope, &plan, &live)?);
+                }
             }
-        }
-        if plan.scopes.len() > 1 {
-            rows.sort_unstable_by_key(|row| row.seq);
-        }
+            if plan.scopes.len() > 1 {
+                rows[before..].sort_unstable_by_key(|row| row.seq);
+            }
+            if end >= plan.head || rows.len() > plan.limit || plan.collections.is_some() {
+                break end;
+            }
+            (from, share) = (end, share.saturating_mul(2).min(plan.fetched()));
+        };
         let full = cut(&mut rows, plan.limit);
         if let CursorPosition::Scan { start, .. } = plan.position {
             rows.retain(|row| row.op != "delete" || row.seq > start);
@@ -71,20 +79,21 @@ impl Sync {
         Ok(FeedPage { immutable: full.is_some() && plan.is_plain(), ..plan.page(&self.shared, rows, full.unwrap_or(end)) })
     }
 
-    /// How far this page may look: to the head, unless the scopes hold more rows up to there than a page may have.
-    async fn end(&self, plan: &Plan) -> Result<Seq> {
+    /// How far a part of this page may look: to the head, unless a scope holds more than its share of rows up to there. Several
+    /// scopes are read in parts, so that a page reads about as many rows as it has, however many scopes there are.
+    async fn end(&self, plan: &Plan, from: Seq, share: i64) -> Result<Seq> {
         let statement = if plan.compact { SCAN_BOUND } else { FEED_BOUND };
         let scopes = i64::try_from(plan.scopes.len()).unwrap_or(i64::MAX);
         let offset = match plan.collections {
             None if scopes == 1 => return Ok(plan.head),
-            None => plan.fetched(),
+            None => share,
             Some(_) => (PAGE_SCANNED_MAX / scopes).max(1),
         };
         let mut end = plan.head;
         for (key, _) in &plan.scopes {
             let bound: Option<(i64,)> = sqlx::query_as(statement)
                 .bind(key.0)
-                .bind(plan.position.pos().0)
+                .bind(from.0)
                 .bind(end.0)
                 .bind(offset - 1)
                 .fetch_optional(&self.readers)
@@ -94,14 +103,14 @@ impl Sync {
         Ok(end)
     }
 
-    async fn scope_rows(&self, plan: &Plan, scope: ScopeKey, end: Seq) -> Result<Option<String>> {
+    async fn scope_rows(&self, plan: &Plan, scope: ScopeKey, from: Seq, end: Seq) -> Result<Option<String>> {
         let statement = match (plan.compact, &plan.collections) {
             (false, None) => FEED_SCOPE,
             (false, Some(_)) => FEED_SCOPE_SOME,
             (true, None) => SCAN_SCOPE,
             (true, Some(_)) => SCAN_SCOPE_SOME,
         };
-        let mut query = sqlx::query_as(statement).bind(scope.0).bind(plan.position.pos().0).bind(end.0).bind(plan.fetched());
+        let mut query = sqlx::query_as(statement).bind(scope.0).bind(from.0).bind(end.0).bind(plan.fetched());
         if let Some(collections) = &plan.collections {
             query = query.bind(collections.clone());
         }
@@ -176,6 +185,11 @@ impl Plan {
     /// One row more than the page holds, to know whether there is more.
     fn fetched(&self) -> i64 {
         i64::try_from(self.limit + 1).unwrap_or(i64::MAX)
+    }
+
+    /// Rows of each scope that the first part of a page looks at.
+    fn share(&self) -> i64 {
+        (self.fetched() / i64::try_from(self.scopes.len()).unwrap_or(i64::MAX)).max(1)
     }
 
     /// A page of the log without a filter by collection: once full, it holds the same rows for ever.

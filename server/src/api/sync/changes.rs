@@ -9,6 +9,7 @@ use tidewatch_domain::ids::{CollectionName, Epoch, Scope, Seq};
 use tidewatch_domain::sync::{FeedPage, FeedQuery};
 use tidewatch_protocol::limits::{FILTER_TERMS_MAX, PAGE_DEFAULT, PAGE_MAX, WAIT_S_MAX};
 use tidewatch_protocol::v1::ChangesPage;
+use tidewatch_protocol::v1::changes::page_text;
 use tidewatch_protocol::{Code, FieldError, Problem, Timestamp};
 use tidewatch_service::Error;
 use tidewatch_service::fleet::Contact;
@@ -153,8 +154,7 @@ fn unchanged(etag: &str) -> Response {
 fn page_response(app: &App, device: &Device, page: FeedPage) -> Response {
     let (etag, cache) = (etag_value(&page.etag), if page.immutable { FULL } else { TAIL });
     let pause = if page.has_more { 0 } else { jittered(POLL_PAUSE_MS, &device.cx.request_id) };
-    let body = ChangesPage::new(page, app.service().epoch().to_string(), Timestamp(app.now()), pause);
-    let bytes = serde_json::to_vec(&body).expect("a page is JSON");
+    let bytes = page_text(&page, &app.service().epoch().to_string(), Timestamp(app.now()), pause);
     let json = HeaderValue::from_static("application/json");
     ([(header::CONTENT_TYPE, json), (header::ETAG, etag), (header::CACHE_CONTROL, cache), (header::VARY, VARY)], bytes)
         .into_response()
