@@ -372,7 +372,7 @@ CREATE TABLE outbox (
 
 CREATE INDEX outbox_by_state on outbox (device, state, sort_age, operation_id);
 
-CREATE INDEX outbox_poisoned on outbox (signature, device) where state = 0;
+CREATE INDEX outbox_poisoned on outbox (signature, device, refused_ms, first_seen_ms) where state = 0;
 
 CREATE TABLE report_keys_even (key integer primary key) strict;
 

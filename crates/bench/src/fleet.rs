@@ -32,14 +32,13 @@ const REPORTERS: u32 = 400;
 /// A device reports once in so many seconds.
 const REPORT_EVERY_S: u32 = 300;
 
-/// Measures what was asked for of the fleet; the table of pages comes back when pages were.
-pub(crate) async fn measure(options: &Options, table: &mut Table) -> anyhow::Result<Option<PageTable>> {
+/// Measures what was asked for of the fleet.
+pub(crate) async fn measure(options: &Options, table: &mut Table, pages: &mut PageTable) -> anyhow::Result<()> {
     let place = Place { binary: options.binary.clone(), data: options.folder.join("fleet") };
     fresh(&place.data)?;
     collections_import(&place, &options.folder)?;
     user_add(&place)?;
     let sizes: &[u32] = if options.quick { &[1_000, 5_000] } else { &[1_000, 10_000, 100_000] };
-    let mut pages = options.wants(Measurement::Pages).then(|| PageTable::new(options.quick));
     let mut before = 0;
     for &size in sizes {
         eprintln!("    filling the fleet to {size} devices");
@@ -48,12 +47,11 @@ pub(crate) async fn measure(options: &Options, table: &mut Table) -> anyhow::Res
         eprintln!("    filled in {:.0} s", started.elapsed().as_secs_f64());
         before = size;
         let last = Some(&size) == sizes.last();
-        if last || pages.is_some() {
-            let fleet = Fleet { place: &place, options, size };
-            fleet.measure(last, pages.as_mut(), table).await?;
+        if last || options.wants(Measurement::Pages) {
+            Fleet { place: &place, options, size }.measure(last, pages, table).await?;
         }
     }
-    Ok(pages)
+    Ok(())
 }
 
 struct Fleet<'a> {
@@ -64,12 +62,12 @@ struct Fleet<'a> {
 
 impl Fleet<'_> {
     /// Measures at this size; at the last one everything that needs a large fleet.
-    async fn measure(&self, last: bool, pages: Option<&mut PageTable>, table: &mut Table) -> anyhow::Result<()> {
+    async fn measure(&self, last: bool, pages: &mut PageTable, table: &mut Table) -> anyhow::Result<()> {
         let (first, _) = self.place.start()?;
         first.stop()?;
         let (server, took) = self.place.start()?;
         let mut browser = Browser::sign_in(server.address).await?;
-        if let Some(pages) = pages {
+        if self.options.wants(Measurement::Pages) {
             pages.measure(&mut browser, self.size, &format!("{} devices", number(f64::from(self.size)))).await?;
             if last {
                 let reporting = Reporting::start(self, &server).await?;
@@ -91,7 +89,7 @@ impl Fleet<'_> {
 
     /// What the server holds once people have looked at every page.
     async fn memory(&self, browser: &mut Browser, server: &Server, took: Duration, table: &mut Table) -> anyhow::Result<()> {
-        PageTable::new(true).measure(browser, self.size, "").await?;
+        PageTable::new(true).measure(browser, self.size, "again").await?;
         let memory = server.memory()?;
         let note = format!(
             "{} devices, every page seen; {:.0} MB of it mapped files, peak {:.0} MB",

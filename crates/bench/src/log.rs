@@ -128,15 +128,17 @@ impl Log {
 
     /// The rate at the size that the log has now; answers it.
     async fn mutations(&mut self, options: &Options, table: &mut Table) -> anyhow::Result<f64> {
+        let what = format!("Mutations, from {} rows", self.thousands());
         let (load, note) = self.mutations_load(options).await?;
-        table.add(format!("Mutations, {} rows", self.thousands()), load.rate(), "/s", Bar::AtLeast(12_000.0), note.clone());
+        table.add(what, load.rate(), "/s", Bar::AtLeast(12_000.0), note.clone());
         table.add("  per CPU-second of the server", load.per_cpu(), "", Bar::AtLeast(12_000.0), "");
         Ok(load.rate())
     }
 
     async fn mutations_large(&mut self, options: &Options, small: f64, table: &mut Table) -> anyhow::Result<()> {
+        let what = format!("Mutations, from {} rows", self.thousands());
         let (load, note) = self.mutations_load(options).await?;
-        table.add(format!("Mutations, {} rows", self.thousands()), load.rate(), "/s", Bar::AtLeast(small / 2.0), note);
+        table.add(what, load.rate(), "/s", Bar::AtLeast(small / 2.0), note);
         table.add("  per CPU-second of the server", load.per_cpu(), "", Bar::None, "");
         Ok(())
     }

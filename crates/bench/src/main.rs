@@ -25,6 +25,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 
 use options::Options;
+use pages::PageTable;
 use table::Table;
 
 fn main() -> ExitCode {
@@ -43,17 +44,21 @@ fn main() -> ExitCode {
 }
 
 async fn run(options: &Options) -> anyhow::Result<()> {
-    let mut table = Table::default();
-    if options.chosen.iter().any(|chosen| chosen.is_of_log()) {
-        log::measure(options, &mut table).await?;
-    }
-    let pages =
-        if options.chosen.iter().any(|chosen| !chosen.is_of_log()) { fleet::measure(options, &mut table).await? } else { None };
+    let (mut table, mut pages) = (Table::default(), PageTable::new(options.quick));
+    let measured = measure(options, &mut table, &mut pages).await;
+    // What was measured before something failed stands all the same.
     println!("\n{}; driver on the same machine; log synced before each answer (synchronous=FULL)\n", proc::machine()?);
     table.print();
-    if let Some(pages) = pages {
-        println!();
-        pages.print();
+    pages.print();
+    measured
+}
+
+async fn measure(options: &Options, table: &mut Table, pages: &mut PageTable) -> anyhow::Result<()> {
+    if options.chosen.iter().any(|chosen| chosen.is_of_log()) {
+        log::measure(options, table).await?;
+    }
+    if options.chosen.iter().any(|chosen| !chosen.is_of_log()) {
+        fleet::measure(options, table, pages).await?;
     }
     Ok(())
 }

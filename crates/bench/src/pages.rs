@@ -72,7 +72,9 @@ impl PageTable {
         let mut times = Vec::new();
         for page in PAGES {
             let taken = self.sample(page, browser, devices).await.with_context(|| page.name)?;
-            times.push((percentile(&taken, 0.5), percentile(&taken, 0.95)));
+            let (p50, p95) = (percentile(&taken, 0.5), percentile(&taken, 0.95));
+            eprintln!("    {}, {column}: p50 {p50:.1} ms, p95 {p95:.1} ms", page.name);
+            times.push((p50, p95));
         }
         self.columns.push((column.to_owned(), devices, times));
         Ok(())
@@ -101,8 +103,11 @@ impl PageTable {
 
     /// Prints it on standard output; the verdict is about the columns of the largest fleet.
     pub(crate) fn print(&self) {
+        if self.columns.is_empty() {
+            return;
+        }
         let largest = self.columns.iter().map(|(_, devices, _)| *devices).max().unwrap_or(0);
-        print!("{:<32}", "server time, p50 / p95 in ms");
+        print!("\n{:<32}", "server time, p50 / p95 in ms");
         for (name, _, _) in &self.columns {
             print!("{name:>20}");
         }

@@ -38,7 +38,7 @@ async fn visit(browser: &mut Browser, path: &str) -> anyhow::Result<Visit> {
     // Two files come only with what needs them.
     let (charts, islands) = (page.contains("<fleet-chart"), page.contains("<leptos-island"));
     let comes = |file: &String| (charts || !file.contains("/charts-")) && (islands || !file.contains("/tidewatch"));
-    let (mut open, mut seen) = (named(&page, ""), BTreeSet::new());
+    let (mut open, mut seen) = (named(&page), BTreeSet::new());
     while let Some(file) = open.pop() {
         if !seen.insert(file.clone()) {
             continue;
@@ -51,25 +51,21 @@ async fn visit(browser: &mut Browser, path: &str) -> anyhow::Result<Visit> {
         visit.islands += if is_wasm || file.contains("/tidewatch-") { bytes } else { 0.0 };
         if file.ends_with(".js") {
             let text = browser.read(&file).await?;
-            open.extend(named(&text, ASSETS).into_iter().filter(comes));
+            open.extend(named(&text).into_iter().filter(comes));
         }
     }
     Ok(visit)
 }
 
-/// Built files that a text names: `/assets/…`, and in a script `./…` for a neighbour.
-fn named(text: &str, neighbours: &str) -> Vec<String> {
+/// Built files that a text names.
+fn named(text: &str) -> Vec<String> {
     let mut found = Vec::new();
-    let marks = if neighbours.is_empty() { vec![ASSETS] } else { vec![ASSETS, "./"] };
-    for mark in marks {
-        for (at, _) in text.match_indices(mark) {
-            let rest = &text[at + mark.len()..];
-            let end =
-                rest.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/'))).unwrap_or(rest.len());
-            let name = &rest[..end];
-            if [".js", ".css", ".wasm", ".svg", ".woff2"].iter().any(|kind| name.ends_with(kind)) {
-                found.push(format!("{ASSETS}{name}"));
-            }
+    for (at, mark) in text.match_indices(ASSETS) {
+        let rest = &text[at + mark.len()..];
+        let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/'))).unwrap_or(rest.len());
+        let name = &rest[..end];
+        if [".js", ".css", ".wasm", ".svg", ".woff2"].iter().any(|kind| name.ends_with(kind)) {
+            found.push(format!("{ASSETS}{name}"));
         }
     }
     found

@@ -106,7 +106,12 @@ impl Service {
     /// # Errors
     /// As the store.
     pub async fn telemetry_roll(&self, now: Millis) -> Result<()> {
-        Ok(self.store.telemetry().roll(now).await?)
+        let telemetry = self.store.telemetry();
+        telemetry.roll(now).await?;
+        for key in telemetry.overviews_due(now) {
+            telemetry.overview_keep(key, Arc::new(self.overview_make(now, key).await?), None);
+        }
+        Ok(())
     }
 
     /// Wakes (at most about once a second) when telemetry has changed what pages show.
@@ -214,11 +219,12 @@ impl Service {
     pub async fn overview(&self, cx: &Cx, range: TimeRange, compare: bool) -> Result<Overview> {
         cx.require(Action::Look)?;
         let telemetry = self.store.telemetry();
-        if let Some(made) = telemetry.overview_cached(range, compare) {
+        let key = (range, compare);
+        if let Some(made) = telemetry.overview_cached(key, cx.now) {
             return Ok((*made).clone());
         }
-        let made = self.overview_make(cx, range, compare).await?;
-        telemetry.overview_keep(range, compare, Arc::new(made.clone()));
+        let made = self.overview_make(cx.now, key).await?;
+        telemetry.overview_keep(key, Arc::new(made.clone()), Some(cx.now));
         Ok(made)
     }
 }

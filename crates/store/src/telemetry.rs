@@ -41,16 +41,18 @@ use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use self::raw::RawLog;
 use self::roller::Roller;
 use self::snapshot::Snapshots;
-pub use self::snapshot::{FleetSnapshot, ScoreSpread};
+pub use self::snapshot::{FleetSnapshot, OverviewKey, ScoreSpread};
 use self::sync_facts::SyncFacts;
 pub use self::trend::{BoardHour, DeviceTrend, TrendPoint};
 pub use self::work::{FailureGroup, FleetFacts, TrendRisk, Trouble};
 pub use self::writer::Ingested;
 use self::writer::{NOTE_QUEUE, Note, REPORT_QUEUE, Shared, Work, Writer};
-use crate::database::{Database, Durability, database_open};
+use crate::database::{CacheSize, Database, Durability, database_open};
 use crate::{Error, Result, StoreOptions};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/telemetry");
+/// Lists walk the rows of all devices.
+const CACHE: CacheSize = CacheSize { writer: 32 * 1024, reader: 12 * 1024 };
 
 /// When to come back after the queue was full.
 const RETRY_AFTER_MS: i64 = 2_000;
@@ -67,12 +69,13 @@ pub struct Telemetry {
     shared: Arc<Shared>,
     roller: Mutex<Roller>,
     snapshots: Snapshots,
+    renewed: watch::Sender<u64>,
     wakes: watch::Receiver<u64>,
 }
 
 impl Telemetry {
     pub(crate) async fn open(dir: &Path, options: &StoreOptions) -> Result<Self> {
-        let database = database_open(dir.join("telemetry.db"), Durability::Normal, options.readers, &MIGRATIONS).await?;
+        let database = database_open(dir.join("telemetry.db"), Durability::Normal, options.readers, CACHE, &MIGRATIONS).await?;
         let connection = database.writer.lock().await.take().expect("a database opens with its writer");
         let facts = SyncFacts::open(dir);
         let (commits, committed) = watch::channel(0);
@@ -82,8 +85,19 @@ impl Telemetry {
         let (notes, note_queue) = mpsc::channel(NOTE_QUEUE);
         tokio::spawn(writer.run(work_queue, note_queue));
         let (wake, wakes) = watch::channel(0);
-        tokio::spawn(wake_slowly(committed, wake));
-        Ok(Self { database, facts, works, notes, shared, roller: Mutex::default(), snapshots: Snapshots::default(), wakes })
+        let (renewed, renewals) = watch::channel(0);
+        tokio::spawn(wake_slowly(committed, renewals, wake));
+        Ok(Self {
+            database,
+            facts,
+            works,
+            notes,
+            shared,
+            roller: Mutex::default(),
+            snapshots: Snapshots::default(),
+            renewed,
+            wakes,
+        })
     }
 
     pub(crate) async fn close(&self) -> Result<()> {
@@ -161,11 +175,18 @@ impl Telemetry {
     }
 }
 
-/// Passes commits on, one wake in [`WAKE_EVERY`].
-async fn wake_slowly(mut committed: watch::Receiver<u64>, wake: watch::Sender<u64>) {
-    while committed.changed().await.is_ok() {
-        let commits = *committed.borrow_and_update();
-        wake.send_replace(commits);
+/// Passes commits on, and figures that were made anew after them; one wake in [`WAKE_EVERY`].
+async fn wake_slowly(mut committed: watch::Receiver<u64>, mut renewed: watch::Receiver<u64>, wake: watch::Sender<u64>) {
+    loop {
+        let moved = tokio::select! {
+            moved = committed.changed() => moved,
+            moved = renewed.changed() => moved,
+        };
+        if moved.is_err() {
+            return;
+        }
+        let (commits, renewals) = (*committed.borrow_and_update(), *renewed.borrow_and_update());
+        wake.send_replace(commits + renewals);
         tokio::time::sleep(WAKE_EVERY).await;
     }
 }

@@ -1,26 +1,26 @@
 //! The overview, which is also the resilience report of seed 000: one question to the store a part, then pure words.
 
 use tidewatch_domain::fleet::{FleetCounts, FleetScore, Overview, WorkItem};
-use tidewatch_domain::time::TimeRange;
-use tidewatch_store::telemetry::{DeviceTrend, FailureGroup, FleetFacts};
+use tidewatch_domain::time::Millis;
+use tidewatch_store::telemetry::{DeviceTrend, FailureGroup, FleetFacts, OverviewKey};
 
 use super::figures::{Context, figures};
 use super::outlook::{fleet_recommended, fleet_risks, opportunities};
 use super::work::{Material, be, counted, whole, work_items};
-use crate::{Cx, Result, Service};
+use crate::{Result, Service};
 
 /// Work items that a page shows.
 const WORK_MAX: usize = 12;
 
 impl Service {
-    pub(super) async fn overview_make(&self, cx: &Cx, range: TimeRange, compare: bool) -> Result<Overview> {
+    pub(super) async fn overview_make(&self, now: Millis, (range, compare): OverviewKey) -> Result<Overview> {
         let telemetry = self.store.telemetry();
-        let snapshot = telemetry.fleet_snapshot(cx.now).await?;
+        let snapshot = telemetry.fleet_snapshot(now).await?;
         let as_of = snapshot.as_of;
         let trend = telemetry.fleet_trend(range, as_of).await?;
         // The range before is always read: the normal of a queue and the change of the score come from it.
         let before = telemetry.fleet_trend(range, as_of.plus(-range.span_ms())).await?;
-        let facts = telemetry.fleet_facts(as_of).await?;
+        let facts = telemetry.fleet_facts_shared(as_of).await?;
         let token_refusals = telemetry.token_refusals(as_of).await?;
         let spread = telemetry.score_spread(as_of.plus(-range.span_ms())).await?;
         let material = Material { facts: &facts, trend: &trend, token_refusals, devices: snapshot.counts.devices, now: as_of };
@@ -108,8 +108,6 @@ fn headline(counts: &FleetCounts, facts: &FleetFacts, work: &[WorkItem]) -> Stri
 
 #[cfg(test)]
 mod tests {
-    use tidewatch_domain::time::Millis;
-
     use super::*;
 
     fn counts(by_condition: [u64; 7]) -> FleetCounts {

@@ -1,5 +1,6 @@
 //! The device table: filter, order, keyset page. A filter that few devices match is answered by one pass over the slim table;
-//! one that many match walks the index of the order. Both are bounded by the number of devices, never by their history.
+//! one that many match walks the index of the order for a stretch, and where the matches lie beyond it, a second pass keeps the
+//! first rows. All are bounded by the number of devices, never by their history.
 
 use std::cmp::Ordering;
 
@@ -15,8 +16,11 @@ use crate::{Error, Result};
 
 mod terms;
 
-/// Matches that one pass collects; more are walked in order.
-const PASS_MAX: i64 = 20_000;
+/// Matches that one pass collects; it breaks off at more, so a filter that many match costs it little.
+const PASS_MAX: i64 = 2_000;
+/// Devices that are looked at one by one in the order of the list before all are read in the order of the file, which costs
+/// less for each.
+const WALK_MAX: i64 = 4_000;
 /// Matches that are counted; more are "at least".
 const COUNT_MAX: i64 = 200_000;
 
@@ -129,16 +133,20 @@ impl Telemetry {
         let readers = &self.database.readers;
         let wanted = rows.max(1) as usize;
         let (mut places, total) = if filter.is_empty() {
-            (walk(readers, filter, sort, way, place.as_ref(), wanted + 1, now).await?, Total::Exact(count_all(readers).await?))
+            (
+                walk(readers, filter, sort, way, place.as_ref(), None, wanted + 1, now).await?,
+                Total::Exact(count_all(readers).await?),
+            )
         } else {
             match pass(readers, filter, sort, now).await? {
                 Some(all) => {
                     let total = Total::Exact(all.len() as u64);
                     (cut(all, way, place.as_ref(), wanted + 1), total)
                 }
-                None => {
-                    (walk(readers, filter, sort, way, place.as_ref(), wanted + 1, now).await?, count(readers, filter, now).await?)
-                }
+                None => tokio::try_join!(
+                    page(readers, filter, sort, way, place.as_ref(), wanted + 1, now),
+                    count(readers, filter, now)
+                )?,
             }
         };
         let more = places.len() > wanted;
@@ -238,7 +246,8 @@ fn cut(mut all: Vec<Place>, way: Way, place: Option<&Place>, rows: usize) -> Vec
     all.into_iter().filter(beyond).take(rows).collect()
 }
 
-async fn walk(
+/// One page of a filter that many match.
+async fn page(
     readers: &SqlitePool,
     filter: &Filter,
     sort: DeviceSort,
@@ -247,18 +256,66 @@ async fn walk(
     rows: usize,
     now: Millis,
 ) -> Result<Vec<Place>> {
-    let column = sort_column(sort);
-    let mut query = QueryBuilder::new("select d.");
-    query.push(column).push(", d.id from devices d where ");
-    terms::push(&mut query, filter, now);
-    if let Some(place) = place {
-        query.push(" and (d.").push(column).push(", d.id)").push(if way == Way::Forward { " >" } else { " <" });
-        place.clone().bind(&mut query);
+    let end = walk_end(readers, sort, way, place).await?;
+    let found = walk(readers, filter, sort, way, place, end.as_ref(), rows, now).await?;
+    if found.len() >= rows || end.is_none() {
+        return Ok(found);
     }
-    let direction = if way == Way::Forward { "" } else { " desc" };
-    query.push(" order by d.").push(column).push(direction).push(", d.id").push(direction);
-    query.push(" limit ").push_bind(rows as i64);
+    let mut query = QueryBuilder::new("select d.");
+    query.push(sort_column(sort)).push(", d.id from devices d not indexed where ");
+    terms::push(&mut query, filter, now);
+    beyond_push(&mut query, sort, way, place);
+    order_push(&mut query, sort, way, rows);
     places_read(query, readers, sort).await
+}
+
+/// The last place of a walk; `None` when it reaches the end of the list before.
+async fn walk_end(readers: &SqlitePool, sort: DeviceSort, way: Way, place: Option<&Place>) -> Result<Option<Place>> {
+    let mut query = QueryBuilder::new("select d.");
+    query.push(sort_column(sort)).push(", d.id from devices d where 1");
+    beyond_push(&mut query, sort, way, place);
+    order_push(&mut query, sort, way, 1);
+    query.push(" offset ").push_bind(WALK_MAX);
+    Ok(places_read(query, readers, sort).await?.pop())
+}
+
+#[expect(clippy::too_many_arguments, reason = "a list is told by its filter, its order and its two ends")]
+async fn walk(
+    readers: &SqlitePool,
+    filter: &Filter,
+    sort: DeviceSort,
+    way: Way,
+    place: Option<&Place>,
+    end: Option<&Place>,
+    rows: usize,
+    now: Millis,
+) -> Result<Vec<Place>> {
+    let mut query = QueryBuilder::new("select d.");
+    query.push(sort_column(sort)).push(", d.id from devices d where ");
+    terms::push(&mut query, filter, now);
+    beyond_push(&mut query, sort, way, place);
+    if let Some(end) = end {
+        bound_push(&mut query, sort, if way == Way::Forward { " <=" } else { " >=" }, end);
+    }
+    order_push(&mut query, sort, way, rows);
+    places_read(query, readers, sort).await
+}
+
+fn beyond_push(query: &mut QueryBuilder<Sqlite>, sort: DeviceSort, way: Way, place: Option<&Place>) {
+    if let Some(place) = place {
+        bound_push(query, sort, if way == Way::Forward { " >" } else { " <" }, place);
+    }
+}
+
+fn bound_push(query: &mut QueryBuilder<Sqlite>, sort: DeviceSort, operator: &str, place: &Place) {
+    query.push(" and (d.").push(sort_column(sort)).push(", d.id)").push(operator);
+    place.clone().bind(query);
+}
+
+fn order_push(query: &mut QueryBuilder<Sqlite>, sort: DeviceSort, way: Way, rows: usize) {
+    let direction = if way == Way::Forward { "" } else { " desc" };
+    query.push(" order by d.").push(sort_column(sort)).push(direction).push(", d.id").push(direction);
+    query.push(" limit ").push_bind(rows as i64);
 }
 
 async fn places_read(mut query: QueryBuilder<Sqlite>, readers: &SqlitePool, sort: DeviceSort) -> Result<Vec<Place>> {

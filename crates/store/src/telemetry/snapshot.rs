@@ -1,11 +1,14 @@
 //! Figures that every page shows, counted at most once a second and shared: a page never counts the fleet by itself.
+//!
+//! Overviews that somebody looks at are made anew behind the page, after the counts; whoever asks meanwhile gets the one before,
+//! and is woken once the new one is there. So a page waits for a count only when nobody has looked for a while.
 
 use std::sync::{Arc, RwLock};
 
 use tidewatch_domain::fleet::{FleetCounts, Overview, Score, Scores};
-use tidewatch_domain::time::{Millis, SECOND_MS, TimeRange};
+use tidewatch_domain::time::{MINUTE_MS, Millis, SECOND_MS, TimeRange};
 
-use super::Telemetry;
+use super::{FleetFacts, Telemetry, TrendRisk};
 use crate::Result;
 
 /// Counts of the fleet at one instant.
@@ -32,13 +35,44 @@ pub struct ScoreSpread {
     pub devices: u64,
 }
 
-type OverviewKey = (TimeRange, bool);
+/// What an overview is over: a range, compared with the one before or not.
+pub type OverviewKey = (TimeRange, bool);
 
-/// The newest snapshot, and overviews made from it.
+/// An overview is given out for so long while the next one is made.
+const OVERVIEW_FRESH_MS: i64 = 6 * SECOND_MS;
+/// An overview that was asked for in this time is made anew with every count.
+const OVERVIEW_WATCHED_MS: i64 = 60 * SECOND_MS;
+/// The overview that everybody opens first is made anew after this time though nobody looks.
+const OVERVIEW_KEPT_MS: i64 = 4 * SECOND_MS;
+/// Most overviews that are made anew with one count.
+const OVERVIEWS_MAX: usize = 3;
+/// What needs a person is read anew after this time when only time has passed.
+const FACTS_FRESH_MS: i64 = 4 * SECOND_MS;
+
+/// An overview that was made.
+#[derive(Debug)]
+struct Kept {
+    key: OverviewKey,
+    made: Arc<Overview>,
+    /// When somebody last asked for it.
+    asked: Millis,
+    /// Commits of the telemetry writer it knows of.
+    commits: u64,
+}
+
+/// Trends have a point in a quarter of an hour; what is fitted to them is read anew after this time.
+const TRENDS_FRESH_MS: i64 = MINUTE_MS;
+
+/// Facts, when they were read, and the commits they know of.
+type KeptFacts = (Arc<FleetFacts>, Millis, u64);
+
+/// The newest snapshot, and what was made from it.
 #[derive(Debug, Default)]
 pub(super) struct Snapshots {
     fleet: RwLock<Option<Arc<FleetSnapshot>>>,
-    overviews: RwLock<Vec<(OverviewKey, Arc<Overview>)>>,
+    overviews: RwLock<Vec<Kept>>,
+    facts: RwLock<Option<KeptFacts>>,
+    trends: RwLock<Option<(Arc<[TrendRisk]>, Millis)>>,
 }
 
 impl Snapshots {
@@ -86,19 +120,72 @@ impl Telemetry {
         Ok(counts)
     }
 
-    /// An overview made from the newest snapshot, if one was.
+    /// An overview that is fresh enough to be shown. Notes that it is looked at.
     #[must_use]
-    pub fn overview_cached(&self, range: TimeRange, compare: bool) -> Option<Arc<Overview>> {
+    pub fn overview_cached(&self, key: OverviewKey, now: Millis) -> Option<Arc<Overview>> {
         let as_of = self.snapshots.newest()?.as_of;
-        let overviews = self.snapshots.overviews.read().expect("no reader panics");
-        overviews.iter().find(|(key, made)| *key == (range, compare) && made.as_of == as_of).map(|(_, made)| Arc::clone(made))
+        let mut overviews = self.snapshots.overviews.write().expect("no writer panics");
+        let kept = overviews.iter_mut().find(|kept| kept.key == key)?;
+        kept.asked = now;
+        let fresh = kept.made.as_of == as_of || now.since(kept.made.as_of).abs() < OVERVIEW_FRESH_MS;
+        fresh.then(|| Arc::clone(&kept.made))
     }
 
-    /// Keeps an overview for those who ask for the same before the next snapshot.
-    pub fn overview_keep(&self, range: TimeRange, compare: bool, overview: Arc<Overview>) {
+    /// The overviews to make anew: those that somebody looks at, and the one that everybody opens first, when there is news.
+    #[must_use]
+    pub fn overviews_due(&self, now: Millis) -> Vec<OverviewKey> {
+        let Some(newest) = self.snapshots.newest() else { return Vec::new() };
         let mut overviews = self.snapshots.overviews.write().expect("no writer panics");
-        overviews.retain(|(key, _)| *key != (range, compare));
-        overviews.push(((range, compare), overview));
+        overviews.sort_by_key(|kept| std::cmp::Reverse(kept.asked));
+        let due = |kept: &&Kept| {
+            let age = now.since(kept.made.as_of);
+            let watched = now.since(kept.asked) < OVERVIEW_WATCHED_MS;
+            let kept_warm = kept.key == OverviewKey::default() && age >= OVERVIEW_KEPT_MS;
+            kept.made.as_of != newest.as_of
+                && (kept_warm || watched && (kept.commits != newest.commits || age >= OVERVIEW_KEPT_MS))
+        };
+        overviews.iter().filter(due).take(OVERVIEWS_MAX).map(|kept| kept.key).collect()
+    }
+
+    /// Keeps an overview for those who ask for the same before the next one; those who look at an older one are woken.
+    pub fn overview_keep(&self, key: OverviewKey, overview: Arc<Overview>, asked: Option<Millis>) {
+        let commits = self.snapshots.newest().map_or(0, |newest| newest.commits);
+        let mut overviews = self.snapshots.overviews.write().expect("no writer panics");
+        let before = overviews.iter().position(|kept| kept.key == key).map(|at| overviews.swap_remove(at));
+        let asked = asked.or(before.as_ref().map(|kept| kept.asked)).unwrap_or_default();
+        overviews.push(Kept { key, made: overview, asked, commits });
+        if before.is_some_and(|kept| kept.commits != commits) {
+            self.renewed.send_modify(|renewals| *renewals += 1);
+        }
+    }
+
+    /// What needs a person, shared by the overviews of one count.
+    ///
+    /// # Errors
+    /// As the database.
+    pub async fn fleet_facts_shared(&self, as_of: Millis) -> Result<Arc<FleetFacts>> {
+        let commits = self.snapshots.newest().map_or(0, |newest| newest.commits);
+        let known = self.snapshots.facts.read().expect("no reader panics").clone();
+        if let Some((facts, read, knows)) = known
+            && (read == as_of || knows == commits && as_of.since(read).abs() < FACTS_FRESH_MS)
+        {
+            return Ok(facts);
+        }
+        let facts = Arc::new(self.fleet_facts(as_of).await?);
+        *self.snapshots.facts.write().expect("no writer panics") = Some((Arc::clone(&facts), as_of, commits));
+        Ok(facts)
+    }
+
+    pub(super) async fn trends_shared(&self, now: Millis) -> Result<Arc<[TrendRisk]>> {
+        let known = self.snapshots.trends.read().expect("no reader panics").clone();
+        if let Some((trends, read)) = known
+            && now.since(read).abs() < TRENDS_FRESH_MS
+        {
+            return Ok(trends);
+        }
+        let trends: Arc<[TrendRisk]> = self.trends().await?.into();
+        *self.snapshots.trends.write().expect("no writer panics") = Some((Arc::clone(&trends), now));
+        Ok(trends)
     }
 
     /// Scores of the devices in contact since an instant.

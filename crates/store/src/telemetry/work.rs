@@ -6,7 +6,7 @@ use tidewatch_domain::time::{HOUR_MS, MINUTE_MS, Millis};
 
 use super::Telemetry;
 use super::list::devices_by_id;
-use crate::Result;
+use crate::{Error, Result};
 
 /// Groups of failures that are looked at.
 const GROUPS_MAX: i64 = 12;
@@ -99,6 +99,13 @@ pub struct FleetFacts {
     pub trends: Vec<TrendRisk>,
 }
 
+/// Devices, since when, entries.
+type TroubleRow = (u64, Option<i64>, u64);
+
+fn trouble((devices, since, entries): TroubleRow) -> Trouble {
+    Trouble { devices, since: since.map(Millis), entries, about: Vec::new() }
+}
+
 #[derive(sqlx::FromRow)]
 struct GroupRow {
     signature: String,
@@ -114,46 +121,45 @@ impl Telemetry {
     /// # Errors
     /// As the database.
     pub async fn fleet_facts(&self, now: Millis) -> Result<FleetFacts> {
-        const UNACKNOWLEDGED: &str = r"
-            select count(*), min(oldest_pending_ms), coalesce(sum(queue_depth), 0) from devices where condition = 0 and poisoned = 0";
-        const SILENT: &str = r"
-            select count(*), min(last_contact_ms), coalesce(sum(queue_depth), 0) from devices where condition = 4 and contact in (0, 1)";
-        const SKEWED: &str = "select count(*), null, coalesce(max(abs(skew_ms)), 0) from devices where abs(skew_ms) > 90000";
-        const CONFLICTS: &str = "select count(*), null, coalesce(sum(conflicts), 0) from devices where conflicts > 0";
-        const STALLING: &str = r"
-            select count(*), min(drift_since_ms), coalesce(sum(queue_depth), 0) from devices where condition = 2";
-        const BATTERY: &str = "select count(*), null, 0 from devices where score_battery < 50";
-        const LINK: &str = "select count(*), null, 0 from devices where score_connect < 50 and contact in (3, 4)";
-        let mut conflicts = self.trouble(CONFLICTS).await?;
+        // One pass for all: each of them alone would read every device.
+        const TEXT: &str = r"
+            select json_array(
+                json_array(count(*) filter (where condition = 0 and poisoned = 0),
+                    min(oldest_pending_ms) filter (where condition = 0 and poisoned = 0),
+                    coalesce(sum(queue_depth) filter (where condition = 0 and poisoned = 0), 0)),
+                json_array(count(*) filter (where condition = 1), null, coalesce(sum(queue_depth) filter (where condition = 1), 0)),
+                json_array(count(*) filter (where condition = 4 and contact in (0, 1)),
+                    min(last_contact_ms) filter (where condition = 4 and contact in (0, 1)),
+                    coalesce(sum(queue_depth) filter (where condition = 4 and contact in (0, 1)), 0)),
+                json_array(count(*) filter (where abs(skew_ms) > 90000), null,
+                    coalesce(max(abs(skew_ms)) filter (where abs(skew_ms) > 90000), 0)),
+                json_array(count(*) filter (where conflicts > 0), null, coalesce(sum(conflicts) filter (where conflicts > 0), 0)),
+                json_array(count(*) filter (where condition = 2), min(drift_since_ms) filter (where condition = 2),
+                    coalesce(sum(queue_depth) filter (where condition = 2), 0)),
+                json_array(count(*) filter (where score_battery < 50), null, 0),
+                json_array(count(*) filter (where score_connect < 50 and contact in (3, 4)), null, 0))
+            from devices";
+        let text: String = sqlx::query_scalar(TEXT).fetch_one(&self.database.readers).await?;
+        let rows: [TroubleRow; 8] = serde_json::from_str(&text).map_err(|e| Error::Corrupt(format!("troubles: {e}")))?;
+        let [unacknowledged, diverged, silent, mut skewed, mut conflicts, stalling, battery_poor, link_poor] = rows.map(trouble);
         if conflicts.devices > 0 {
             conflicts.since = self.facts.conflict_oldest().await?.map(Millis);
         }
-        let mut skewed = self.trouble(SKEWED).await?;
         let skew_max_ms = std::mem::take(&mut skewed.entries).cast_signed();
         let (failures, failure_groups) = self.failures(now).await?;
         Ok(FleetFacts {
             failures,
             failure_groups,
-            unacknowledged: self.trouble(UNACKNOWLEDGED).await?,
-            diverged: self.diverged().await?,
-            silent: self.trouble(SILENT).await?,
+            unacknowledged,
+            diverged: self.diverged(diverged).await?,
+            silent,
             skewed,
             skew_max_ms,
             conflicts,
-            stalling: self.trouble(STALLING).await?,
-            battery_poor: self.trouble(BATTERY).await?,
-            link_poor: self.trouble(LINK).await?,
-            trends: self.trends().await?,
-        })
-    }
-
-    async fn trouble(&self, text: &'static str) -> Result<Trouble> {
-        let (devices, since, entries): (i64, Option<i64>, i64) = sqlx::query_as(text).fetch_one(&self.database.readers).await?;
-        Ok(Trouble {
-            devices: devices.cast_unsigned(),
-            since: since.map(Millis),
-            entries: entries.cast_unsigned(),
-            about: Vec::new(),
+            stalling,
+            battery_poor,
+            link_poor,
+            trends: self.trends_shared(now).await?.to_vec(),
         })
     }
 
@@ -205,10 +211,8 @@ impl Telemetry {
         })
     }
 
-    async fn diverged(&self) -> Result<Trouble> {
-        const COUNT: &str = "select count(*), null, coalesce(sum(queue_depth), 0) from devices where condition = 1";
+    async fn diverged(&self, mut trouble: Trouble) -> Result<Trouble> {
         const SOME: &str = "select id from devices where condition = 1 order by id limit ?1";
-        let mut trouble = self.trouble(COUNT).await?;
         if trouble.devices == 0 {
             return Ok(trouble);
         }
@@ -221,7 +225,8 @@ impl Telemetry {
         Ok(trouble)
     }
 
-    async fn trends(&self) -> Result<Vec<TrendRisk>> {
+    /// Devices whose trends are worth a fit.
+    pub(super) async fn trends(&self) -> Result<Vec<TrendRisk>> {
         const TEXT: &str = r"
             select id from devices where storage >= ?1 or queue_depth >= ?2 order by coalesce(storage, 0) desc, id limit ?3";
         let ids: Vec<i64> = sqlx::query_scalar(TEXT)
