@@ -35,7 +35,7 @@ for (const colorScheme of ["light", "dark"] as const) {
       await expect(async () => {
         await button.click();
         expect(await isDark(page)).toBe(!system);
-      }).toPass({ intervals: [0], timeout: 5_000 });
+      }).toPass({ intervals: [0], timeout: 15_000 });
       await page.getByRole("navigation", { name: "Main" }).getByRole("link", { name: "Devices", exact: true }).click();
       await expect(page).toHaveURL("/devices");
       expect(await isDark(page)).toBe(!system);

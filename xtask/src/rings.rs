@@ -1,7 +1,6 @@
 //! `cargo xtask test`: every ring of tests, the cheapest first, and their sum on the last line.
 //!
-//! The journeys (`e2e`), the lints (`lint`) and the random seeds of the simulator (`sim`) are commands of their own: they
-//! join once all of them hold.
+//! The lints (`lint`) and the random seeds of the simulator (`sim`) are commands of their own.
 //!
 //! A ring that fails does not stop those after it: one run tells everything that is wrong. Only what cannot be (tests of a
 //! server that was not built) is counted as failed without being tried.
@@ -10,6 +9,7 @@ use std::time::Instant;
 
 use anyhow::bail;
 
+use crate::browser;
 use crate::build;
 use crate::clients;
 use crate::nextest;
@@ -126,8 +126,10 @@ fn all(workspace: &Workspace, toolchain: &Toolchain) -> bool {
         });
     if built {
         run.ring("Clients", "sync clients of the wild against the binary", || clients::run(workspace));
+        run.ring("Journeys", "the console in a browser, with and without JavaScript", || browser::journeys(workspace, &[]));
     } else {
         run.ring("Clients", "not tried", || bail!("there is no binary to test"));
+        run.ring("Journeys", "not tried", || bail!("there is no binary to test"));
     }
     run.close()
 }
