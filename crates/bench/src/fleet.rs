@@ -23,8 +23,8 @@ use crate::weight;
 use crate::world::{self, Held, PER_SITE};
 
 const MIB: f64 = 1024.0 * 1024.0;
-/// Connections that report at a time.
-const CONNECTIONS: usize = 4;
+/// Connections that report at a time: a fleet never waits for four devices.
+const CONNECTIONS: usize = 32;
 /// Reports in a request: those of a device that was away for most of an hour.
 const BATCH: i64 = 10;
 /// Devices of the fleet that report over HTTP.

@@ -4,7 +4,7 @@
 //! so positions appear in commit order and without holes; what readers see in memory is one consistent state at one head.
 
 mod audit;
-mod bulk;
+pub(crate) mod bulk;
 mod checkpoint;
 mod clients;
 pub mod collections;
@@ -18,7 +18,7 @@ mod opening;
 mod packed;
 mod prefetch;
 mod queue;
-mod statements;
+pub(crate) mod statements;
 mod trace;
 mod verify;
 mod writer;

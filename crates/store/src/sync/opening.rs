@@ -25,6 +25,9 @@ static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/sync");
 /// The writer reads records and remembered answers at random; pages of the feed are read once and in order.
 const CACHE: CacheSize = CacheSize { writer: 64 * 1024, reader: 4 * 1024 };
 
+/// Devices that are read at once.
+const CLIENTS_AT_ONCE: i64 = 1_000;
+
 /// An opened log.
 #[derive(Debug)]
 pub(crate) struct Opened {
@@ -210,8 +213,19 @@ struct ClientRow {
     created_ms: i64,
 }
 
+/// In parts: a hundred thousand rows at once would leave the memory that they took with the process for good.
 async fn clients_load(connection: &mut SqliteConnection, live: &mut Live) -> Result<()> {
-    let rows: Vec<ClientRow> = sqlx::query_as(CLIENT_LIST).fetch_all(connection).await?;
+    let mut last = 0;
+    loop {
+        let rows: Vec<ClientRow> =
+            sqlx::query_as(CLIENT_LIST).bind(last).bind(CLIENTS_AT_ONCE).fetch_all(&mut *connection).await?;
+        let Some(newest) = rows.last() else { return Ok(()) };
+        last = newest.id;
+        clients_put(live, rows)?;
+    }
+}
+
+fn clients_put(live: &mut Live, rows: Vec<ClientRow>) -> Result<()> {
     for row in rows {
         let names: Vec<String> = serde_json::from_str(&row.scopes).map_err(corrupt)?;
         let scopes: Vec<Scope> = names.into_iter().map(Scope::parse).collect::<std::result::Result<_, _>>().map_err(corrupt)?;

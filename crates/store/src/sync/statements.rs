@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 /// Rows that one statement of an [`Insert`] may carry, largest first.
-pub(crate) const CHUNKS: [usize; 3] = [64, 8, 1];
+pub(crate) const CHUNKS: [usize; 4] = [256, 64, 8, 1];
 
 /// A statement that writes many rows at once, in a few fixed sizes so that each is prepared once.
 #[derive(Debug)]
@@ -11,11 +11,11 @@ pub(crate) struct Insert {
     head: &'static str,
     columns: usize,
     tail: &'static str,
-    texts: OnceLock<[Arc<str>; 3]>,
+    texts: OnceLock<[Arc<str>; 4]>,
 }
 
 impl Insert {
-    const fn new(head: &'static str, columns: usize, tail: &'static str) -> Self {
+    pub(crate) const fn new(head: &'static str, columns: usize, tail: &'static str) -> Self {
         Self { head, columns, tail, texts: OnceLock::new() }
     }
 
@@ -90,7 +90,8 @@ statements! {
     SCOPE_ADD = "insert into scopes (id, name) values (?1, ?2)";
     DIGEST_LIST = "select scope, collection, rows, digest from scope_digest";
     CLIENT_LIST = r"
-        select id, client_id, principal, platform, app_version, schema_version, scopes, simulated, blocked, created_ms from clients";
+        select id, client_id, principal, platform, app_version, schema_version, scopes, simulated, blocked, created_ms from clients
+        where id > ?1 order by id limit ?2";
     CLIENT_PUT = r"
         insert into clients (id, client_id, principal, platform, app_version, schema_version, scopes, simulated, blocked, created_ms)
         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)

@@ -94,6 +94,14 @@ enum Way {
     Back,
 }
 
+/// The way through a list: its order, from where, in which direction.
+#[derive(Clone, Copy)]
+struct Course<'a> {
+    sort: DeviceSort,
+    way: Way,
+    place: Option<&'a Place>,
+}
+
 /// What a page starts from, and which way it is read.
 fn start(sort: DeviceSort, position: &Position) -> Result<(Way, Option<Place>)> {
     let place = |text: &str| Place::parse(sort, text).ok_or(Error::NotFound("position")).map(Some);
@@ -130,23 +138,18 @@ impl Telemetry {
         now: Millis,
     ) -> Result<Page<DeviceRow>> {
         let (way, place) = start(sort, position)?;
+        let course = Course { sort, way, place: place.as_ref() };
         let readers = &self.database.readers;
         let wanted = rows.max(1) as usize;
         let (mut places, total) = if filter.is_empty() {
-            (
-                walk(readers, filter, sort, way, place.as_ref(), None, wanted + 1, now).await?,
-                Total::Exact(count_all(readers).await?),
-            )
+            (walk(readers, filter, course, None, wanted + 1, now).await?, Total::Exact(count_all(readers).await?))
         } else {
             match pass(readers, filter, sort, now).await? {
                 Some(all) => {
                     let total = Total::Exact(all.len() as u64);
                     (cut(all, way, place.as_ref(), wanted + 1), total)
                 }
-                None => tokio::try_join!(
-                    page(readers, filter, sort, way, place.as_ref(), wanted + 1, now),
-                    count(readers, filter, now)
-                )?,
+                None => tokio::try_join!(page(readers, filter, course, wanted + 1, now), count(readers, filter, now))?,
             }
         };
         let more = places.len() > wanted;
@@ -247,63 +250,52 @@ fn cut(mut all: Vec<Place>, way: Way, place: Option<&Place>, rows: usize) -> Vec
 }
 
 /// One page of a filter that many match.
-async fn page(
-    readers: &SqlitePool,
-    filter: &Filter,
-    sort: DeviceSort,
-    way: Way,
-    place: Option<&Place>,
-    rows: usize,
-    now: Millis,
-) -> Result<Vec<Place>> {
-    let end = walk_end(readers, sort, way, place).await?;
-    let found = walk(readers, filter, sort, way, place, end.as_ref(), rows, now).await?;
+async fn page(readers: &SqlitePool, filter: &Filter, course: Course<'_>, rows: usize, now: Millis) -> Result<Vec<Place>> {
+    let end = walk_end(readers, course).await?;
+    let found = walk(readers, filter, course, end.as_ref(), rows, now).await?;
     if found.len() >= rows || end.is_none() {
         return Ok(found);
     }
     let mut query = QueryBuilder::new("select d.");
-    query.push(sort_column(sort)).push(", d.id from devices d not indexed where ");
+    query.push(sort_column(course.sort)).push(", d.id from devices d not indexed where ");
     terms::push(&mut query, filter, now);
-    beyond_push(&mut query, sort, way, place);
-    order_push(&mut query, sort, way, rows);
-    places_read(query, readers, sort).await
+    beyond_push(&mut query, course);
+    order_push(&mut query, course, rows);
+    places_read(query, readers, course.sort).await
 }
 
 /// The last place of a walk; `None` when it reaches the end of the list before.
-async fn walk_end(readers: &SqlitePool, sort: DeviceSort, way: Way, place: Option<&Place>) -> Result<Option<Place>> {
+async fn walk_end(readers: &SqlitePool, course: Course<'_>) -> Result<Option<Place>> {
     let mut query = QueryBuilder::new("select d.");
-    query.push(sort_column(sort)).push(", d.id from devices d where 1");
-    beyond_push(&mut query, sort, way, place);
-    order_push(&mut query, sort, way, 1);
+    query.push(sort_column(course.sort)).push(", d.id from devices d where 1");
+    beyond_push(&mut query, course);
+    order_push(&mut query, course, 1);
     query.push(" offset ").push_bind(WALK_MAX);
-    Ok(places_read(query, readers, sort).await?.pop())
+    Ok(places_read(query, readers, course.sort).await?.pop())
 }
 
-#[expect(clippy::too_many_arguments, reason = "a list is told by its filter, its order and its two ends")]
 async fn walk(
     readers: &SqlitePool,
     filter: &Filter,
-    sort: DeviceSort,
-    way: Way,
-    place: Option<&Place>,
+    course: Course<'_>,
     end: Option<&Place>,
     rows: usize,
     now: Millis,
 ) -> Result<Vec<Place>> {
     let mut query = QueryBuilder::new("select d.");
-    query.push(sort_column(sort)).push(", d.id from devices d where ");
+    query.push(sort_column(course.sort)).push(", d.id from devices d where ");
     terms::push(&mut query, filter, now);
-    beyond_push(&mut query, sort, way, place);
+    beyond_push(&mut query, course);
     if let Some(end) = end {
-        bound_push(&mut query, sort, if way == Way::Forward { " <=" } else { " >=" }, end);
+        bound_push(&mut query, course.sort, if course.way == Way::Forward { " <=" } else { " >=" }, end);
     }
-    order_push(&mut query, sort, way, rows);
-    places_read(query, readers, sort).await
+    order_push(&mut query, course, rows);
+    places_read(query, readers, course.sort).await
 }
 
-fn beyond_push(query: &mut QueryBuilder<Sqlite>, sort: DeviceSort, way: Way, place: Option<&Place>) {
-    if let Some(place) = place {
-        bound_push(query, sort, if way == Way::Forward { " >" } else { " <" }, place);
+fn beyond_push(query: &mut QueryBuilder<Sqlite>, course: Course<'_>) {
+    if let Some(place) = course.place {
+        bound_push(query, course.sort, if course.way == Way::Forward { " >" } else { " <" }, place);
     }
 }
 
@@ -312,9 +304,9 @@ fn bound_push(query: &mut QueryBuilder<Sqlite>, sort: DeviceSort, operator: &str
     place.clone().bind(query);
 }
 
-fn order_push(query: &mut QueryBuilder<Sqlite>, sort: DeviceSort, way: Way, rows: usize) {
-    let direction = if way == Way::Forward { "" } else { " desc" };
-    query.push(" order by d.").push(sort_column(sort)).push(direction).push(", d.id").push(direction);
+fn order_push(query: &mut QueryBuilder<Sqlite>, course: Course<'_>, rows: usize) {
+    let direction = if course.way == Way::Forward { "" } else { " desc" };
+    query.push(" order by d.").push(sort_column(course.sort)).push(direction).push(", d.id").push(direction);
     query.push(" limit ").push_bind(rows as i64);
 }
 

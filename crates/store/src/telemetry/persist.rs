@@ -11,6 +11,8 @@ use super::group::{EventRow, Group, RollupKey, Touched};
 use super::hours::{DeviceHour, Sample};
 use super::rollup::{Counters, Rollup, Sketch};
 use super::story::{EVENTS_KEPT, EVENTS_SLACK};
+use crate::sync::bulk::{Bound, write_all};
+use crate::sync::statements::Insert;
 use crate::{Error, Result};
 
 /// More cohorts than this are counted in the fleet only.
@@ -48,24 +50,41 @@ pub(crate) fn doc_read(text: &str) -> Result<DeviceDoc> {
     serde_json::from_str(text).map_err(|error| corrupt(&error))
 }
 
-/// Writes the rows of the devices that changed.
+static DEVICE_PUT: Insert =
+    Insert::new(include_str!("../sql/devices_write.sql"), DEVICE_COLUMNS, include_str!("../sql/devices_write_again.sql"));
+static DOC_PUT: Insert = Insert::new("insert into device_docs (id, doc)", 2, "on conflict (id) do update set doc = excluded.doc");
+/// Columns of a device: those of [`columns`], and when it was enrolled.
+const DEVICE_COLUMNS: usize = 39;
+
+/// Writes the rows of the devices that changed. Bound row by row: a row of forty columns taken out of JSON costs more than
+/// everything else about a report.
 pub(crate) async fn devices_write(connection: &mut SqliteConnection, group: &Group) -> Result<()> {
-    const TEXT: &str = include_str!("../sql/devices_write.sql");
-    const DOCS: &str = r"
-        insert into device_docs (id, doc) select value ->> '$[0]', value ->> '$[1]' from json_each(?1) where true
-        on conflict (id) do update set doc = excluded.doc";
     let changed = || group.devices.iter().filter(|(_, touched)| touched.dirty);
     let rows: Vec<Value> =
         changed().map(|(client_id, touched)| columns(touched.id, client_id, &touched.doc, group.now)).collect();
-    if rows.is_empty() {
-        return Ok(());
-    }
-    sqlx::query(TEXT).bind(Value::from(rows).to_string()).bind(group.now).execute(&mut *connection).await?;
+    let bind = |query: Bound, row: &Value| {
+        let columns = row.as_array().map(Vec::as_slice).unwrap_or_default();
+        assert_eq!(columns.len() + 1, DEVICE_COLUMNS, "a device has as many columns as its statement");
+        columns.iter().fold(query, value_bind).bind(group.now)
+    };
+    write_all(connection, &DEVICE_PUT, &rows, bind).await?;
     let docs = changed()
-        .map(|(_, touched)| Ok(json!([touched.id, serde_json::to_string(&touched.doc).map_err(|error| corrupt(&error))?])))
-        .collect::<Result<Vec<Value>>>()?;
-    sqlx::query(DOCS).bind(Value::from(docs).to_string()).execute(&mut *connection).await?;
-    Ok(())
+        .map(|(_, touched)| Ok((touched.id, serde_json::to_string(&touched.doc).map_err(|error| corrupt(&error))?)))
+        .collect::<Result<Vec<(i64, String)>>>()?;
+    write_all(connection, &DOC_PUT, &docs, |query, (id, doc)| query.bind(*id).bind(doc.clone())).await
+}
+
+fn value_bind(query: Bound, value: &Value) -> Bound {
+    match value {
+        Value::Null => query.bind(None::<i64>),
+        Value::Number(number) => match number.as_i64() {
+            Some(whole) => query.bind(whole),
+            None => query.bind(number.as_f64()),
+        },
+        Value::String(text) => query.bind(text.clone()),
+        Value::Bool(flag) => query.bind(i64::from(*flag)),
+        Value::Array(_) | Value::Object(_) => query.bind(value.to_string()),
+    }
 }
 
 /// Writes how far devices have pulled the scopes they follow.

@@ -11,7 +11,6 @@ const MAY_SCAN: &[&str] = &[
     "COLLECTION_LIST",
     "SCOPE_LIST",
     "DIGEST_LIST",
-    "CLIENT_LIST",
     "LOG_HEAD",
     "AUDIT_HEAD",
     "MEMORY_OF_KEY",
