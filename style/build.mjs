@@ -67,7 +67,7 @@ const unused = {
   name: "unused-parts",
   setup(bundler) {
     const charts = "i18n[/]langZH|theme[/]dark|preprocessor[/]backwardCompat|util[/]decal|loading[/]default|scale[/](Time|Log)|data[/]helper[/]transform";
-    const drawing = "graphic[/]helper[/]roundSector|tool[/]path|dom[/]HandlerProxy";
+    const drawing = "graphic[/]helper[/]roundSector|tool[/]path|dom[/]HandlerProxy|contain[/]path";
     bundler.onLoad({ filter: new RegExp(`echarts[/]lib[/](${charts})[.]js$|zrender[/]lib[/](${drawing})[.]js$`) }, ({ path }) => {
       const source = readFileSync(path, "utf8");
       const named = [...source.matchAll(/^export (?:function|var|const|class) (\w+)/gm)].map(([, name]) => name);

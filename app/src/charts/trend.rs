@@ -113,11 +113,15 @@ fn columns(figure: &Figure, unit: &str) -> Vec<String> {
 
 fn rows(figure: &Figure, divisor: f64) -> Vec<Vec<String>> {
     let lines: Vec<&Series> = figure.series.iter().chain(&figure.previous).collect();
+    let places = metric::places(figure.metric);
     let Some(first) = lines.first() else {
         return Vec::new();
     };
     let cell = |line: &&Series, at: usize| {
-        line.points.get(at).and_then(|point| point.value).map_or_else(|| "no data".to_owned(), |value| shown(value, divisor))
+        line.points
+            .get(at)
+            .and_then(|point| point.value)
+            .map_or_else(|| "no data".to_owned(), |value| decimal(value / divisor, places))
     };
     let row =
         |(at, point): (usize, &Point)| std::iter::once(stamp(point)).chain(lines.iter().map(|line| cell(line, at))).collect();
@@ -128,13 +132,9 @@ fn stamp(point: &Point) -> String {
     format!("{} {}", day(point.at), clock_short(point.at))
 }
 
-fn shown(value: f64, divisor: f64) -> String {
-    decimal(value / divisor, 2)
-}
-
 /// The option object: built by the library, then given what it has no field for.
 fn option(figure: &Figure, range: TimeRange, divisor: f64, unit: &str) -> Value {
-    let points = main_points(figure);
+    let (points, places) = (main_points(figure), metric::places(figure.metric));
     let mut chart = Chart::new()
         .animation(false)
         .grid(Grid::new().left(44).right(12).top(10).bottom(1))
@@ -143,13 +143,13 @@ fn option(figure: &Figure, range: TimeRange, divisor: f64, unit: &str) -> Value 
     let last = figure.series.len().saturating_sub(1);
     if let Some(previous) = &figure.previous {
         chart = chart.series(
-            line(previous, divisor, LINES[1])
+            line(previous, divisor, places, LINES[1])
                 .line_style(LineStyle::new().width(1.25).type_(LineStyleType::Dashed).color(LINES[1])),
         );
     }
     for (at, series) in figure.series.iter().enumerate().rev() {
         let colour = LINES[at.min(LINES.len() - 1)];
-        let mut drawn = line(series, divisor, colour).line_style(LineStyle::new().width(1.5).color(colour));
+        let mut drawn = line(series, divisor, places, colour).line_style(LineStyle::new().width(1.5).color(colour));
         if last == 0 && from_zero(figure.metric) {
             drawn = drawn.area_style(AreaStyle::new().color(colour).opacity(0.14));
         }
@@ -228,8 +228,8 @@ fn steps(value: f64) -> (f64, f64) {
     found.expect("four steps of 20 powers reach beyond any value of which a quarter is below 10")
 }
 
-fn line(series: &Series, divisor: f64, colour: &'static str) -> Line {
-    let data = series.points.iter().map(|point| value_point(point.value.map(|value| value / divisor))).collect();
+fn line(series: &Series, divisor: f64, places: usize, colour: &'static str) -> Line {
+    let data = series.points.iter().map(|point| value_point(point.value.map(|value| value / divisor), places)).collect();
     Line::new()
         .name(series.name)
         .symbol(Symbol::None)
@@ -239,10 +239,11 @@ fn line(series: &Series, divisor: f64, colour: &'static str) -> Line {
         .data(data)
 }
 
-/// Two decimals: what the tooltip shows as it is. A dash is the library's sign for *no data*.
-fn value_point(value: Option<f64>) -> DataPoint {
+/// As fine as its table, and as the tip shows it. A dash is the library's sign for *no data*.
+fn value_point(value: Option<f64>, places: usize) -> DataPoint {
+    let unit = [1.0, 10.0, 100.0][places.min(2)];
     match value {
-        Some(value) => DataPoint::from((value * 100.0).round() / 100.0),
+        Some(value) => DataPoint::from((value * unit).round() / unit),
         None => DataPoint::from(CompositeValue::from("-")),
     }
 }
@@ -259,6 +260,8 @@ fn limit(figure: &Figure, divisor: f64) -> Value {
 fn dots(option: &mut Value) {
     let lines = option["series"].as_array_mut().expect("a chart has a list of series");
     for line in lines {
+        // Else only points that an axis label stands under have theirs.
+        line["showAllSymbol"] = json!(true);
         let points = line["data"].as_array_mut().expect("a line has a list of points");
         let known: Vec<bool> = points.iter().map(Value::is_number).collect();
         let newest = known.iter().rposition(|known| *known);

@@ -38,6 +38,16 @@ pub fn scale(metric: Metric, top: f64) -> (f64, &'static str) {
     }
 }
 
+/// Decimals that a chart and its table show: no finer than the metric is read.
+#[must_use]
+pub const fn places(metric: Metric) -> usize {
+    match metric {
+        Metric::QueueDepth | Metric::SyncLatency => 0,
+        Metric::DriftAge | Metric::BatteryScore => 1,
+        Metric::SyncSuccess | Metric::ConflictRate => 2,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

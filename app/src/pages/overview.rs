@@ -27,6 +27,9 @@ use score::ScorePanel;
 use trends::TrendsPanel;
 use work::{AdvicePanels, RiskPanel, WorkPanel};
 
+/// Work items beside which two panels have room.
+const WORK_LONG: usize = 5;
+
 /// Fleet health on one page; how to connect a device when there is none.
 #[component]
 pub fn OverviewPage() -> impl IntoView {
@@ -54,11 +57,11 @@ pub fn Health(
     state: State,
 ) -> impl IntoView {
     let Overview { as_of, headline, score, figures, work, risks, recommended, opportunities, board, console, .. } = overview;
-    // What to do stands beside the work; what comes next takes its place when there is nothing to do.
+    // What to do stands beside the work. What comes next stands there too where there is room, else beside the board.
     let advised = !(recommended.is_empty() && opportunities.is_empty());
-    let advice = advised.then(|| view! { <AdvicePanels recommended opportunities/> });
+    let roomy = !advised || work.len() >= WORK_LONG;
     let panel = view! { <RiskPanel risks now=as_of/> }.into_any();
-    let (above, below) = if advised { (None, Some(panel)) } else { (Some(panel), None) };
+    let (above, below) = if roomy { (Some(panel), None) } else { (None, Some(panel)) };
     view! {
         <div class="page-head">
             <div><h1>"Fleet health"</h1><p>{headline}</p></div>
@@ -72,7 +75,7 @@ pub fn Health(
         </div>
         <div class="cols cols-main-side cols-stretch">
             <WorkPanel work now=as_of/>
-            <div class="stack">{advice.map_or_else(|| above.into_any(), IntoAny::into_any)}</div>
+            <div class="stack"><AdvicePanels recommended opportunities/>{above}</div>
         </div>
         <TrendsPanel figures state now=as_of/>
         <div class="cols cols-main-side cols-stretch">

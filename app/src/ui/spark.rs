@@ -13,6 +13,23 @@ struct Paths {
     end: Option<String>,
 }
 
+/// Points of a spark, at most: it is narrower than a trend is long.
+const POINTS_MAX: usize = 48;
+
+/// As many values as a spark shows: of neighbours the mean of those that are known, and no data where none of them is.
+fn thinned(values: &[Option<f64>]) -> Vec<Option<f64>> {
+    let together = values.len().div_ceil(POINTS_MAX).max(1);
+    // Whole groups from the newest on, so that the end of the line is the present.
+    let (odd, whole) = values.split_at(values.len() % together);
+    let mean = |group: &[Option<f64>]| {
+        let known: Vec<f64> = group.iter().flatten().copied().collect();
+        let count = f64::from(u32::try_from(known.len()).unwrap_or(u32::MAX));
+        (!known.is_empty()).then(|| known.iter().sum::<f64>() / count)
+    };
+    let odd = (!odd.is_empty()).then(|| mean(odd));
+    odd.into_iter().chain(whole.chunks(together).map(mean)).collect()
+}
+
 fn paths(values: &[Option<f64>], width: f64, height: f64) -> Paths {
     let known = || values.iter().flatten().copied();
     let (low, high) = (known().fold(f64::INFINITY, f64::min), known().fold(f64::NEG_INFINITY, f64::max));
@@ -70,7 +87,7 @@ pub fn Spark(
     #[prop(default = 32)]
     height: u16,
 ) -> impl IntoView {
-    let Paths { line, area, end } = paths(&values, f64::from(width), f64::from(height));
+    let Paths { line, area, end } = paths(&thinned(&values), f64::from(width), f64::from(height));
     let tone = tone.filter(|tone| matches!(tone, Tone::Watch | Tone::Act)).map(Tone::as_str);
     view! {
         <svg class="spark" viewBox=format!("0 0 {width} {height}") preserveAspectRatio="none" aria-hidden="true" data-tone=tone>
@@ -91,6 +108,15 @@ mod tests {
         assert_eq!(drawn.line, "M0.0 18.5L10.0 1.5M30.0 18.5L40.0 1.5");
         assert_eq!(drawn.area.matches('Z').count(), 2);
         assert_eq!(drawn.end.as_deref(), Some("M40.0 1.5h0"));
+    }
+
+    #[test]
+    fn a_long_trend_is_thinned_to_means_and_keeps_its_gaps_and_its_end() {
+        let values: Vec<Option<f64>> = (0..97).map(|n| (n < 40 || n > 44).then_some(f64::from(n))).collect();
+        let thin = thinned(&values);
+        assert!(thin.len() <= POINTS_MAX && thin.contains(&None), "{}", thin.len());
+        assert_eq!(thin.last(), Some(&Some(95.0)), "the mean of the newest three");
+        assert_eq!(thinned(&[Some(1.0), None]), [Some(1.0), None]);
     }
 
     #[test]

@@ -24,13 +24,13 @@ const JAM_MAX: usize = 45;
 
 /// Collections people work in, with their share in percent, and how urgent their operations are.
 const WORK: [(&str, i64, u8); 7] = [
-    ("inspections", 30, 2),
+    ("inspections", 28, 2),
     ("work_orders", 26, 2),
     ("meter_readings", 16, 3),
     ("todos", 10, 4),
     ("notes", 8, 4),
-    ("assets", 6, 3),
-    ("approvals", 4, 1),
+    ("assets", 4, 3),
+    ("approvals", 8, 1),
 ];
 
 /// Draws the next edit of a device.

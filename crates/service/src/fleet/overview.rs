@@ -72,7 +72,7 @@ fn headline(counts: &FleetCounts, facts: &FleetFacts, work: &[WorkItem]) -> Stri
         let alike = |other: &&FailureGroup| other.code == group.code && other.collection == group.collection;
         let more = match facts.failures.iter().filter(alike).map(|group| group.last_hour).sum() {
             0 => String::new(),
-            n => format!(", and {} joined in the last hour", counted(n, "entry", "entries")),
+            n => format!("; {} in the last hour", counted(n, "entry", "entries")),
         };
         return format!(
             "{} of {} {} stuck behind one {} error in {}{more}.",

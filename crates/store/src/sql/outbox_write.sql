@@ -1,5 +1,6 @@
 -- One row per entry: a device's report and this server's refusal use the same statement. A refused entry stays poisoned
--- whatever the device calls it, and a refusal keeps what the device has said of the entry.
+-- whatever the device calls it, and a refusal keeps what the device has said of the entry. Why it was refused is this server's to
+-- say: a device that lost the answer speaks of its link.
 insert into outbox (
     device, operation_id, collection, record_id, scope, op, priority, state, attempts, created_ms, last_attempt_ms,
     next_attempt_ms, bytes, error_code, error_status, error_message, signature, depends_on, history, refused_ms, seen_ms,
@@ -22,10 +23,10 @@ on conflict (device, operation_id) do update set
     last_attempt_ms = max(coalesce(last_attempt_ms, 0), coalesce(excluded.last_attempt_ms, last_attempt_ms)),
     next_attempt_ms = excluded.next_attempt_ms,
     bytes           = coalesce(excluded.bytes, bytes),
-    error_code      = coalesce(excluded.error_code, error_code),
-    error_status    = coalesce(excluded.error_status, error_status),
-    error_message   = coalesce(excluded.error_message, error_message),
-    signature       = coalesce(excluded.signature, signature),
+    error_code      = case when refused_ms is null or excluded.refused_ms is not null then coalesce(excluded.error_code, error_code) else coalesce(error_code, excluded.error_code) end,
+    error_status    = case when refused_ms is null or excluded.refused_ms is not null then coalesce(excluded.error_status, error_status) else coalesce(error_status, excluded.error_status) end,
+    error_message   = case when refused_ms is null or excluded.refused_ms is not null then coalesce(excluded.error_message, error_message) else coalesce(error_message, excluded.error_message) end,
+    signature       = case when refused_ms is null or excluded.refused_ms is not null then coalesce(excluded.signature, signature) else coalesce(signature, excluded.signature) end,
     depends_on      = case when excluded.refused_ms is null then excluded.depends_on else depends_on end,
     history         = case
         when json_array_length(excluded.history) = 0 or history ->> '$[#-1][0]' = excluded.history ->> '$[0][0]' then history

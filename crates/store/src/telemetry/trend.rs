@@ -207,15 +207,20 @@ impl Telemetry {
                 if at + 5 * MINUTE_MS <= from || at > end.0 {
                     continue;
                 }
-                let step = found.entry((at - from).div_euclid(width).max(0)).or_default();
-                step.expected = 1;
-                sample_add(&mut step.rollup, &sample);
                 sample_add(&mut whole.rollup, &sample);
                 // State, not sum: the newest sample of a step stands.
-                if let Some(depth) = sample.queue {
-                    let figures = Figures { queue: depth, queue_devices: 1, ..Figures::default() };
-                    step.gauge = Some(figures);
-                    whole.gauge = Some(figures);
+                let gauge = sample.queue.map(|depth| Figures { queue: depth, queue_devices: 1, ..Figures::default() });
+                whole.gauge = gauge.or(whole.gauge);
+                // A sample says the same of each step within its five minutes.
+                let first = (at - from).div_euclid(width);
+                for place in first..first + (5 * MINUTE_MS / width).max(1) {
+                    if !(0..count).contains(&place) || from + place * width > end.0 {
+                        continue;
+                    }
+                    let step = found.entry(place).or_default();
+                    step.expected = 1;
+                    sample_add(&mut step.rollup, &sample);
+                    step.gauge = gauge.or(step.gauge);
                 }
             }
         }

@@ -174,8 +174,16 @@ mod refusals {
         told(telemetry, "before", NOW.plus(-1), outbox(false, 0, Vec::new())).await;
         assert_eq!(listed(telemetry, 1).await.len(), 1);
         // The device may still call it queued: the answer was final.
-        told(telemetry, "same", NOW.plus(1_000), outbox(false, 1, vec![entry("bad-1", EntryState::Queued, NOW)])).await;
+        // And having lost the answer it speaks of its link, which is not why it was refused.
+        let link = ReportedError { code: "network".into(), status: None, message: Some("the link dropped".into()) };
+        let seen = OutboxEntry { error: Some(link), ..entry("bad-1", EntryState::Queued, NOW) };
+        told(telemetry, "same", NOW.plus(1_000), outbox(false, 1, vec![seen])).await;
         assert_eq!(listed(telemetry, 1).await, [("bad-1".to_owned(), EntryState::Poisoned)]);
+        let page = telemetry.device_outbox(&client(1), None, &Position::Start, 10).await.expect("known");
+        let codes: Vec<_> = page.rows.iter().filter_map(|row| row.error.as_ref()).map(|error| error.code.as_str()).collect();
+        assert_eq!(codes, ["schema_invalid"]);
+        let view = telemetry.device_view(&client(1), NOW.plus(1_000)).await.expect("known");
+        assert_eq!(view.row.condition_note, "1 rejected · schema_invalid");
         told(telemetry, "after", NOW.plus(2_000), outbox(false, 0, Vec::new())).await;
         assert!(listed(telemetry, 1).await.is_empty());
         store.close().await.expect("closes");
