@@ -201,7 +201,7 @@ impl Telemetry {
         let mut whole = Step { expected: 1, ..Step::default() };
         for (hour, samples) in rows {
             let samples: Vec<Sample> = serde_json::from_str(&samples).map_err(|e| Error::Corrupt(format!("samples: {e}")))?;
-            for sample in samples {
+            for mut sample in samples {
                 let at = hour * HOUR_MS + sample.slot * 5 * MINUTE_MS;
                 // Five minutes may begin just before the first step of an hour's range.
                 if at + 5 * MINUTE_MS <= from || at > end.0 {
@@ -211,7 +211,7 @@ impl Telemetry {
                 // State, not sum: the newest sample of a step stands.
                 let gauge = sample.queue.map(|depth| Figures { queue: depth, queue_devices: 1, ..Figures::default() });
                 whole.gauge = gauge.or(whole.gauge);
-                // A sample says the same of each step within its five minutes.
+                // How it stood holds for each step within its five minutes; what it did is counted in the first.
                 let first = (at - from).div_euclid(width);
                 for place in first..first + (5 * MINUTE_MS / width).max(1) {
                     if !(0..count).contains(&place) || from + place * width > end.0 {
@@ -221,6 +221,7 @@ impl Telemetry {
                     step.expected = 1;
                     sample_add(&mut step.rollup, &sample);
                     step.gauge = gauge.or(step.gauge);
+                    (sample.attempts, sample.ok, sample.answered, sample.lossy) = (0, 0, 0, 0);
                 }
             }
         }
