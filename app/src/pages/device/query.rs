@@ -8,8 +8,8 @@ use tidewatch_domain::time::TimeRange;
 
 use crate::pages::params::{self, BadParam, ListState, Params};
 
-/// The kinds that the timeline can be narrowed to.
-pub const TIMELINE_KINDS: [TimelineKind; 3] = [TimelineKind::Sync, TimelineKind::Conflict, TimelineKind::People];
+/// The kinds that the timeline can be narrowed to. What people did to a device joins with the first action on one.
+pub const TIMELINE_KINDS: [TimelineKind; 2] = [TimelineKind::Sync, TimelineKind::Conflict];
 
 /// State of the timeline.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

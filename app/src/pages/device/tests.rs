@@ -74,7 +74,7 @@ fn an_event_leads_to_the_trace_of_its_operation_and_kinds_are_links() {
     assert!(text(&page).contains("Push rejected 9 refused with 422 op-1"), "{}", text(&page));
     assert!(page.contains("href=\"/operations/op-1\""));
     let id = client(412);
-    assert!(page.contains(&format!("href=\"/devices/{id}?kind=people\"")));
+    assert!(page.contains(&format!("href=\"/devices/{id}?kind=conflict\"")));
     assert!(text(part(&page, "aria-current=\"true\"", "</a>")).contains("Sync"));
 }
 
