@@ -28,6 +28,9 @@ const REQUESTS_UNDER_WAY_MAX: usize = 12;
 const REQUESTS_PER_ROUND_MAX: usize = 50;
 /// Mean time between two edits of one device.
 const EDIT_EVERY_MS: f64 = 40_000.0;
+/// The day begins with everybody at the shared lists: so long, and so many times as many edits.
+const BUSY_MS: i64 = 2 * MINUTE_MS;
+const BUSY_FACTOR: f64 = 4.0;
 /// A device reports at most so often.
 const REPORT_EVERY_MS: i64 = 15 * SECOND_MS;
 /// Without the network it takes a report each so often, to send them when it is back.
@@ -153,7 +156,11 @@ impl Life {
         }
         Ok(Self {
             rhythm: Rhythm::new(profile.persona, 1),
-            next_edit: begins.plus(dice.waiting_ms(if profile.bad_release { EDIT_EVERY_MS / 3.0 } else { EDIT_EVERY_MS })),
+            next_edit: begins.plus(dice.waiting_ms(if profile.bad_release {
+                EDIT_EVERY_MS / 6.0
+            } else {
+                EDIT_EVERY_MS / BUSY_FACTOR
+            })),
             device,
             dice,
             transport,
@@ -210,7 +217,8 @@ impl Life {
             }
             if self.next_edit <= now {
                 self.device.edit(now)?;
-                let pause = self.dice.waiting_ms(EDIT_EVERY_MS);
+                let busy = now.since(self.begins) < BUSY_MS;
+                let pause = self.dice.waiting_ms(if busy { EDIT_EVERY_MS / BUSY_FACTOR } else { EDIT_EVERY_MS });
                 self.next_edit = now.plus(pause);
             }
             self.report_if_older(now, REPORT_AWAY_EVERY_MS);
