@@ -26,7 +26,7 @@ pub(crate) async fn mirror_write(connection: &mut SqliteConnection, facts: &Sync
     }
     let mut changed = HashSet::new();
     changed.extend(digests_write(connection, group).await?);
-    changed.extend(answered_remove(connection, group).await?);
+    changed.extend(answered_remove(connection, group, &changed).await?);
     changed.extend(refusals_write(connection, facts, group).await?);
     recount(connection, group, &changed).await
 }
@@ -112,14 +112,15 @@ fn entry_row(device: i64, at: i64, entry: &OutboxEntry) -> Value {
     ])
 }
 
-/// Removes what was finally answered otherwise than refused.
-async fn answered_remove(connection: &mut SqliteConnection, group: &mut Group) -> Result<Vec<i64>> {
+/// Removes what was finally answered otherwise than refused; also what a digest of the same group has only just listed.
+async fn answered_remove(connection: &mut SqliteConnection, group: &mut Group, listed: &HashSet<i64>) -> Result<Vec<i64>> {
     const TEXT: &str = r"
         delete from outbox where (device, operation_id) in (
             select value ->> '$[0]', value ->> '$[1]' from json_each(?1)) returning device";
     let answered = std::mem::take(&mut group.answered);
     let devices = group.by_id();
-    let mirrored = |device: &i64| devices.get(device).is_some_and(|touched| touched.doc.states != [0; 6] || touched.is_new);
+    let counted = |device: &i64| devices.get(device).is_some_and(|touched| touched.doc.states != [0; 6] || touched.is_new);
+    let mirrored = |device: &i64| listed.contains(device) || counted(device);
     let rows: Vec<Value> = answered.iter().filter(|(device, _)| mirrored(device)).map(|(d, o)| json!([d, o])).collect();
     if rows.is_empty() {
         return Ok(Vec::new());

@@ -63,7 +63,7 @@ pub(crate) async fn devices_write(connection: &mut SqliteConnection, group: &Gro
     let rows: Vec<Value> =
         changed().map(|(client_id, touched)| columns(touched.id, client_id, &touched.doc, group.now)).collect();
     let bind = |query: Bound, row: &Value| {
-        let columns = row.as_array().map(Vec::as_slice).unwrap_or_default();
+        let columns = row.as_array().expect("columns are a list");
         assert_eq!(columns.len() + 1, DEVICE_COLUMNS, "a device has as many columns as its statement");
         columns.iter().fold(query, value_bind).bind(group.now)
     };

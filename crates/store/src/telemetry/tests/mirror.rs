@@ -204,6 +204,25 @@ mod refusals {
     }
 
     #[tokio::test]
+    async fn an_answer_that_is_written_together_with_the_digest_before_it_leaves_nothing_behind() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let store = ready(dir.path()).await;
+        let telemetry = store.telemetry();
+        // Known, with an empty outbox.
+        told(telemetry, "1", NOW, outbox(false, 0, Vec::new())).await;
+        let push = Push { client_id: client(1), sent_at: None, intents: vec![intent("good-1", &json!(1))], body_bytes: 100 };
+        let answer = store.sync().mutations_push(push, NOW.plus(2_000)).await.expect("answered");
+        // One thread: the writer runs when this test waits, and finds both.
+        let answered = Contact::PushAnswered { results: answer.results, took_ms: 2.0 };
+        telemetry.contact_note(&client(1), NOW.plus(2_000), answered);
+        told(telemetry, "2", NOW.plus(1_000), outbox(false, 1, vec![entry("good-1", EntryState::Queued, NOW)])).await;
+        assert_eq!(listed(telemetry, 1).await, []);
+        let view = telemetry.device_view(&client(1), NOW.plus(2_000)).await.expect("known");
+        assert_eq!(view.row.queue_depth, Some(0));
+        store.close().await.expect("closes");
+    }
+
+    #[tokio::test]
     async fn a_device_is_behind_until_it_has_pulled_and_diverged_only_with_another_digest() {
         let dir = tempfile::tempdir().expect("a folder");
         let store = ready(dir.path()).await;
