@@ -3,13 +3,18 @@
 //! A decision reads its arguments and nothing else, so the same inputs decide the same way on any machine and at any time.
 //! Nothing is silent: whatever a decision takes from somebody is named in its [`Dispute`].
 
-use std::collections::BTreeSet;
+mod deletion;
+mod image;
+mod lww;
+mod merge;
 
-use serde_json::{Number, Value};
-
+use self::deletion::{deleted, on_tombstone};
+pub use self::image::{applied, is_unset};
+use self::image::{plainly, stripped, whole, written};
+use self::lww::newest;
+use self::merge::merged;
 use crate::hlc::Ticks;
-use crate::json::INTEGER_MAX;
-use crate::policy::{DeleteRule, FieldRule, Policy, PolicyKind};
+use crate::policy::{Policy, PolicyKind};
 use crate::sync::{Body, MutationOp};
 
 /// What orders two writes: clock, then device, then operation.
@@ -160,30 +165,6 @@ fn on_nothing(asked: Asked<'_>) -> Verdict {
     }
 }
 
-fn on_tombstone(standing: Standing<'_>, asked: Asked<'_>, ground: Ground<'_>, policy: &Policy) -> Verdict {
-    let revived = match asked.op {
-        MutationOp::Delete => return Verdict::Noop,
-        MutationOp::Create => MutationOp::Create,
-        MutationOp::Update | MutationOp::Put => MutationOp::Put,
-    };
-    if matches!(ground, Ground::Current) {
-        return Verdict::Write(whole(revived, stripped(asked.fields)));
-    }
-    if policy.kind == PolicyKind::ClientResolves {
-        return Verdict::Returned;
-    }
-    match delete_rule(policy, asked.stamp > standing.stamp, true) {
-        Side::Record => Verdict::Superseded { lost: names(asked.fields), kind: DisputeKind::Delete },
-        Side::Person => Verdict::Review(DisputeKind::Delete),
-        Side::Write => {
-            let image =
-                if asked.op == MutationOp::Update { applied(standing.body, asked.fields) } else { stripped(asked.fields) };
-            let dispute = Some(Dispute { kind: DisputeKind::Delete, open: false });
-            Verdict::Write(Write { merged: asked.op == MutationOp::Update, dispute, ..whole(revived, image) })
-        }
-    }
-}
-
 fn on_record(standing: Standing<'_>, asked: Asked<'_>, ground: Ground<'_>, policy: &Policy) -> Verdict {
     let plain = plainly(standing.body, asked);
     if plain.as_ref() == Some(standing.body) {
@@ -199,228 +180,6 @@ fn on_record(standing: Standing<'_>, asked: Asked<'_>, ground: Ground<'_>, polic
         (PolicyKind::FieldMerge { rules }, Ground::Stale(base)) => merged(standing, asked, Some(base), rules),
         (PolicyKind::FieldMerge { rules }, Ground::Unknown) => merged(standing, asked, None, rules),
     }
-}
-
-/// A delete that did not know of the last change.
-fn deleted(standing: Standing<'_>, asked: Asked<'_>, policy: &Policy) -> Verdict {
-    match delete_rule(policy, asked.stamp > standing.stamp, false) {
-        Side::Record => Verdict::Superseded { lost: Vec::new(), kind: DisputeKind::Delete },
-        Side::Person => Verdict::Review(DisputeKind::Delete),
-        Side::Write => {
-            let own = standing.stamp.client == asked.stamp.client;
-            let dispute = (!own).then_some(Dispute { kind: DisputeKind::Delete, open: false });
-            Verdict::Write(Write { dispute, ..written(standing.body, MutationOp::Delete, None) })
-        }
-    }
-}
-
-/// The newer stamp wins the record.
-fn newest(standing: Standing<'_>, asked: Asked<'_>, plain: Option<Body>) -> Verdict {
-    if asked.stamp < standing.stamp {
-        return Verdict::Superseded { lost: names(asked.fields), kind: DisputeKind::Superseded };
-    }
-    let own = standing.stamp.client == asked.stamp.client;
-    let op = if asked.op == MutationOp::Create { MutationOp::Put } else { asked.op };
-    let mut write = written(standing.body, op, plain);
-    let image = write.image.as_ref();
-    let over: Vec<String> = standing
-        .body
-        .iter()
-        .filter(|(name, value)| image.and_then(|image| image.get(*name)) != Some(value))
-        .map(|(name, _)| name.clone())
-        .collect();
-    if !own && !over.is_empty() {
-        write.dispute = Some(Dispute { kind: DisputeKind::Overwritten, open: false });
-        write.over = over;
-    }
-    write.kept = names(asked.fields);
-    Verdict::Write(write)
-}
-
-type Rules = std::collections::BTreeMap<String, FieldRule>;
-
-/// Three-way by field. Without a base, every difference counts as a change of both sides.
-fn merged(standing: Standing<'_>, asked: Asked<'_>, base: Option<&Body>, rules: &Rules) -> Verdict {
-    let newer = asked.stamp > standing.stamp;
-    let mut image = standing.body.clone();
-    let (mut kept, mut lost, mut over) = (Vec::new(), Vec::new(), Vec::new());
-    for (name, wish) in wishes(asked, base) {
-        let current = standing.body.get(name);
-        if current == wish {
-            continue;
-        }
-        let before = base.and_then(|base| base.get(name));
-        let contested = if base.is_some() { before != current } else { current.is_some() };
-        let rule = rules.get(name).copied().unwrap_or_default();
-        let choice = if contested { settle(rule, before, current, wish, newer) } else { Choice::Wish };
-        match choice {
-            Choice::Person => return Verdict::Review(DisputeKind::Review),
-            Choice::Current => lost.push(name.to_owned()),
-            Choice::Wish => {
-                set(&mut image, name, wish);
-                kept.push(name.to_owned());
-                if contested {
-                    over.push(name.to_owned());
-                }
-            }
-            Choice::Sum(value) => {
-                image.insert(name.to_owned(), value);
-                kept.push(name.to_owned());
-            }
-        }
-    }
-    if image == *standing.body {
-        return if lost.is_empty() { Verdict::Noop } else { Verdict::Superseded { lost, kind: DisputeKind::Superseded } };
-    }
-    let disputed = !lost.is_empty() || !over.is_empty();
-    let dispute = disputed.then_some(Dispute { kind: DisputeKind::Merged, open: false });
-    let merged = base != Some(standing.body);
-    Verdict::Write(Write { merged, kept, lost, over, dispute, ..written(standing.body, MutationOp::Update, Some(image)) })
-}
-
-/// What a write wants of each field: a value, or none. What it left as its base had it, it does not want.
-fn wishes<'a>(asked: Asked<'a>, base: Option<&'a Body>) -> Vec<(&'a str, Option<&'a Value>)> {
-    let mut out: Vec<(&str, Option<&Value>)> =
-        asked.fields.iter().map(|(name, value)| (name.as_str(), (!is_unset(value)).then_some(value))).collect();
-    if let Some(base) = base {
-        if asked.op != MutationOp::Update {
-            out.extend(base.keys().filter(|name| !asked.fields.contains_key(*name)).map(|name| (name.as_str(), None)));
-        }
-        out.retain(|(name, wish)| base.get(*name) != *wish);
-    }
-    out
-}
-
-enum Choice {
-    Wish,
-    Current,
-    Sum(Value),
-    Person,
-}
-
-/// Both sides changed one field.
-fn settle(rule: FieldRule, before: Option<&Value>, current: Option<&Value>, wish: Option<&Value>, newer: bool) -> Choice {
-    let by_stamp = || if newer { Choice::Wish } else { Choice::Current };
-    let by_order = |wanted| match order(wish, current) {
-        Some(found) if found == wanted => Choice::Wish,
-        Some(_) => Choice::Current,
-        None => by_stamp(),
-    };
-    match rule {
-        FieldRule::Lww => by_stamp(),
-        FieldRule::Server => Choice::Current,
-        FieldRule::Client => Choice::Wish,
-        FieldRule::Manual => Choice::Person,
-        FieldRule::Max => by_order(std::cmp::Ordering::Greater),
-        FieldRule::Min => by_order(std::cmp::Ordering::Less),
-        FieldRule::SumDelta => sum(before, current, wish).map_or_else(by_stamp, Choice::Sum),
-    }
-}
-
-/// Order of two numbers or of two texts; nothing else has one.
-fn order(a: Option<&Value>, b: Option<&Value>) -> Option<std::cmp::Ordering> {
-    match (a?, b?) {
-        (Value::String(a), Value::String(b)) => Some(a.cmp(b)),
-        (Value::Number(a), Value::Number(b)) => match (a.as_i64(), b.as_i64()) {
-            (Some(a), Some(b)) => Some(a.cmp(&b)),
-            _ => a.as_f64()?.partial_cmp(&b.as_f64()?),
-        },
-        _ => None,
-    }
-}
-
-/// The store's value plus what the device added to its base.
-fn sum(before: Option<&Value>, current: Option<&Value>, wish: Option<&Value>) -> Option<Value> {
-    let (before, current, wish) = (before?, current?, wish?);
-    if let (Some(before), Some(current), Some(wish)) = (before.as_i64(), current.as_i64(), wish.as_i64()) {
-        let total = wish.checked_sub(before).and_then(|delta| current.checked_add(delta))?;
-        return (-INTEGER_MAX..=INTEGER_MAX).contains(&total).then(|| total.into());
-    }
-    Number::from_f64(current.as_f64()? + (wish.as_f64()? - before.as_f64()?)).map(Value::Number)
-}
-
-enum Side {
-    Write,
-    Record,
-    Person,
-}
-
-/// Who wins between a deletion and a change. `deleted`: the record is the deletion, the write is the change.
-fn delete_rule(policy: &Policy, newer: bool, deleted: bool) -> Side {
-    let write_wins = match policy.delete {
-        DeleteRule::Manual => return Side::Person,
-        DeleteRule::Stamp => newer,
-        DeleteRule::DeleteWins => !deleted,
-        DeleteRule::UpdateWins => deleted,
-    };
-    if write_wins { Side::Write } else { Side::Record }
-}
-
-/// The body after a write that nothing stands against; `None` deletes.
-fn plainly(body: &Body, asked: Asked<'_>) -> Option<Body> {
-    match asked.op {
-        MutationOp::Delete => None,
-        MutationOp::Update => Some(applied(body, asked.fields)),
-        MutationOp::Create | MutationOp::Put => Some(stripped(asked.fields)),
-    }
-}
-
-fn written(body: &Body, op: MutationOp, image: Option<Body>) -> Write {
-    let changed = match (&image, op) {
-        (Some(image), MutationOp::Update) => Some(differing(body, image)),
-        _ => None,
-    };
-    let op = if op == MutationOp::Create { MutationOp::Put } else { op };
-    Write { op, image, changed, merged: false, kept: Vec::new(), lost: Vec::new(), over: Vec::new(), dispute: None }
-}
-
-fn whole(op: MutationOp, image: Body) -> Write {
-    Write {
-        op,
-        image: Some(image),
-        changed: None,
-        merged: false,
-        kept: Vec::new(),
-        lost: Vec::new(),
-        over: Vec::new(),
-        dispute: None,
-    }
-}
-
-fn differing(before: &Body, after: &Body) -> Vec<String> {
-    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
-    names.into_iter().filter(|name| before.get(*name) != after.get(*name)).cloned().collect()
-}
-
-/// `body` with `fields` merged in.
-#[must_use]
-pub fn applied(body: &Body, fields: &Body) -> Body {
-    let mut image = body.clone();
-    for (name, value) in fields {
-        set(&mut image, name, (!is_unset(value)).then_some(value));
-    }
-    image
-}
-
-fn set(image: &mut Body, name: &str, wish: Option<&Value>) {
-    match wish {
-        Some(value) => image.insert(name.to_owned(), value.clone()),
-        None => image.remove(name),
-    };
-}
-
-fn stripped(fields: &Body) -> Body {
-    fields.iter().filter(|(_, value)| !is_unset(value)).map(|(name, value)| (name.clone(), value.clone())).collect()
-}
-
-fn names(fields: &Body) -> Vec<String> {
-    fields.keys().cloned().collect()
-}
-
-/// Whether a value is the request to remove its field: `{"$unset": true}`.
-#[must_use]
-pub fn is_unset(value: &Value) -> bool {
-    value.as_object().is_some_and(|object| object.len() == 1 && object.get("$unset") == Some(&Value::Bool(true)))
 }
 
 #[cfg(test)]

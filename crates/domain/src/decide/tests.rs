@@ -1,10 +1,10 @@
 //! Decisions by table and by property: what stands, what gives way, and that the order of arrival does not matter where it must not.
 
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
-use crate::json::body_text;
+use crate::json::{INTEGER_MAX, body_text};
 
 const LWW: &str = r#"{"kind":"lww"}"#;
 const MERGE: &str =

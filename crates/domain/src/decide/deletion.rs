@@ -1,0 +1,60 @@
+//! Deletion against change: who wins when one side deleted and the other changed.
+
+use super::image::{applied, names, stripped, whole, written};
+use super::{Asked, Dispute, DisputeKind, Ground, Standing, Verdict, Write};
+use crate::policy::{DeleteRule, Policy, PolicyKind};
+use crate::sync::MutationOp;
+
+pub(super) fn on_tombstone(standing: Standing<'_>, asked: Asked<'_>, ground: Ground<'_>, policy: &Policy) -> Verdict {
+    let revived = match asked.op {
+        MutationOp::Delete => return Verdict::Noop,
+        MutationOp::Create => MutationOp::Create,
+        MutationOp::Update | MutationOp::Put => MutationOp::Put,
+    };
+    if matches!(ground, Ground::Current) {
+        return Verdict::Write(whole(revived, stripped(asked.fields)));
+    }
+    if policy.kind == PolicyKind::ClientResolves {
+        return Verdict::Returned;
+    }
+    match delete_rule(policy, asked.stamp > standing.stamp, true) {
+        Side::Record => Verdict::Superseded { lost: names(asked.fields), kind: DisputeKind::Delete },
+        Side::Person => Verdict::Review(DisputeKind::Delete),
+        Side::Write => {
+            let image =
+                if asked.op == MutationOp::Update { applied(standing.body, asked.fields) } else { stripped(asked.fields) };
+            let dispute = Some(Dispute { kind: DisputeKind::Delete, open: false });
+            Verdict::Write(Write { merged: asked.op == MutationOp::Update, dispute, ..whole(revived, image) })
+        }
+    }
+}
+
+/// A delete that did not know of the last change.
+pub(super) fn deleted(standing: Standing<'_>, asked: Asked<'_>, policy: &Policy) -> Verdict {
+    match delete_rule(policy, asked.stamp > standing.stamp, false) {
+        Side::Record => Verdict::Superseded { lost: Vec::new(), kind: DisputeKind::Delete },
+        Side::Person => Verdict::Review(DisputeKind::Delete),
+        Side::Write => {
+            let own = standing.stamp.client == asked.stamp.client;
+            let dispute = (!own).then_some(Dispute { kind: DisputeKind::Delete, open: false });
+            Verdict::Write(Write { dispute, ..written(standing.body, MutationOp::Delete, None) })
+        }
+    }
+}
+
+enum Side {
+    Write,
+    Record,
+    Person,
+}
+
+/// Who wins between a deletion and a change. `deleted`: the record is the deletion, the write is the change.
+fn delete_rule(policy: &Policy, newer: bool, deleted: bool) -> Side {
+    let write_wins = match policy.delete {
+        DeleteRule::Manual => return Side::Person,
+        DeleteRule::Stamp => newer,
+        DeleteRule::DeleteWins => !deleted,
+        DeleteRule::UpdateWins => deleted,
+    };
+    if write_wins { Side::Write } else { Side::Record }
+}

@@ -1,0 +1,66 @@
+//! Entries of the conflicts log: both values, and everything that the decision read.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::Case;
+use super::basis::Basis;
+use crate::decide::{Dispute, Write};
+use crate::engine::{NewConflict, Turn};
+use crate::ids::Seq;
+use crate::json::body_text;
+use crate::sync::{MutationOp, Resolution};
+
+impl Turn<'_> {
+    pub(super) fn dispute(&mut self, case: &Case<'_>, dispute: Dispute, write: &Write) -> String {
+        let mut settled = json!({"outcome": dispute.kind.as_str(), "kept": write.kept, "lost": write.lost, "over": write.over});
+        settled["policy"] = case.collection.policy.name().into();
+        self.conflict(case, dispute, Some(settled.to_string()))
+    }
+
+    /// Writes both values into the conflicts log; called before the record changes.
+    pub(super) fn conflict(&mut self, case: &Case<'_>, dispute: Dispute, resolution: Option<String>) -> String {
+        let record = self.set.records.get(&case.key);
+        let server = record.and_then(|record| record.body.clone()).unwrap_or_else(|| "null".to_owned());
+        let inputs = json!({
+            "op": case.mutation.op.as_str(),
+            "base": case.basis.as_str(),
+            "policy": case.collection.policy.name(),
+            "server_time": self.now.to_string(),
+            "device_hlc": case.clocked.hlc.to_string(),
+            "device": self.batch.client_id.as_str(),
+            "store_hlc": record.map(|record| record.hlc.to_string()),
+            "store_device": record.map(|record| record.last_client_id.as_str()),
+            "store_operation": record.map(|record| record.last_operation_id.as_str()),
+        });
+        self.log.conflict_id += 1;
+        let id = self.log.conflict_id;
+        self.effects.conflicts.push(NewConflict {
+            id,
+            collection: Arc::clone(case.collection),
+            record_id: case.mutation.record_id.clone(),
+            scope: case.scope,
+            seq: record.map_or(Seq(0), |record| record.last_seq),
+            kind: dispute.kind,
+            inputs: inputs.to_string(),
+            base: if let Basis::Stale(base) = &case.basis { Some(body_text(base)) } else { None },
+            local: if case.mutation.op == MutationOp::Delete { "null".to_owned() } else { body_text(&case.mutation.fields) },
+            server,
+            client: self.batch.client,
+            operation_id: case.mutation.operation_id.clone(),
+            open: dispute.open,
+            resolution,
+            at: self.now,
+        });
+        format!("cf_{id}")
+    }
+}
+
+pub(super) fn resolution(case: &Case<'_>, kept: Vec<String>, lost: Vec<String>) -> Resolution {
+    Resolution { policy: case.collection.policy.name().to_owned(), policy_rev: case.collection.policy_rev, kept, lost }
+}
+
+pub(super) fn resolution_text(settled: &Resolution, outcome: &str) -> String {
+    json!({"outcome": outcome, "policy": settled.policy, "kept": settled.kept, "lost": settled.lost}).to_string()
+}
