@@ -1,12 +1,12 @@
 // Live refresh: on a hint, fetch this very page and morph its live regions in place.
 //
 // A region is plain server HTML: `<div id=… data-live>`. Elements with an id keep their identity, so rows, focus and open details
-// stay. One request at a time, at most one in 0.8 s, and none while a person has something selected, checked or open.
+// stay. One request at a time, at most one in 0.6 s, and none while a person has something selected, checked or open.
 // Speaks with the as-of stamp through events of `document`; `app/src/islands/live.rs` lists them.
 
 import { Idiomorph } from "idiomorph";
 
-const GAP_MS = 800;
+const GAP_MS = 600;
 const HELD_LOOK_MS = 500;
 
 let wanted = false;

@@ -1,8 +1,9 @@
 //! `cargo xtask bench`: the shipped binary against the bars of the product.
 //!
 //! Builds what `cargo xtask build --release` builds and the driver beside it, and leaves measuring to the driver
-//! (`crates/bench`): words go to it as they are. Ends well when bars are missed and badly when something could not be measured.
+//! (`crates/bench`): words go to it as they are. `live` is measured in a browser instead (`end2end/measure`). Ends well when bars are missed and badly when something could not be measured.
 
+use crate::browser;
 use crate::build;
 use crate::process::{self, command};
 use crate::progress::{note, step};
@@ -11,12 +12,26 @@ use crate::toolchain::Toolchain;
 use crate::workspace::Workspace;
 
 const DRIVER: &str = "tidewatch-bench";
+/// What a browser measures: from a push that is durable until an open page shows it.
+const LIVE: &str = "live";
 
 /// The command.
 pub(crate) fn run(workspace: &Workspace, words: &[String]) -> anyhow::Result<()> {
+    let live = words.is_empty() || words.iter().any(|word| word == LIVE);
+    let rest: Vec<&String> = words.iter().filter(|word| *word != LIVE).collect();
     let toolchain = setup::for_running(workspace)?;
+    if live {
+        setup::for_testing(workspace)?;
+    }
     build::everything(workspace, &toolchain, true)?;
-    driver(workspace, &toolchain)?;
+    let lone = live && !words.is_empty() && rest.is_empty();
+    let driven = if lone { Ok(()) } else { by_driver(workspace, &toolchain, &rest) };
+    let lived = if live { browser::measure(workspace) } else { Ok(()) };
+    driven.and(lived)
+}
+
+fn by_driver(workspace: &Workspace, toolchain: &Toolchain, words: &[&String]) -> anyhow::Result<()> {
+    driver(workspace, toolchain)?;
     let folder = workspace.target().join("bench");
     note("measuring: whatever else this machine does now is in the figures");
     let measured = process::run(

@@ -1,5 +1,7 @@
 //! `cargo xtask e2e`: the journeys in `end2end/`, a real browser against the binary, which their own configuration starts.
 
+use std::process::Command;
+
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
 
@@ -22,29 +24,38 @@ pub(crate) fn run(workspace: &Workspace, words: &[String]) -> anyhow::Result<()>
 
 /// Runs the journeys against the binary that is built.
 pub(crate) fn journeys(workspace: &Workspace, words: &[String]) -> anyhow::Result<Count> {
-    let place = workspace.join("end2end");
-    let driver = place.join("node_modules/@playwright/test/cli.js");
-    ensure!(driver.is_file(), "end2end/ has no Playwright: it comes with `cargo xtask setup`");
     let report = workspace.join("target/journeys.json");
     let _ = std::fs::remove_file(&report);
-    let mut playwright = command("node");
+    let mut playwright = playwright(workspace, false)?;
     playwright
-        .current_dir(&place)
-        .env("TIDEWATCH_BIN", workspace.binary(false))
         .env("PLAYWRIGHT_JSON_OUTPUT_FILE", &report)
         .env("PLAYWRIGHT_JSON_OUTPUT_NAME", &report)
-        .arg(driver)
-        .args(["test", "--reporter=list,json"])
+        .args(["--reporter=list,json"])
         .args(words);
-    if let Some(browser) = setup::browser() {
-        playwright.env("CHROME_BIN", browser);
-    }
     let outcome = process::run(&mut playwright);
     let text = std::fs::read_to_string(&report).with_context(|| format!("Playwright left no report ({outcome:?})"))?;
     let count = counted(&serde_json::from_str(&text).context("reading Playwright's report")?);
     ensure!(outcome.is_ok() || count.failed > 0, "Playwright failed outside of any journey");
     ensure!(count.passed + count.failed > 0, "no journey ran");
     Ok(count)
+}
+
+/// Measures the shipped binary in a browser, which prints what it found.
+pub(crate) fn measure(workspace: &Workspace) -> anyhow::Result<()> {
+    process::run(playwright(workspace, true)?.args(["--config", "measure.config.ts"]))
+}
+
+/// Playwright's `test` against the binary that is built.
+fn playwright(workspace: &Workspace, release: bool) -> anyhow::Result<Command> {
+    let place = workspace.join("end2end");
+    let driver = place.join("node_modules/@playwright/test/cli.js");
+    ensure!(driver.is_file(), "end2end/ has no Playwright: it comes with `cargo xtask setup`");
+    let mut playwright = command("node");
+    playwright.current_dir(&place).env("TIDEWATCH_BIN", workspace.binary(release)).arg(driver).arg("test");
+    if let Some(browser) = setup::browser() {
+        playwright.env("CHROME_BIN", browser);
+    }
+    Ok(playwright)
 }
 
 /// A journey that only passes the second time has failed.

@@ -21,7 +21,9 @@ use crate::gate::Caller;
 use crate::state::App;
 
 /// Hints come at most this often; one after a calm time comes at once.
-const HINT_PAUSE: Duration = Duration::from_secs(1);
+///
+/// A page looks at most every 0.6 s (`style/js/live.ts`); what a reader waits for is this, that and one answer, in two seconds.
+const HINT_PAUSE: Duration = Duration::from_millis(250);
 /// A comment keeps proxies from closing the stream.
 const HEARTBEAT: Duration = Duration::from_secs(20);
 

@@ -1,0 +1,10 @@
+//! The server over HTTP, as one program: the site and the store are linked once, not once a file.
+
+mod authorisation;
+mod bad_input;
+mod crash;
+mod devices;
+mod openapi;
+mod pages_lists;
+mod sessions;
+mod sync;
