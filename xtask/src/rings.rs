@@ -1,6 +1,6 @@
 //! `cargo xtask test`: every ring of tests, the cheapest first, and their sum on the last line.
 //!
-//! The lints (`lint`) and the random seeds of the simulator (`sim`) are commands of their own.
+//! The random seeds of the simulator (`sim`) are a command of their own.
 //!
 //! A ring that fails does not stop those after it: one run tells everything that is wrong. Only what cannot be (tests of a
 //! server that was not built) is counted as failed without being tried.
@@ -120,6 +120,8 @@ fn all(workspace: &Workspace, toolchain: &Toolchain) -> bool {
         Ok(findings.iter().fold(Count::default(), |sum, finding| sum.plus(Count::one(finding.holds))))
     });
     run.ring("Tests", "domain, store, service, HTTP, pages, simulator with fixed seeds", || nextest::run(workspace, toolchain));
+    // After the tests, which have run the build scripts that both need.
+    run.ring("Clippy", "lints of the default toolchain, warnings are errors", || clippy(workspace));
     let built = site
         && run.ring("Server", "the binary of the rings below", || {
             build::everything(workspace, toolchain, false).map(|()| Count::one(true))

@@ -265,7 +265,7 @@ fn dots(option: &mut Value) {
         let points = line["data"].as_array_mut().expect("a line has a list of points");
         let known: Vec<bool> = points.iter().map(Value::is_number).collect();
         let newest = known.iter().rposition(|known| *known);
-        let alone = |at: usize| !(at > 0 && known[at - 1]) && !known.get(at + 1).copied().unwrap_or(false);
+        let alone = |at: usize| !(known.get(at + 1).copied().unwrap_or(false) || at > 0 && known[at - 1]);
         for (at, point) in points.iter_mut().enumerate().filter(|(at, _)| known[*at]) {
             if newest == Some(at) || alone(at) {
                 let size = if newest == Some(at) { 6 } else { 3 };

@@ -55,11 +55,14 @@ pub(crate) fn percentile(sorted: &[f64], share: f64) -> f64 {
     sorted.get((last as f64 * share).round() as usize).copied().unwrap_or(f64::NAN)
 }
 
+/// Heading, devices, and p50 and p95 of each page, milliseconds.
+type Column = (String, u32, Vec<(f64, f64)>);
+
 /// Times of pages, a column for each fleet.
 #[derive(Debug)]
 pub(crate) struct PageTable {
     quick: bool,
-    columns: Vec<(String, u32, Vec<(f64, f64)>)>,
+    columns: Vec<Column>,
 }
 
 impl PageTable {

@@ -72,11 +72,14 @@ pub struct LogRow {
     pub operation_id: String,
 }
 
+/// One invariant: what breaks it, a line each.
+type Check = fn(&Observed) -> Vec<String>;
+
 impl Observed {
     /// Runs every checker and answers what broke, each line with the checker's name.
     #[must_use]
     pub fn faults(&self) -> Vec<String> {
-        let checks: [(&str, fn(&Self) -> Vec<String>); 6] = [
+        const CHECKS: [(&str, Check); 6] = [
             ("liveness", liveness::check),
             ("no_lost_mutation", no_lost_mutation::check),
             ("exactly_once", exactly_once::check),
@@ -84,11 +87,8 @@ impl Observed {
             ("cursor_monotonic", cursor_monotonic::check),
             ("conflict_accounted", conflict_accounted::check),
         ];
-        let named = |(name, check): &(&'static str, fn(&Self) -> Vec<String>)| {
-            let name = *name;
-            check(self).into_iter().map(move |fault| format!("{name}: {fault}"))
-        };
-        checks.iter().flat_map(named).collect()
+        let named = |(name, check): (&'static str, Check)| check(self).into_iter().map(move |fault| format!("{name}: {fault}"));
+        CHECKS.into_iter().flat_map(named).collect()
     }
 }
 

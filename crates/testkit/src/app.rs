@@ -61,7 +61,6 @@ impl TestApp {
     }
 
     /// The router.
-    #[must_use]
     pub fn router(&self) -> Router {
         self.router.clone()
     }

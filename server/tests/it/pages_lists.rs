@@ -131,7 +131,7 @@ async fn an_export_holds_the_rows_of_the_list_and_no_formula() {
     let ids: Vec<_> =
         json.as_array().expect("an array").iter().map(|row| row["client_id"].as_str().expect("an id").to_owned()).collect();
     assert_eq!(ids, listed);
-    assert_eq!(json[0]["score"].is_number() || json[0]["score"].is_null(), true);
+    assert!(json[0]["score"].is_number() || json[0]["score"].is_null());
 }
 
 #[tokio::test]

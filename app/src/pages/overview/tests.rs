@@ -21,13 +21,19 @@ fn wave(at: usize, low: f64, high: f64) -> f64 {
     low + (high - low) * (phase.sin() + 1.0) / 2.0
 }
 
-fn figure(metric: Metric, value: f64, tone: Tone, verdict: &str, note: &str, slo: Option<f64>, low: f64, high: f64) -> Figure {
+fn figure(
+    metric: Metric,
+    value: f64,
+    (tone, verdict, note): (Tone, &str, &str),
+    slo: Option<f64>,
+    (low, high): (f64, f64),
+) -> Figure {
     let range = TimeRange::Day;
     let points = |shift: usize| {
         (0..96)
             .map(|at| Point {
                 at: now().plus(-DAY_MS + i64::try_from(at).expect("few points") * range.step_ms()),
-                value: (at < 20 || at > 24).then(|| wave(at + shift, low, high)),
+                value: (!(20..=24).contains(&at)).then(|| wave(at + shift, low, high)),
             })
             .collect()
     };
@@ -94,12 +100,12 @@ fn fleet() -> Overview {
         headline: "212 of 2,418 devices are stuck behind one schema error.".into(),
         score: FleetScore { scores, p10: Some(42.0), p50: Some(81.0), devices: 2_390, previous: Some(87.1) },
         figures: vec![
-            figure(Metric::QueueDepth, 18_406.0, Tone::Act, "3.2× normal", "7.6 per device", None, 4_000.0, 18_406.0),
-            figure(Metric::SyncSuccess, 98.71, Tone::Act, "SLO missed", "SLO 99.5 %", Some(99.5), 98.4, 99.9),
-            figure(Metric::DriftAge, 9_660_000.0, Tone::Watch, "Rising", "0:18 h a day before", None, 600_000.0, 9_660_000.0),
-            figure(Metric::ConflictRate, 0.62, Tone::Good, "Within SLO", "SLO 1 %", Some(1.0), 0.3, 0.8),
-            figure(Metric::SyncLatency, 412.0, Tone::Good, "Within SLO", "SLO 500 ms", Some(500.0), 300.0, 470.0),
-            figure(Metric::BatteryScore, 91.0, Tone::Good, "Within budget", "target 80", Some(80.0), 85.0, 95.0),
+            figure(Metric::QueueDepth, 18_406.0, (Tone::Act, "3.2× normal", "7.6 per device"), None, (4_000.0, 18_406.0)),
+            figure(Metric::SyncSuccess, 98.71, (Tone::Act, "SLO missed", "SLO 99.5 %"), Some(99.5), (98.4, 99.9)),
+            figure(Metric::DriftAge, 9_660_000.0, (Tone::Watch, "Rising", "0:18 h a day before"), None, (600_000.0, 9_660_000.0)),
+            figure(Metric::ConflictRate, 0.62, (Tone::Good, "Within SLO", "SLO 1 %"), Some(1.0), (0.3, 0.8)),
+            figure(Metric::SyncLatency, 412.0, (Tone::Good, "Within SLO", "SLO 500 ms"), Some(500.0), (300.0, 470.0)),
+            figure(Metric::BatteryScore, 91.0, (Tone::Good, "Within budget", "target 80"), Some(80.0), (85.0, 95.0)),
         ],
         work: vec![
             item(

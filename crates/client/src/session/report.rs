@@ -58,13 +58,13 @@ impl<J: Journal> Client<J> {
             return None;
         }
         let mut bytes = 0;
-        let fits = |report: &&Box<str>| {
+        let fits = |report: &&str| {
             let before = bytes;
             bytes += report.len();
             before == 0 || bytes <= REQUEST_BYTES_MAX
         };
         let batch: Vec<&str> =
-            self.reports.waiting.iter().take(REPORTS_PER_REQUEST).take_while(fits).map(|report| &**report).collect();
+            self.reports.waiting.iter().map(|report| &**report).take(REPORTS_PER_REQUEST).take_while(fits).collect();
         let client_id = self.state.client_id.as_deref().unwrap_or_default();
         let body = format!("{{\"client_id\":\"{client_id}\",\"reports\":[{}]}}", batch.join(","));
         self.in_flight = Some(InFlight { purpose: Purpose::Report, operations: Vec::new(), since: None, reports: batch.len() });

@@ -149,7 +149,7 @@ impl Writer {
         let (key, known) = {
             let live = self.shared.live();
             let all = || live.collections.iter().chain(&pending.collections);
-            let known = all().filter(|known| known.info.name == definition.name).last().cloned();
+            let known = all().rfind(|known| known.info.name == definition.name).cloned();
             let last = all().map(|known| known.engine.key.0).max().unwrap_or(0);
             (known.as_ref().map_or(CollectionKey(last + 1), |known| known.engine.key), known)
         };

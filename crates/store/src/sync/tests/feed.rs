@@ -21,7 +21,7 @@ fn put(n: usize) -> Mutation {
     let mut mutation = intent(
         &format!("op-{n}"),
         MutationOp::Put,
-        if n % 2 == 0 { "assets" } else { "orders" },
+        if n.is_multiple_of(2) { "assets" } else { "orders" },
         &format!("r-{}", n % 7),
         json!({"n": n}),
     );
@@ -319,5 +319,5 @@ async fn a_reader_that_polls_misses_nothing_while_four_devices_write() {
 
 fn put_of(from: u32, n: u32) -> Mutation {
     let mutation = intent(&format!("w{from}-{n}"), MutationOp::Put, "readings", &format!("r-{from}-{n}"), json!({"reading": n}));
-    Mutation { scope: scope(if n % 3 == 0 { "site:a" } else { "site:b" }), ..mutation }
+    Mutation { scope: scope(if n.is_multiple_of(3) { "site:a" } else { "site:b" }), ..mutation }
 }

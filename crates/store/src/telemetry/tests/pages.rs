@@ -81,13 +81,16 @@ async fn devices_that_stay_where_they_are_come_up_once_while_others_move() {
     store.close().await.expect("closes");
 }
 
+/// What a filter says of a row, in Rust.
+type Holds = fn(&tidewatch_domain::fleet::DeviceRow) -> bool;
+
 #[tokio::test]
 async fn filters_select_the_same_devices_as_the_rows_say() {
     let dir = tempfile::tempdir().expect("a folder");
     let store = filled(dir.path(), 40).await;
     let telemetry = store.telemetry();
     let all = telemetry.devices_page(&filter(""), DeviceSort::Name, &Position::Start, 500, NOW).await.expect("read").rows;
-    let cases: Vec<(&str, fn(&tidewatch_domain::fleet::DeviceRow) -> bool)> = vec![
+    let cases: [(&str, Holds); _] = [
         ("queue:>=2", |row| row.queue_depth.is_some_and(|depth| depth >= 2)),
         ("-queue:>=2", |row| row.queue_depth.is_none_or(|depth| depth < 2)),
         ("queue:none", |row| row.queue_depth.is_none()),
