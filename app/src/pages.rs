@@ -10,6 +10,7 @@ mod fixture;
 pub mod legend;
 pub mod list;
 pub mod not_found;
+pub mod outbox;
 pub mod overview;
 pub mod palette;
 pub mod params;

@@ -10,6 +10,12 @@ use tidewatch_domain::time::TimeRange;
 pub const OVERVIEW: &str = "/";
 /// Device table.
 pub const DEVICES: &str = "/devices";
+/// What the fleet still has to send: failures by signature.
+pub const OUTBOX: &str = "/outbox";
+/// The same, entry by entry.
+pub const OUTBOX_ENTRIES: &str = "/outbox/entries";
+/// The same, by collection.
+pub const OUTBOX_COLLECTIONS: &str = "/outbox/collections";
 /// Log explorer. Not `/changes`: that is the feed of devices, which the protocol puts at the root.
 pub const CHANGES: &str = "/log";
 /// Search for an operation by its id.
@@ -168,6 +174,18 @@ pub fn changes(filter: &str) -> String {
     Query::new().with("filter", filter).on(CHANGES)
 }
 
+/// A group of failures in the outbox.
+#[must_use]
+pub fn outbox_group(id: &str) -> String {
+    format!("{OUTBOX}/groups/{}", encode(id))
+}
+
+/// One entry of one device in the outbox.
+#[must_use]
+pub fn outbox_entry(client_id: &ClientId, operation_id: &str) -> String {
+    format!("{OUTBOX}/entries/{client_id}/{}", encode(operation_id))
+}
+
 /// Trace of an operation.
 #[must_use]
 pub fn trace(operation_id: &str) -> String {
@@ -201,6 +219,7 @@ pub fn target(target: &Target) -> String {
         Target::Device(client_id) => device(client_id),
         Target::Changes(filter) => changes(filter),
         Target::Trace(operation_id) => trace(operation_id),
+        Target::Failures(group) => outbox_group(group),
     }
 }
 

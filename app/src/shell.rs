@@ -18,6 +18,11 @@ use crate::pages::audit::AuditPage;
 use crate::pages::changes::ChangesPage;
 use crate::pages::device::{DeviceMetricsPage, DeviceOutboxPage, DevicePage};
 use crate::pages::devices::DevicesPage;
+use crate::pages::outbox::collections::OutboxCollectionsPage;
+use crate::pages::outbox::entries::OutboxEntriesPage;
+use crate::pages::outbox::entry::OutboxEntryPage;
+use crate::pages::outbox::group::OutboxGroupPage;
+use crate::pages::outbox::groups::OutboxPage;
 use crate::pages::trace::{OperationsPage, TracePage};
 use crate::pages::{
     legend::LegendPage, not_found::NotFoundPage, overview::OverviewPage, palette::PalettePage, sign_in::SignInPage,
@@ -36,6 +41,8 @@ pub enum Section {
     Overview,
     /// Devices and one device.
     Devices,
+    /// Outbox, its groups and entries.
+    Outbox,
     /// Changes and traces.
     Changes,
     /// Audit.
@@ -96,6 +103,11 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/devices/:id") view=DevicePage ssr=SsrMode::Async/>
                 <Route path=path!("/devices/:id/outbox") view=DeviceOutboxPage ssr=SsrMode::Async/>
                 <Route path=path!("/devices/:id/metrics") view=DeviceMetricsPage ssr=SsrMode::Async/>
+                <Route path=path!("/outbox") view=OutboxPage ssr=SsrMode::Async/>
+                <Route path=path!("/outbox/collections") view=OutboxCollectionsPage ssr=SsrMode::Async/>
+                <Route path=path!("/outbox/entries") view=OutboxEntriesPage ssr=SsrMode::Async/>
+                <Route path=path!("/outbox/entries/:device/:operation") view=OutboxEntryPage ssr=SsrMode::Async/>
+                <Route path=path!("/outbox/groups/:id") view=OutboxGroupPage ssr=SsrMode::Async/>
                 <Route path=path!("/log") view=ChangesPage ssr=SsrMode::Async/>
                 <Route path=path!("/operations") view=OperationsPage ssr=SsrMode::Async/>
                 <Route path=path!("/operations/:id") view=TracePage ssr=SsrMode::Async/>

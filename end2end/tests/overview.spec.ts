@@ -32,13 +32,14 @@ test("the range is a link and stays in the address", async ({ page, complaints }
   await expect(page.getByRole("main")).toContainText("range");
 });
 
-test("trouble on the overview leads to the devices it counts", async ({ page }) => {
+test("trouble on the overview leads to the entries it counts", async ({ page }) => {
   await page.goto("/");
   const work = page.getByRole("region", { name: /Needs a person/i });
   await expect(work).toContainText("inspections");
-  await work.getByRole("link").first().click();
-  await expect(page).toHaveURL(/\/devices/);
-  await expect(page.getByRole("main")).toContainText(HARBOUR.stuck);
+  await work.getByRole("link", { name: /entries rejected/ }).first().click();
+  await expect(page).toHaveURL(/\/outbox\/groups\//);
+  await expect(page.getByRole("table").getByRole("rowheader")).toHaveCount(3);
+  await expect(page.getByRole("table")).toContainText(HARBOUR.stuck);
 });
 
 test.describe("with a store of its own", () => {

@@ -29,6 +29,7 @@ use writer::Writer;
 #[derive(Clone, Debug)]
 enum List {
     Devices { filter: String, sort: DeviceSort, columns: Vec<Column> },
+    Outbox { filter: String, group: Option<String> },
     Changes { filter: String },
     Audit { filter: String },
 }
@@ -41,6 +42,9 @@ impl List {
                 let query = DevicesQuery::parse(params)?;
                 Ok(Self::Devices { filter: query.list.filter, sort: query.sort, columns: query.columns })
             }
+            "outbox" => {
+                Ok(Self::Outbox { filter: ListState::parse(params)?.filter, group: params.one("group").map(str::to_owned) })
+            }
             "changes" => Ok(Self::Changes { filter: ListState::parse(params)?.filter }),
             "audit" => Ok(Self::Audit { filter: ListState::parse(params)?.filter }),
             _ => Err(Error::NotFound("export")),
@@ -50,6 +54,7 @@ impl List {
     fn header(&self) -> table::Header {
         match self {
             Self::Devices { columns, .. } => table::device_header(columns),
+            Self::Outbox { .. } => table::outbox_header(),
             Self::Changes { .. } => table::change_header(),
             Self::Audit { .. } => table::audit_header(),
         }
@@ -61,6 +66,13 @@ impl List {
             Self::Devices { filter, sort, columns } => {
                 let list = service.devices_list(cx, filter, *sort, at, PAGE_ROWS_MAX).await?;
                 Ok(cells(list.page, |row| table::device_cells(columns, row)))
+            }
+            Self::Outbox { filter, group } => {
+                let group = match group {
+                    Some(id) => Some(service.outbox_group(cx, id).await?.signature),
+                    None => None,
+                };
+                Ok(cells(service.outbox_list(cx, group.as_deref(), filter, at, PAGE_ROWS_MAX).await?, table::outbox_cells))
             }
             Self::Changes { filter } => {
                 Ok(cells(service.changes_list(cx, filter, at, PAGE_ROWS_MAX).await?, table::change_cells))

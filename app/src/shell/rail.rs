@@ -25,7 +25,7 @@ pub(super) struct Link {
 }
 
 /// The groups of the rail. A page that does not exist is not in it.
-pub(super) const GROUPS: [(&str, &[Link]); 2] = [
+pub(super) const GROUPS: [(&str, &[Link]); 3] = [
     (
         "Fleet",
         &[
@@ -33,6 +33,7 @@ pub(super) const GROUPS: [(&str, &[Link]); 2] = [
             Link { section: Section::Devices, label: "Devices", href: paths::DEVICES, icon: IconName::Devices },
         ],
     ),
+    ("Work", &[Link { section: Section::Outbox, label: "Outbox", href: paths::OUTBOX, icon: IconName::Outbox }]),
     (
         "Record",
         &[

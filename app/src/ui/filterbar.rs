@@ -44,7 +44,8 @@ pub fn without(filter: &str, at: usize) -> String {
 #[component]
 pub fn FilterBar(
     /// Path that the form asks.
-    action: &'static str,
+    #[prop(into)]
+    action: String,
     /// The filter as the URL has it.
     filter: String,
     /// Turns a filter into the address of this page with it, other state kept.

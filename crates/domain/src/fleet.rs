@@ -5,12 +5,16 @@
 mod device;
 mod devices;
 mod log;
+mod outbox;
 mod overview;
 mod state;
 
 pub use self::device::{Convergence, ConvergenceVerdict, DeviceView, EntryRow, TimelineEvent, TimelineKind};
 pub use self::devices::{DeviceList, DeviceRow, DeviceSort, FleetCounts};
 pub use self::log::{ChangeRow, Trace, TraceStage};
+pub use self::outbox::{
+    Attempt, CollectionTally, FailureGroup, GROUP_HOURS, OutboxEntryView, OutboxFigures, OutboxRow, StateTally,
+};
 pub use self::overview::{
     Board, BoardCell, ConsoleFacts, Figure, FleetScore, Metric, Overview, Point, Recommendation, Risk, Series, Target, Urgency,
     WorkItem,

@@ -1,5 +1,7 @@
 //! Signatures of failures (glossary): code, collection, operation and the message without what differs from case to case.
 
+use sha2::{Digest as _, Sha256};
+
 /// A signature longer than this is cut.
 const SIGNATURE_CHARS_MAX: usize = 160;
 
@@ -8,6 +10,12 @@ const SIGNATURE_CHARS_MAX: usize = 160;
 pub fn signature(code: &str, collection: &str, op: &str, message: Option<&str>) -> String {
     let message = message.map(normalised).unwrap_or_default();
     format!("{code} {collection} {op} {message}").trim_end().chars().take(SIGNATURE_CHARS_MAX).collect()
+}
+
+/// Eight hex digits that stand for a signature in an address.
+#[must_use]
+pub fn signature_id(signature: &str) -> String {
+    hex::encode(&Sha256::digest(signature.as_bytes())[..4])
 }
 
 /// The operation that a signature names: its third word.

@@ -3,6 +3,7 @@
 //! **Invariant**: nothing in here waits for the writer of the log, and no failure in here can fail a sync.
 
 mod figures;
+mod outbox;
 mod outlook;
 mod overview;
 mod work;

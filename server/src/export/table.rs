@@ -3,7 +3,7 @@
 
 use tidewatch_app::pages::devices::query::Column;
 use tidewatch_domain::audit::AuditEvent;
-use tidewatch_domain::fleet::{ChangeRow, DeviceRow, DriftCause};
+use tidewatch_domain::fleet::{ChangeRow, DeviceRow, DriftCause, OutboxRow};
 
 use super::cell::Cell;
 
@@ -65,6 +65,60 @@ pub(crate) fn device_cells(columns: &[Column], row: &DeviceRow) -> Vec<Cell> {
         }
     }
     cells
+}
+
+/// Columns of the export of the outbox.
+pub(crate) fn outbox_header() -> Header {
+    vec![
+        "client_id",
+        "device_name",
+        "app_version",
+        "operation_id",
+        "collection",
+        "record_id",
+        "scope",
+        "op",
+        "priority",
+        "state",
+        "attempts",
+        "created_at",
+        "last_attempt_at",
+        "next_attempt_at",
+        "bytes",
+        "error_code",
+        "error_status",
+        "error_message",
+        "depends_on",
+        "blocks",
+    ]
+}
+
+/// One entry, in the order of [`outbox_header`].
+pub(crate) fn outbox_cells(row: &OutboxRow) -> Vec<Cell> {
+    let entry = &row.entry;
+    let error = entry.error.as_ref();
+    vec![
+        Cell::from(entry.client_id.as_str()),
+        Cell::from(row.device_name.as_str()),
+        Cell::from(row.app_version.clone()),
+        Cell::from(entry.operation_id.as_str()),
+        Cell::from(entry.collection.as_str()),
+        Cell::from(entry.record_id.as_str()),
+        Cell::from(entry.scope.clone()),
+        Cell::from(entry.op.as_str()),
+        Cell::from(entry.priority),
+        Cell::from(entry.state.as_str()),
+        Cell::from(entry.attempts),
+        Cell::from(entry.created_at),
+        Cell::from(entry.last_attempt_at),
+        Cell::from(entry.next_attempt_at),
+        Cell::from(entry.bytes),
+        Cell::from(error.map(|error| error.code.clone())),
+        Cell::from(error.and_then(|error| error.status)),
+        Cell::from(error.and_then(|error| error.message.clone())),
+        Cell::List(entry.depends_on.clone()),
+        Cell::from(i64::try_from(row.blocks).unwrap_or(i64::MAX)),
+    ]
 }
 
 /// Columns of the export of the change log.

@@ -41,12 +41,17 @@ const API: [(&str, &str, Access); 26] = [
 ];
 
 /// Pages and actions of the console.
-const CONSOLE: [(&str, &str, Access); 15] = [
+const CONSOLE: [(&str, &str, Access); 20] = [
     ("GET", "/", Access::Page),
     ("GET", "/devices", Access::Page),
     ("GET", "/devices/{id}", Access::Page),
     ("GET", "/devices/{id}/outbox", Access::Page),
     ("GET", "/devices/{id}/metrics", Access::Page),
+    ("GET", "/outbox", Access::Page),
+    ("GET", "/outbox/collections", Access::Page),
+    ("GET", "/outbox/entries", Access::Page),
+    ("GET", "/outbox/entries/{device}/{operation}", Access::Page),
+    ("GET", "/outbox/groups/{id}", Access::Page),
     ("GET", "/log", Access::Page),
     ("GET", "/operations", Access::Page),
     ("GET", "/operations/{id}", Access::Page),

@@ -89,7 +89,7 @@ fn segments(path: &str, query: &OutboxQuery, tallies: &Tallies) -> Vec<Segment> 
 
 /// State in words.
 #[must_use]
-pub(super) const fn state_label(state: EntryState) -> &'static str {
+pub(crate) const fn state_label(state: EntryState) -> &'static str {
     match state {
         EntryState::Queued => "Queued",
         EntryState::Sending => "Sending",
@@ -100,7 +100,7 @@ pub(super) const fn state_label(state: EntryState) -> &'static str {
     }
 }
 
-const fn state_sign(state: EntryState) -> (Tone, Sign) {
+pub(crate) const fn state_sign(state: EntryState) -> (Tone, Sign) {
     match state {
         EntryState::Poisoned => (Tone::Act, Sign::Stuck),
         EntryState::Retrying => (Tone::Watch, Sign::Stalling),
@@ -155,7 +155,7 @@ fn Entry(entry: EntryRow, now: Millis) -> impl IntoView {
     .into_any()
 }
 
-fn failure(entry: &EntryRow) -> AnyView {
+pub(crate) fn failure(entry: &EntryRow) -> AnyView {
     let Some(error) = entry.error.clone() else { return view! { <span class="faint">"none"</span> }.into_any() };
     let status = error.status.map(|status| format!("{status} "));
     view! { <span class="mono tone" data-tone="act">{status}{error.code}</span>{error.message.map(|message| view! { <small>{message}</small> })} }.into_any()

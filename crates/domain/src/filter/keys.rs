@@ -8,6 +8,7 @@ const CONDITIONS: &[&str] = &["stuck", "diverged", "stalling", "held", "unknown"
 const HEALTHS: &[&str] = &["failing", "degraded", "unknown", "healthy"];
 const CONTACTS: &[&str] = &["lost", "overdue", "never", "quiet", "active", "late"];
 const CAUSES: &[&str] = &["not_connected", "not_pulling", "not_applying", "not_acknowledged"];
+const ENTRY_STATES: &[&str] = &["poisoned", "retrying", "held", "waiting", "queued", "sending"];
 const OPS: &[&str] = &["create", "update", "put", "delete", "genesis"];
 const DECISIONS: &[&str] = &["applied", "merged", "superseded", "conflict", "resolved"];
 
@@ -42,6 +43,23 @@ pub const DEVICES: &[Key] = &[
     key("error", Kind::Text, "code of its last failure, e.g. schema_invalid"),
     key("signature", Kind::Text, "signature of a failure in its outbox"),
     key("simulated", Kind::Bool, "made by the simulator"),
+];
+
+/// Keys of the outbox across devices.
+pub const OUTBOX: &[Key] = &[
+    key("state", Kind::Enum(ENTRY_STATES), "poisoned, retrying, held, waiting, queued or sending"),
+    key("collection", Kind::Text, "collection"),
+    key("record", Kind::Text, "record id"),
+    key("operation", Kind::Text, "operation id"),
+    key("op", Kind::Text, "create, update, put or delete"),
+    key("code", Kind::Text, "code of its last failure, e.g. schema_invalid"),
+    key("device", Kind::Text, "name of the device, * stands for anything"),
+    key("platform", Kind::Text, "ios, android, windows, macos, linux, web"),
+    key("version", Kind::Version, "version of the app, e.g. <4.18 or 4.18.*"),
+    key("scope", Kind::Text, "scope, e.g. building:42"),
+    key("tries", Kind::Number, "attempts so far"),
+    key("age", Kind::Duration, "time since it was made"),
+    key("bytes", Kind::Number, "size of the intent"),
 ];
 
 /// Keys of the log explorer.

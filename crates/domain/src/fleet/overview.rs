@@ -128,6 +128,8 @@ pub enum Target {
     Changes(String),
     /// The trace of an operation.
     Trace(String),
+    /// A group of failures in the outbox, by its id.
+    Failures(String),
 }
 
 /// Something that needs a person.

@@ -1,8 +1,8 @@
 //! The overview, which is also the resilience report of seed 000: one question to the store a part, then pure words.
 
-use tidewatch_domain::fleet::{FleetCounts, FleetScore, Overview, WorkItem};
+use tidewatch_domain::fleet::{FailureGroup, FleetCounts, FleetScore, Overview, WorkItem};
 use tidewatch_domain::time::Millis;
-use tidewatch_store::telemetry::{DeviceTrend, FailureGroup, FleetFacts, OverviewKey};
+use tidewatch_store::telemetry::{DeviceTrend, FleetFacts, OverviewKey};
 
 use super::figures::{Context, figures};
 use super::outlook::{fleet_recommended, fleet_risks, opportunities};

@@ -1,10 +1,9 @@
 //! "Needs a person": troubles as work items, worst first by devices × hours × entries at risk. Pure; every number is a row's.
 
-use tidewatch_domain::filter::{Filter, Op, Span, Subject, Term, Value};
-use tidewatch_domain::fleet::{Target, Urgency, WorkItem};
+use tidewatch_domain::fleet::{FailureGroup, Target, Urgency, WorkItem};
 use tidewatch_domain::signature::signature_op;
 use tidewatch_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Millis};
-use tidewatch_store::telemetry::{DeviceTrend, FailureGroup, FleetFacts, Trouble};
+use tidewatch_store::telemetry::{DeviceTrend, FleetFacts, Trouble};
 
 use super::figures::{SLO_CONFLICT_PERCENT, SLO_SUCCESS_PERCENT, missed_since};
 
@@ -52,22 +51,9 @@ pub(super) fn elapsed(ms: i64) -> String {
     }
 }
 
-/// A filter of one term, printed as the table reads it.
-pub(super) fn filter_of(key: &str, value: &str) -> String {
-    let term = Term {
-        negated: false,
-        subject: Subject::Key(key.to_owned()),
-        op: Op::Is,
-        values: vec![Value::Text(value.to_owned())],
-        span: Span::default(),
-    };
-    Filter::default().with(term).to_string()
-}
-
-/// The devices of a group of failures.
+/// The entries of a group of failures.
 pub(super) fn failure_target(group: &FailureGroup) -> Target {
-    // A star in a message would match anything, which only widens the list; everything else stands for itself.
-    Target::Devices(filter_of("signature", &group.signature))
+    Target::Failures(group.id.clone())
 }
 
 fn weight(devices: u64, since: Option<Millis>, entries: u64, now: Millis) -> f64 {
@@ -105,7 +91,7 @@ fn failure(group: &FailureGroup, material: &Material<'_>) -> WorkItem {
     let status = group.status.map(|status| format!("{status} ")).unwrap_or_default();
     let title = format!(
         "{} rejected on {}: {status}{}",
-        counted(group.entries, "entry", "entries"),
+        counted(group.poisoned, "entry", "entries"),
         counted(group.devices, "device", "devices"),
         group.code
     );
@@ -133,9 +119,9 @@ fn failure(group: &FailureGroup, material: &Material<'_>) -> WorkItem {
         detail: format!("{message}{waiting}{more}{version}"),
         since: Some(group.since),
         devices: group.devices,
-        verb: "Show devices",
+        verb: "Show entries",
         target: failure_target(group),
-        weight: weight(group.devices, Some(group.since), group.entries + group.waiting, material.now),
+        weight: weight(group.devices, Some(group.since), group.poisoned + group.waiting, material.now),
     }
 }
 
@@ -254,7 +240,7 @@ fn tokens(material: &Material<'_>) -> Option<WorkItem> {
 
 #[cfg(test)]
 mod tests {
-    use tidewatch_domain::filter::keys;
+    use tidewatch_domain::filter::{Filter, keys};
     use tidewatch_store::telemetry::TrendPoint;
 
     use super::*;
@@ -268,16 +254,20 @@ mod tests {
 
     fn group(entries: u64, devices: u64, waiting: u64) -> FailureGroup {
         FailureGroup {
+            id: "5be240cd".into(),
             signature: "schema_invalid inspections update pressure_kpa is \"…\", expected a number".into(),
             code: "schema_invalid".into(),
             status: Some(422),
             collection: "inspections".into(),
             message: Some("pressure_kpa is \"412\", expected a number".into()),
             entries,
+            poisoned: entries,
             devices,
             waiting,
             since: NOW.plus(-2 * HOUR_MS),
+            newest: NOW,
             last_hour: 0,
+            hours: [0; 24],
             versions: vec![("4.18.0".into(), devices)],
         }
     }
@@ -307,8 +297,11 @@ mod tests {
         let found = items(&facts, whole, TOKEN_REFUSALS_MIN);
         assert_eq!(found.len(), 10);
         for item in &found {
-            let Target::Devices(filter) = &item.target else { panic!("{} leads elsewhere", item.title) };
-            assert!(Filter::parse(keys::DEVICES, filter).is_ok(), "{filter}");
+            match &item.target {
+                Target::Devices(filter) => assert!(Filter::parse(keys::DEVICES, filter).is_ok(), "{filter}"),
+                Target::Failures(group) => assert_eq!(group, "5be240cd"),
+                other => panic!("{} leads to {other:?}", item.title),
+            }
         }
         assert!(found.windows(2).all(|pair| pair[0].urgency <= pair[1].urgency));
         assert_eq!(found[0].title, "1,284 entries rejected on 212 devices: 422 schema_invalid");

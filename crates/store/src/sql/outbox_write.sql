@@ -18,7 +18,12 @@ on conflict (device, operation_id) do update set
     op              = coalesce(nullif(excluded.op, ''), op),
     priority        = excluded.priority,
     state           = case when coalesce(excluded.refused_ms, refused_ms) is not null then 0 else excluded.state end,
-    attempts        = case when excluded.refused_ms is null then max(attempts, excluded.attempts) else attempts + 1 end,
+    -- A report that was taken after the refusal counts its attempt already.
+    attempts        = case
+        when excluded.refused_ms is null then max(attempts, excluded.attempts)
+        when seen_ms >= excluded.refused_ms then max(attempts, 1)
+        else attempts + 1
+    end,
     created_ms      = coalesce(created_ms, excluded.created_ms),
     last_attempt_ms = max(coalesce(last_attempt_ms, 0), coalesce(excluded.last_attempt_ms, last_attempt_ms)),
     next_attempt_ms = excluded.next_attempt_ms,
@@ -30,6 +35,9 @@ on conflict (device, operation_id) do update set
     depends_on      = case when excluded.refused_ms is null then excluded.depends_on else depends_on end,
     history         = case
         when json_array_length(excluded.history) = 0 or history ->> '$[#-1][0]' = excluded.history ->> '$[0][0]' then history
+        -- The device speaks of the attempt that this server has answered, by its own clock.
+        when excluded.refused_ms is null and excluded.attempts <= attempts then history
+        when seen_ms >= excluded.refused_ms and json_array_length(history) > 0 then history
         when json_array_length(history) >= 20 then json_insert(json_remove(history, '$[0]'), '$[#]', json(excluded.history -> '$[0]'))
         else json_insert(history, '$[#]', json(excluded.history -> '$[0]'))
     end,

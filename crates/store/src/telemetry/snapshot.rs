@@ -7,7 +7,9 @@ use std::sync::{Arc, RwLock};
 
 use tidewatch_domain::fleet::{FleetCounts, Overview, Score, Scores};
 use tidewatch_domain::time::{MINUTE_MS, Millis, SECOND_MS, TimeRange};
+use tokio::sync::Mutex;
 
+use super::outbox::KeptFigures;
 use super::{FleetFacts, Telemetry, TrendRisk};
 use crate::Result;
 
@@ -73,6 +75,7 @@ pub(super) struct Snapshots {
     overviews: RwLock<Vec<Kept>>,
     facts: RwLock<Option<KeptFacts>>,
     trends: RwLock<Option<(Arc<[TrendRisk]>, Millis)>>,
+    pub(super) outbox: Mutex<Option<KeptFigures>>,
 }
 
 impl Snapshots {

@@ -13,6 +13,7 @@ use crate::sync::CollectionDefinition;
 
 mod ingest;
 mod mirror;
+mod outbox;
 mod pages;
 mod rollups;
 

@@ -2,47 +2,21 @@
 
 use std::collections::BTreeSet;
 
-use tidewatch_domain::time::{HOUR_MS, MINUTE_MS, Millis};
+use tidewatch_domain::fleet::FailureGroup;
+use tidewatch_domain::time::{MINUTE_MS, Millis};
 
 use super::Telemetry;
 use super::list::devices_by_id;
 use crate::{Error, Result};
 
 /// Groups of failures that are looked at.
-const GROUPS_MAX: i64 = 12;
+const GROUPS_MAX: usize = 12;
 /// Devices of one trouble whose state is read.
 const SAMPLE_MAX: i64 = 200;
 /// Storage from which its trend is looked at.
 const STORAGE_WATCH_PERCENT: f64 = 60.0;
 /// Depth from which a device's queue is looked at.
 const QUEUE_WATCH: i64 = 50;
-
-/// Entries that failed in the same way.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FailureGroup {
-    /// Signature (glossary).
-    pub signature: String,
-    /// Problem code.
-    pub code: String,
-    /// HTTP status.
-    pub status: Option<i64>,
-    /// Collection.
-    pub collection: String,
-    /// What the newest of them says.
-    pub message: Option<String>,
-    /// Poisoned entries.
-    pub entries: u64,
-    /// On so many devices.
-    pub devices: u64,
-    /// Entries of those devices that wait behind others.
-    pub waiting: u64,
-    /// First seen.
-    pub since: Millis,
-    /// Of the entries, first seen in the last hour.
-    pub last_hour: u64,
-    /// App versions of the devices, most devices first, three at most, with their devices.
-    pub versions: Vec<(String, u64)>,
-}
 
 /// Devices in one kind of trouble.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -73,10 +47,8 @@ pub struct TrendRisk {
 /// Everything that may need a person.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FleetFacts {
-    /// Most entries first.
+    /// Groups with poisoned entries, most devices first.
     pub failures: Vec<FailureGroup>,
-    /// Groups there are in all.
-    pub failure_groups: u64,
     /// Pushes not acknowledged for two hours, without a refused entry.
     pub unacknowledged: Trouble,
     /// Nothing pending, digest differs.
@@ -104,15 +76,6 @@ type TroubleRow = (u64, Option<i64>, u64);
 
 fn trouble((devices, since, entries): TroubleRow) -> Trouble {
     Trouble { devices, since: since.map(Millis), entries, about: Vec::new() }
-}
-
-#[derive(sqlx::FromRow)]
-struct GroupRow {
-    signature: String,
-    entries: i64,
-    devices: i64,
-    since: i64,
-    last_hour: i64,
 }
 
 impl Telemetry {
@@ -146,10 +109,9 @@ impl Telemetry {
             conflicts.since = self.facts.conflict_oldest().await?.map(Millis);
         }
         let skew_max_ms = std::mem::take(&mut skewed.entries).cast_signed();
-        let (failures, failure_groups) = self.failures(now).await?;
+        let outbox = self.outbox_figures(now).await?;
         Ok(FleetFacts {
-            failures,
-            failure_groups,
+            failures: outbox.groups.iter().filter(|group| group.poisoned > 0).take(GROUPS_MAX).cloned().collect(),
             unacknowledged,
             diverged: self.diverged(diverged).await?,
             silent,
@@ -160,54 +122,6 @@ impl Telemetry {
             battery_poor,
             link_poor,
             trends: self.trends_shared(now).await?.to_vec(),
-        })
-    }
-
-    async fn failures(&self, now: Millis) -> Result<(Vec<FailureGroup>, u64)> {
-        const GROUPS: &str = r"
-            select signature, count(*) as entries, count(distinct device) as devices, min(coalesce(refused_ms, first_seen_ms)) as since,
-                   coalesce(sum(coalesce(refused_ms, first_seen_ms) >= ?1), 0) as last_hour
-            from outbox indexed by outbox_poisoned where state = 0 and signature is not null
-            group by signature order by entries desc, signature limit ?2";
-        const COUNT: &str = "select count(distinct signature) from outbox indexed by outbox_poisoned where state = 0";
-        let readers = &self.database.readers;
-        let rows: Vec<GroupRow> = sqlx::query_as(GROUPS).bind(now.0 - HOUR_MS).bind(GROUPS_MAX).fetch_all(readers).await?;
-        let groups: i64 = sqlx::query_scalar(COUNT).fetch_one(readers).await?;
-        let mut failures = Vec::with_capacity(rows.len());
-        for row in rows {
-            failures.push(self.failure(row).await?);
-        }
-        Ok((failures, groups.cast_unsigned()))
-    }
-
-    async fn failure(&self, row: GroupRow) -> Result<FailureGroup> {
-        const SAMPLE: &str = r"
-            select error_code, error_status, collection, error_message from outbox indexed by outbox_poisoned
-            where state = 0 and signature = ?1 limit 1";
-        const WAITING: &str = r"
-            select coalesce(sum(waiting), 0) from devices
-            where id in (select device from outbox indexed by outbox_poisoned where state = 0 and signature = ?1)";
-        const VERSIONS: &str = r"
-            select app_version, count(*) as n from devices
-            where id in (select device from outbox indexed by outbox_poisoned where state = 0 and signature = ?1) and app_version is not null
-            group by app_version order by n desc, app_version desc limit 3";
-        type Sample = (Option<String>, Option<i64>, String, Option<String>);
-        let readers = &self.database.readers;
-        let (code, status, collection, message): Sample = sqlx::query_as(SAMPLE).bind(&row.signature).fetch_one(readers).await?;
-        let waiting: i64 = sqlx::query_scalar(WAITING).bind(&row.signature).fetch_one(readers).await?;
-        let versions: Vec<(String, i64)> = sqlx::query_as(VERSIONS).bind(&row.signature).fetch_all(readers).await?;
-        Ok(FailureGroup {
-            signature: row.signature,
-            code: code.unwrap_or_default(),
-            status,
-            collection,
-            message,
-            entries: row.entries.cast_unsigned(),
-            devices: row.devices.cast_unsigned(),
-            waiting: waiting.cast_unsigned(),
-            since: Millis(row.since),
-            last_hour: row.last_hour.cast_unsigned(),
-            versions: versions.into_iter().map(|(version, n)| (version, n.cast_unsigned())).collect(),
         })
     }
 

@@ -1,13 +1,11 @@
 //! The keys of `filter::keys::DEVICES` in SQL. A comparison with what is not known is false; `-term` is its complement.
 
-use sqlx::{QueryBuilder, Sqlite};
-use tidewatch_domain::filter::{Filter, Op, Term, Value, VersionKey};
+use tidewatch_domain::filter::{Filter, Term, Value};
 use tidewatch_domain::fleet::{Condition, Contact, DriftCause, Health};
 use tidewatch_domain::time::Millis;
 
 use super::super::columns::{cause_rank, condition_rank, contact_rank};
-
-type Query = QueryBuilder<Sqlite>;
+use super::super::terms::{Query, age_push, any_push, like_push, number_push, ranks_push, texts, version_push};
 
 /// Appends the filter as one condition over `devices d`; `1` when it is empty.
 pub(super) fn push(query: &mut Query, filter: &Filter, now: Millis) {
@@ -63,10 +61,6 @@ fn term_push(query: &mut Query, term: &Term, now: i64) {
     }
 }
 
-fn texts(term: &Term) -> impl Iterator<Item = &str> {
-    term.values.iter().filter_map(|value| if let Value::Text(text) = value { Some(text.as_str()) } else { None })
-}
-
 fn condition_ranks(term: &Term) -> Vec<usize> {
     texts(term).filter_map(Condition::parse).map(condition_rank).collect()
 }
@@ -85,30 +79,6 @@ fn contact_ranks(term: &Term) -> Vec<usize> {
         .collect()
 }
 
-fn ranks_push(query: &mut Query, column: &str, ranks: Vec<usize>) {
-    query.push(column).push(" in (");
-    for (at, rank) in ranks.into_iter().enumerate() {
-        query.push(if at == 0 { "" } else { ", " }).push_bind(rank as i64);
-    }
-    query.push(")");
-}
-
-/// Any of the values, each pushed by `one`.
-fn any_push(query: &mut Query, term: &Term, mut one: impl FnMut(&mut Query, &Value)) {
-    query.push("(");
-    for (at, value) in term.values.iter().enumerate() {
-        query.push(if at == 0 { "" } else { " or " });
-        one(query, value);
-    }
-    query.push(")");
-}
-
-fn like_push(query: &mut Query, column: &str, term: &Term) {
-    any_push(query, term, |query, value| {
-        query.push(column).push(" like ").push_bind(Value::like_pattern(&value.to_string())).push(r" escape '\'");
-    });
-}
-
 fn label_push(query: &mut Query, label: &str, term: &Term) {
     query.push("exists (select 1 from json_each(d.labels) l where l.key = ").push_bind(label.to_owned()).push(" and ");
     like_push(query, "l.value", term);
@@ -124,43 +94,5 @@ fn word_push(query: &mut Query, term: &Term) {
             query.push(" like ").push_bind(pattern.clone()).push(r" escape '\'");
         }
         query.push(")");
-    });
-}
-
-const fn operator(op: Op) -> &'static str {
-    match op {
-        Op::Is => " = ",
-        Op::Lt => " < ",
-        Op::Le => " <= ",
-        Op::Gt => " > ",
-        Op::Ge => " >= ",
-    }
-}
-
-fn number_push(query: &mut Query, column: &str, term: &Term) {
-    any_push(query, term, |query, value| {
-        query.push(column);
-        match value {
-            Value::Number(number) => query.push(operator(term.op)).push_bind(*number),
-            Value::Duration(ms) => query.push(operator(term.op)).push_bind(*ms),
-            _ => query.push(" is null"),
-        };
-    });
-}
-
-fn age_push(query: &mut Query, column: &str, now: i64, term: &Term) {
-    number_push(query, &format!("({now} - {column})"), term);
-}
-
-fn version_push(query: &mut Query, column: &str, term: &Term) {
-    any_push(query, term, |query, value| {
-        match value {
-            Value::Version(version) => query.push(column).push(operator(term.op)).push_bind(version.sort_text()),
-            Value::VersionPrefix(parts) => {
-                let prefix = VersionKey::sort_prefix(parts);
-                query.push("substr(").push(column).push(", 1, ").push_bind(prefix.len() as i64).push(") = ").push_bind(prefix)
-            }
-            _ => query.push(column).push(" is null"),
-        };
     });
 }

@@ -166,6 +166,37 @@ mod refusals {
     }
 
     #[tokio::test]
+    async fn one_attempt_is_told_once_whoever_speaks_of_it_first() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let store = ready(dir.path()).await;
+        let telemetry = store.telemetry();
+        let told_of = |at: Millis| {
+            let error = ReportedError { code: "schema_invalid".into(), status: Some(422), message: None };
+            let seen = OutboxEntry { error: Some(error), last_attempt_at: Some(at), ..entry("bad-1", EntryState::Poisoned, NOW) };
+            outbox(false, 1, vec![seen])
+        };
+        push(&store, NOW, vec![intent("bad-1", &json!("text"))]).await;
+        told(telemetry, "after", NOW.plus(1_000), told_of(NOW.plus(7))).await;
+        let view = telemetry.outbox_entry(&client(1), "bad-1").await.expect("known");
+        assert_eq!((view.row.entry.attempts, view.attempts.len()), (1, 1), "refused, then reported");
+        // The report is written before the note of the answer that it speaks of.
+        let mut report = report("first", NOW.plus(9_000));
+        report.outbox = outbox(
+            false,
+            2,
+            vec![
+                told_of(NOW.plus(7)).expect("a digest").entries.remove(0),
+                OutboxEntry { operation_id: "bad-2".into(), ..told_of(NOW.plus(8_000)).expect("a digest").entries.remove(0) },
+            ],
+        );
+        telemetry.reports_ingest(&client(1), vec![report], NOW.plus(9_000)).await.expect("stored");
+        push(&store, NOW.plus(8_000), vec![intent("bad-2", &json!("text"))]).await;
+        let view = telemetry.outbox_entry(&client(1), "bad-2").await.expect("known");
+        assert_eq!((view.row.entry.attempts, view.attempts.len()), (1, 1), "reported, then refused");
+        store.close().await.expect("closes");
+    }
+
+    #[tokio::test]
     async fn a_refusal_stays_until_a_later_complete_digest_leaves_it_out() {
         let dir = tempfile::tempdir().expect("a folder");
         let store = ready(dir.path()).await;

@@ -1,0 +1,244 @@
+//! One entry of one device: why it is where it is, its attempts, what waits behind it, and the shape of what it wants to write.
+
+use http::StatusCode;
+use leptos::prelude::*;
+use leptos_router::hooks::use_params_map;
+use tidewatch_domain::fleet::{Attempt, EntryRow, OutboxEntryView, Trace};
+use tidewatch_domain::ids::ClientId;
+use tidewatch_domain::report::EntryState;
+use tidewatch_domain::time::Millis;
+use tidewatch_service::{Error, Result};
+
+use crate::context::{Console, console};
+use crate::error::answer_status;
+use crate::format::{When, bytes, count, counted, id_short, integer};
+use crate::pages::device::outbox::{failure, state_label, state_sign};
+use crate::pages::loaded;
+use crate::pages::trace::shape::Shape;
+use crate::paths;
+use crate::shell::{Frame, Section};
+use crate::ui::empty::Reason;
+use crate::ui::table::Column;
+use crate::ui::{Empty, Glyph, Id, Panel, Table};
+
+/// One entry.
+#[component]
+pub fn OutboxEntryPage() -> impl IntoView {
+    let (device, operation) =
+        use_params_map().with_untracked(|map| (map.get("device").unwrap_or_default(), map.get("operation").unwrap_or_default()));
+    loaded(async move {
+        let Console { service, cx, .. } = console();
+        let found = match ClientId::parse(device) {
+            Ok(client_id) => service.outbox_entry(&cx, &client_id, &operation).await,
+            Err(_) => Err(Error::NotFound("entry")),
+        };
+        let view = match found {
+            Ok(view) => view,
+            Err(Error::NotFound(_)) => {
+                answer_status(StatusCode::NOT_FOUND);
+                return Ok(
+                    view! { <Frame title="No such entry" section=Section::Outbox crumbs=crumbs()><NoEntry operation/></Frame> }
+                        .into_any(),
+                );
+            }
+            Err(other) => return Err(other),
+        };
+        let trace = known(service.operation_trace(&cx, &operation).await)?;
+        let title = format!("Entry {}", id_short(&operation));
+        Ok(view! { <Frame title section=Section::Outbox crumbs=crumbs() as_of=Some(cx.now)><EntryView view trace now=cx.now/></Frame> }
+            .into_any())
+    })
+}
+
+/// The trace, if this server has seen the operation at all.
+fn known(trace: Result<Trace>) -> Result<Option<Trace>> {
+    match trace {
+        Ok(trace) => Ok(Some(trace)),
+        Err(Error::NotFound(_) | Error::Invalid { .. }) => Ok(None),
+        Err(other) => Err(other),
+    }
+}
+
+fn crumbs() -> Vec<(String, String)> {
+    vec![("Outbox".to_owned(), paths::OUTBOX.to_owned()), ("Entries".to_owned(), paths::OUTBOX_ENTRIES.to_owned())]
+}
+
+#[component]
+fn NoEntry(operation: String) -> impl IntoView {
+    let trace = paths::trace(&operation);
+    view! {
+        <div class="page-head"><div><h1>"No such entry"</h1><p class="mono">{operation}</p></div></div>
+        <section class="panel" aria-label="What it may mean">
+            <Empty reason=Reason::NoMatch title="It is not in the outbox of this device" text="It may have been answered since the link was made; then its trace says how."
+                action=move || view! { <a class="btn btn-small" href=trace>"Open its trace"</a> }/>
+        </section>
+    }
+    .into_any()
+}
+
+/// The page inside its frame.
+#[component]
+pub fn EntryView(
+    /// The entry.
+    view: OutboxEntryView,
+    /// What this server knows of the operation.
+    trace: Option<Trace>,
+    /// As of.
+    now: Millis,
+) -> impl IntoView {
+    let entry = view.row.entry.clone();
+    let (tone, sign) = state_sign(entry.state);
+    let (lead, sentence) = words(&view);
+    let (attempts, blocked, blocks) = (view.attempts.clone(), view.blocked.clone(), view.row.blocks);
+    let note = attempts_note(&entry, &attempts);
+    view! {
+        <div class="page-head">
+            <div>
+                <h1 class="flex wrap">"Entry " <Id id=entry.operation_id.clone()/></h1>
+                <p class="lede" data-tone=tone.as_str()><Glyph sign/><span><b>{lead}</b> " " {sentence}</span></p>
+            </div>
+            <div class="page-actions"><a class="btn" href=paths::trace(&entry.operation_id)>"Open its trace"</a></div>
+        </div>
+        <div class="cols cols-main-side">
+            <div class="stack">
+                <Panel id="h-attempts" title="Attempts" note><Attempts attempts now/></Panel>
+                <Panel id="h-blocked" title="Waits behind it" note="on the same device"><Blocked blocked all=blocks now/></Panel>
+            </div>
+            <aside class="stack" aria-label="What it is about">
+                <Panel id="h-facts" title="Entry"><div class="panel-body"><Facts view now/></div></Panel>
+                <Panel id="h-payload" title="Payload" note="types only, no values"><Payload shape=trace.and_then(|trace| trace.shape)/></Panel>
+            </aside>
+        </div>
+    }
+    .into_any()
+}
+
+/// The state in one word, and what it means for the one who reads it.
+fn words(view: &OutboxEntryView) -> (&'static str, String) {
+    let behind = match view.row.blocks {
+        0 => String::new(),
+        1 => " 1 entry waits behind it.".to_owned(),
+        n => format!(" {} wait behind it.", counted(n, "entry", "entries")),
+    };
+    let sentence = match view.row.entry.state {
+        EntryState::Poisoned if view.refused.is_some() => {
+            "This server refused it for good: it cannot succeed by being sent again."
+        }
+        EntryState::Poisoned => "The device has given it up: it will not send it again by itself.",
+        EntryState::Retrying => "It failed and is sent again by itself.",
+        EntryState::Held => "A person has stopped it.",
+        EntryState::Waiting => "Another entry has to be answered first.",
+        EntryState::Queued => "It goes out at the next sync.",
+        EntryState::Sending => "It was on its way at the last report.",
+    };
+    (state_word(view.row.entry.state), format!("{sentence}{behind}"))
+}
+
+const fn state_word(state: EntryState) -> &'static str {
+    match state {
+        EntryState::Poisoned => "Poisoned.",
+        EntryState::Retrying => "Retrying.",
+        EntryState::Held => "Held.",
+        EntryState::Waiting => "Waiting.",
+        EntryState::Queued => "Queued.",
+        EntryState::Sending => "Sending.",
+    }
+}
+
+fn attempts_note(entry: &EntryRow, seen: &[Attempt]) -> String {
+    let seen = seen.len() as u64;
+    match u64::try_from(entry.attempts).unwrap_or_default() {
+        0 => String::new(),
+        all if all > seen => format!("{} of {} were reported one by one", count(seen), count(all)),
+        all => format!("{} in all", count(all)),
+    }
+}
+
+#[component]
+fn Attempts(attempts: Vec<Attempt>, now: Millis) -> impl IntoView {
+    if attempts.is_empty() {
+        return view! { <Empty reason=Reason::NoneYet title="No attempt was reported" text="The device has not tried to send it, or has not said so."/> }.into_any();
+    }
+    let columns = vec![Column::text("At"), Column::text("Result")];
+    view! {
+        <Table caption="Attempts, newest first" columns class="attempts">
+            {attempts
+                .into_iter()
+                .map(|attempt| view! {
+                    <tr role="row">
+                        <td role="cell" data-label="At" class="nowrap"><When at=attempt.at now/></td>
+                        <td role="cell" data-label="Result" class="mono">{attempt.code.unwrap_or_else(|| "no error reported".to_owned())}</td>
+                    </tr>
+                })
+                .collect_view()}
+        </Table>
+    }
+    .into_any()
+}
+
+#[component]
+fn Blocked(blocked: Vec<EntryRow>, all: u64, now: Millis) -> impl IntoView {
+    if blocked.is_empty() {
+        return view! { <Empty reason=Reason::Healthy title="Nothing waits behind it" text="No other entry of this device names it or changes the same record."/> }.into_any();
+    }
+    let more = all.saturating_sub(blocked.len() as u64);
+    let columns = vec![Column::text("Entry"), Column::text("Record"), Column::text("Made")];
+    view! {
+        <Table caption="Entries that wait behind it, oldest first" columns class="blocked">
+            {blocked
+                .into_iter()
+                .map(|entry| view! {
+                    <tr role="row">
+                        <th role="rowheader" scope="row"><Id id=entry.operation_id.clone() href=Some(paths::outbox_entry(&entry.client_id, &entry.operation_id))/></th>
+                        <td role="cell" data-label="Record"><span class="mono">{entry.collection.clone()} "/" {entry.record_id.clone()}</span><small>{entry.op.clone()}</small></td>
+                        <td role="cell" data-label="Made">{entry.created_at.map(|at| view! { <When at now/> })}</td>
+                    </tr>
+                })
+                .collect_view()}
+        </Table>
+        {(more > 0).then(|| view! { <div class="panel-foot"><span>{format!("and {} more", count(more))}</span></div> })}
+    }
+    .into_any()
+}
+
+#[component]
+fn Facts(view: OutboxEntryView, now: Millis) -> impl IntoView {
+    let group =
+        view.group.clone().map(|id| view! { <small><a href=paths::outbox_group(&id)>"All that fail in this way"</a></small> });
+    let app = view.row.app_version.clone().map(|version| view! { <small>"app " {version}</small> });
+    let entry = &view.row.entry;
+    let size = entry.bytes.and_then(|n| u64::try_from(n).ok()).map_or_else(|| "not reported".to_owned(), bytes);
+    view! {
+        <dl class="facts facts-lines">
+            <dt>"State"</dt>
+            <dd>{state_label(entry.state)}</dd>
+            <dt>"Device"</dt>
+            <dd><a href=paths::device_outbox(&entry.client_id)>{view.row.device_name.clone()}</a>{app}</dd>
+            <dt>"Record"</dt>
+            <dd><span class="mono break">{entry.collection.clone()} "/" {entry.record_id.clone()}</span> ", " {entry.op.clone()}</dd>
+            <dt>"Error"</dt>
+            <dd>{failure(entry)}{group}</dd>
+            <dt>"Made"</dt>
+            <dd>{entry.created_at.map_or_else(|| "not reported".into_any(), |at| view! { <When at now/> }.into_any())}</dd>
+            <dt>"Refused"</dt>
+            <dd>{view.refused.map_or_else(|| "not by this server".into_any(), |at| view! { <When at now/> }.into_any())}</dd>
+            <dt>"Last seen"</dt>
+            <dd><When at=view.seen now/></dd>
+            <dt>"Tries"</dt>
+            <dd>{integer(entry.attempts)}</dd>
+            <dt>"Priority"</dt>
+            <dd>{integer(entry.priority)}</dd>
+            <dt>"Size"</dt>
+            <dd>{size}</dd>
+        </dl>
+    }
+    .into_any()
+}
+
+#[component]
+fn Payload(shape: Option<String>) -> impl IntoView {
+    match shape {
+        Some(json) => view! { <Shape json/> }.into_any(),
+        None => view! { <div class="empty"><b>"Still on the device"</b><p>"A payload is known here once the device has sent it."</p></div> }.into_any(),
+    }
+}

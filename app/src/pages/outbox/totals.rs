@@ -1,0 +1,92 @@
+//! What there is in all, by state: a bar whose parts add up, and its tally.
+
+use leptos::prelude::*;
+use tidewatch_domain::fleet::{OutboxFigures, StateTally};
+use tidewatch_domain::report::EntryState;
+use tidewatch_domain::time::Millis;
+
+use crate::format::{count, counted, span};
+use crate::pages::device::outbox::state_label;
+use crate::pages::list::with_term;
+use crate::paths::{self, Query};
+use crate::ui::Panel;
+
+/// In the order of the bar: what flows first, what needs a person last.
+const ORDER: [EntryState; 6] =
+    [EntryState::Queued, EntryState::Sending, EntryState::Retrying, EntryState::Waiting, EntryState::Held, EntryState::Poisoned];
+
+/// The panel.
+#[component]
+pub fn Totals(
+    /// Counted at one instant.
+    figures: std::sync::Arc<OutboxFigures>,
+    /// As of.
+    now: Millis,
+) -> impl IntoView {
+    let title = format!("{} on {}", counted(figures.depth, "entry", "entries"), counted(figures.devices, "device", "devices"));
+    let tallies = ORDER.map(|state| tally(&figures, state));
+    let label = tallies.map(|tally| format!("{} {}", count(tally.entries), state_label(tally.state).to_lowercase())).join(", ");
+    view! {
+        <Panel id="h-totals" title note=note(&figures) plain=true>
+            <div class="panel-body grid">
+                <div class="bar" role="img" aria-label=label>
+                    {shares(&tallies).into_iter().map(|(state, share)| view! { <i data-state=state.as_str() data-pct=share.to_string()></i> }).collect_view()}
+                </div>
+                <dl class="tally">{tallies.into_iter().map(|tally| view! { <Tally tally now/> }).collect_view()}</dl>
+            </div>
+        </Panel>
+    }
+    .into_any()
+}
+
+fn tally(figures: &OutboxFigures, state: EntryState) -> StateTally {
+    let empty = StateTally { state, entries: 0, oldest: None };
+    figures.states.iter().find(|tally| tally.state == state).copied().unwrap_or(empty)
+}
+
+/// How much of it is listed, and how old it is where devices are asleep.
+fn note(figures: &OutboxFigures) -> String {
+    let mut parts = Vec::new();
+    if figures.mirrored() < figures.depth {
+        parts.push(format!("{} of them are listed, the worst of each device", count(figures.mirrored())));
+    }
+    if figures.asleep > 0 {
+        let (be, theirs) = if figures.asleep == 1 { ("is", "its count is") } else { ("are", "theirs are") };
+        parts.push(format!("{} {be} overdue, {theirs} the last known", counted(figures.asleep, "device", "devices")));
+    }
+    parts.join("; ")
+}
+
+/// The share of each state that has entries, percent and at least one, so that nothing disappears.
+fn shares(tallies: &[StateTally]) -> Vec<(EntryState, u64)> {
+    let all: u64 = tallies.iter().map(|tally| tally.entries).sum();
+    let share = |tally: &StateTally| (tally.entries * 100 + all / 2).checked_div(all).unwrap_or_default().max(1);
+    tallies.iter().filter(|tally| tally.entries > 0).map(|tally| (tally.state, share(tally))).collect()
+}
+
+#[component]
+fn Tally(tally: StateTally, now: Millis) -> impl IntoView {
+    let href = Query::new().with("filter", &with_term(super::KEYS, "", "state", tally.state.as_str())).on(paths::OUTBOX_ENTRIES);
+    let figure = match tally.entries {
+        0 => view! { "0" }.into_any(),
+        n => view! { <a href=href>{count(n)}</a> }.into_any(),
+    };
+    view! {
+        <div>
+            <dt><i class="swatch" data-state=tally.state.as_str()></i>{state_label(tally.state)}</dt>
+            <dd>{figure}<small>{words(&tally, now)}</small></dd>
+        </div>
+    }
+}
+
+/// What the state means for the one who reads it.
+fn words(tally: &StateTally, now: Millis) -> String {
+    let oldest = tally.oldest.map(|at| format!("oldest {}", span(now.since(at).max(0)))).unwrap_or_default();
+    match (tally.entries, tally.state) {
+        (0, _) => "none".to_owned(),
+        (_, EntryState::Sending) => "in flight".to_owned(),
+        (_, EntryState::Held) => "by a person".to_owned(),
+        (_, EntryState::Waiting) => "behind another".to_owned(),
+        _ => oldest,
+    }
+}

@@ -1,0 +1,143 @@
+//! The outbox page: what the whole fleet still has to send, failures by signature, single entries with what they hold up.
+
+use super::device::EntryRow;
+use crate::report::EntryState;
+use crate::time::Millis;
+
+/// Hours that a group's trend looks back.
+pub const GROUP_HOURS: usize = 24;
+
+/// Mirrored entries in one state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StateTally {
+    /// Which.
+    pub state: EntryState,
+    /// How many.
+    pub entries: u64,
+    /// When the oldest of them was made.
+    pub oldest: Option<Millis>,
+}
+
+/// Entries that failed in the same way (glossary: *signature*).
+#[derive(Clone, Debug, PartialEq)]
+pub struct FailureGroup {
+    /// Eight hex digits that stand for the signature in an address.
+    pub id: String,
+    /// Signature.
+    pub signature: String,
+    /// Problem code.
+    pub code: String,
+    /// HTTP status.
+    pub status: Option<i64>,
+    /// Collection.
+    pub collection: String,
+    /// What one of them says.
+    pub message: Option<String>,
+    /// Entries, poisoned and retrying.
+    pub entries: u64,
+    /// Of them, poisoned: they cannot succeed by being sent again.
+    pub poisoned: u64,
+    /// On so many devices.
+    pub devices: u64,
+    /// Entries of those devices that wait behind others.
+    pub waiting: u64,
+    /// First of those that are there now.
+    pub since: Millis,
+    /// Newest of them.
+    pub newest: Millis,
+    /// Of the entries, new in the last hour.
+    pub last_hour: u64,
+    /// New entries in each of the last 24 hours, oldest first.
+    pub hours: [u32; GROUP_HOURS],
+    /// App versions of the devices, most devices first, three at most, with their devices.
+    pub versions: Vec<(String, u64)>,
+}
+
+/// Mirrored entries of one collection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CollectionTally {
+    /// Which.
+    pub collection: String,
+    /// Entries in each state, as [`EntryState::ALL`].
+    pub states: [u64; 6],
+    /// Devices that have any.
+    pub devices: u64,
+    /// When the oldest of them was made.
+    pub oldest: Option<Millis>,
+}
+
+impl CollectionTally {
+    /// Entries in all.
+    #[must_use]
+    pub fn entries(&self) -> u64 {
+        self.states.iter().sum()
+    }
+}
+
+/// What the fleet still has to send, counted at one instant.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutboxFigures {
+    /// Counted at.
+    pub as_of: Millis,
+    /// Queue depth of the fleet, as the devices last reported it; the mirror may list fewer.
+    pub depth: u64,
+    /// Devices with a queue.
+    pub devices: u64,
+    /// Of them, past their expected contact: theirs is the last known depth.
+    pub asleep: u64,
+    /// As [`EntryState::ALL`].
+    pub states: [StateTally; 6],
+    /// Groups of failures: what needs a person first, then by devices.
+    pub groups: Vec<FailureGroup>,
+    /// Groups there are in all.
+    pub groups_all: u64,
+    /// Collections, most entries first.
+    pub collections: Vec<CollectionTally>,
+}
+
+impl OutboxFigures {
+    /// Entries that the mirror lists.
+    #[must_use]
+    pub fn mirrored(&self) -> u64 {
+        self.states.iter().map(|tally| tally.entries).sum()
+    }
+}
+
+/// One entry in a list across devices.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutboxRow {
+    /// The entry.
+    pub entry: EntryRow,
+    /// Name of its device.
+    pub device_name: String,
+    /// App version of its device.
+    pub app_version: Option<String>,
+    /// Entries of its device that wait behind it.
+    pub blocks: u64,
+}
+
+/// An attempt that the mirror has seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// When.
+    pub at: Millis,
+    /// Code of its failure.
+    pub code: Option<String>,
+}
+
+/// One entry with everything that is known of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutboxEntryView {
+    /// Its line in the list.
+    pub row: OutboxRow,
+    /// Group of its failure.
+    pub group: Option<String>,
+    /// When this server refused it for good.
+    pub refused: Option<Millis>,
+    /// The report that last listed it, or the refusal.
+    pub seen: Millis,
+    /// Attempts, newest first; at most twenty are kept.
+    pub attempts: Vec<Attempt>,
+    /// What waits behind it, oldest first, twenty at most.
+    pub blocked: Vec<EntryRow>,
+}

@@ -1,0 +1,8 @@
+//! The mirror across devices: figures counted behind the pages, lists by keyset, and single entries. Reads only; `mirror` writes.
+
+mod entry;
+mod figures;
+mod list;
+mod terms;
+
+pub(super) use self::figures::KeptFigures;

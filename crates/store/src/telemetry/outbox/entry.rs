@@ -1,0 +1,72 @@
+//! One entry of one device: what the mirror holds of it, its attempts, and what waits behind it.
+
+use sqlx::{QueryBuilder, Sqlite};
+use tidewatch_domain::fleet::{Attempt, EntryRow, OutboxEntryView};
+use tidewatch_domain::ids::ClientId;
+use tidewatch_domain::signature::signature_id;
+use tidewatch_domain::time::Millis;
+
+use super::super::Telemetry;
+use super::list::{COLUMNS, EntryRead};
+use crate::{Error, Result};
+
+/// Entries that wait behind it and are listed.
+const BLOCKED_MAX: i64 = 20;
+
+type Rest = (Option<String>, Option<i64>, i64, String);
+
+impl Telemetry {
+    /// One entry.
+    ///
+    /// # Errors
+    /// Not found: the mirror has no such entry.
+    pub async fn outbox_entry(&self, client_id: &ClientId, operation_id: &str) -> Result<OutboxEntryView> {
+        const REST: &str = "select signature, refused_ms, seen_ms, history from outbox where device = ?1 and operation_id = ?2";
+        let readers = &self.database.readers;
+        let mut query = entries(" join devices d on d.id = o.device where d.client_id = ");
+        query.push_bind(client_id.as_str()).push(" and o.operation_id = ").push_bind(operation_id);
+        let found: Option<EntryRead> = query.build_query_as().fetch_optional(readers).await?;
+        let found = found.ok_or(Error::NotFound("entry"))?;
+        let rest: Option<Rest> = sqlx::query_as(REST).bind(found.device).bind(operation_id).fetch_optional(readers).await?;
+        // Gone between the two reads: as if it had never been asked for in time.
+        let (signature, refused, seen, history) = rest.ok_or(Error::NotFound("entry"))?;
+        let blocks = self.blocks(std::slice::from_ref(&found)).await?.first().copied().unwrap_or_default();
+        let device = found.device;
+        let row = found.read(blocks)?;
+        let blocked = self.blocked(device, &row.entry).await?;
+        Ok(OutboxEntryView {
+            row,
+            group: signature.as_deref().map(signature_id),
+            refused: refused.map(Millis),
+            seen: Millis(seen),
+            attempts: attempts(&history)?,
+            blocked,
+        })
+    }
+
+    /// What waits behind an entry, oldest first.
+    async fn blocked(&self, device: i64, entry: &EntryRow) -> Result<Vec<EntryRow>> {
+        let mut query = entries(" join devices d on d.id = o.device where o.state = 3 and o.device = ");
+        query.push_bind(device).push(" and o.operation_id <> ").push_bind(entry.operation_id.clone());
+        query.push(" and (o.collection = ").push_bind(entry.collection.clone());
+        query.push(" and o.record_id = ").push_bind(entry.record_id.clone());
+        query.push(" and o.sort_age >= ").push_bind(entry.created_at.map_or(0, |at| at.0));
+        query.push(" or exists (select 1 from json_each(o.depends_on) as j where j.value = ");
+        query.push_bind(entry.operation_id.clone()).push(")) order by o.sort_age, o.operation_id limit ").push_bind(BLOCKED_MAX);
+        let found: Vec<EntryRead> = query.build_query_as().fetch_all(&self.database.readers).await?;
+        found.into_iter().map(|row| row.read(0).map(|row| row.entry)).collect()
+    }
+}
+
+fn entries(rest: &str) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new("select ");
+    query.push(COLUMNS).push(" from outbox o").push(rest);
+    query
+}
+
+/// Attempts as the column keeps them, `[at, code]` and newest last, newest first.
+fn attempts(history: &str) -> Result<Vec<Attempt>> {
+    let rows: Vec<(i64, Option<String>)> =
+        serde_json::from_str(history).map_err(|e| Error::Corrupt(format!("attempts of an entry: {e}")))?;
+    Ok(rows.into_iter().rev().map(|(at, code)| Attempt { at: Millis(at), code }).collect())
+}

@@ -1,0 +1,188 @@
+//! What the fleet still has to send, counted behind the pages: counters that are counted cannot drift from what they count.
+//!
+//! A count is given out until something was written and a pause has passed, ten times as long as the count took: at a million
+//! entries it takes a part of a second, and then never more than a tenth of one reader.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tidewatch_domain::fleet::{CollectionTally, FailureGroup, GROUP_HOURS, OutboxFigures, StateTally};
+use tidewatch_domain::report::EntryState;
+use tidewatch_domain::signature::signature_id;
+use tidewatch_domain::time::{HOUR_MS, Millis, SECOND_MS};
+
+use super::super::Telemetry;
+use crate::Result;
+
+/// Groups that are told apart; more are only counted.
+const GROUPS_MAX: i64 = 50;
+/// Collections that are listed.
+const COLLECTIONS_MAX: usize = 100;
+/// A count that took so long is made again after ten times as long.
+const PAUSE_FACTOR: i64 = 10;
+
+/// Figures that were counted, the commits they know of, and how long they are given out.
+#[derive(Debug)]
+pub(in super::super) struct KeptFigures {
+    figures: Arc<OutboxFigures>,
+    commits: u64,
+    pause_ms: i64,
+}
+
+#[derive(sqlx::FromRow)]
+struct GroupRow {
+    signature: String,
+    entries: i64,
+    poisoned: i64,
+    devices: i64,
+    since: i64,
+    newest: i64,
+    last_hour: i64,
+}
+
+impl Telemetry {
+    /// What the fleet still has to send; a second old at most, unless the count itself takes long.
+    ///
+    /// # Errors
+    /// As the database.
+    pub async fn outbox_figures(&self, now: Millis) -> Result<Arc<OutboxFigures>> {
+        // One count at a time; whoever comes meanwhile waits for it and shares it.
+        let mut kept = self.snapshots.outbox.lock().await;
+        let commits = *self.shared.commits.borrow();
+        if let Some(known) = kept.as_ref() {
+            let age = now.since(known.figures.as_of).abs();
+            if known.commits == commits && age < HOUR_MS || age < known.pause_ms {
+                return Ok(Arc::clone(&known.figures));
+            }
+        }
+        let started = Instant::now();
+        let figures = Arc::new(self.outbox_count(now).await?);
+        let took = i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX / PAUSE_FACTOR);
+        *kept = Some(KeptFigures { figures: Arc::clone(&figures), commits, pause_ms: (took * PAUSE_FACTOR).max(SECOND_MS) });
+        Ok(figures)
+    }
+
+    async fn outbox_count(&self, now: Millis) -> Result<OutboxFigures> {
+        const DEPTH: &str = r"
+            select coalesce(sum(queue_depth), 0), count(*), count(*) filter (where contact in (0, 1)) from devices where queue_depth > 0";
+        let (depth, devices, asleep): (i64, i64, i64) = sqlx::query_as(DEPTH).fetch_one(&self.database.readers).await?;
+        let (groups, groups_all) = self.failure_groups(now).await?;
+        Ok(OutboxFigures {
+            as_of: now,
+            depth: depth.cast_unsigned(),
+            devices: devices.cast_unsigned(),
+            asleep: asleep.cast_unsigned(),
+            states: self.state_tallies().await?,
+            groups,
+            groups_all,
+            collections: self.collection_tallies().await?,
+        })
+    }
+
+    async fn state_tallies(&self) -> Result<[StateTally; 6]> {
+        const TEXT: &str = "select state, count(*), min(sort_age) from outbox indexed by outbox_worst group by state";
+        let rows: Vec<(i64, i64, i64)> = sqlx::query_as(TEXT).fetch_all(&self.database.readers).await?;
+        let mut tallies = EntryState::ALL.map(|state| StateTally { state, entries: 0, oldest: None });
+        for (state, entries, oldest) in rows {
+            let tally = &mut tallies[usize::try_from(state).expect("a checked column")];
+            (tally.entries, tally.oldest) = (entries.cast_unsigned(), Some(Millis(oldest)));
+        }
+        Ok(tallies)
+    }
+
+    async fn collection_tallies(&self) -> Result<Vec<CollectionTally>> {
+        const TEXT: &str = r"
+            select collection, state, count(*), min(sort_age) from outbox indexed by outbox_by_collection group by collection, state";
+        const DEVICES: &str = r"
+            select collection, count(distinct device) from outbox indexed by outbox_by_collection group by collection";
+        let readers = &self.database.readers;
+        let rows: Vec<(String, i64, i64, i64)> = sqlx::query_as(TEXT).fetch_all(readers).await?;
+        let mut tallies: Vec<CollectionTally> = Vec::new();
+        for (collection, state, entries, oldest) in rows {
+            if tallies.last().is_none_or(|last| last.collection != collection) {
+                tallies.push(CollectionTally { collection, states: [0; 6], devices: 0, oldest: None });
+            }
+            let tally = tallies.last_mut().expect("pushed just now");
+            tally.states[usize::try_from(state).expect("a checked column")] = entries.cast_unsigned();
+            tally.oldest = Some(tally.oldest.map_or(Millis(oldest), |known| known.min(Millis(oldest))));
+        }
+        // In the same order as above: both are grouped by the same column.
+        let devices: Vec<(String, i64)> = sqlx::query_as(DEVICES).fetch_all(readers).await?;
+        for (tally, (_, count)) in tallies.iter_mut().zip(devices.iter()) {
+            tally.devices = count.cast_unsigned();
+        }
+        tallies.sort_by_key(|tally| std::cmp::Reverse(tally.entries()));
+        tallies.truncate(COLLECTIONS_MAX);
+        Ok(tallies)
+    }
+
+    /// Groups of failures, what needs a person first, and how many there are in all.
+    async fn failure_groups(&self, now: Millis) -> Result<(Vec<FailureGroup>, u64)> {
+        const GROUPS: &str = r"
+            select signature, count(*) as entries, sum(state = 0) as poisoned, count(distinct device) as devices,
+                   min(coalesce(refused_ms, first_seen_ms)) as since, max(coalesce(refused_ms, first_seen_ms)) as newest,
+                   sum(coalesce(refused_ms, first_seen_ms) >= ?1) as last_hour
+            from outbox indexed by outbox_failed where state <= 1 and signature is not null
+            group by signature order by sum(state = 0) > 0 desc, devices desc, entries desc, signature limit ?2";
+        const COUNT: &str = r"
+            select count(distinct signature) from outbox indexed by outbox_failed where state <= 1 and signature is not null";
+        const HOURS: &str = r"
+            select signature, (coalesce(refused_ms, first_seen_ms) - ?1) / 3600000 as hour, count(*)
+            from outbox indexed by outbox_failed
+            where state <= 1 and signature in (select value from json_each(?2)) and coalesce(refused_ms, first_seen_ms) > ?1
+            group by signature, hour";
+        let readers = &self.database.readers;
+        let rows: Vec<GroupRow> = sqlx::query_as(GROUPS).bind(now.0 - HOUR_MS).bind(GROUPS_MAX).fetch_all(readers).await?;
+        let all: i64 = sqlx::query_scalar(COUNT).fetch_one(readers).await?;
+        let signatures = serde_json::json!(rows.iter().map(|row| &row.signature).collect::<Vec<_>>()).to_string();
+        let from = now.0 - GROUP_HOURS as i64 * HOUR_MS;
+        let hours: Vec<(String, i64, i64)> = sqlx::query_as(HOURS).bind(from).bind(signatures).fetch_all(readers).await?;
+        let mut groups = Vec::with_capacity(rows.len());
+        for row in rows {
+            groups.push(self.failure_group(row).await?);
+        }
+        for (signature, hour, count) in hours {
+            let hour = usize::try_from(hour).unwrap_or(0).min(GROUP_HOURS - 1);
+            if let Some(group) = groups.iter_mut().find(|group| group.signature == signature) {
+                group.hours[hour] += u32::try_from(count).unwrap_or(u32::MAX);
+            }
+        }
+        Ok((groups, all.cast_unsigned()))
+    }
+
+    async fn failure_group(&self, row: GroupRow) -> Result<FailureGroup> {
+        const SAMPLE: &str = r"
+            select error_code, error_status, collection, error_message from outbox indexed by outbox_failed
+            where state <= 1 and signature = ?1 limit 1";
+        const WAITING: &str = r"
+            select coalesce(sum(waiting), 0) from devices
+            where id in (select device from outbox indexed by outbox_failed where state <= 1 and signature = ?1)";
+        const VERSIONS: &str = r"
+            select app_version, count(*) as n from devices
+            where id in (select device from outbox indexed by outbox_failed where state <= 1 and signature = ?1) and app_version is not null
+            group by app_version order by n desc, app_version desc limit 3";
+        type Sample = (Option<String>, Option<i64>, String, Option<String>);
+        let readers = &self.database.readers;
+        let sample: Option<Sample> = sqlx::query_as(SAMPLE).bind(&row.signature).fetch_optional(readers).await?;
+        let (code, status, collection, message) = sample.unwrap_or_default();
+        let waiting: i64 = sqlx::query_scalar(WAITING).bind(&row.signature).fetch_one(readers).await?;
+        let versions: Vec<(String, i64)> = sqlx::query_as(VERSIONS).bind(&row.signature).fetch_all(readers).await?;
+        Ok(FailureGroup {
+            id: signature_id(&row.signature),
+            signature: row.signature,
+            code: code.unwrap_or_default(),
+            status,
+            collection,
+            message,
+            entries: row.entries.cast_unsigned(),
+            poisoned: row.poisoned.cast_unsigned(),
+            devices: row.devices.cast_unsigned(),
+            waiting: waiting.cast_unsigned(),
+            since: Millis(row.since),
+            newest: Millis(row.newest),
+            last_hour: row.last_hour.cast_unsigned(),
+            hours: [0; GROUP_HOURS],
+            versions: versions.into_iter().map(|(version, n)| (version, n.cast_unsigned())).collect(),
+        })
+    }
+}

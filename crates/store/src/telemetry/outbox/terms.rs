@@ -1,0 +1,65 @@
+//! The keys of `filter::keys::OUTBOX` in SQL, over `outbox o` and, by its number, `devices d`; and which index answers them.
+
+use tidewatch_domain::filter::{Filter, Op, Term, Value};
+use tidewatch_domain::report::EntryState;
+
+use super::super::columns::state_rank;
+use super::super::terms::{Query, age_push, any_push, like_push, number_push, ranks_push, texts, version_push};
+
+/// Appends the filter as one condition; `1` when it is empty.
+pub(super) fn push(query: &mut Query, filter: &Filter, now: i64) {
+    query.push("1");
+    for term in filter.terms() {
+        query.push(if term.negated { " and not coalesce((" } else { " and coalesce((" });
+        term_push(query, term, now);
+        query.push("), 0)");
+    }
+}
+
+fn term_push(query: &mut Query, term: &Term, now: i64) {
+    let Some(key) = term.key() else { return word_push(query, term) };
+    match key {
+        "state" => ranks_push(query, "o.state", texts(term).filter_map(EntryState::parse).map(state_rank).collect()),
+        "collection" => like_push(query, "o.collection", term),
+        "record" => like_push(query, "o.record_id", term),
+        "operation" => like_push(query, "o.operation_id", term),
+        "op" => like_push(query, "o.op", term),
+        "code" => like_push(query, "o.error_code", term),
+        "scope" => like_push(query, "o.scope", term),
+        "tries" => number_push(query, "o.attempts", term),
+        "age" => age_push(query, "o.created_ms", now, term),
+        "bytes" => number_push(query, "o.bytes", term),
+        "device" => device_push(query, |query| like_push(query, "d.name", term)),
+        "platform" => device_push(query, |query| like_push(query, "d.platform", term)),
+        _ => device_push(query, |query| version_push(query, "d.app_key", term)),
+    }
+}
+
+fn device_push(query: &mut Query, condition: impl FnOnce(&mut Query)) {
+    query.push("o.device in (select d.id from devices d where ");
+    condition(query);
+    query.push(")");
+}
+
+/// A bare word is looked for in what failures say and in the ids of operations and records.
+fn word_push(query: &mut Query, term: &Term) {
+    any_push(query, term, |query, value| {
+        let pattern = format!("%{}%", Value::like_pattern(&value.to_string()));
+        query.push("(");
+        for (at, column) in ["o.error_message", "o.error_code", "o.record_id", "o.operation_id"].into_iter().enumerate() {
+            query.push(if at == 0 { "" } else { " or " }).push(column);
+            query.push(" like ").push_bind(pattern.clone()).push(r" escape '\'");
+        }
+        query.push(")");
+    });
+}
+
+/// What a filter pins to one value that has an index of its own.
+pub(super) fn pinned<'a>(filter: &'a Filter, key: &str) -> Option<&'a str> {
+    filter.terms().iter().find_map(|term| match (term.key(), term.values.as_slice()) {
+        (Some(name), [Value::Text(text)]) if name == key && !term.negated && term.op == Op::Is && !text.contains('*') => {
+            Some(text.as_str())
+        }
+        _ => None,
+    })
+}

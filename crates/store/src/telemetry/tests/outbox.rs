@@ -1,0 +1,209 @@
+//! The mirror across devices: groups, lists both ways, what blocks what, and figures that add up.
+
+use tidewatch_domain::fleet::OutboxRow;
+
+use super::*;
+
+fn outbox_filter(text: &str) -> Filter {
+    Filter::parse(keys::OUTBOX, text).expect("a filter")
+}
+
+fn failing(mut entry: OutboxEntry, code: &str, message: &str) -> OutboxEntry {
+    entry.error = Some(ReportedError { code: code.into(), status: Some(422), message: Some(message.into()) });
+    entry
+}
+
+/// Twelve devices: each has two poisoned, one retrying, two waiting and one queued entry; odd ones write orders.
+async fn filled(dir: &Path) -> Store {
+    let store = store(dir).await;
+    for n in 0..12 {
+        let mut told = report("r1", NOW);
+        told.device.name = Some(format!("Tablet {n:02}"));
+        told.device.app_version = Some(if n < 4 { "4.18.0" } else { "4.17.2" }.to_owned());
+        let made = NOW.plus(-i64::from(n) * HOUR_MS);
+        let mut entries = vec![
+            failing(
+                entry("bad-a", EntryState::Poisoned, made),
+                "schema_invalid",
+                &format!("reading is \"{n}\", expected a number"),
+            ),
+            failing(entry("bad-b", EntryState::Poisoned, made), "schema_invalid", "reading is \"x\", expected a number"),
+            failing(entry("slow", EntryState::Retrying, made), "upstream_away", "the store is away"),
+            OutboxEntry {
+                depends_on: vec!["bad-a".into()],
+                record_id: "INS-9".into(),
+                ..entry("next-a", EntryState::Waiting, made)
+            },
+            OutboxEntry { record_id: "INS-2".into(), ..entry("next-b", EntryState::Waiting, made.plus(9)) },
+            entry("new", EntryState::Queued, made),
+        ];
+        entries[1].record_id = "INS-2".into();
+        for (at, entry) in entries.iter_mut().enumerate() {
+            entry.operation_id = format!("{}-{n:02}", entry.operation_id);
+            if at == 3 {
+                entry.depends_on = vec![format!("bad-a-{n:02}")];
+            }
+            if n % 2 == 1 {
+                entry.collection = "orders".into();
+            }
+        }
+        told.outbox = outbox(false, 6, entries);
+        told.offline_resilience.queued_operations_count = Some(6);
+        store.telemetry().reports_ingest(&client(n), vec![told], NOW.plus(i64::from(n))).await.expect("stored");
+    }
+    store
+}
+
+async fn walk(telemetry: &Telemetry, signature: Option<&str>, text: &str, rows: u32) -> Vec<OutboxRow> {
+    let (mut found, mut position) = (Vec::new(), Position::Start);
+    loop {
+        let page = telemetry.outbox_page(signature, &outbox_filter(text), &position, rows, NOW).await.expect("read");
+        found.extend(page.rows);
+        match page.next {
+            Some(next) => position = Position::After(next),
+            None => return found,
+        }
+    }
+}
+
+#[tokio::test]
+async fn figures_add_up_to_the_entries_and_tell_groups_by_signature() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = filled(dir.path()).await;
+    let telemetry = store.telemetry();
+    let figures = telemetry.outbox_figures(NOW).await.expect("counted");
+    assert_eq!((figures.depth, figures.devices, figures.mirrored()), (72, 12, 72));
+    let states: Vec<_> = figures.states.iter().map(|tally| (tally.state.as_str(), tally.entries)).collect();
+    assert_eq!(states, [("poisoned", 24), ("retrying", 12), ("held", 0), ("waiting", 24), ("queued", 12), ("sending", 0)]);
+    let groups: Vec<_> = figures
+        .groups
+        .iter()
+        .map(|g| (g.code.as_str(), g.collection.as_str(), g.entries, g.poisoned, g.devices, g.waiting))
+        .collect();
+    let wanted = [
+        ("schema_invalid", "inspections", 12, 12, 6, 12),
+        ("schema_invalid", "orders", 12, 12, 6, 12),
+        ("upstream_away", "inspections", 6, 0, 6, 12),
+        ("upstream_away", "orders", 6, 0, 6, 12),
+    ];
+    assert_eq!(groups, wanted);
+    let first = &figures.groups[0];
+    assert_eq!((first.last_hour, first.hours.iter().sum::<u32>()), (12, 12));
+    assert_eq!(first.versions, [("4.17.2".to_owned(), 4), ("4.18.0".to_owned(), 2)]);
+    let collections: Vec<_> = figures.collections.iter().map(|c| (c.collection.as_str(), c.entries(), c.devices)).collect();
+    assert_eq!(collections, [("inspections", 36, 6), ("orders", 36, 6)]);
+    store.close().await.expect("closes");
+}
+
+#[tokio::test]
+async fn a_group_lists_its_own_entries_and_no_other() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = filled(dir.path()).await;
+    let telemetry = store.telemetry();
+    let figures = telemetry.outbox_figures(NOW).await.expect("counted");
+    for group in &figures.groups {
+        let rows = walk(telemetry, Some(&group.signature), "", 5).await;
+        assert_eq!(rows.len() as u64, group.entries, "{}", group.signature);
+        for row in &rows {
+            assert_eq!(row.entry.error.as_ref().map(|error| error.code.as_str()), Some(group.code.as_str()));
+            assert_eq!(row.entry.collection, group.collection);
+        }
+        let ages: Vec<_> = rows.iter().map(|row| row.entry.created_at).collect();
+        assert!(ages.is_sorted(), "oldest first");
+    }
+    store.close().await.expect("closes");
+}
+
+#[tokio::test]
+async fn pages_join_to_the_whole_list_both_ways() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = filled(dir.path()).await;
+    let telemetry = store.telemetry();
+    for text in ["", "state:waiting", "collection:orders", "age:>=3h", "version:4.18.*", "expected", "-state:queued"] {
+        let whole = walk(telemetry, None, text, 500).await;
+        assert!(!whole.is_empty(), "{text}");
+        assert_eq!(walk(telemetry, None, text, 5).await, whole, "{text}");
+        let filter = outbox_filter(text);
+        let page =
+            |position| async move { telemetry.outbox_page(None, &outbox_filter(text), &position, 3, NOW).await.expect("read") };
+        let first = telemetry.outbox_page(None, &filter, &Position::Start, 7, NOW).await.expect("read");
+        let Some(next) = first.next else { continue };
+        let mut at = page(Position::After(next)).await;
+        let mut back: Vec<OutboxRow> = Vec::new();
+        while let Some(previous) = at.previous.take() {
+            at = page(Position::Before(previous)).await;
+            back.splice(0..0, at.rows.clone());
+        }
+        assert_eq!(back, whole[..7], "{text}");
+    }
+    store.close().await.expect("closes");
+}
+
+#[tokio::test]
+async fn filters_select_what_the_rows_say() {
+    type Holds = fn(&OutboxRow) -> bool;
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = filled(dir.path()).await;
+    let telemetry = store.telemetry();
+    let all = walk(telemetry, None, "", 500).await;
+    assert_eq!(all.len(), 72);
+    let cases: [(&str, Holds); 10] = [
+        ("state:poisoned,retrying", |row| matches!(row.entry.state, EntryState::Poisoned | EntryState::Retrying)),
+        ("collection:Orders", |row| row.entry.collection == "orders"),
+        ("record:ins-2", |row| row.entry.record_id == "INS-2"),
+        ("operation:NEW-03", |row| row.entry.operation_id == "new-03"),
+        ("operation:new-*", |row| row.entry.operation_id.starts_with("new-")),
+        ("code:upstream_away", |row| row.entry.error.as_ref().is_some_and(|error| error.code == "upstream_away")),
+        ("device:\"Tablet 05\"", |row| row.device_name == "Tablet 05"),
+        ("version:<4.18 state:queued", |row| {
+            row.app_version.as_deref() == Some("4.17.2") && row.entry.state == EntryState::Queued
+        }),
+        ("age:<2h", |row| row.entry.created_at.is_some_and(|at| NOW.since(at) < 2 * HOUR_MS)),
+        ("\"store is away\"", |row| row.entry.error.as_ref().and_then(|e| e.message.as_deref()) == Some("the store is away")),
+    ];
+    for (text, holds) in cases {
+        let wanted: Vec<_> = all.iter().filter(|row| holds(row)).map(|row| row.entry.operation_id.clone()).collect();
+        let mut found: Vec<_> = walk(telemetry, None, text, 4).await.into_iter().map(|row| row.entry.operation_id).collect();
+        assert!(!wanted.is_empty(), "{text}");
+        let total = telemetry.outbox_page(None, &outbox_filter(text), &Position::Start, 1, NOW).await.expect("read").total;
+        assert_eq!(total, Total::Exact(wanted.len() as u64), "{text}");
+        let mut sorted = wanted;
+        sorted.sort();
+        found.sort();
+        assert_eq!(found, sorted, "{text}");
+    }
+    store.close().await.expect("closes");
+}
+
+#[tokio::test]
+async fn an_entry_knows_its_attempts_and_what_waits_behind_it() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = filled(dir.path()).await;
+    let telemetry = store.telemetry();
+    let named = telemetry.outbox_entry(&client(2), "bad-a-02").await.expect("known");
+    let behind = |view: &tidewatch_domain::fleet::OutboxEntryView| {
+        view.blocked.iter().map(|entry| entry.operation_id.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!((named.row.blocks, behind(&named)), (1, vec!["next-a-02".to_owned()]), "it is named in depends_on");
+    let record = telemetry.outbox_entry(&client(2), "bad-b-02").await.expect("known");
+    assert_eq!((record.row.blocks, behind(&record)), (1, vec!["next-b-02".to_owned()]), "the same record");
+    assert_eq!(record.attempts.iter().map(|attempt| attempt.code.as_deref()).collect::<Vec<_>>(), [Some("schema_invalid")]);
+    let free = telemetry.outbox_entry(&client(2), "new-02").await.expect("known");
+    assert_eq!((free.row.blocks, behind(&free), free.group), (0, Vec::new(), None));
+    assert!(matches!(telemetry.outbox_entry(&client(3), "bad-a-02").await, Err(Error::NotFound("entry"))));
+    store.close().await.expect("closes");
+}
+
+#[tokio::test]
+async fn figures_follow_the_mirror_after_a_pause() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = filled(dir.path()).await;
+    let telemetry = store.telemetry();
+    assert_eq!(telemetry.outbox_figures(NOW).await.expect("counted").mirrored(), 72);
+    let mut empty = report("r2", NOW.plus(MINUTE_MS));
+    empty.outbox = outbox(false, 0, Vec::new());
+    telemetry.reports_ingest(&client(0), vec![empty], NOW.plus(MINUTE_MS)).await.expect("stored");
+    let later = telemetry.outbox_figures(NOW.plus(10 * MINUTE_MS)).await.expect("counted");
+    assert_eq!((later.mirrored(), later.devices, later.depth), (66, 11, 66));
+    store.close().await.expect("closes");
+}
