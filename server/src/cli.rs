@@ -12,7 +12,7 @@ use crate::serve;
 use crate::settings::{DataArgs, LogArgs, ServeArgs};
 use crate::simulate::{self, SimulateArgs};
 
-pub use staff::{CollectionsCommand, TokenCommand, UserCommand};
+pub use staff::{CollectionsCommand, DeviceCommand, TokenCommand, UserCommand};
 
 /// An operations console for fleets of offline-first clients, with its own sync store.
 #[derive(Clone, Debug, Parser)]
@@ -41,6 +41,9 @@ pub enum Command {
     /// Tokens: create, list, revoke
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Devices
+    #[command(subcommand)]
+    Device(DeviceCommand),
     /// Collections: import
     #[command(subcommand)]
     Collections(CollectionsCommand),
@@ -116,6 +119,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Simulate(args) => Ok(runtime.block_on(simulate::simulate(args))?),
         Command::User(command) => Ok(runtime.block_on(staff::user(command))?),
         Command::Token(command) => Ok(runtime.block_on(staff::token(command))?),
+        Command::Device(command) => Ok(runtime.block_on(staff::device(command))?),
         Command::Collections(command) => Ok(runtime.block_on(staff::collections(command))?),
         Command::Migrate(data) => Ok(runtime.block_on(migrate(&data))?),
         Command::Verify(data) => Ok(runtime.block_on(verify(&data))?),

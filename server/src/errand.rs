@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
-use tidewatch_domain::ids::Scope;
+use tidewatch_domain::ids::{ClientId, Scope};
 use tidewatch_domain::role::Role;
 use tidewatch_service::auth::TokenKind;
 use tidewatch_service::{Cx, Error, Service};
@@ -76,6 +76,11 @@ pub enum Errand {
         /// Name.
         name: String,
     },
+    /// Revoke the access and refresh token of a device.
+    DeviceRevoke {
+        /// Id of the device.
+        client_id: String,
+    },
 }
 
 /// How an errand ended: what to print, or what was refused.
@@ -118,6 +123,11 @@ pub async fn run(service: &Service, cx: &Cx, errand: Errand) -> Result<String, E
         }
         Errand::TokenList => return tokens_print(service, cx).await,
         Errand::TokenRevoke { name } => service.token_revoke(cx, &name).await?,
+        Errand::DeviceRevoke { client_id } => {
+            let client_id =
+                ClientId::parse(client_id).map_err(|error| Error::Invalid { field: "client_id", detail: error.to_string() })?;
+            service.device_tokens_revoke(cx, &client_id).await?;
+        }
     }
     Ok(String::new())
 }

@@ -116,6 +116,19 @@ pub enum TokenCommand {
     },
 }
 
+/// Devices.
+#[derive(Clone, Debug, Subcommand)]
+pub enum DeviceCommand {
+    /// Revoke the access and refresh token of a device for good: it is out at once, and cannot enrol again under its id
+    Revoke {
+        /// Id of the device, as the console shows it
+        client_id: String,
+        /// The store.
+        #[command(flatten)]
+        data: DataArgs,
+    },
+}
+
 fn role_read(text: &str) -> Result<Role, String> {
     Role::parse(text).ok_or_else(|| "must be viewer, support, operator, product_owner or admin".to_owned())
 }
@@ -151,6 +164,15 @@ pub(super) async fn token(command: TokenCommand) -> anyhow::Result<()> {
         TokenCommand::Revoke { name, data } => (data, Errand::TokenRevoke { name }),
     };
     errand_run(&data, errand).await
+}
+
+/// Runs a command about devices.
+///
+/// # Errors
+/// What is refused, in one sentence.
+pub(super) async fn device(command: DeviceCommand) -> anyhow::Result<()> {
+    let DeviceCommand::Revoke { client_id, data } = command;
+    errand_run(&data, Errand::DeviceRevoke { client_id }).await
 }
 
 /// Runs a command about collections.
