@@ -2,6 +2,13 @@
 
 -- sync.db
 
+CREATE TABLE aliases (
+    collection integer not null,
+    alias_id   text    not null,
+    record_id  text    not null,
+    primary key (collection, alias_id)
+) strict, without rowid;
+
 CREATE TABLE audit_events (
     id       integer primary key autoincrement,
     at_ms    integer not null,
@@ -47,7 +54,7 @@ CREATE TABLE changes (
     committed_ms   integer not null,
     digest         blob    not null constraint changes_digest_length check (length(digest) = 32),
     chain          blob    not null constraint changes_chain_length check (length(chain) = 32)
-) strict;
+, detail text) strict;
 
 CREATE INDEX changes_by_operation on changes (operation_id);
 
@@ -71,7 +78,7 @@ CREATE TABLE clients (
     simulated       integer not null default 0 constraint clients_simulated_flag check (simulated in (0, 1)),
     blocked         integer not null default 0 constraint clients_blocked_flag check (blocked in (0, 1)),
     created_ms      integer not null
-) strict;
+, role text, role_rank integer not null default 0) strict;
 
 CREATE TABLE collections (
     id          integer primary key,
@@ -84,17 +91,17 @@ CREATE TABLE collections (
     constraint collections_schema_order check (schema_min <= schema_cur)
 ) strict;
 
-CREATE TABLE conflicts (
+CREATE TABLE "conflicts" (
     id           integer primary key,
     collection   integer not null,
     record_id    text    not null,
     scope        integer not null,
     seq          integer not null,               -- the change that stands
-    kind         integer not null constraint conflicts_kind_known check (kind between 1 and 5), -- 1 superseded 2 overwritten 3 merged 4 delete 5 review
+    kind         integer not null constraint conflicts_kind_known check (kind between 1 and 8), -- 1 superseded 2 overwritten 3 merged 4 delete 5 review 6 branch 7 approval 8 duplicate
     policy_rev   integer not null,
-    inputs       text    not null,               -- JSON: clocks and rule, to decide it again
+    inputs       text    not null,               -- JSON: clocks, ranks and rule, to decide it again
     base         text,
-    local        text    not null,               -- the device's value
+    local        text    not null,               -- the device's value; of a branch its whole body
     server       text    not null,               -- the store's value
     client       integer not null,
     operation_id text    not null,
@@ -102,6 +109,7 @@ CREATE TABLE conflicts (
     resolution   text,
     resolved_by  text,
     resolved_seq integer,
+    branch       text,                           -- of kind 6, e.g. 7b beside version 7
     created_ms   integer not null
 ) strict;
 
@@ -169,6 +177,15 @@ CREATE TABLE meta (
     v text not null
 ) strict, without rowid;
 
+CREATE TABLE natural_keys (
+    collection integer not null,
+    exact_hash blob    not null constraint natural_keys_hash_length check (length(exact_hash) = 32),
+    tol_value  integer not null,
+    seq        integer not null,
+    record_id  text    not null,
+    primary key (collection, exact_hash, tol_value, seq)
+) strict, without rowid;
+
 CREATE TABLE policy_revs (
     collection integer not null,
     rev        integer not null,
@@ -196,7 +213,7 @@ CREATE TABLE records (
     conflicted        integer not null default 0 constraint records_conflicted_flag check (conflicted in (0, 1)),
     last_client       integer not null,
     last_operation_id text    not null,
-    content_hash      blob    not null constraint records_content_hash_length check (length(content_hash) = 32),
+    content_hash      blob    not null constraint records_content_hash_length check (length(content_hash) = 32), meta text,
     primary key (collection, record_id)
 ) strict, without rowid;
 

@@ -3,17 +3,26 @@
 //! A decision reads its arguments and nothing else, so the same inputs decide the same way on any machine and at any time.
 //! Nothing is silent: whatever a decision takes from somebody is named in its [`Dispute`].
 
+mod branch;
 mod deletion;
+mod derive;
+mod fields;
 mod image;
 mod lww;
 mod merge;
+mod meta;
 
+use self::branch::branched;
 use self::deletion::{deleted, on_tombstone};
+use self::derive::derived;
+use self::fields::newest_by_field;
 pub use self::image::{applied, is_unset};
-use self::image::{plainly, stripped, whole, written};
+use self::image::{differing, names, plainly, stripped, whole, written};
 use self::lww::newest;
 use self::merge::merged;
+pub use self::meta::{Detail, Meta};
 use crate::hlc::Ticks;
+use crate::policy::guard::{GuardCase, GuardFinding, guards_check};
 use crate::policy::{Policy, PolicyKind};
 use crate::sync::{Body, MutationOp};
 
@@ -39,6 +48,8 @@ pub struct Standing<'a> {
     pub deleted: bool,
     /// Its body; of a tombstone the last one before, empty when that is not known.
     pub body: &'a Body,
+    /// What the policy keeps beside the body.
+    pub meta: &'a Meta,
 }
 
 /// What is known of the state that a write was based on.
@@ -61,6 +72,10 @@ pub struct Asked<'a> {
     pub fields: &'a Body,
     /// Its stamp.
     pub stamp: Stamp<'a>,
+    /// Role of the device, if it has one.
+    pub role: Option<&'a str>,
+    /// Rank of that role; 0 without one.
+    pub rank: i64,
 }
 
 /// Why somebody lost something, for the conflicts log.
@@ -76,11 +91,26 @@ pub enum DisputeKind {
     Delete,
     /// A person has to decide.
     Review,
+    /// The write became a branch beside the record.
+    Branch,
+    /// A guard asks for the word of a person.
+    Approval,
+    /// The same thing was recorded twice; the first record stands.
+    Duplicate,
 }
 
 impl DisputeKind {
     /// Every kind.
-    pub const ALL: [Self; 5] = [Self::Superseded, Self::Overwritten, Self::Merged, Self::Delete, Self::Review];
+    pub const ALL: [Self; 8] = [
+        Self::Superseded,
+        Self::Overwritten,
+        Self::Merged,
+        Self::Delete,
+        Self::Review,
+        Self::Branch,
+        Self::Approval,
+        Self::Duplicate,
+    ];
 
     /// As pages and URLs write it.
     #[must_use]
@@ -91,6 +121,9 @@ impl DisputeKind {
             Self::Merged => "merged",
             Self::Delete => "delete",
             Self::Review => "review",
+            Self::Branch => "branch",
+            Self::Approval => "approval",
+            Self::Duplicate => "duplicate",
         }
     }
 }
@@ -123,6 +156,8 @@ pub struct Write {
     pub over: Vec<String>,
     /// Who lost what.
     pub dispute: Option<Dispute>,
+    /// Fields that carry the stamp of this write from now on, where the policy keeps one for each.
+    pub stamped: Option<Vec<String>>,
 }
 
 /// What becomes of a write.
@@ -141,6 +176,12 @@ pub enum Verdict {
     },
     /// The record stays until a person decides.
     Review(DisputeKind),
+    /// The record stays until a person approves, because the guard of this name asks for it.
+    Approval(String),
+    /// The guard of this name refuses the write.
+    Denied(String),
+    /// The record stays, and this body stands beside it until both are merged.
+    Branch(Body),
     /// The record stays; the device decides with the record in hand.
     Returned,
     /// There is no such record to change.
@@ -150,11 +191,47 @@ pub enum Verdict {
 /// Decides one write.
 #[must_use]
 pub fn decide(standing: Option<Standing<'_>>, asked: Asked<'_>, ground: Ground<'_>, policy: &Policy) -> Verdict {
-    match standing {
+    if let Some(finding) = guarded(standing, asked, policy) {
+        return match finding {
+            GuardFinding::Refused(guard) => Verdict::Denied(guard.to_owned()),
+            GuardFinding::Approval(guard) => Verdict::Approval(guard.to_owned()),
+        };
+    }
+    let verdict = match standing {
         None => on_nothing(asked),
         Some(standing) if standing.deleted => on_tombstone(standing, asked, ground, policy),
         Some(standing) => on_record(standing, asked, ground, policy),
+    };
+    match verdict {
+        Verdict::Write(write) => completed(standing, asked, policy, write),
+        other => other,
     }
+}
+
+/// Whether the write of the device comes after the record's last one, as the policy orders them.
+fn is_newer(standing: Standing<'_>, asked: Asked<'_>, policy: &Policy) -> bool {
+    match policy.kind {
+        PolicyKind::HigherRoleWins => (asked.rank, asked.stamp) > (standing.meta.rank.unwrap_or(0), standing.stamp),
+        _ => asked.stamp > standing.stamp,
+    }
+}
+
+/// What the guards have against a write. One that would change nothing needs no leave.
+fn guarded<'a>(standing: Option<Standing<'_>>, asked: Asked<'_>, policy: &'a Policy) -> Option<GuardFinding<'a>> {
+    if policy.guards.is_empty() {
+        return None;
+    }
+    let old = standing.filter(|standing| !standing.deleted).map(|standing| standing.body);
+    if old.is_none() && asked.op == MutationOp::Delete {
+        return None;
+    }
+    let before = standing.map_or_else(Body::new, |standing| standing.body.clone());
+    let new = plainly(&before, asked);
+    if new.as_ref() == old {
+        return None;
+    }
+    let case = GuardCase { old, new: new.as_ref(), op: asked.op.as_str(), role: asked.role, rank: asked.rank };
+    guards_check(&policy.guards, case)
 }
 
 fn on_nothing(asked: Asked<'_>) -> Verdict {
@@ -167,19 +244,58 @@ fn on_nothing(asked: Asked<'_>) -> Verdict {
 
 fn on_record(standing: Standing<'_>, asked: Asked<'_>, ground: Ground<'_>, policy: &Policy) -> Verdict {
     let plain = plainly(standing.body, asked);
+    let by_field = policy.kind == PolicyKind::LwwField && asked.op != MutationOp::Delete;
+    if by_field && !matches!(ground, Ground::Current) {
+        return newest_by_field(standing, asked);
+    }
     if plain.as_ref() == Some(standing.body) {
         return Verdict::Noop;
     }
     match (&policy.kind, ground) {
+        (PolicyKind::AppendOnly, _) => kept_as_made(asked),
         (PolicyKind::ManualReview { always: true }, _) => Verdict::Review(DisputeKind::Review),
         (_, Ground::Current) => Verdict::Write(written(standing.body, asked.op, plain)),
         (PolicyKind::ClientResolves, _) => Verdict::Returned,
         _ if asked.op == MutationOp::Delete => deleted(standing, asked, policy),
         (PolicyKind::ManualReview { .. }, _) => Verdict::Review(DisputeKind::Review),
-        (PolicyKind::Lww, _) => newest(standing, asked, plain),
-        (PolicyKind::FieldMerge { rules }, Ground::Stale(base)) => merged(standing, asked, Some(base), rules),
-        (PolicyKind::FieldMerge { rules }, Ground::Unknown) => merged(standing, asked, None, rules),
+        (PolicyKind::VersionControl, _) => branched(standing, asked, ground, plain),
+        (PolicyKind::Lww | PolicyKind::LwwField | PolicyKind::HigherRoleWins, _) => {
+            newest(standing, asked, plain, is_newer(standing, asked, policy))
+        }
+        (PolicyKind::FieldMerge { rules, derive }, Ground::Stale(base)) => merged(standing, asked, Some(base), rules, derive),
+        (PolicyKind::FieldMerge { rules, derive }, Ground::Unknown) => merged(standing, asked, None, rules, derive),
     }
+}
+
+/// What was recorded stands. A second record under the same id loses, and a change is refused.
+fn kept_as_made(asked: Asked<'_>) -> Verdict {
+    match asked.op {
+        MutationOp::Create | MutationOp::Put => Verdict::Superseded { lost: names(asked.fields), kind: DisputeKind::Duplicate },
+        MutationOp::Update | MutationOp::Delete => Verdict::Denied("append_only".to_owned()),
+    }
+}
+
+/// Adds what follows from the write: derived fields, and the fields that carry its stamp.
+fn completed(standing: Option<Standing<'_>>, asked: Asked<'_>, policy: &Policy, mut write: Write) -> Verdict {
+    let before = standing.filter(|standing| !standing.deleted).map(|standing| standing.body);
+    if let (PolicyKind::FieldMerge { derive, .. }, Some(image)) = (&policy.kind, &mut write.image)
+        && !derive.is_empty()
+    {
+        derived(derive, image);
+        if before == Some(image) && write.dispute.is_none() {
+            return Verdict::Noop;
+        }
+        if let (Some(before), true) = (before, write.changed.is_some()) {
+            write.changed = Some(differing(before, image));
+        }
+    }
+    if policy.kind == PolicyKind::LwwField && write.stamped.is_none() {
+        write.stamped = write.image.as_ref().map(|image| match write.op {
+            MutationOp::Update => names(asked.fields),
+            _ => names(image),
+        });
+    }
+    Verdict::Write(write)
 }
 
 #[cfg(test)]

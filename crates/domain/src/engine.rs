@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 pub use self::answer::{answer_extra, answer_restore};
-pub use self::effects::{ChangeFacts, Effects, NewChange, NewConflict, NewDeadLetter, NewMemory};
+pub use self::effects::{ChangeFacts, Effects, NewAlias, NewAnchor, NewChange, NewConflict, NewDeadLetter, NewMemory};
 pub use self::guard::{DEDUPE_DAYS, RECORD_BYTES_MAX, uuid_v7_millis};
 pub use self::write::op_number;
 use crate::digest::{Hash, meaning_digest};
@@ -91,6 +91,8 @@ pub struct Record {
     pub content_hash: Hash,
     /// Canonical text of its body; `None` on a tombstone.
     pub body: Option<String>,
+    /// What its policy keeps beside the body, see [`crate::decide::Meta`].
+    pub meta: Option<String>,
 }
 
 /// An older version of a record.
@@ -111,6 +113,28 @@ pub struct Memory {
     pub answer: IntentResult,
 }
 
+/// An entry of the conflicts log of a record: open, or a branch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standoff {
+    /// Its number.
+    pub conflict: i64,
+    /// Name of the branch, if it is one.
+    pub branch: Option<String>,
+    /// Waits.
+    pub open: bool,
+}
+
+/// The first record of a thing, by its natural key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Anchor {
+    /// The part of the key that may differ.
+    pub near: i64,
+    /// Position at which it was recorded.
+    pub seq: Seq,
+    /// Which.
+    pub record_id: RecordId,
+}
+
 /// What a group of batches touches.
 #[derive(Clone, Debug, Default)]
 pub struct WorkingSet {
@@ -120,6 +144,23 @@ pub struct WorkingSet {
     pub history: HashMap<RecordKey, Vec<Past>>,
     /// What is remembered of the keys of the group, and of the operations they build on.
     pub memory: HashMap<(ClientKey, IdempotencyKey), Memory>,
+    /// Records that have another id, where a policy has a natural key.
+    pub aliases: HashMap<RecordKey, RecordId>,
+    /// Anchors that may be near a new record, by the exact part of their natural key.
+    pub anchors: HashMap<(CollectionKey, Hash), Vec<Anchor>>,
+    /// What waits beside records under version control.
+    pub standoffs: HashMap<RecordKey, Vec<Standoff>>,
+}
+
+impl WorkingSet {
+    /// The record that an id means: another one, when the same thing was recorded before.
+    #[must_use]
+    pub fn target(&self, collection: &Collection, record_id: &RecordId) -> RecordId {
+        if collection.policy.natural_key.is_none() {
+            return record_id.clone();
+        }
+        self.aliases.get(&(collection.key, record_id.clone())).unwrap_or(record_id).clone()
+    }
 }
 
 /// The running state of the log.
@@ -144,6 +185,10 @@ pub struct Batch<'a> {
     pub client: ClientKey,
     /// The same, by the public id.
     pub client_id: &'a ClientId,
+    /// Role of the device, if it has one.
+    pub role: Option<&'a str>,
+    /// Rank of that role; 0 without one.
+    pub role_rank: i64,
     /// Scopes it may write.
     pub scopes: &'a HashMap<Scope, ScopeKey>,
     /// When it arrived.

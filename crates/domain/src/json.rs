@@ -149,6 +149,19 @@ pub fn write_text(out: &mut String, text: &str) {
     out.push('"');
 }
 
+/// Order of two numbers or of two texts; nothing else has one.
+#[must_use]
+pub fn value_order(a: &Value, b: &Value) -> Option<std::cmp::Ordering> {
+    match (a, b) {
+        (Value::String(a), Value::String(b)) => Some(a.cmp(b)),
+        (Value::Number(a), Value::Number(b)) => match (a.as_i64(), b.as_i64()) {
+            (Some(a), Some(b)) => Some(a.cmp(&b)),
+            _ => a.as_f64()?.partial_cmp(&b.as_f64()?),
+        },
+        _ => None,
+    }
+}
+
 /// Cuts the named members out of the canonical text of a body, without reading the values. A name that is not there comes
 /// back as removed (`{"$unset":true}`). `names` are JSON string literals as canonical text has them, quotes included.
 #[must_use]

@@ -10,6 +10,7 @@ pub mod cursor;
 pub mod decide;
 pub mod digest;
 pub mod engine;
+pub mod expr;
 pub mod filter;
 pub mod fleet;
 pub mod health;

@@ -2,10 +2,17 @@
 //!
 //! A policy is JSON text; revisions are kept, because a decision can be made again only under the revision that made it.
 
+pub(crate) mod guard;
+mod natural;
+mod read;
+
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+pub use self::guard::{Guard, GuardRule};
+pub use self::natural::{NaturalKey, NaturalValue};
+use crate::expr::Expr;
 use crate::sync::Body;
 
 /// Which clock orders writes.
@@ -73,11 +80,21 @@ impl DeleteRule {
 pub enum PolicyKind {
     /// The newer write of the whole record wins.
     Lww,
+    /// The newer write of each field wins.
+    LwwField,
     /// Three-way by field.
     FieldMerge {
         /// Rules of single fields; the others use the newer stamp.
         rules: BTreeMap<String, FieldRule>,
+        /// Fields that are computed from the others after every write, in this order.
+        derive: Vec<(String, Expr)>,
     },
+    /// The write of the higher role wins; among equals the newer one.
+    HigherRoleWins,
+    /// Whoever comes second writes a branch, which a later write merges.
+    VersionControl,
+    /// Records are made and never changed.
+    AppendOnly,
     /// A person decides.
     ManualReview {
         /// Also when nothing is concurrent.
@@ -85,6 +102,20 @@ pub enum PolicyKind {
     },
     /// The device gets the store's record and decides itself.
     ClientResolves,
+}
+
+impl PolicyKind {
+    /// Every kind, as a policy names it.
+    pub const NAMES: [&'static str; 8] = [
+        "lww",
+        "lww_field",
+        "field_merge",
+        "higher_role_wins",
+        "version_control",
+        "append_only",
+        "manual_review",
+        "client_resolves",
+    ];
 }
 
 /// Type of a field, for the check of payloads.
@@ -143,6 +174,10 @@ pub struct Policy {
     pub delete: DeleteRule,
     /// Types of fields; a field that is not named may hold anything.
     pub fields: BTreeMap<String, FieldType>,
+    /// Conditions that a write must meet before anything else is decided.
+    pub guards: Vec<Guard>,
+    /// What makes two records the same thing.
+    pub natural_key: Option<NaturalKey>,
 }
 
 /// A policy that cannot be read.
@@ -155,42 +190,17 @@ pub struct PolicyError {
     pub problem: String,
 }
 
-fn wrong(member: &str, problem: impl Into<String>) -> PolicyError {
-    PolicyError { member: member.to_owned(), problem: problem.into() }
-}
-
-const MEMBERS: [&str; 6] = ["kind", "clock", "delete", "rules", "always", "fields"];
-
 impl Policy {
-    /// Reads `{"kind": …, "clock": …, "delete": …, "rules": {…}, "always": …, "fields": {…}}`.
-    ///
-    /// # Errors
-    /// The first member that is unknown or holds something else than it may.
-    pub fn parse(text: &str) -> Result<Self, PolicyError> {
-        let value: Value = serde_json::from_str(text).map_err(|_| wrong("", "is not JSON"))?;
-        let policy = value.as_object().ok_or_else(|| wrong("", "must be an object"))?;
-        if let Some(unknown) = policy.keys().find(|name| !MEMBERS.contains(&name.as_str())) {
-            return Err(wrong(unknown, "is not known"));
-        }
-        let kind = kind_read(policy)?;
-        let delete_default = match kind {
-            PolicyKind::Lww => DeleteRule::Stamp,
-            _ => DeleteRule::Manual,
-        };
-        Ok(Self {
-            clock: word(policy, "clock", &[("server", PolicyClock::Server), ("hlc", PolicyClock::Hlc)])?.unwrap_or_default(),
-            delete: word(policy, "delete", &DeleteRule::NAMES)?.unwrap_or(delete_default),
-            fields: words(policy, "fields", &FieldType::NAMES)?,
-            kind,
-        })
-    }
-
     /// Name of the kind.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self.kind {
             PolicyKind::Lww => "lww",
+            PolicyKind::LwwField => "lww_field",
             PolicyKind::FieldMerge { .. } => "field_merge",
+            PolicyKind::HigherRoleWins => "higher_role_wins",
+            PolicyKind::VersionControl => "version_control",
+            PolicyKind::AppendOnly => "append_only",
             PolicyKind::ManualReview { .. } => "manual_review",
             PolicyKind::ClientResolves => "client_resolves",
         }
@@ -199,7 +209,13 @@ impl Policy {
     /// Whether a decision needs the body that a stale write was based on.
     #[must_use]
     pub const fn needs_base(&self) -> bool {
-        matches!(self.kind, PolicyKind::FieldMerge { .. })
+        matches!(self.kind, PolicyKind::FieldMerge { .. } | PolicyKind::VersionControl)
+    }
+
+    /// Whether a record may hold more than was written to it.
+    #[must_use]
+    pub const fn derives(&self) -> bool {
+        matches!(&self.kind, PolicyKind::FieldMerge { derive, .. } if !derive.is_empty())
     }
 
     /// The first field of a payload that holds another type than the schema says, with that type. `null` fits every type.
@@ -216,81 +232,5 @@ impl Policy {
     }
 }
 
-fn kind_read(policy: &Body) -> Result<PolicyKind, PolicyError> {
-    let rules = words(policy, "rules", &FieldRule::NAMES)?;
-    let always = match policy.get("always") {
-        None => false,
-        Some(value) => value.as_bool().ok_or_else(|| wrong("always", "must be true or false"))?,
-    };
-    let kind = policy.get("kind").and_then(Value::as_str).ok_or_else(|| wrong("kind", "is missing"))?;
-    match kind {
-        "field_merge" => Ok(PolicyKind::FieldMerge { rules }),
-        _ if !rules.is_empty() => Err(wrong("rules", "belongs to field_merge")),
-        "manual_review" => Ok(PolicyKind::ManualReview { always }),
-        _ if always => Err(wrong("always", "belongs to manual_review")),
-        "lww" => Ok(PolicyKind::Lww),
-        "client_resolves" => Ok(PolicyKind::ClientResolves),
-        _ => Err(wrong("kind", "must be lww, field_merge, manual_review or client_resolves")),
-    }
-}
-
-fn word<T: Copy>(policy: &Body, member: &str, names: &[(&'static str, T)]) -> Result<Option<T>, PolicyError> {
-    policy.get(member).map(|value| choose(member, value, names)).transpose()
-}
-
-fn words<T: Copy>(policy: &Body, member: &str, names: &[(&'static str, T)]) -> Result<BTreeMap<String, T>, PolicyError> {
-    let Some(value) = policy.get(member) else { return Ok(BTreeMap::new()) };
-    let members = value.as_object().ok_or_else(|| wrong(member, "must be an object"))?;
-    members.iter().map(|(field, value)| Ok((field.clone(), choose(&format!("{member}.{field}"), value, names)?))).collect()
-}
-
-fn choose<T: Copy>(member: &str, value: &Value, names: &[(&'static str, T)]) -> Result<T, PolicyError> {
-    let found = value.as_str().and_then(|text| names.iter().find(|(name, _)| *name == text));
-    found.map(|(_, choice)| *choice).ok_or_else(|| {
-        let known: Vec<&str> = names.iter().map(|(name, _)| *name).collect();
-        wrong(member, format!("must be one of {}", known.join(", ")))
-    })
-}
-
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn defaults_follow_the_kind() {
-        let lww = Policy::parse(r#"{"kind":"lww"}"#).expect("valid");
-        assert_eq!((lww.clock, lww.delete), (PolicyClock::Hlc, DeleteRule::Stamp));
-        let merge = Policy::parse(r#"{"kind":"field_merge","rules":{"qty":"sum_delta"}}"#).expect("valid");
-        assert_eq!(merge.delete, DeleteRule::Manual);
-        assert_eq!(merge.kind, PolicyKind::FieldMerge { rules: BTreeMap::from([("qty".to_owned(), FieldRule::SumDelta)]) });
-    }
-
-    #[test]
-    fn a_bad_policy_is_refused_by_the_name_of_its_member() {
-        let cases = [
-            (r#"{"kind":"newest"}"#, "kind"),
-            (r"{}", "kind"),
-            (r#"{"kind":"lww","clock":"sun"}"#, "clock"),
-            (r#"{"kind":"lww","rules":{"a":"max"}}"#, "rules"),
-            (r#"{"kind":"lww","always":true}"#, "always"),
-            (r#"{"kind":"field_merge","rules":{"a":"best"}}"#, "rules.a"),
-            (r#"{"kind":"lww","fields":{"a":"text"}}"#, "fields.a"),
-            (r#"{"kind":"lww","deletes":"manual"}"#, "deletes"),
-        ];
-        for (text, member) in cases {
-            assert_eq!(Policy::parse(text).expect_err(text).member, member, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_payload_of_the_wrong_type_is_found() {
-        let policy = Policy::parse(r#"{"kind":"lww","fields":{"reading":"number","n":"integer"}}"#).expect("valid");
-        let body = |value: Value| value.as_object().cloned().expect("an object");
-        assert_eq!(policy.misfit(&body(json!({"reading": "12", "other": "x"}))), Some(("reading", FieldType::Number)));
-        assert_eq!(policy.misfit(&body(json!({"n": 1.5}))), Some(("n", FieldType::Integer)));
-        assert_eq!(policy.misfit(&body(json!({"n": 2.0, "reading": null}))), None);
-        assert_eq!(policy.misfit(&body(json!({"reading": {"$unset": true}}))), None);
-    }
-}
+mod tests;

@@ -223,6 +223,10 @@ pub struct IntentResult {
     pub hlc: Option<String>,
     /// Full post-image whenever it differs from base + intent.
     pub record: Option<Body>,
+    /// The record that it came to, when that is another one than it named.
+    pub record_id: Option<RecordId>,
+    /// The branch that it became.
+    pub branch: Option<String>,
     /// How a merge came out.
     pub resolution: Option<Resolution>,
     /// Entry of the conflicts log: `cf_<n>`.

@@ -112,6 +112,8 @@ codes! {
     SchemaInvalid = "schema_invalid", 422, false, "A member is missing or has a bad value";
     /// Not within ±(2^53 − 1).
     NumberOutOfRange = "number_out_of_range", 422, false, "A number is out of range";
+    /// A guard of the collection is against it.
+    GuardFailed = "guard_failed", 422, false, "A rule of the collection forbids this";
     /// Past at commit.
     DeadlineExpired = "deadline_expired", 422, false, "The deadline has passed";
     /// Too old to tell whether it was applied.

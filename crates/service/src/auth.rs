@@ -6,6 +6,7 @@
 
 mod devices;
 mod password;
+mod roles;
 mod sessions;
 mod staff;
 mod state;

@@ -1,7 +1,7 @@
 //! Deletion against change: who wins when one side deleted and the other changed.
 
 use super::image::{applied, names, stripped, whole, written};
-use super::{Asked, Dispute, DisputeKind, Ground, Standing, Verdict, Write};
+use super::{Asked, Dispute, DisputeKind, Ground, Standing, Verdict, Write, is_newer};
 use crate::policy::{DeleteRule, Policy, PolicyKind};
 use crate::sync::MutationOp;
 
@@ -17,7 +17,7 @@ pub(super) fn on_tombstone(standing: Standing<'_>, asked: Asked<'_>, ground: Gro
     if policy.kind == PolicyKind::ClientResolves {
         return Verdict::Returned;
     }
-    match delete_rule(policy, asked.stamp > standing.stamp, true) {
+    match delete_rule(policy, is_newer(standing, asked, policy), true) {
         Side::Record => Verdict::Superseded { lost: names(asked.fields), kind: DisputeKind::Delete },
         Side::Person => Verdict::Review(DisputeKind::Delete),
         Side::Write => {
@@ -31,7 +31,7 @@ pub(super) fn on_tombstone(standing: Standing<'_>, asked: Asked<'_>, ground: Gro
 
 /// A delete that did not know of the last change.
 pub(super) fn deleted(standing: Standing<'_>, asked: Asked<'_>, policy: &Policy) -> Verdict {
-    match delete_rule(policy, asked.stamp > standing.stamp, false) {
+    match delete_rule(policy, is_newer(standing, asked, policy), false) {
         Side::Record => Verdict::Superseded { lost: Vec::new(), kind: DisputeKind::Delete },
         Side::Person => Verdict::Review(DisputeKind::Delete),
         Side::Write => {

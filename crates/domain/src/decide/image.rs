@@ -22,7 +22,17 @@ pub(super) fn written(body: &Body, op: MutationOp, image: Option<Body>) -> Write
         _ => None,
     };
     let op = if op == MutationOp::Create { MutationOp::Put } else { op };
-    Write { op, image, changed, merged: false, kept: Vec::new(), lost: Vec::new(), over: Vec::new(), dispute: None }
+    Write {
+        op,
+        image,
+        changed,
+        merged: false,
+        kept: Vec::new(),
+        lost: Vec::new(),
+        over: Vec::new(),
+        dispute: None,
+        stamped: None,
+    }
 }
 
 pub(super) fn whole(op: MutationOp, image: Body) -> Write {
@@ -35,10 +45,11 @@ pub(super) fn whole(op: MutationOp, image: Body) -> Write {
         lost: Vec::new(),
         over: Vec::new(),
         dispute: None,
+        stamped: None,
     }
 }
 
-fn differing(before: &Body, after: &Body) -> Vec<String> {
+pub(super) fn differing(before: &Body, after: &Body) -> Vec<String> {
     let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     names.into_iter().filter(|name| before.get(*name) != after.get(*name)).cloned().collect()
 }

@@ -1,12 +1,12 @@
-//! The newer stamp wins the record.
+//! The newer write wins the record.
 
 use super::image::{names, written};
 use super::{Asked, Dispute, DisputeKind, Standing, Verdict};
 use crate::sync::{Body, MutationOp};
 
-/// The newer stamp wins the record.
-pub(super) fn newest(standing: Standing<'_>, asked: Asked<'_>, plain: Option<Body>) -> Verdict {
-    if asked.stamp < standing.stamp {
+/// The newer write wins the record.
+pub(super) fn newest(standing: Standing<'_>, asked: Asked<'_>, plain: Option<Body>, newer: bool) -> Verdict {
+    if !newer {
         return Verdict::Superseded { lost: names(asked.fields), kind: DisputeKind::Superseded };
     }
     let own = standing.stamp.client == asked.stamp.client;

@@ -7,20 +7,27 @@ use serde_json::{Number, Value};
 
 use super::image::{is_unset, set, written};
 use super::{Asked, Dispute, DisputeKind, Standing, Verdict, Write};
-use crate::json::INTEGER_MAX;
+use crate::expr::Expr;
+use crate::json::{INTEGER_MAX, value_order};
 use crate::policy::FieldRule;
 use crate::sync::{Body, MutationOp};
 
 type Rules = BTreeMap<String, FieldRule>;
 
-/// Three-way by field. Without a base, every difference counts as a change of both sides.
-pub(super) fn merged(standing: Standing<'_>, asked: Asked<'_>, base: Option<&Body>, rules: &Rules) -> Verdict {
+/// Three-way by field. What a field derives from others, nobody contests. Without a base, every difference counts as a change of both sides.
+pub(super) fn merged(
+    standing: Standing<'_>,
+    asked: Asked<'_>,
+    base: Option<&Body>,
+    rules: &Rules,
+    derive: &[(String, Expr)],
+) -> Verdict {
     let newer = asked.stamp > standing.stamp;
     let mut image = standing.body.clone();
     let (mut kept, mut lost, mut over) = (Vec::new(), Vec::new(), Vec::new());
     for (name, wish) in wishes(asked, base) {
         let current = standing.body.get(name);
-        if current == wish {
+        if current == wish || derive.iter().any(|(derived, _)| derived == name) {
             continue;
         }
         let before = base.and_then(|base| base.get(name));
@@ -75,7 +82,7 @@ enum Choice {
 /// Both sides changed one field.
 fn settle(rule: FieldRule, before: Option<&Value>, current: Option<&Value>, wish: Option<&Value>, newer: bool) -> Choice {
     let by_stamp = || if newer { Choice::Wish } else { Choice::Current };
-    let by_order = |wanted| match order(wish, current) {
+    let by_order = |wanted| match wish.zip(current).and_then(|(wish, current)| value_order(wish, current)) {
         Some(found) if found == wanted => Choice::Wish,
         Some(_) => Choice::Current,
         None => by_stamp(),
@@ -88,18 +95,6 @@ fn settle(rule: FieldRule, before: Option<&Value>, current: Option<&Value>, wish
         FieldRule::Max => by_order(Ordering::Greater),
         FieldRule::Min => by_order(Ordering::Less),
         FieldRule::SumDelta => sum(before, current, wish).map_or_else(by_stamp, Choice::Sum),
-    }
-}
-
-/// Order of two numbers or of two texts; nothing else has one.
-fn order(a: Option<&Value>, b: Option<&Value>) -> Option<Ordering> {
-    match (a?, b?) {
-        (Value::String(a), Value::String(b)) => Some(a.cmp(b)),
-        (Value::Number(a), Value::Number(b)) => match (a.as_i64(), b.as_i64()) {
-            (Some(a), Some(b)) => Some(a.cmp(&b)),
-            _ => a.as_f64()?.partial_cmp(&b.as_f64()?),
-        },
-        _ => None,
     }
 }
 

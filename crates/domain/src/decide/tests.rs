@@ -54,7 +54,8 @@ impl Case {
     fn verdict(&self) -> Verdict {
         let policy = Policy::parse(self.policy).expect("a policy");
         let record = self.record.clone().map(body);
-        let standing = record.as_ref().map(|body| Standing { stamp: stamp(10, "b"), deleted: self.deleted, body });
+        let meta = Meta::default();
+        let standing = record.as_ref().map(|body| Standing { stamp: stamp(10, "b"), deleted: self.deleted, body, meta: &meta });
         let base = if let Base::Stale(base) = &self.base { body(base.clone()) } else { Body::new() };
         let ground = match &self.base {
             Base::Current => Ground::Current,
@@ -62,7 +63,7 @@ impl Case {
             Base::Unknown => Ground::Unknown,
         };
         let fields = body(self.fields.clone());
-        decide(standing, Asked { op: self.op, fields: &fields, stamp: stamp(self.at, "a") }, ground, &policy)
+        decide(standing, Asked { op: self.op, fields: &fields, stamp: stamp(self.at, "a"), role: None, rank: 0 }, ground, &policy)
     }
 
     #[track_caller]
@@ -78,6 +79,9 @@ fn words(verdict: &Verdict) -> String {
         Verdict::NotFound => "not found".to_owned(),
         Verdict::Returned => "returned".to_owned(),
         Verdict::Review(kind) => format!("review {}", kind.as_str()),
+        Verdict::Approval(guard) => format!("approval {guard}"),
+        Verdict::Denied(guard) => format!("denied {guard}"),
+        Verdict::Branch(body) => format!("branch {}", body_text(body)),
         Verdict::Superseded { lost, kind } => format!("superseded {} lost {}", kind.as_str(), lost.join(",")),
         Verdict::Write(write) => {
             let mut out = format!("{} {}", write.op.as_str(), write.image.as_ref().map_or("-".to_owned(), body_text));
@@ -257,9 +261,16 @@ fn any_body() -> impl Strategy<Value = Body> {
 /// Writes a full image; who writes later in the list acts later.
 fn put_all(policy: &Policy, writes: &[(u64, &str, Body)]) -> Option<(u64, String, Body)> {
     let mut record: Option<(u64, String, Body)> = None;
+    let meta = Meta::default();
     for (ticks, client, fields) in writes {
-        let standing = record.as_ref().map(|(at, by, body)| Standing { stamp: stamp(*at, by), deleted: false, body });
-        match decide(standing, Asked { op: Put, fields, stamp: stamp(*ticks, client) }, Ground::Unknown, policy) {
+        let standing =
+            record.as_ref().map(|(at, by, body)| Standing { stamp: stamp(*at, by), deleted: false, body, meta: &meta });
+        match decide(
+            standing,
+            Asked { op: Put, fields, stamp: stamp(*ticks, client), role: None, rank: 0 },
+            Ground::Unknown,
+            policy,
+        ) {
             Verdict::Write(write) => record = Some((*ticks, (*client).to_owned(), write.image.expect("a put has an image"))),
             Verdict::Noop | Verdict::Superseded { .. } => {}
             other => panic!("{other:?}"),
@@ -284,10 +295,10 @@ proptest! {
     fn a_write_that_is_repeated_changes_nothing_the_second_time(record in any_body(), fields in any_body(), base in any_body(), at in 1u64..30) {
         for policy in [LWW, MERGE] {
             let policy = Policy::parse(policy).expect("a policy");
-            let asked = Asked { op: Update, fields: &fields, stamp: stamp(at, "a") };
-            let standing = Standing { stamp: stamp(10, "b"), deleted: false, body: &record };
+            let asked = Asked { op: Update, fields: &fields, stamp: stamp(at, "a"), role: None, rank: 0 };
+            let standing = Standing { stamp: stamp(10, "b"), deleted: false, body: &record, meta: &Meta::default() };
             if let Verdict::Write(Write { image: Some(image), .. }) = decide(Some(standing), asked, Ground::Unknown, &policy) {
-                let after = Standing { stamp: asked.stamp, deleted: false, body: &image };
+                let after = Standing { stamp: asked.stamp, deleted: false, body: &image, meta: &Meta::default() };
                 let again = decide(Some(after), asked, Ground::Unknown, &policy);
                 prop_assert!(!matches!(again, Verdict::Write(_)), "{:?} on {:?}", again, base);
             }
@@ -302,8 +313,8 @@ proptest! {
         let (one, two) = (edit("p", x), edit("q", y));
         let merge = |first: &Body, second: &Body| {
             let record = applied(&base, first);
-            let standing = Standing { stamp: stamp(10, "b"), deleted: false, body: &record };
-            match decide(Some(standing), Asked { op: Update, fields: second, stamp: stamp(1, "a") }, Ground::Stale(&base), &policy) {
+            let standing = Standing { stamp: stamp(10, "b"), deleted: false, body: &record, meta: &Meta::default() };
+            match decide(Some(standing), Asked { op: Update, fields: second, stamp: stamp(1, "a"), role: None, rank: 0 }, Ground::Stale(&base), &policy) {
                 Verdict::Write(write) => write.image.expect("an update has an image"),
                 other => panic!("{other:?}"),
             }
@@ -317,8 +328,8 @@ proptest! {
     fn a_decision_depends_on_its_arguments_only(record in any_body(), fields in any_body(), base in any_body(), at in 1u64..30, deleted: bool, op in 0usize..4, kind in 0usize..5) {
         let policy = Policy::parse([LWW, MERGE, REVIEW, ALWAYS, CLIENT][kind]).expect("a policy");
         let run = || {
-            let standing = Standing { stamp: stamp(10, "b"), deleted, body: &record };
-            decide(Some(standing), Asked { op: MutationOp::ALL[op], fields: &fields, stamp: stamp(at, "a") }, Ground::Stale(&base), &policy)
+            let standing = Standing { stamp: stamp(10, "b"), deleted, body: &record, meta: &Meta::default() };
+            decide(Some(standing), Asked { op: MutationOp::ALL[op], fields: &fields, stamp: stamp(at, "a"), role: None, rank: 0 }, Ground::Stale(&base), &policy)
         };
         prop_assert_eq!(run(), run());
     }
@@ -328,8 +339,8 @@ proptest! {
     #[test]
     fn nothing_is_lost_in_silence(record in any_body(), fields in any_body(), base in any_body(), at in 1u64..30) {
         let policy = Policy::parse(MERGE).expect("a policy");
-        let standing = Standing { stamp: stamp(10, "b"), deleted: false, body: &record };
-        let asked = Asked { op: Update, fields: &fields, stamp: stamp(at, "a") };
+        let standing = Standing { stamp: stamp(10, "b"), deleted: false, body: &record, meta: &Meta::default() };
+        let asked = Asked { op: Update, fields: &fields, stamp: stamp(at, "a"), role: None, rank: 0 };
         let (image, lost, over) = match decide(Some(standing), asked, Ground::Stale(&base), &policy) {
             Verdict::Write(write) => (write.image.expect("an image"), write.lost, write.over),
             Verdict::Superseded { lost, .. } => (record.clone(), lost, Vec::new()),

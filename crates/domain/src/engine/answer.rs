@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::ids::OperationId;
+use crate::ids::{OperationId, RecordId};
 use crate::sync::{Body, IntentProblem, IntentResult, IntentStatus, Resolution};
 
 /// An answer with nothing but its status.
@@ -16,6 +16,8 @@ pub(crate) fn blank(operation_id: OperationId, status: IntentStatus) -> IntentRe
         version: None,
         hlc: None,
         record: None,
+        record_id: None,
+        branch: None,
         resolution: None,
         conflict_id: None,
         warnings: Vec::new(),
@@ -26,7 +28,7 @@ pub(crate) fn blank(operation_id: OperationId, status: IntentStatus) -> IntentRe
 const WARNINGS: [&str; 1] = ["clock_skew"];
 
 /// Every code that a stored answer may hold.
-const CODES: [&str; 16] = [
+const CODES: [&str; 17] = [
     "collection_unknown",
     "scope_forbidden",
     "scope_mismatch",
@@ -43,6 +45,7 @@ const CODES: [&str; 16] = [
     "checksum_mismatch",
     "dependency_failed",
     "poisoned",
+    "guard_failed",
 ];
 
 /// What an answer holds beside status, position and version, as JSON text; `None` when that is all, and its clock that of
@@ -52,6 +55,7 @@ pub fn answer_extra(answer: &IntentResult) -> Option<String> {
     let plain = answer.status == IntentStatus::Applied
         && !answer.noop
         && answer.record.is_none()
+        && answer.record_id.is_none()
         && answer.conflict_id.is_none()
         && answer.warnings.is_empty();
     if plain {
@@ -66,6 +70,8 @@ pub fn answer_extra(answer: &IntentResult) -> Option<String> {
     put("noop", answer.noop.then_some(Value::Bool(true)));
     put("hlc", answer.hlc.as_deref().map(Value::from));
     put("record", answer.record.as_ref().map(|_| Value::Bool(true)));
+    put("record_id", answer.record_id.as_ref().map(|id| Value::from(id.as_str())));
+    put("branch", answer.branch.as_deref().map(Value::from));
     put("conflict_id", answer.conflict_id.as_deref().map(Value::from));
     put("warnings", (!answer.warnings.is_empty()).then(|| json!(answer.warnings)));
     put(
@@ -96,6 +102,8 @@ pub fn answer_restore(plain: IntentResult, extra: Option<&str>, hlc: Option<Stri
         noop: flag("noop"),
         hlc: text("hlc"),
         record: body.filter(|_| flag("record")).and_then(|body| serde_json::from_str(body).ok()),
+        record_id: text("record_id").and_then(|id| RecordId::parse(id).ok()),
+        branch: text("branch"),
         conflict_id: text("conflict_id"),
         warnings: known(extra.get("warnings"), &WARNINGS),
         resolution: extra.get("resolution").map(resolution_read),

@@ -8,6 +8,7 @@ use crate::decide::DisputeKind;
 use crate::digest::{Hash, RowHasher};
 use crate::hlc::Hlc;
 use crate::ids::{ClientId, IdempotencyKey, OperationId, RecordId, Scope, Seq, Version};
+use crate::policy::NaturalValue;
 use crate::sync::{IntentResult, IntentStatus, Mutation, MutationOp};
 use crate::time::Millis;
 
@@ -48,6 +49,8 @@ pub struct NewChange {
     pub changed: Option<String>,
     /// Canonical text of the full post-image; `None` on a tombstone.
     pub fields: Option<String>,
+    /// What the policy needs beside that, see [`crate::decide::Detail`].
+    pub detail: Option<String>,
     /// Committed at.
     pub committed: Millis,
     /// Digest of all of the above.
@@ -93,13 +96,15 @@ pub struct ChangeFacts<'a> {
     pub content: &'a Hash,
     /// Committed at.
     pub committed: Millis,
+    /// What the policy needs beside the change; only rows that have it cover it.
+    pub detail: Option<&'a str>,
 }
 
 impl ChangeFacts<'_> {
     /// The digest of the row.
     #[must_use]
     pub fn digest(&self) -> Hash {
-        RowHasher::default()
+        let hasher = RowHasher::default()
             .bytes(self.collection)
             .bytes(self.record_id)
             .bytes(self.scope)
@@ -116,8 +121,11 @@ impl ChangeFacts<'_> {
             .number(self.decision)
             .maybe(self.changed)
             .bytes(self.content)
-            .number(self.committed.0)
-            .finish()
+            .number(self.committed.0);
+        match self.detail {
+            Some(detail) => hasher.bytes(detail).finish(),
+            None => hasher.finish(),
+        }
     }
 }
 
@@ -152,8 +160,34 @@ pub struct NewConflict {
     pub open: bool,
     /// How it was settled, JSON text; `None` while open.
     pub resolution: Option<String>,
+    /// Name of the branch that the device's value is.
+    pub branch: Option<String>,
     /// Settled or opened at.
     pub at: Millis,
+}
+
+/// The first record of a thing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewAnchor {
+    /// Collection.
+    pub collection: super::CollectionKey,
+    /// Its natural key.
+    pub value: NaturalValue,
+    /// Position at which it was recorded.
+    pub seq: Seq,
+    /// Which record.
+    pub record_id: RecordId,
+}
+
+/// Another id of a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewAlias {
+    /// Collection.
+    pub collection: super::CollectionKey,
+    /// The other id.
+    pub alias: RecordId,
+    /// The record.
+    pub record_id: RecordId,
 }
 
 /// A refused intent, kept.
@@ -225,4 +259,8 @@ pub struct Effects {
     pub conflicts: Vec<NewConflict>,
     /// Refused intents.
     pub dead_letters: Vec<NewDeadLetter>,
+    /// First records of things.
+    pub anchors: Vec<NewAnchor>,
+    /// Other ids of records.
+    pub aliases: Vec<NewAlias>,
 }

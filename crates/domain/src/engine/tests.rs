@@ -6,6 +6,15 @@ use super::*;
 use crate::json::body_text;
 use crate::sync::{Base, MutationOp};
 
+mod policies;
+
+/// A recording of the same call by two devices is one call.
+const CALLS: &str = r#"{"kind":"append_only","natural_key":{"exact":["line","number","at"],"tolerance":{"duration":1},"normalise":{"number":"phone:49","at":"second"}}}"#;
+const CONTRACTS: &str = r#"{"kind":"lww","guards":[
+    {"name":"no_reopen","deny":"old.status == 'approved' and new.status == 'draft'"},
+    {"name":"managers_delete","role":["manager"],"when":"op == 'delete'"},
+    {"name":"large_sums","require_approval":"new.sum > 1000 and role_rank < 50"}]}"#;
+
 const NOW: Millis = Millis(1_763_000_000_000);
 
 /// A small world: collections by policy, two devices, one scope.
@@ -26,6 +35,12 @@ impl World {
             ("approvals", r#"{"kind":"manual_review"}"#),
             ("settings", r#"{"kind":"client_resolves"}"#),
             ("readings", r#"{"kind":"lww","fields":{"reading":"number"}}"#),
+            ("profiles", r#"{"kind":"lww_field"}"#),
+            ("reviews", r#"{"kind":"higher_role_wins"}"#),
+            ("articles", r#"{"kind":"version_control"}"#),
+            ("calls", CALLS),
+            ("invoices", r#"{"kind":"field_merge","derive":{"total":"sum(lines.amount)","vat":"total / 5"}}"#),
+            ("contracts", CONTRACTS),
         ];
         let catalogue = policies.into_iter().zip(1..).map(|((name, policy), key)| {
             let name = CollectionName::parse(name).expect("a name");
@@ -44,10 +59,21 @@ impl World {
     }
 
     fn send(&mut self, from: u32, at: Millis, mutation: Mutation) -> IntentResult {
+        self.send_as(from, (None, 0), at, mutation)
+    }
+
+    fn send_as(&mut self, from: u32, role: (Option<&str>, i64), at: Millis, mutation: Mutation) -> IntentResult {
         let client_id = ClientId::parse(format!("0192f0c1-7b1e-7c3a-9d2e-{from:012x}")).expect("a UUID");
         let intents = [Intent::Valid(Box::new(mutation))];
-        let batch =
-            Batch { client: ClientKey(i64::from(from)), client_id: &client_id, scopes: &self.scopes, now: at, intents: &intents };
+        let batch = Batch {
+            client: ClientKey(i64::from(from)),
+            client_id: &client_id,
+            role: role.0,
+            role_rank: role.1,
+            scopes: &self.scopes,
+            now: at,
+            intents: &intents,
+        };
         batch_apply(&mut self.log, &mut self.set, &self.catalogue, &batch, &mut self.effects).remove(0)
     }
 
@@ -348,6 +374,8 @@ fn an_answer_is_read_back_as_it_was_stored() {
             noop: false,
             hlc: None,
             record: None,
+            record_id: None,
+            branch: None,
             resolution: None,
             conflict_id: None,
             warnings: Vec::new(),

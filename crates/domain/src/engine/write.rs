@@ -2,8 +2,10 @@
 
 mod append;
 mod basis;
+mod branch;
 mod clock;
 mod conflict;
+mod natural;
 mod outcome;
 
 use std::sync::Arc;
@@ -12,8 +14,9 @@ use self::basis::Basis;
 use self::clock::Clocked;
 use super::guard::problem;
 use super::{Collection, RecordKey, ScopeKey, Turn};
-use crate::decide::{Asked, Stamp, Standing, Verdict, decide};
-use crate::sync::{Body, IntentResult, IntentStatus, Mutation, MutationOp};
+use crate::decide::{Asked, DisputeKind, Meta, Stamp, Standing, Verdict, decide};
+use crate::ids::RecordId;
+use crate::sync::{Body, IntentProblem, IntentResult, IntentStatus, Mutation, MutationOp};
 
 /// Number of an operation in the log.
 #[must_use]
@@ -36,35 +39,72 @@ struct Case<'a> {
     clocked: Clocked,
     /// Body of the record, or of the tombstone's last live version.
     body: Body,
+    /// What the policy keeps beside the body.
+    meta: Meta,
+    /// The intent records again what this record already is, under another id.
+    duplicate: bool,
 }
 
 impl Turn<'_> {
     /// Decides one intent. The second value says whether the answer is remembered.
     pub(crate) fn write(&mut self, collection: &Arc<Collection>, mutation: &Mutation) -> (IntentResult, bool) {
-        let key = (collection.key, mutation.record_id.clone());
+        let key = (collection.key, self.set.target(collection, &mutation.record_id));
+        let case = match self.case(collection, mutation, key) {
+            Ok(case) => case,
+            Err(problem) => return (self.refuse(&mutation.operation_id, problem, &mutation.raw), true),
+        };
+        let natural = self.natural(&case);
+        if let Some(record_id) = natural.and_then(|value| self.anchor(&case, value)) {
+            return (self.duplicate(collection, mutation, record_id), true);
+        }
+        let verdict = self.verdict(&case);
+        let made = self.natural_made(&case, &verdict);
+        let (answer, keep) = self.settle(&case, verdict);
+        if let (Some(value), Some(seq)) = (made, answer.seq) {
+            self.anchor_add(&case, value, seq);
+        }
+        (answer, keep)
+    }
+
+    /// The same thing was recorded before, under another id.
+    fn duplicate(&mut self, collection: &Arc<Collection>, mutation: &Mutation, record_id: RecordId) -> IntentResult {
+        let case = match self.case(collection, mutation, (collection.key, record_id)) {
+            Ok(case) => Case { duplicate: true, ..case },
+            Err(problem) => return self.refuse(&mutation.operation_id, problem, &mutation.raw),
+        };
+        let deleted = self.set.records.get(&case.key).is_some_and(|record| record.deleted);
+        let answer = self.written(&case, natural::duplicate(&case, deleted));
+        self.alias_add(&case);
+        answer
+    }
+
+    fn case<'c>(
+        &mut self,
+        collection: &'c Arc<Collection>,
+        mutation: &'c Mutation,
+        key: RecordKey,
+    ) -> Result<Case<'c>, IntentProblem> {
         let scope = self.batch.scopes[&mutation.scope];
         if self.set.records.get(&key).is_some_and(|record| record.scope != scope) {
-            let problem = problem("scope_mismatch", 422, "the record belongs to another scope");
-            return (self.refuse(&mutation.operation_id, problem, &mutation.raw), true);
+            return Err(problem("scope_mismatch", 422, "the record belongs to another scope"));
         }
         let basis = self.basis(collection, mutation, &key);
-        let clocked = self.clock(collection, mutation, &key, &basis);
+        let meta = Meta::read(self.set.records.get(&key).and_then(|record| record.meta.as_deref()));
+        let clocked = self.clock(collection, mutation, self.floor(&key, &basis, &meta));
         let body = self.body(&key);
-        let case = Case { collection, mutation, key, scope, basis, clocked, body };
-        let verdict = self.verdict(&case);
-        self.settle(&case, verdict)
+        Ok(Case { collection, mutation, key, scope, basis, clocked, body, meta, duplicate: false })
     }
 
     fn verdict(&self, case: &Case<'_>) -> Verdict {
-        let standing = self.set.records.get(&case.key).map(|record| Standing {
-            stamp: Stamp {
+        let standing = self.set.records.get(&case.key).map(|record| {
+            let last = Stamp {
                 ticks: record.hlc.ticks,
                 node: &record.hlc.node,
                 client: &record.last_client_id,
                 operation: &record.last_operation_id,
-            },
-            deleted: record.deleted,
-            body: &case.body,
+            };
+            let stamp = case.meta.newest().map_or(last, |newest| newest.max(last));
+            Standing { stamp, deleted: record.deleted, body: &case.body, meta: &case.meta }
         });
         let asked = Asked {
             op: case.mutation.op,
@@ -75,6 +115,8 @@ impl Turn<'_> {
                 client: self.batch.client_id.as_str(),
                 operation: case.mutation.operation_id.as_str(),
             },
+            role: self.batch.role,
+            rank: self.batch.role_rank,
         };
         decide(standing, asked, case.basis.ground(), &case.collection.policy)
     }
@@ -84,7 +126,13 @@ impl Turn<'_> {
             Verdict::Write(write) => (self.written(case, write), true),
             Verdict::Noop => (self.kept(case, IntentStatus::Applied), true),
             Verdict::Superseded { lost, kind } => (self.superseded(case, lost, kind), true),
-            Verdict::Review(kind) => (self.parked(case, kind), true),
+            Verdict::Review(kind) => (self.parked(case, kind, None), true),
+            Verdict::Approval(guard) => (self.parked(case, DisputeKind::Approval, Some(&guard)), true),
+            Verdict::Branch(body) => (self.branched(case, &body), true),
+            Verdict::Denied(guard) => {
+                let problem = problem("guard_failed", 422, format!("the guard `{guard}` of this collection is against it"));
+                (self.refuse(&case.mutation.operation_id, problem, &case.mutation.raw), true)
+            }
             Verdict::Returned => (self.conflicting(case), false),
             Verdict::NotFound => {
                 let problem = problem("not_found", 404, "there is no such record to update");

@@ -199,6 +199,12 @@ pub struct MutationResult {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub record: Option<Body>,
+    /// The record that the intent came to, when that is another one than it named: later intents on the old id go there, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record_id: Option<String>,
+    /// The branch that the intent became, e.g. `7b` beside version 7.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
     /// How a merge came out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolution: Option<ResolutionEntry>,
@@ -225,6 +231,8 @@ impl From<IntentResult> for MutationResult {
             version: result.version.map(|version| version.0),
             hlc: result.hlc,
             record: result.record,
+            record_id: result.record_id.map(tidewatch_domain::ids::RecordId::into_string),
+            branch: result.branch,
             resolution: result.resolution.map(ResolutionEntry::from),
             conflict_id: result.conflict_id,
             warnings: result.warnings.into_iter().map(Cow::Borrowed).collect(),

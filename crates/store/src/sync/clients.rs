@@ -30,6 +30,14 @@ impl Sync {
         self.ask(Weight::COMMAND, |reply| Job::ClientBlock { client_id, blocked, reply }).await
     }
 
+    /// Gives a device a role that guards ask for, with its rank, or takes it away.
+    ///
+    /// # Errors
+    /// Not found, busy, or the commit failed.
+    pub async fn client_role_set(&self, client_id: ClientId, role: Option<String>, rank: i64) -> Result<()> {
+        self.ask(Weight::COMMAND, |reply| Job::ClientRole { client_id, role, rank, reply }).await
+    }
+
     /// A device, from memory.
     #[must_use]
     pub fn client(&self, client_id: &ClientId) -> Option<Arc<ClientFacts>> {

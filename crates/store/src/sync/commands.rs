@@ -23,7 +23,12 @@ impl Writer {
             Job::ClientRegister { registration, client_id, now, reply } => {
                 self.client_register(*registration, client_id, now, reply, pending).await
             }
-            Job::ClientBlock { client_id, blocked, reply } => self.client_block(client_id, blocked, reply, pending).await,
+            Job::ClientBlock { client_id, blocked, reply } => {
+                self.client_change(client_id, reply, pending, |known| Client { blocked, ..known }).await
+            }
+            Job::ClientRole { client_id, role, rank, reply } => {
+                self.client_change(client_id, reply, pending, |known| Client { role, role_rank: rank, ..known }).await
+            }
             Job::CollectionsPut { definitions, by, now, reply } => {
                 for definition in definitions {
                     self.collection_put(definition, &by, now, pending).await?;
@@ -67,6 +72,8 @@ impl Writer {
             scopes,
             simulated: registration.simulated,
             blocked: known.as_ref().is_some_and(|known| known.blocked),
+            role: known.as_ref().and_then(|known| known.role.clone()),
+            role_rank: known.as_ref().map_or(0, |known| known.role_rank),
             created: known.as_ref().map_or(now, |known| known.created),
         };
         self.client_write(&client).await?;
@@ -74,17 +81,17 @@ impl Writer {
         Ok(answer(reply, Ok(new)))
     }
 
-    async fn client_block(
+    async fn client_change(
         &mut self,
         client_id: ClientId,
-        blocked: bool,
         reply: Reply<()>,
         pending: &mut Pending,
+        change: impl FnOnce(Client) -> Client,
     ) -> Result<Box<dyn FnOnce(Option<&Error>) + Send>> {
         let Some(known) = self.client_known(&client_id, pending) else {
             return Ok(answer(reply, Err(Error::NotFound("device"))));
         };
-        let client = Client { blocked, ..known };
+        let client = change(known);
         self.client_write(&client).await?;
         pending.clients.push(client);
         Ok(answer(reply, Ok(())))
@@ -107,6 +114,8 @@ impl Writer {
             .bind(serde_json::Value::from(scopes).to_string())
             .bind(i64::from(client.simulated))
             .bind(i64::from(client.blocked))
+            .bind(client.role.clone())
+            .bind(client.role_rank)
             .bind(client.created.0)
             .execute(&mut self.connection)
             .await?;

@@ -11,7 +11,9 @@ use tidewatch_domain::time::SECOND_MS;
 
 use super::bulk::{Bound, write_all};
 use super::prefetch::status_number;
-use super::statements::{CHANGE_ADD, CONFLICT_ADD, DEAD_LETTER_ADD, DIGEST_PUT, MEMORY_ADD, META_PUT, RECORD_PUT, TIME_PUT};
+use super::statements::{
+    ALIAS_ADD, ANCHOR_ADD, CHANGE_ADD, CONFLICT_ADD, DEAD_LETTER_ADD, DIGEST_PUT, MEMORY_ADD, META_PUT, RECORD_PUT, TIME_PUT,
+};
 use crate::Result;
 
 /// A digest after the group: scope, collection, live rows, sum.
@@ -33,6 +35,15 @@ pub(crate) async fn flush(
     write_all(connection, &CONFLICT_ADD, &effects.conflicts, bind_conflict).await?;
     let letters: Vec<(i64, &NewDeadLetter)> = (dead_letter_last + 1..).zip(&effects.dead_letters).collect();
     write_all(connection, &DEAD_LETTER_ADD, &letters, |query, (id, letter)| bind_dead_letter(query, *id, letter)).await?;
+    write_all(connection, &ANCHOR_ADD, &effects.anchors, |query, anchor| {
+        let (exact, near) = (anchor.value.exact.to_vec(), anchor.value.near);
+        query.bind(anchor.collection.0).bind(exact).bind(near).bind(anchor.seq.0).bind(anchor.record_id.to_string())
+    })
+    .await?;
+    write_all(connection, &ALIAS_ADD, &effects.aliases, |query, alias| {
+        query.bind(alias.collection.0).bind(alias.alias.to_string()).bind(alias.record_id.to_string())
+    })
+    .await?;
     write_all(connection, &DIGEST_PUT, digests, |query, (scope, collection, rows, sum)| {
         query.bind(scope.0).bind(collection.0).bind(*rows).bind(sum.cast_signed())
     })
@@ -79,6 +90,7 @@ fn bind_change(query: Bound, change: &NewChange) -> Bound {
         .bind(if change.merged { 2_i64 } else { 1 })
         .bind(change.changed.clone())
         .bind(change.fields.clone())
+        .bind(change.detail.clone())
         .bind(change.committed.0)
         .bind(change.digest.to_vec())
         .bind(change.chain.to_vec())
@@ -98,6 +110,7 @@ fn bind_record(query: Bound, key: &RecordKey, record: &Record) -> Bound {
         .bind(record.last_client.0)
         .bind(record.last_operation_id.clone())
         .bind(record.content_hash.to_vec())
+        .bind(record.meta.clone())
 }
 
 fn bind_memory(query: Bound, memory: &NewMemory) -> Bound {
@@ -130,6 +143,7 @@ fn bind_conflict(query: Bound, conflict: &NewConflict) -> Bound {
         .bind(conflict.operation_id.to_string())
         .bind(i64::from(!conflict.open))
         .bind(conflict.resolution.clone())
+        .bind(conflict.branch.clone())
         .bind(conflict.at.0)
 }
 

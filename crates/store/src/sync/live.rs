@@ -36,6 +36,10 @@ pub struct Client {
     pub simulated: bool,
     /// May not sync.
     pub blocked: bool,
+    /// Role that guards of policies ask for.
+    pub role: Option<String>,
+    /// Rank of that role; 0 without one.
+    pub role_rank: i64,
     /// Registered at.
     pub created: Millis,
 }

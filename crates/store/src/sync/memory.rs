@@ -39,6 +39,8 @@ fn unknown(operation: &OperationId) -> IntentResult {
         version: None,
         hlc: None,
         record: None,
+        record_id: None,
+        branch: None,
         resolution: None,
         conflict_id: None,
         warnings: Vec::new(),

@@ -210,6 +210,8 @@ struct ClientRow {
     scopes: String,
     simulated: bool,
     blocked: bool,
+    role: Option<String>,
+    role_rank: i64,
     created_ms: i64,
 }
 
@@ -241,6 +243,8 @@ fn clients_put(live: &mut Live, rows: Vec<ClientRow>) -> Result<()> {
             scopes,
             simulated: row.simulated,
             blocked: row.blocked,
+            role: row.role,
+            role_rank: row.role_rank,
             created: Millis(row.created_ms),
         });
     }

@@ -1,16 +1,18 @@
-//! Loads every row that a group of batches touches, with three statements, into the engine's working set.
+//! Loads every row that a group of batches touches, with three statements, into the engine's working set. Policies that look
+//! further have a statement more each, and only groups that meet them run it.
 
 use sqlx::SqliteConnection;
 use tidewatch_domain::engine::{
-    Catalogue, ClientKey, CollectionKey, Memory, Past, Record, RecordKey, ScopeKey, WorkingSet, answer_restore,
+    Anchor, Catalogue, ClientKey, CollectionKey, Memory, Past, Record, RecordKey, ScopeKey, Standoff, WorkingSet, answer_restore,
 };
 use tidewatch_domain::hlc::{Hlc, Ticks};
 use tidewatch_domain::ids::{IdempotencyKey, OperationId, RecordId, Seq, Version};
+use tidewatch_domain::policy::PolicyKind;
 use tidewatch_domain::sync::{Base, Intent, IntentResult, IntentStatus, Mutation, MutationOp, Push};
 
 use super::live::Live;
 use super::packed::{self, Row};
-use super::statements::{HISTORY_FIND, MEMORY_FIND, RECORD_FIND};
+use super::statements::{ALIAS_FIND, ANCHOR_FIND, HISTORY_FIND, MEMORY_FIND, RECORD_FIND, STANDOFF_FIND};
 use crate::{Error, Result};
 
 /// A batch with the short name of its sender.
@@ -47,8 +49,10 @@ pub(crate) async fn working_set(
 ) -> Result<WorkingSet> {
     let mut set = WorkingSet::default();
     memories(connection, group, &mut set).await?;
+    same_things(connection, catalogue, group, &mut set).await?;
     records(connection, catalogue, live, group, &mut set).await?;
     history(connection, catalogue, group, &mut set).await?;
+    standoffs(connection, catalogue, group, &mut set).await?;
     Ok(set)
 }
 
@@ -110,6 +114,69 @@ async fn memories(connection: &mut SqliteConnection, group: &[Sent<'_>], set: &m
     Ok(())
 }
 
+/// Other ids of records, and the records that new ones may repeat, where a policy has a natural key.
+async fn same_things(
+    connection: &mut SqliteConnection,
+    catalogue: &Catalogue,
+    group: &[Sent<'_>],
+    set: &mut WorkingSet,
+) -> Result<()> {
+    let (mut ids, mut near) = (Keys::new(), Keys::new());
+    for (_, mutation) in mutations(group) {
+        let Some(collection) = catalogue.get(&mutation.collection) else { continue };
+        let Some(natural) = &collection.policy.natural_key else { continue };
+        ids.add(format_args!("{},\"{}\"", collection.key.0, mutation.record_id));
+        let makes = matches!(mutation.op, MutationOp::Create | MutationOp::Put);
+        if let Some(value) = makes.then(|| natural.of(mutation.scope.as_str(), &mutation.fields)).flatten() {
+            let (from, to) = (value.near.saturating_sub(natural.reach()), value.near.saturating_add(natural.reach()));
+            near.add(format_args!("{},\"{}\",{from},{to}", collection.key.0, hex::encode(value.exact)));
+        }
+    }
+    let packed = fetch(connection, ALIAS_FIND, ids).await?;
+    for mut row in packed::rows(packed.as_deref()) {
+        let key = (CollectionKey(row.number()?), record_id(row.text()?)?);
+        set.aliases.insert(key, record_id(row.text()?)?);
+    }
+    let packed = fetch(connection, ANCHOR_FIND, near).await?;
+    for mut row in packed::rows(packed.as_deref()) {
+        let key = (CollectionKey(row.number()?), row.hash()?);
+        let anchor = Anchor { near: row.number()?, seq: Seq(row.number()?), record_id: record_id(row.text()?)? };
+        let known = set.anchors.entry(key).or_default();
+        if !known.contains(&anchor) {
+            known.push(anchor);
+        }
+    }
+    Ok(())
+}
+
+/// What waits beside records under version control.
+async fn standoffs(
+    connection: &mut SqliteConnection,
+    catalogue: &Catalogue,
+    group: &[Sent<'_>],
+    set: &mut WorkingSet,
+) -> Result<()> {
+    let mut wanted = std::collections::BTreeSet::new();
+    for (_, mutation) in mutations(group) {
+        let Some(collection) = catalogue.get(&mutation.collection) else { continue };
+        let key = (collection.key, set.target(collection, &mutation.record_id));
+        if collection.policy.kind == PolicyKind::VersionControl && set.records.get(&key).is_some_and(|record| record.conflicted) {
+            wanted.insert(key);
+        }
+    }
+    let mut keys = Keys::new();
+    for (collection, record_id) in wanted {
+        keys.add(format_args!("{},\"{record_id}\"", collection.0));
+    }
+    let packed = fetch(connection, STANDOFF_FIND, keys).await?;
+    for mut row in packed::rows(packed.as_deref()) {
+        let key = (CollectionKey(row.number()?), record_id(row.text()?)?);
+        let standoff = Standoff { conflict: row.number()?, branch: row.maybe()?.map(str::to_owned), open: row.text()? == "0" };
+        set.standoffs.entry(key).or_default().push(standoff);
+    }
+    Ok(())
+}
+
 /// Reads a row of [`MEMORY_FIND`]. The operation id is filled in by whoever asked: the key stands in for it.
 pub(crate) fn memory_read(row: &mut Row<'_>) -> Result<(ClientKey, IdempotencyKey, Memory)> {
     let client = ClientKey(row.number()?);
@@ -133,6 +200,8 @@ pub(crate) fn memory_read(row: &mut Row<'_>) -> Result<(ClientKey, IdempotencyKe
         version,
         hlc: None,
         record: None,
+        record_id: None,
+        branch: None,
         resolution: None,
         conflict_id: None,
         warnings: Vec::new(),
@@ -151,7 +220,12 @@ async fn records(
     let mut keys = Keys::new();
     for (_, mutation) in mutations(group) {
         if let Some(collection) = catalogue.get(&mutation.collection) {
-            keys.add(format_args!("{},\"{}\"", collection.key.0, mutation.record_id));
+            keys.add(format_args!("{},\"{}\"", collection.key.0, set.target(collection, &mutation.record_id)));
+        }
+    }
+    for ((collection, _), anchors) in &set.anchors {
+        for anchor in anchors {
+            keys.add(format_args!("{},\"{}\"", collection.0, anchor.record_id));
         }
     }
     let packed = fetch(connection, RECORD_FIND, keys).await?;
@@ -184,6 +258,7 @@ fn record_read(row: &mut Row<'_>, live: &Live) -> Result<(RecordKey, Record)> {
         last_client_id: live.client_ids.get(&last_client).map(ToString::to_string).unwrap_or_default(),
         last_operation_id: row.text()?.to_owned(),
         content_hash: row.hash()?,
+        meta: row.maybe()?.map(str::to_owned),
         body: row.maybe()?.map(str::to_owned),
     };
     if record.body.is_none() != record.deleted {
@@ -203,14 +278,14 @@ async fn history(
     group: &[Sent<'_>],
     set: &mut WorkingSet,
 ) -> Result<()> {
-    let mut wanted: Vec<(i64, &RecordId, i64, i64)> = Vec::new();
+    let mut wanted: Vec<(i64, RecordId, i64, i64)> = Vec::new();
     for (client, mutation) in mutations(group) {
         let Some(collection) = catalogue.get(&mutation.collection) else { continue };
-        let key = (collection.key, mutation.record_id.clone());
+        let key = (collection.key, set.target(collection, &mutation.record_id));
         let Some(record) = set.records.get(&key) else { continue };
         let mut want = |version: Version| {
             if version.0 > 0 && version < record.version {
-                wanted.push((collection.key.0, &mutation.record_id, record.last_seq.0, version.0));
+                wanted.push((collection.key.0, key.1.clone(), record.last_seq.0, version.0));
             }
         };
         if collection.policy.needs_base() {

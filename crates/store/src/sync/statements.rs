@@ -90,14 +90,14 @@ statements! {
     SCOPE_ADD = "insert into scopes (id, name) values (?1, ?2)";
     DIGEST_LIST = "select scope, collection, rows, digest from scope_digest";
     CLIENT_LIST = r"
-        select id, client_id, principal, platform, app_version, schema_version, scopes, simulated, blocked, created_ms from clients
+        select id, client_id, principal, platform, app_version, schema_version, scopes, simulated, blocked, role, role_rank, created_ms from clients
         where id > ?1 order by id limit ?2";
     CLIENT_PUT = r"
-        insert into clients (id, client_id, principal, platform, app_version, schema_version, scopes, simulated, blocked, created_ms)
-        values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+        insert into clients (id, client_id, principal, platform, app_version, schema_version, scopes, simulated, blocked, role, role_rank, created_ms)
+        values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
         on conflict (id) do update set principal = excluded.principal, platform = excluded.platform,
             app_version = excluded.app_version, schema_version = excluded.schema_version, scopes = excluded.scopes,
-            simulated = excluded.simulated, blocked = excluded.blocked";
+            simulated = excluded.simulated, blocked = excluded.blocked, role = excluded.role, role_rank = excluded.role_rank";
 
     /// What is remembered of `[[client, key], …]`, in both generations.
     MEMORY_FIND = r"
@@ -118,7 +118,7 @@ statements! {
     RECORD_FIND = r"
         select group_concat(line, char(30)) from (
             select concat_ws(char(31), r.collection, r.record_id, r.scope, r.version, r.last_seq, r.hlc, r.hlc_node, r.deleted,
-                r.conflicted, r.last_client, r.last_operation_id, hex(r.content_hash), ifnull(c.fields, '')) as line
+                r.conflicted, r.last_client, r.last_operation_id, hex(r.content_hash), ifnull(r.meta, ''), ifnull(c.fields, '')) as line
             from json_each(?1) j
             cross join records r on r.collection = j.value ->> 0 and r.record_id = j.value ->> 1
             left join changes c on c.seq = r.last_seq
@@ -139,11 +139,38 @@ statements! {
             where p.version = p.wanted
         )";
 
+    /// The records that `[[collection, id], …]` are other ids of.
+    ALIAS_FIND = r"
+        select group_concat(line, char(30)) from (
+            select concat_ws(char(31), a.collection, a.alias_id, a.record_id) as line
+            from json_each(?1) j
+            cross join aliases a on a.collection = j.value ->> 0 and a.alias_id = j.value ->> 1
+        )";
+    /// The anchors near each of `[[collection, hash in hex, from, to], …]`.
+    ANCHOR_FIND = r"
+        select group_concat(line, char(30)) from (
+            select concat_ws(char(31), n.collection, hex(n.exact_hash), n.tol_value, n.seq, n.record_id) as line
+            from json_each(?1) j
+            cross join natural_keys n on n.collection = j.value ->> 0 and n.exact_hash = unhex(j.value ->> 1)
+                and n.tol_value between j.value ->> 2 and j.value ->> 3
+        )";
+    /// What waits beside each of `[[collection, record], …]`, and every branch of it. 6 is the kind of branches.
+    STANDOFF_FIND = r"
+        select group_concat(line, char(30)) from (
+            select concat_ws(char(31), f.collection, f.record_id, f.id, ifnull(f.branch, ''), f.state) as line
+            from json_each(?1) j
+            cross join conflicts f on f.collection = j.value ->> 0 and f.record_id = j.value ->> 1
+            where f.state = 0 or f.kind = 6
+        )";
+
     TIME_PUT = "insert into time_index (second, seq) values (?1, ?2) on conflict (second) do update set seq = excluded.seq";
 
     VERIFY_CHANGES = "select * from changes where seq > ?1 order by seq limit ?2";
     VERIFY_RECORDS = "select * from records where (collection, record_id) > (?1, ?2) order by collection, record_id limit ?3";
     VERIFY_CONFLICTED = "select distinct collection, record_id from conflicts where state = 0";
+    VERIFY_POLICIES = "select collection, rev, policy from policy_revs";
+    VERIFY_ANCHORS = "select collection, hex(exact_hash), tol_value, seq, record_id from natural_keys";
+    VERIFY_ALIASES = "select collection, alias_id, record_id from aliases";
     VERIFY_DIGESTS = "select scope, collection, rows, digest from scope_digest";
     VERIFY_AUDIT = "select * from audit_events where id > ?1 order by id limit ?2";
     AUDIT_LAST = "select coalesce(max(id), 0) from audit_events";
@@ -227,18 +254,23 @@ statements! {
 
 inserts! {
     CHANGE_ADD = r"insert into changes (seq, collection, record_id, scope, op, version, prev_seq, hlc, hlc_node, hlc_claimed, client,
-        operation_id, schema_version, policy_rev, decision, changed, fields, committed_ms, digest, chain)", 20, "";
+        operation_id, schema_version, policy_rev, decision, changed, fields, detail, committed_ms, digest, chain)", 21, "";
     RECORD_PUT = r"insert into records (collection, record_id, scope, version, last_seq, hlc, hlc_node, deleted, conflicted,
-        last_client, last_operation_id, content_hash)", 12, r"
+        last_client, last_operation_id, content_hash, meta)", 13, r"
         on conflict (collection, record_id) do update set version = excluded.version, last_seq = excluded.last_seq,
             hlc = excluded.hlc, hlc_node = excluded.hlc_node, deleted = excluded.deleted, conflicted = excluded.conflicted,
-            last_client = excluded.last_client, last_operation_id = excluded.last_operation_id, content_hash = excluded.content_hash";
+            last_client = excluded.last_client, last_operation_id = excluded.last_operation_id, content_hash = excluded.content_hash,
+            meta = excluded.meta";
     MEMORY_ADD = "insert into dedupe (client, idem_key, digest, status, seq, version, result, client_seq, at_ms)", 9, "";
     CONFLICT_ADD = r"insert into conflicts (id, collection, record_id, scope, seq, kind, policy_rev, inputs, base, local, server, client,
-        operation_id, state, resolution, created_ms)", 16, "";
+        operation_id, state, resolution, branch, created_ms)", 17, "";
     DEAD_LETTER_ADD = "insert into dead_letters (id, client, operation_id, code, mutation, at_ms)", 6, r"
         on conflict (client, operation_id) do nothing";
     DIGEST_PUT = "insert into scope_digest (scope, collection, rows, digest)", 4, r"
         on conflict (scope, collection) do update set rows = excluded.rows, digest = excluded.digest";
+    /// The first anchor of a thing is the one that stays.
+    ANCHOR_ADD = "insert into natural_keys (collection, exact_hash, tol_value, seq, record_id)", 5, "";
+    ALIAS_ADD = "insert into aliases (collection, alias_id, record_id)", 3, r"
+        on conflict (collection, alias_id) do update set record_id = excluded.record_id";
     AUDIT_ADD = "insert into audit_events (id, at_ms, actor, action, subject, before, after, trace_id, chain)", 9, "";
 }

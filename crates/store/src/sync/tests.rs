@@ -15,6 +15,7 @@ use crate::{Store, StoreOptions};
 mod explore;
 mod feed;
 mod plans;
+mod policies;
 mod push;
 mod schema;
 mod verify;
@@ -36,6 +37,10 @@ pub(crate) fn definitions() -> Vec<CollectionDefinition> {
         ("readings", r#"{"kind":"lww","clock":"server","fields":{"reading":"number"}}"#),
         ("approvals", r#"{"kind":"manual_review"}"#),
         ("settings", r#"{"kind":"client_resolves"}"#),
+        ("profiles", r#"{"kind":"lww_field"}"#),
+        ("reviews", r#"{"kind":"higher_role_wins","guards":[{"name":"juniors_wait","require_approval":"role == 'trainee'"}]}"#),
+        ("articles", r#"{"kind":"version_control"}"#),
+        ("calls", r#"{"kind":"append_only","natural_key":{"exact":["number"],"tolerance":{"duration":1}}}"#),
     ]
     .into_iter()
     .map(|(name, policy)| CollectionDefinition {
@@ -48,7 +53,7 @@ pub(crate) fn definitions() -> Vec<CollectionDefinition> {
     .collect()
 }
 
-/// A store with five collections and devices 1 to 4, who may use `site:a` and `site:b`.
+/// A store with nine collections and devices 1 to 4, who may use `site:a` and `site:b`.
 pub(crate) async fn store(dir: &Path) -> Store {
     let store = Store::open(dir, StoreOptions { durability: crate::Durability::Normal, ..StoreOptions::new(NOW, 7) })
         .await

@@ -1,14 +1,19 @@
 //! Proof that the file is what the engine wrote: the chains of the log and of the audit log are computed again, and records
 //! and digests are rebuilt from the log and compared. Reads one snapshot, in stretches.
 
+mod things;
+
 use std::collections::{HashMap, HashSet};
 
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
+use tidewatch_domain::decide::{Detail, Meta, Stamp};
 use tidewatch_domain::digest::{Hash, chain_next, content_hash, record_hash};
 use tidewatch_domain::engine::{ChangeFacts, ClientKey, CollectionKey, ScopeKey};
+use tidewatch_domain::hlc::Ticks;
 use tidewatch_domain::ids::Version;
 use tidewatch_domain::time::Millis;
 
+use self::things::Things;
 use super::Sync;
 use super::commands::{AuditFacts, audit_digest};
 use super::live::Live;
@@ -61,6 +66,7 @@ struct Rebuilt {
     last_seq: i64,
     deleted: bool,
     content: Hash,
+    meta: Option<String>,
 }
 
 type Records = HashMap<(i64, String), Rebuilt>;
@@ -84,6 +90,7 @@ struct ChangeRow {
     decision: i64,
     changed: Option<String>,
     fields: Option<String>,
+    detail: Option<String>,
     committed_ms: i64,
     digest: Vec<u8>,
     chain: Vec<u8>,
@@ -99,6 +106,7 @@ struct RecordRow {
     deleted: bool,
     conflicted: bool,
     content_hash: Vec<u8>,
+    meta: Option<String>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -136,6 +144,7 @@ impl Sync {
     async fn verify_log(&self, connection: &mut SqliteConnection, report: &mut VerifyReport) -> Result<Records> {
         let meta: Vec<(String, String)> = sqlx::query_as(META_LIST).fetch_all(&mut *connection).await?;
         let store_id = meta.into_iter().find(|(k, _)| k == "store_id").map(|(_, v)| v).unwrap_or_default();
+        let mut things = Things::load(connection).await?;
         let (mut chain, mut last, mut records) = ([0; 32], 0, Records::new());
         loop {
             let rows: Vec<ChangeRow> =
@@ -157,12 +166,14 @@ impl Sync {
                 // Go on from what is written, so that one broken link is one finding.
                 chain = row.chain.as_slice().try_into().unwrap_or(next);
                 if row.seq > 1 {
-                    rebuild(row, &mut records, report);
+                    rebuild(row, &live, &mut records, report);
+                    things.add(row, &live);
                 }
                 report.changes += 1;
             }
             last = end;
         }
+        things.verify(connection, report).await?;
         report.records = records.len() as u64;
         report.chain = hex::encode(chain);
         Ok(records)
@@ -191,14 +202,16 @@ fn row_hashes(row: &ChangeRow, chain: &Hash, live: &Live) -> (Hash, Hash) {
         changed: row.changed.as_deref(),
         content: &content_hash(row.fields.as_deref()),
         committed: Millis(row.committed_ms),
+        detail: row.detail.as_deref(),
     }
     .digest();
     (digest, chain_next(chain, row.seq, &digest))
 }
 
-fn rebuild(row: &ChangeRow, records: &mut Records, report: &mut VerifyReport) {
+fn rebuild(row: &ChangeRow, live: &Live, records: &mut Records, report: &mut VerifyReport) {
     let key = (row.collection, row.record_id.clone());
     let (version, prev_seq) = records.get(&key).map_or((0, 0), |before| (before.version, before.last_seq));
+    let before = records.get_mut(&key).and_then(|before| before.meta.take());
     if row.version != version + 1 || row.prev_seq != prev_seq {
         report.find(format!("change {} is version {} after {}, of the change at {prev_seq}", row.seq, row.version, version));
     }
@@ -210,8 +223,17 @@ fn rebuild(row: &ChangeRow, records: &mut Records, report: &mut VerifyReport) {
             last_seq: row.seq,
             deleted: row.fields.is_none(),
             content: content_hash(row.fields.as_deref()),
+            meta: if before.is_none() && row.detail.is_none() { None } else { meta_after(row, live, before.as_deref()) },
         },
     );
+}
+
+/// What the policy keeps beside the body after a row, as the engine computes it.
+fn meta_after(row: &ChangeRow, live: &Live, before: Option<&str>) -> Option<String> {
+    let client_id = live.client_ids.get(&ClientKey(row.client)).map(ToString::to_string).unwrap_or_default();
+    let ticks = Ticks(row.hlc.cast_unsigned());
+    let stamp = Stamp { ticks, node: &row.hlc_node, client: &client_id, operation: &row.operation_id };
+    Meta::read(before).after(&Detail::read(row.detail.as_deref()), stamp).text()
 }
 
 async fn verify_records(connection: &mut SqliteConnection, records: &Records, report: &mut VerifyReport) -> Result<()> {
@@ -227,8 +249,8 @@ async fn verify_records(connection: &mut SqliteConnection, records: &Records, re
             seen += 1;
             let key = (row.collection, row.record_id);
             let same = records.get(&key).is_some_and(|wanted| {
-                (wanted.scope, wanted.version, wanted.last_seq, wanted.deleted, wanted.content.as_slice())
-                    == (row.scope, row.version, row.last_seq, row.deleted, row.content_hash.as_slice())
+                (wanted.scope, wanted.version, wanted.last_seq, wanted.deleted, wanted.content.as_slice(), &wanted.meta)
+                    == (row.scope, row.version, row.last_seq, row.deleted, row.content_hash.as_slice(), &row.meta)
             });
             if !same {
                 report.find(format!("record {} is not as the log says", key.1));

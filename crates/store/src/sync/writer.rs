@@ -35,6 +35,8 @@ pub(crate) enum Job {
     ClientRegister { registration: Box<ClientRegistration>, client_id: ClientId, now: Millis, reply: Reply<bool> },
     /// Let a device sync, or not.
     ClientBlock { client_id: ClientId, blocked: bool, reply: Reply<()> },
+    /// Give a device a role, or take it away.
+    ClientRole { client_id: ClientId, role: Option<String>, rank: i64, reply: Reply<()> },
     /// Configure collections.
     CollectionsPut { definitions: Vec<CollectionDefinition>, by: String, now: Millis, reply: Reply<()> },
     /// Append to the audit log.
@@ -160,6 +162,8 @@ impl Writer {
                 let batch = Batch {
                     client: client.key,
                     client_id: &client.client_id,
+                    role: client.role.as_deref(),
+                    role_rank: client.role_rank,
                     scopes: &client.grants,
                     now: *now,
                     intents: &push.intents,

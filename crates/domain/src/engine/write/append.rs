@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use super::{Case, op_number};
-use crate::decide::Write;
+use crate::decide::{Detail, Stamp, Write};
 use crate::digest::{chain_next, content_hash, record_hash};
 use crate::engine::{ChangeFacts, NewChange, Past, Record, Turn};
 use crate::ids::{Seq, Version};
 use crate::json::names_text;
+use crate::policy::PolicyKind;
 
 impl Turn<'_> {
     /// Writes a change: one row of the log, the record, its share of the digest, its old version into the history.
@@ -17,11 +18,13 @@ impl Turn<'_> {
         let version = Version(before.as_ref().map_or(0, |record| record.version.0) + 1);
         let content = content_hash(text.as_deref());
         let seq = Seq(self.log.head.0 + 1);
+        let alias = case.duplicate.then(|| case.mutation.record_id.to_string());
+        let detail = Detail { rank: self.rank(case), stamped: write.stamped.clone(), alias };
         let changed = write.changed.as_ref().map(|names| names_text(names.iter().map(String::as_str)));
         let mut change = NewChange {
             seq,
             collection: Arc::clone(case.collection),
-            record_id: case.mutation.record_id.clone(),
+            record_id: case.key.1.clone(),
             scope_key: case.scope,
             scope: case.mutation.scope.clone(),
             op: write.op,
@@ -36,6 +39,7 @@ impl Turn<'_> {
             merged: write.merged,
             changed,
             fields: text,
+            detail: detail.text(),
             committed: self.now,
             digest: content,
             chain: self.log.chain,
@@ -46,18 +50,28 @@ impl Turn<'_> {
         self.log.chain = change.chain;
         self.digest_move(case, before.as_ref(), (version, &content, change.fields.is_some()));
         let conflicted = before.as_ref().is_some_and(|record| record.conflicted);
+        // A duplicate says nothing new, so it makes the record no newer.
+        let unmoved = before.as_ref().filter(|_| case.duplicate).map(|record| record.hlc.clone());
         if let Some(before) = before {
             let past = Past { version: before.version, body: before.body };
             self.set.history.entry(case.key.clone()).or_default().push(past);
         }
-        self.set.records.insert(case.key.clone(), record_of(&change, content, conflicted));
+        let meta = case.meta.clone().after(&detail, stamp(&change)).text();
+        let mut record = Record { meta, conflicted, ..record_of(&change, content) };
+        record.hlc = unmoved.unwrap_or(record.hlc);
+        self.set.records.insert(case.key.clone(), record);
         self.effects.records.insert(case.key.clone());
         self.effects.changes.push(change);
         (seq, version)
     }
 
+    /// Rank of the writer, where the policy decides by it.
+    fn rank(&self, case: &Case<'_>) -> Option<i64> {
+        (case.collection.policy.kind == PolicyKind::HigherRoleWins).then_some(self.batch.role_rank)
+    }
+
     fn digest_move(&mut self, case: &Case<'_>, before: Option<&Record>, after: (Version, &crate::digest::Hash, bool)) {
-        let record_id = case.mutation.record_id.as_str();
+        let record_id = case.key.1.as_str();
         let (mut rows, mut sum) = (0, 0u64);
         if let Some(before) = before.filter(|before| !before.deleted) {
             rows -= 1;
@@ -91,21 +105,32 @@ fn facts<'a>(change: &'a NewChange, content: &'a crate::digest::Hash) -> ChangeF
         changed: change.changed.as_deref(),
         content,
         committed: change.committed,
+        detail: change.detail.as_deref(),
     }
 }
 
-fn record_of(change: &NewChange, content_hash: crate::digest::Hash, conflicted: bool) -> Record {
+fn stamp(change: &NewChange) -> Stamp<'_> {
+    Stamp {
+        ticks: change.hlc.ticks,
+        node: &change.hlc.node,
+        client: change.client_id.as_str(),
+        operation: change.operation_id.as_str(),
+    }
+}
+
+fn record_of(change: &NewChange, content_hash: crate::digest::Hash) -> Record {
     Record {
         scope: change.scope_key,
         version: change.version,
         last_seq: change.seq,
         hlc: change.hlc.clone(),
         deleted: change.fields.is_none(),
-        conflicted,
+        conflicted: false,
         last_client: change.client,
         last_client_id: change.client_id.to_string(),
         last_operation_id: change.operation_id.to_string(),
         content_hash,
         body: change.fields.clone(),
+        meta: None,
     }
 }

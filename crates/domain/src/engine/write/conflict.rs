@@ -10,20 +10,38 @@ use crate::decide::{Dispute, Write};
 use crate::engine::{NewConflict, Turn};
 use crate::ids::Seq;
 use crate::json::body_text;
-use crate::sync::{MutationOp, Resolution};
+use crate::sync::{Body, MutationOp, Resolution};
+
+/// How an entry of the conflicts log came about, beside the dispute itself.
+#[derive(Debug, Default)]
+pub(super) struct Settled<'a> {
+    /// How it was settled, JSON text; `None` while it is open.
+    pub(super) resolution: Option<String>,
+    /// The guard that asked for a person.
+    pub(super) guard: Option<&'a str>,
+    /// The branch that the write became, with its body.
+    pub(super) branch: Option<(&'a str, &'a Body)>,
+}
+
+impl Settled<'_> {
+    /// Settled as this text says.
+    pub(super) fn by(resolution: String) -> Self {
+        Self { resolution: Some(resolution), ..Self::default() }
+    }
+}
 
 impl Turn<'_> {
     pub(super) fn dispute(&mut self, case: &Case<'_>, dispute: Dispute, write: &Write) -> String {
         let mut settled = json!({"outcome": dispute.kind.as_str(), "kept": write.kept, "lost": write.lost, "over": write.over});
         settled["policy"] = case.collection.policy.name().into();
-        self.conflict(case, dispute, Some(settled.to_string()))
+        self.conflict(case, dispute, Settled::by(settled.to_string()))
     }
 
     /// Writes both values into the conflicts log; called before the record changes.
-    pub(super) fn conflict(&mut self, case: &Case<'_>, dispute: Dispute, resolution: Option<String>) -> String {
+    pub(super) fn conflict(&mut self, case: &Case<'_>, dispute: Dispute, settled: Settled<'_>) -> String {
         let record = self.set.records.get(&case.key);
         let server = record.and_then(|record| record.body.clone()).unwrap_or_else(|| "null".to_owned());
-        let inputs = json!({
+        let mut inputs = json!({
             "op": case.mutation.op.as_str(),
             "base": case.basis.as_str(),
             "policy": case.collection.policy.name(),
@@ -34,23 +52,35 @@ impl Turn<'_> {
             "store_device": record.map(|record| record.last_client_id.as_str()),
             "store_operation": record.map(|record| record.last_operation_id.as_str()),
         });
+        if let Some(rank) = case.meta.rank.or_else(|| (self.batch.role_rank != 0).then_some(0)) {
+            inputs["store_rank"] = rank.into();
+            inputs["device_rank"] = self.batch.role_rank.into();
+        }
+        if let Some(guard) = settled.guard {
+            inputs["guard"] = guard.into();
+        }
         self.log.conflict_id += 1;
         let id = self.log.conflict_id;
         self.effects.conflicts.push(NewConflict {
             id,
             collection: Arc::clone(case.collection),
-            record_id: case.mutation.record_id.clone(),
+            record_id: case.key.1.clone(),
             scope: case.scope,
             seq: record.map_or(Seq(0), |record| record.last_seq),
             kind: dispute.kind,
             inputs: inputs.to_string(),
             base: if let Basis::Stale(base) = &case.basis { Some(body_text(base)) } else { None },
-            local: if case.mutation.op == MutationOp::Delete { "null".to_owned() } else { body_text(&case.mutation.fields) },
+            local: match settled.branch {
+                Some((_, body)) => body_text(body),
+                None if case.mutation.op == MutationOp::Delete => "null".to_owned(),
+                None => body_text(&case.mutation.fields),
+            },
             server,
             client: self.batch.client,
             operation_id: case.mutation.operation_id.clone(),
             open: dispute.open,
-            resolution,
+            resolution: settled.resolution,
+            branch: settled.branch.map(|(name, _)| name.to_owned()),
             at: self.now,
         });
         format!("cf_{id}")

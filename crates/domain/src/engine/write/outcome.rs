@@ -2,7 +2,7 @@
 
 use super::Case;
 use super::basis::Basis;
-use super::conflict::{resolution, resolution_text};
+use super::conflict::{Settled, resolution, resolution_text};
 use crate::decide::{Dispute, DisputeKind, Write, applied};
 use crate::engine::Turn;
 use crate::engine::answer::blank;
@@ -35,7 +35,7 @@ impl Turn<'_> {
     pub(super) fn kept(&self, case: &Case<'_>, status: IntentStatus) -> IntentResult {
         let Some(record) = self.set.records.get(&case.key) else {
             let mut answer = blank(case.mutation.operation_id.clone(), status);
-            answer.noop = true;
+            answer.noop = status == IntentStatus::Applied;
             return answer;
         };
         let mut answer = self.answer(case, status, record.last_seq, record.version);
@@ -48,22 +48,27 @@ impl Turn<'_> {
 
     pub(super) fn superseded(&mut self, case: &Case<'_>, lost: Vec<String>, kind: DisputeKind) -> IntentResult {
         let settled = resolution(case, Vec::new(), lost);
-        let id = self.conflict(case, Dispute { kind, open: false }, Some(resolution_text(&settled, "superseded")));
+        let id = self.conflict(case, Dispute { kind, open: false }, Settled::by(resolution_text(&settled, "superseded")));
         let mut answer = self.kept(case, IntentStatus::Superseded);
         answer.conflict_id = Some(id);
         answer.resolution = Some(settled);
         answer
     }
 
-    pub(super) fn parked(&mut self, case: &Case<'_>, kind: DisputeKind) -> IntentResult {
-        let id = self.conflict(case, Dispute { kind, open: true }, None);
+    pub(super) fn parked(&mut self, case: &Case<'_>, kind: DisputeKind, guard: Option<&str>) -> IntentResult {
+        let id = self.conflict(case, Dispute { kind, open: true }, Settled { guard, ..Settled::default() });
+        self.flag(case);
+        let mut answer = self.conflicting(case);
+        answer.conflict_id = Some(id);
+        answer
+    }
+
+    /// Marks the record as one that something waits beside.
+    pub(super) fn flag(&mut self, case: &Case<'_>) {
         if let Some(record) = self.set.records.get_mut(&case.key) {
             record.conflicted = true;
             self.effects.records.insert(case.key.clone());
         }
-        let mut answer = self.conflicting(case);
-        answer.conflict_id = Some(id);
-        answer
     }
 
     pub(super) fn conflicting(&self, case: &Case<'_>) -> IntentResult {
@@ -76,6 +81,7 @@ impl Turn<'_> {
         let mut answer = blank(case.mutation.operation_id.clone(), status);
         answer.seq = Some(seq);
         answer.version = Some(version);
+        answer.record_id = (case.key.1 != case.mutation.record_id).then(|| case.key.1.clone());
         if case.clocked.skewed {
             answer.warnings.push("clock_skew");
         }
@@ -87,7 +93,8 @@ impl Turn<'_> {
 fn expected(case: &Case<'_>, image: Option<&Body>) -> bool {
     let Some(image) = image else { return true };
     match (&case.basis, case.mutation.op) {
-        (Basis::Current, _) => true,
+        (Basis::Current, _) if !case.collection.policy.derives() => true,
+        (Basis::Current, MutationOp::Update) => applied(&case.body, &case.mutation.fields) == *image,
         (Basis::Stale(base), MutationOp::Update) => applied(base, &case.mutation.fields) == *image,
         (Basis::Unknown, MutationOp::Update) => false,
         (_, MutationOp::Create | MutationOp::Put) => applied(&Body::new(), &case.mutation.fields) == *image,

@@ -16,6 +16,9 @@ const MAY_SCAN: &[&str] = &[
     "MEMORY_OF_KEY",
     "VERIFY_CONFLICTED",
     "VERIFY_DIGESTS",
+    "VERIFY_POLICIES",
+    "VERIFY_ANCHORS",
+    "VERIFY_ALIASES",
 ];
 
 #[tokio::test]

@@ -1,0 +1,107 @@
+//! A policy from its JSON text, refused by the name of the first member that is not as it must be.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::guard::guards_read;
+use super::natural::natural_read;
+use super::{DeleteRule, FieldRule, FieldType, Policy, PolicyClock, PolicyError, PolicyKind};
+use crate::expr::Expr;
+use crate::sync::Body;
+
+/// Most fields that one policy may derive.
+const DERIVED_MAX: usize = 20;
+
+const MEMBERS: [&str; 9] = ["kind", "clock", "delete", "rules", "derive", "always", "fields", "guards", "natural_key"];
+
+pub(super) fn wrong(member: &str, problem: impl Into<String>) -> PolicyError {
+    PolicyError { member: member.to_owned(), problem: problem.into() }
+}
+
+impl Policy {
+    /// Reads `{"kind": …, "clock": …, "delete": …, "rules": {…}, "derive": {…}, "always": …, "fields": {…}, "guards": […], "natural_key": {…}}`.
+    ///
+    /// # Errors
+    /// The first member that is unknown or holds something else than it may.
+    pub fn parse(text: &str) -> Result<Self, PolicyError> {
+        let value: Value = serde_json::from_str(text).map_err(|_| wrong("", "is not JSON"))?;
+        let policy = value.as_object().ok_or_else(|| wrong("", "must be an object"))?;
+        if let Some(unknown) = policy.keys().find(|name| !MEMBERS.contains(&name.as_str())) {
+            return Err(wrong(unknown, "is not known"));
+        }
+        let kind = kind_read(policy)?;
+        let delete_default = match kind {
+            PolicyKind::Lww | PolicyKind::LwwField | PolicyKind::HigherRoleWins => DeleteRule::Stamp,
+            _ => DeleteRule::Manual,
+        };
+        Ok(Self {
+            clock: word(policy, "clock", &[("server", PolicyClock::Server), ("hlc", PolicyClock::Hlc)])?.unwrap_or_default(),
+            delete: word(policy, "delete", &DeleteRule::NAMES)?.unwrap_or(delete_default),
+            fields: words(policy, "fields", &FieldType::NAMES)?,
+            guards: guards_read(policy.get("guards"))?,
+            natural_key: natural_read(policy.get("natural_key"))?,
+            kind,
+        })
+    }
+}
+
+fn kind_read(policy: &Body) -> Result<PolicyKind, PolicyError> {
+    let rules = words(policy, "rules", &FieldRule::NAMES)?;
+    let derive = derive_read(policy)?;
+    let always = match policy.get("always") {
+        None => false,
+        Some(value) => value.as_bool().ok_or_else(|| wrong("always", "must be true or false"))?,
+    };
+    let kind = policy.get("kind").and_then(Value::as_str).ok_or_else(|| wrong("kind", "is missing"))?;
+    match kind {
+        "field_merge" => Ok(PolicyKind::FieldMerge { rules, derive }),
+        _ if !rules.is_empty() => Err(wrong("rules", "belongs to field_merge")),
+        _ if !derive.is_empty() => Err(wrong("derive", "belongs to field_merge")),
+        "manual_review" => Ok(PolicyKind::ManualReview { always }),
+        _ if always => Err(wrong("always", "belongs to manual_review")),
+        "lww" => Ok(PolicyKind::Lww),
+        "lww_field" => Ok(PolicyKind::LwwField),
+        "higher_role_wins" => Ok(PolicyKind::HigherRoleWins),
+        "version_control" => Ok(PolicyKind::VersionControl),
+        "append_only" => Ok(PolicyKind::AppendOnly),
+        "client_resolves" => Ok(PolicyKind::ClientResolves),
+        _ => Err(wrong("kind", format!("must be one of {}", PolicyKind::NAMES.join(", ")))),
+    }
+}
+
+/// `{"total": "qty * price", …}`, in the order of the names: a later one sees what an earlier one has computed.
+fn derive_read(policy: &Body) -> Result<Vec<(String, Expr)>, PolicyError> {
+    let Some(value) = policy.get("derive") else { return Ok(Vec::new()) };
+    let members = value.as_object().ok_or_else(|| wrong("derive", "must be an object"))?;
+    if members.len() > DERIVED_MAX {
+        return Err(wrong("derive", format!("has more than {DERIVED_MAX} members")));
+    }
+    let mut derived = members.iter().map(|(name, value)| {
+        let member = format!("derive.{name}");
+        let text = value.as_str().ok_or_else(|| wrong(&member, "must be an expression, as a text"))?;
+        let expr = Expr::parse(text, &[]).map_err(|error| wrong(&member, format!("cannot be read: {error}")))?;
+        Ok((name.clone(), expr))
+    });
+    let mut derived: Vec<(String, Expr)> = derived.by_ref().collect::<Result<_, _>>()?;
+    derived.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(derived)
+}
+
+pub(super) fn word<T: Copy>(policy: &Body, member: &str, names: &[(&'static str, T)]) -> Result<Option<T>, PolicyError> {
+    policy.get(member).map(|value| choose(member, value, names)).transpose()
+}
+
+fn words<T: Copy>(policy: &Body, member: &str, names: &[(&'static str, T)]) -> Result<BTreeMap<String, T>, PolicyError> {
+    let Some(value) = policy.get(member) else { return Ok(BTreeMap::new()) };
+    let members = value.as_object().ok_or_else(|| wrong(member, "must be an object"))?;
+    members.iter().map(|(field, value)| Ok((field.clone(), choose(&format!("{member}.{field}"), value, names)?))).collect()
+}
+
+fn choose<T: Copy>(member: &str, value: &Value, names: &[(&'static str, T)]) -> Result<T, PolicyError> {
+    let found = value.as_str().and_then(|text| names.iter().find(|(name, _)| *name == text));
+    found.map(|(_, choice)| *choice).ok_or_else(|| {
+        let known: Vec<&str> = names.iter().map(|(name, _)| *name).collect();
+        wrong(member, format!("must be one of {}", known.join(", ")))
+    })
+}
