@@ -124,8 +124,8 @@ pub async fn run(service: &Service, cx: &Cx, errand: Errand) -> Result<String, E
         Errand::TokenList => return tokens_print(service, cx).await,
         Errand::TokenRevoke { name } => service.token_revoke(cx, &name).await?,
         Errand::DeviceRevoke { client_id } => {
-            let client_id =
-                ClientId::parse(client_id).map_err(|error| Error::Invalid { field: "client_id", detail: error.to_string() })?;
+            let client_id = ClientId::parse(client_id)
+                .map_err(|_| Error::Invalid { field: "client_id", detail: "must be a lower-case UUID".to_owned() })?;
             service.device_tokens_revoke(cx, &client_id).await?;
         }
     }

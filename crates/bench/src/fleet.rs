@@ -16,7 +16,7 @@ use crate::http::{Connection, Request};
 use crate::load::{self, Lane, Until};
 use crate::log::collections_import;
 use crate::options::{Measurement, Options};
-use crate::pages::PageTable;
+use crate::pages::{self, PageTable};
 use crate::server::{Place, Server, fresh};
 use crate::table::{Bar, Table, number};
 use crate::weight;
@@ -89,7 +89,7 @@ impl Fleet<'_> {
 
     /// What the server holds once people have looked at every page.
     async fn memory(&self, browser: &mut Browser, server: &Server, took: Duration, table: &mut Table) -> anyhow::Result<()> {
-        PageTable::new(true).measure(browser, self.size, "again").await?;
+        PageTable::new(true, pages::PAGES).measure(browser, self.size, "again").await?;
         let memory = server.memory()?;
         let note = format!(
             "{} devices, every page seen; {:.0} MB of it mapped files, peak {:.0} MB",

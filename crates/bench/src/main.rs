@@ -13,6 +13,7 @@ mod http;
 mod load;
 mod log;
 mod options;
+mod outbox;
 mod pages;
 mod proc;
 mod server;
@@ -24,7 +25,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
-use options::Options;
+use options::{Measurement, Options};
 use pages::PageTable;
 use table::Table;
 
@@ -44,20 +45,25 @@ fn main() -> ExitCode {
 }
 
 async fn run(options: &Options) -> anyhow::Result<()> {
-    let (mut table, mut pages) = (Table::default(), PageTable::new(options.quick));
-    let measured = measure(options, &mut table, &mut pages).await;
+    let (mut table, mut pages) = (Table::default(), PageTable::new(options.quick, pages::PAGES));
+    let mut outboxes = PageTable::new(options.quick, outbox::PAGES);
+    let measured = measure(options, &mut table, &mut pages, &mut outboxes).await;
     // What was measured before something failed stands all the same.
     println!("\n{}; driver on the same machine; log synced before each answer (synchronous=FULL)\n", proc::machine()?);
     table.print();
     pages.print();
+    outboxes.print();
     measured
 }
 
-async fn measure(options: &Options, table: &mut Table, pages: &mut PageTable) -> anyhow::Result<()> {
+async fn measure(options: &Options, table: &mut Table, pages: &mut PageTable, outboxes: &mut PageTable) -> anyhow::Result<()> {
     if options.chosen.iter().any(|chosen| chosen.is_of_log()) {
         log::measure(options, table).await?;
     }
-    if options.chosen.iter().any(|chosen| !chosen.is_of_log()) {
+    if options.wants(Measurement::Outbox) {
+        outbox::measure(options, table, outboxes).await?;
+    }
+    if options.chosen.iter().any(|chosen| chosen.is_of_fleet()) {
         fleet::measure(options, table, pages).await?;
     }
     Ok(())

@@ -21,10 +21,12 @@ pub(crate) enum Measurement {
     Weight,
     /// Memory and start time with a large fleet.
     Memory,
+    /// Server time of the outbox with up to a million entries.
+    Outbox,
 }
 
 impl Measurement {
-    const ALL: [(&'static str, Self); 7] = [
+    const ALL: [(&'static str, Self); 8] = [
         ("mutations", Self::Mutations),
         ("feed", Self::Feed),
         ("polls", Self::Polls),
@@ -32,11 +34,17 @@ impl Measurement {
         ("pages", Self::Pages),
         ("weight", Self::Weight),
         ("memory", Self::Memory),
+        ("outbox", Self::Outbox),
     ];
 
     /// Whether it needs the log and no fleet.
     pub(crate) const fn is_of_log(self) -> bool {
         matches!(self, Self::Mutations | Self::Feed | Self::Polls)
+    }
+
+    /// Whether it needs a fleet of devices.
+    pub(crate) const fn is_of_fleet(self) -> bool {
+        matches!(self, Self::Telemetry | Self::Pages | Self::Weight | Self::Memory)
     }
 }
 

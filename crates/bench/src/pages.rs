@@ -18,20 +18,31 @@ const FRESH_SAMPLES: usize = 10;
 const FRESH_PAUSE: Duration = Duration::from_millis(1_050);
 
 /// A page, by the address of its n-th request.
-struct Page {
-    name: &'static str,
-    address: fn(n: u32, devices: u32) -> String,
-    fresh: bool,
+#[derive(Debug)]
+pub(crate) struct Page {
+    pub(crate) name: &'static str,
+    pub(crate) address: fn(n: u32, size: u32) -> String,
+    /// Asked for a little more than a second apart.
+    pub(crate) fresh: bool,
+    /// For the 95th percentile, at the largest size.
+    pub(crate) bar_ms: f64,
+}
+
+impl Page {
+    pub(crate) const fn new(name: &'static str, address: fn(u32, u32) -> String) -> Self {
+        Self { name, address, fresh: false, bar_ms: BAR_MS }
+    }
 }
 
 const fn page(name: &'static str, address: fn(u32, u32) -> String) -> Page {
-    Page { name, address, fresh: false }
+    Page::new(name, address)
 }
 
-const PAGES: &[Page] = &[
+/// The pages of the fleet.
+pub(crate) const PAGES: &[Page] = &[
     page("Overview", |_, _| "/".to_owned()),
-    Page { name: "Overview, figures made anew", address: |_, _| "/".to_owned(), fresh: true },
-    Page { name: "Overview of 30 days, made anew", address: |_, _| "/?range=30d&compare=1".to_owned(), fresh: true },
+    Page { fresh: true, ..page("Overview, figures made anew", |_, _| "/".to_owned()) },
+    Page { fresh: true, ..page("Overview of 30 days, made anew", |_, _| "/?range=30d&compare=1".to_owned()) },
     page("Devices", |_, _| "/devices".to_owned()),
     page("Devices, few match", |_, _| "/devices?filter=condition:stuck%20platform:ios%20label.region:north".to_owned()),
     page("Devices, a quarter matches", |_, _| "/devices?filter=platform:android&sort=contact".to_owned()),
@@ -62,18 +73,19 @@ type Column = (String, u32, Vec<(f64, f64)>);
 #[derive(Debug)]
 pub(crate) struct PageTable {
     quick: bool,
+    pages: &'static [Page],
     columns: Vec<Column>,
 }
 
 impl PageTable {
-    pub(crate) const fn new(quick: bool) -> Self {
-        Self { quick, columns: Vec::new() }
+    pub(crate) const fn new(quick: bool, pages: &'static [Page]) -> Self {
+        Self { quick, pages, columns: Vec::new() }
     }
 
     /// Asks for every page again and again.
     pub(crate) async fn measure(&mut self, browser: &mut Browser, devices: u32, column: &str) -> anyhow::Result<()> {
         let mut times = Vec::new();
-        for page in PAGES {
+        for page in self.pages {
             let taken = self.sample(page, browser, devices).await.with_context(|| page.name)?;
             let (p50, p95) = (percentile(&taken, 0.5), percentile(&taken, 0.95));
             eprintln!("    {}, {column}: p50 {p50:.1} ms, p95 {p95:.1} ms", page.name);
@@ -115,14 +127,14 @@ impl PageTable {
             print!("{name:>20}");
         }
         println!("      bar");
-        for (at, page) in PAGES.iter().enumerate() {
+        for (at, page) in self.pages.iter().enumerate() {
             print!("{:<32}", page.name);
             for (_, _, times) in &self.columns {
                 let (p50, p95) = times[at];
                 print!("{:>20}", format!("{p50:.1} / {p95:.1}"));
             }
             let worst = self.columns.iter().filter(|(_, devices, _)| *devices == largest).map(|(_, _, times)| times[at].1);
-            println!("   ≤ {BAR_MS:.0} {}", if worst.fold(0.0, f64::max) <= BAR_MS { "met" } else { "MISSED" });
+            println!("   ≤ {:.0} {}", page.bar_ms, if worst.fold(0.0, f64::max) <= page.bar_ms { "met" } else { "MISSED" });
         }
     }
 }
