@@ -53,6 +53,8 @@ fn all(app: &App) -> Vec<Routed> {
         route(Method::GET, "/api/v1/resilience-report", Staff, get(v1::report::resilience_report)),
         route(Method::GET, "/api/v1/devices", Staff, get(v1::devices::devices_list)),
         route(Method::GET, "/api/v1/devices/{client_id}", Staff, get(v1::devices::device_view)),
+        route(Method::GET, "/api/v1/outbox", Staff, get(v1::outbox::outbox_report)),
+        route(Method::GET, "/api/v1/outbox/entries", Staff, get(v1::outbox::outbox_entries)),
         route(Method::GET, "/api/v1/changes", Staff, get(v1::changes::changes_list)),
         route(Method::GET, "/api/v1/operations/{operation_id}", Staff, get(v1::changes::operation_trace)),
         route(Method::GET, "/api/v1/audit", Staff, get(v1::audit::audit_list)),

@@ -16,7 +16,7 @@ use crate::gate::SESSION_COOKIE;
     paths(
         sync::clients::client_register, sync::clients::client_token, sync::changes::changes_page, sync::mutations::mutations_push,
         sync::status::mutations_status, sync::events::events_stream, sync::telemetry::telemetry_ingest,
-        v1::report::resilience_report, v1::devices::devices_list, v1::devices::device_view, v1::changes::changes_list,
+        v1::report::resilience_report, v1::devices::devices_list, v1::devices::device_view, v1::outbox::outbox_report, v1::outbox::outbox_entries, v1::changes::changes_list,
         v1::changes::operation_trace, v1::audit::audit_list, system::healthz, system::readyz, system::metrics
     ),
     components(schemas(tidewatch_protocol::v1::Mutation, tidewatch_protocol::v1::Report)),

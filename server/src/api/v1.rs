@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod changes;
 pub mod devices;
+pub mod outbox;
 pub mod report;
 
 use serde::Serialize;

@@ -11,7 +11,7 @@ use tidewatch_server::router::routes;
 use tidewatch_testkit::{Reply, TestApp, Visitor};
 
 /// Every route that is not a page or an action, with who may take it.
-const API: [(&str, &str, Access); 26] = [
+const API: [(&str, &str, Access); 28] = [
     ("GET", "/healthz", Access::Public),
     ("GET", "/readyz", Access::Public),
     ("GET", "/metrics", Access::Public),
@@ -19,6 +19,8 @@ const API: [(&str, &str, Access); 26] = [
     ("GET", "/api/v1/resilience-report", Access::Staff),
     ("GET", "/api/v1/devices", Access::Staff),
     ("GET", "/api/v1/devices/{client_id}", Access::Staff),
+    ("GET", "/api/v1/outbox", Access::Staff),
+    ("GET", "/api/v1/outbox/entries", Access::Staff),
     ("GET", "/api/v1/changes", Access::Staff),
     ("GET", "/api/v1/operations/{operation_id}", Access::Staff),
     ("GET", "/api/v1/audit", Access::Staff),

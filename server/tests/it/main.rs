@@ -5,6 +5,7 @@ mod bad_input;
 mod crash;
 mod devices;
 mod openapi;
+mod outbox;
 mod pages_lists;
 mod sessions;
 mod sync;
