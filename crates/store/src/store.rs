@@ -81,12 +81,14 @@ impl Store {
         &self.parts.console
     }
 
-    /// Verifies the log, the audit log and what is made of them, and that the file of staff and tokens is whole.
+    /// Verifies the log, the audit log and what is made of them, the counts of devices against the mirror of their outboxes, and
+    /// that the file of staff and tokens is whole.
     ///
     /// # Errors
     /// As the database. What is wrong with the contents is in the report.
     pub async fn verify(&self) -> Result<VerifyReport> {
         let mut report = self.parts.sync.verify().await?;
+        self.parts.telemetry.verify(&mut report).await?;
         for finding in self.parts.console.verify().await? {
             report.find(format!("console.db: {finding}"));
         }

@@ -24,6 +24,7 @@ mod sync_facts;
 mod terms;
 mod trend;
 mod verdicts;
+mod verify;
 mod view;
 mod work;
 mod writer;

@@ -1,5 +1,6 @@
 //! The mirror across devices: groups, lists both ways, what blocks what, and figures that add up.
 
+use sqlx::Connection as _;
 use tidewatch_domain::fleet::OutboxRow;
 
 use super::*;
@@ -205,5 +206,24 @@ async fn figures_follow_the_mirror_after_a_pause() {
     telemetry.reports_ingest(&client(0), vec![empty], NOW.plus(MINUTE_MS)).await.expect("stored");
     let later = telemetry.outbox_figures(NOW.plus(10 * MINUTE_MS)).await.expect("counted");
     assert_eq!((later.mirrored(), later.devices, later.depth), (66, 11, 66));
+    store.close().await.expect("closes");
+}
+
+#[tokio::test]
+async fn a_verification_finds_a_count_that_is_not_that_of_the_entries() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = filled(dir.path()).await;
+    assert_eq!(store.verify().await.expect("verified").findings, Vec::<String>::new());
+    let mut telemetry =
+        sqlx::SqliteConnection::connect(&format!("sqlite:{}", dir.path().join("telemetry.db").display())).await.expect("opens");
+    sqlx::query("delete from outbox where operation_id = 'bad-a-03'").execute(&mut telemetry).await.expect("deleted");
+    telemetry.close().await.expect("closes");
+    let found = store.verify().await.expect("verified");
+    assert_eq!(found.wrong, 1, "{:?}", found.findings);
+    assert!(
+        found.findings[0].contains(&client(3).to_string()) && found.findings[0].contains("[1,1,0,2,1,0]"),
+        "{:?}",
+        found.findings
+    );
     store.close().await.expect("closes");
 }
