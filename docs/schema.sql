@@ -387,9 +387,18 @@ CREATE TABLE outbox (
     primary key (device, operation_id)
 ) strict, without rowid;
 
+CREATE INDEX outbox_by_collection on outbox (collection, state, sort_age, device, operation_id);
+
+CREATE INDEX outbox_by_operation on outbox (operation_id collate nocase);
+
+CREATE INDEX outbox_by_record on outbox (record_id collate nocase);
+
 CREATE INDEX outbox_by_state on outbox (device, state, sort_age, operation_id);
 
-CREATE INDEX outbox_poisoned on outbox (signature, device, refused_ms, first_seen_ms) where state = 0;
+CREATE INDEX outbox_failed on outbox (signature, state, sort_age, device, operation_id, refused_ms, first_seen_ms)
+    where state <= 1 and signature is not null;
+
+CREATE INDEX outbox_worst on outbox (state, sort_age, device, operation_id);
 
 CREATE TABLE report_keys_even (key integer primary key) strict;
 

@@ -109,6 +109,7 @@ impl Service {
     pub async fn telemetry_roll(&self, now: Millis) -> Result<()> {
         let telemetry = self.store.telemetry();
         telemetry.roll(now).await?;
+        telemetry.outbox_figures_renew(now).await?;
         for key in telemetry.overviews_due(now) {
             telemetry.overview_keep(key, Arc::new(self.overview_make(now, key).await?), None);
         }

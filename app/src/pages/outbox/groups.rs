@@ -111,6 +111,7 @@ pub(super) fn state_words(group: &FailureGroup) -> String {
     match (group.waiting, group.poisoned) {
         (0, 0) => "will be sent again".to_owned(),
         (0, _) => "nothing waits behind".to_owned(),
+        (1, _) => "1 waits behind".to_owned(),
         (n, _) => format!("{} wait behind", count(n)),
     }
 }

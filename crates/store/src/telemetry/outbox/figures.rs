@@ -1,7 +1,8 @@
 //! What the fleet still has to send, counted behind the pages: counters that are counted cannot drift from what they count.
 //!
-//! A count is given out until something was written and a pause has passed, ten times as long as the count took: at a million
-//! entries it takes a part of a second, and then never more than a tenth of one reader.
+//! Figures that somebody looks at are counted anew behind the pages once something was written, after a pause ten times as long
+//! as the count took: at a million entries that is a part of a second, and then never more than a tenth of one reader. A page
+//! waits for a count only when nobody has looked for a while.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,7 +10,7 @@ use std::time::Instant;
 use tidewatch_domain::fleet::{CollectionTally, FailureGroup, GROUP_HOURS, OutboxFigures, StateTally};
 use tidewatch_domain::report::EntryState;
 use tidewatch_domain::signature::signature_id;
-use tidewatch_domain::time::{HOUR_MS, Millis, SECOND_MS};
+use tidewatch_domain::time::{HOUR_MS, MINUTE_MS, Millis, SECOND_MS};
 
 use super::super::Telemetry;
 use crate::Result;
@@ -20,13 +21,21 @@ const GROUPS_MAX: i64 = 50;
 const COLLECTIONS_MAX: usize = 100;
 /// A count that took so long is made again after ten times as long.
 const PAUSE_FACTOR: i64 = 10;
+/// Figures are given out for so long, or twice their pause, while the next are counted.
+const FRESH_MS: i64 = 6 * SECOND_MS;
+/// Figures that were asked for in this time are counted anew.
+const WATCHED_MS: i64 = MINUTE_MS;
 
-/// Figures that were counted, the commits they know of, and how long they are given out.
+/// Figures that were counted.
 #[derive(Debug)]
 pub(in super::super) struct KeptFigures {
     figures: Arc<OutboxFigures>,
+    /// Commits of the telemetry writer they know of.
     commits: u64,
+    /// Not counted again before.
     pause_ms: i64,
+    /// When somebody last asked for them.
+    asked: Millis,
 }
 
 #[derive(sqlx::FromRow)]
@@ -41,7 +50,7 @@ struct GroupRow {
 }
 
 impl Telemetry {
-    /// What the fleet still has to send; a second old at most, unless the count itself takes long.
+    /// What the fleet still has to send, as of a moment ago. Notes that it is looked at.
     ///
     /// # Errors
     /// As the database.
@@ -49,17 +58,43 @@ impl Telemetry {
         // One count at a time; whoever comes meanwhile waits for it and shares it.
         let mut kept = self.snapshots.outbox.lock().await;
         let commits = *self.shared.commits.borrow();
-        if let Some(known) = kept.as_ref() {
+        if let Some(known) = kept.as_mut() {
+            known.asked = now;
             let age = now.since(known.figures.as_of).abs();
-            if known.commits == commits && age < HOUR_MS || age < known.pause_ms {
+            if age < FRESH_MS.max(2 * known.pause_ms) || known.commits == commits && age < HOUR_MS {
                 return Ok(Arc::clone(&known.figures));
             }
         }
+        let made = self.outbox_keep(now, now).await?;
+        let figures = Arc::clone(&made.figures);
+        *kept = Some(made);
+        Ok(figures)
+    }
+
+    /// Counts anew what somebody looks at, when something was written since. Called about once a second.
+    ///
+    /// # Errors
+    /// As the database.
+    pub async fn outbox_figures_renew(&self, now: Millis) -> Result<()> {
+        let due = |known: &KeptFigures| {
+            let watched = now.since(known.asked) < WATCHED_MS;
+            let news = known.commits != *self.shared.commits.borrow();
+            (watched && news && now.since(known.figures.as_of) >= known.pause_ms).then_some(known.asked)
+        };
+        let Some(asked) = self.snapshots.outbox.lock().await.as_ref().and_then(due) else { return Ok(()) };
+        // Without the lock: pages go on with the figures before.
+        let made = self.outbox_keep(now, asked).await?;
+        *self.snapshots.outbox.lock().await = Some(made);
+        self.renewed.send_modify(|renewals| *renewals += 1);
+        Ok(())
+    }
+
+    async fn outbox_keep(&self, now: Millis, asked: Millis) -> Result<KeptFigures> {
+        let commits = *self.shared.commits.borrow();
         let started = Instant::now();
         let figures = Arc::new(self.outbox_count(now).await?);
         let took = i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX / PAUSE_FACTOR);
-        *kept = Some(KeptFigures { figures: Arc::clone(&figures), commits, pause_ms: (took * PAUSE_FACTOR).max(SECOND_MS) });
-        Ok(figures)
+        Ok(KeptFigures { figures, commits, pause_ms: (took * PAUSE_FACTOR).max(SECOND_MS), asked })
     }
 
     async fn outbox_count(&self, now: Millis) -> Result<OutboxFigures> {

@@ -196,7 +196,7 @@ async fn an_entry_knows_its_attempts_and_what_waits_behind_it() {
 }
 
 #[tokio::test]
-async fn figures_follow_the_mirror_after_a_pause() {
+async fn figures_that_somebody_looks_at_follow_the_mirror_behind_the_pages() {
     let dir = tempfile::tempdir().expect("a folder");
     let store = filled(dir.path()).await;
     let telemetry = store.telemetry();
@@ -204,8 +204,17 @@ async fn figures_follow_the_mirror_after_a_pause() {
     let mut empty = report("r2", NOW.plus(MINUTE_MS));
     empty.outbox = outbox(false, 0, Vec::new());
     telemetry.reports_ingest(&client(0), vec![empty], NOW.plus(MINUTE_MS)).await.expect("stored");
-    let later = telemetry.outbox_figures(NOW.plus(10 * MINUTE_MS)).await.expect("counted");
-    assert_eq!((later.mirrored(), later.devices, later.depth), (66, 11, 66));
+    let soon = NOW.plus(2_000);
+    assert_eq!(telemetry.outbox_figures(soon).await.expect("kept").mirrored(), 72, "a page does not wait for a count");
+    telemetry.outbox_figures_renew(soon).await.expect("counted");
+    let later = telemetry.outbox_figures(soon).await.expect("kept");
+    assert_eq!((later.as_of, later.mirrored(), later.devices, later.depth), (soon, 66, 11, 66));
+    let mut more = report("r3", NOW.plus(2 * MINUTE_MS));
+    more.outbox = outbox(false, 1, vec![entry("late", EntryState::Queued, NOW)]);
+    telemetry.reports_ingest(&client(0), vec![more], NOW.plus(2 * MINUTE_MS)).await.expect("stored");
+    telemetry.outbox_figures_renew(NOW.plus(5 * MINUTE_MS)).await.expect("left alone");
+    let unwatched = telemetry.outbox_figures(NOW.plus(5 * MINUTE_MS)).await.expect("counted");
+    assert_eq!((unwatched.as_of, unwatched.mirrored()), (NOW.plus(5 * MINUTE_MS), 67), "nobody looked, so the page counts");
     store.close().await.expect("closes");
 }
 
