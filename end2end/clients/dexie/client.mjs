@@ -3,7 +3,7 @@
 // Rules: an intent is frozen before it is first sent; rows and cursor of a page are one transaction; a row of a record with
 // unsent edits is skipped, and the answer to those edits brings what was skipped; an unknown status stops the client.
 
-import { freeze, Hlc, uuidV7 } from "./frozen.mjs";
+import { freeze, Hlc, uuidV7 } from "../harness/frozen.mjs";
 
 const FINAL = new Set(["applied", "merged", "superseded", "conflict"]);
 const COLLECTION = "todos";

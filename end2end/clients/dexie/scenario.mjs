@@ -3,15 +3,35 @@
 // Every field of a record is written by one side only while both are offline, so the outcome of each merge is known
 // beforehand: every edit must be there in the end.
 
+import "fake-indexeddb/auto";
+
 import assert from "node:assert/strict";
 
-import { canonical } from "./frozen.mjs";
+import { canonical } from "../harness/frozen.mjs";
+import { SyncClient } from "./client.mjs";
+import { openDatabase } from "./db.mjs";
 
 const SHARED = 30;
 const OWN = 12;
 
+/** One run; throws when anything is lost or different in the end. */
+export async function run({ url, enrol, rounds, seed, name }) {
+  const prefix = `dx-${seed}-${Date.now().toString(36)}-`;
+  const clients = ["A", "B"].map((side) => new SyncClient(openDatabase(`${prefix}${name}-${side}`), { url, enrol, name: `${name} ${side}` }));
+  try {
+    for (const client of clients) await client.open();
+    for (const client of clients) await client.report();
+    const expected = await play(clients, prefix, rounds);
+    const records = await verify(clients, prefix, expected);
+    for (const client of clients) await client.report();
+    return { records, clients: clients.map(({ clientId, name, counts }) => ({ client_id: clientId, name, ...counts })) };
+  } finally {
+    clients.forEach((client) => client.db.close());
+  }
+}
+
 /** Plays `rounds` rounds and answers what every record must hold. */
-export async function play([a, b], prefix, rounds) {
+async function play([a, b], prefix, rounds) {
   const expected = {};
   const edit = async (client, op, id, fields) => {
     await client.edit(op, id, fields);
@@ -50,7 +70,7 @@ export async function play([a, b], prefix, rounds) {
 }
 
 /** The store's records, read from nothing. */
-export async function storeRecords(client, prefix) {
+async function storeRecords(client, prefix) {
   const records = {};
   for (let since = "0"; ; ) {
     const query = new URLSearchParams({ since, compact: "true", limit: "500", scopes: client.scope, collections: "todos" });
@@ -66,7 +86,7 @@ export async function storeRecords(client, prefix) {
 }
 
 /** Throws unless both clients hold what the store holds, and that is what was expected. */
-export async function verify([a, b], prefix, expected) {
+async function verify([a, b], prefix, expected) {
   const store = await storeRecords(a, prefix);
   for (const client of [a, b]) {
     assert.equal(canonical(await client.records(prefix)), canonical(store), `${client.name} differs from the store`);
