@@ -114,7 +114,10 @@ pub fn EntryTable(
 ) -> impl IntoView {
     match list {
         Err(_) => view! { <RefusedFilter noun="entry" keys=KEYS clear=path/> }.into_any(),
-        Ok(page) if page.rows.is_empty() && page.next.is_none() => nothing(&path, &query),
+        Ok(page) if page.rows.is_empty() => match page.next {
+            None => nothing(&path, &query),
+            Some(next) => further(&path, &query, next),
+        },
         Ok(page) => view! { <Rows path query page alike now/> }.into_any(),
     }
 }
@@ -165,6 +168,16 @@ fn Row(row: OutboxRow, alike: bool, now: Millis) -> impl IntoView {
 
 fn blocked(blocks: u64) -> AnyView {
     if blocks == 0 { view! { <span class="faint">"0"</span> }.into_any() } else { count(blocks).into_any() }
+}
+
+/// A stretch without a match: there are more entries than one page looks at.
+fn further(path: &str, query: &ListState, next: String) -> AnyView {
+    let href = format!("{path}{}", query.with_position(Position::After(next)).print());
+    view! {
+        <Empty reason=Reason::NoMatch title="No match so far" text="A page looks at fifty thousand entries at a time. A collection, a state, a record or an operation in the filter finds its entries at once."
+            action=move || view! { <a class="btn btn-small" href=href>"Look further"</a> }/>
+    }
+    .into_any()
 }
 
 fn nothing(path: &str, query: &ListState) -> AnyView {

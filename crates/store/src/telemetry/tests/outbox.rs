@@ -167,7 +167,11 @@ async fn filters_select_what_the_rows_say() {
         let mut found: Vec<_> = walk(telemetry, None, text, 4).await.into_iter().map(|row| row.entry.operation_id).collect();
         assert!(!wanted.is_empty(), "{text}");
         let total = telemetry.outbox_page(None, &outbox_filter(text), &Position::Start, 1, NOW).await.expect("read").total;
-        assert_eq!(total, Total::Exact(wanted.len() as u64), "{text}");
+        let pinned = ["state:queued", "record:", "operation:NEW", "collection:"].iter().any(|key| text.contains(key));
+        match total {
+            Total::Exact(found) => assert_eq!(found, wanted.len() as u64, "{text}"),
+            Total::AtLeast(found) => assert!(!pinned && found <= wanted.len() as u64, "{text}: {found}"),
+        }
         let mut sorted = wanted;
         sorted.sort();
         found.sort();
