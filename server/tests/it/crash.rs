@@ -13,7 +13,7 @@ use reqwest::Client;
 use serde_json::{Value, json};
 
 /// How often the server is killed.
-const KILLS: u64 = 20;
+const KILLS: u64 = 50;
 /// Devices that push at the same time.
 const DEVICES: usize = 3;
 /// Intents in a batch.
@@ -153,7 +153,7 @@ impl Device {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_acknowledged_intent_survives_twenty_kills() {
+async fn every_acknowledged_intent_survives_fifty_kills() {
     let seed = u64::from(std::process::id()) ^ 0x7469_6465;
     println!("seed {seed}");
     let mut rng = rand::rngs::SmallRng::seed_from_u64(seed);

@@ -1,6 +1,6 @@
 //! Proof that the counts of a device are those of its mirrored entries: what lists show is kept beside what it counts.
 
-use sqlx::SqliteConnection;
+use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 
 use super::Telemetry;
 use crate::Result;
@@ -24,8 +24,11 @@ impl Telemetry {
     /// # Errors
     /// As the database.
     pub async fn verify(&self, report: &mut VerifyReport) -> Result<()> {
-        let mut connection = self.database.readers.acquire().await?;
-        for astray in astray(&mut connection).await? {
+        // A connection of its own: those of the pool may belong to a runtime that stands still.
+        let mut connection = self.database.readers.connect_options().connect().await?;
+        let found = astray(&mut connection).await?;
+        connection.close().await?;
+        for astray in found {
             report.find(format!(
                 "device {}: {} poisoned and {} waiting, states {}; its entries count {}",
                 astray.client_id,
