@@ -15,7 +15,7 @@ import { dice } from "./harness/dice.mjs";
 import { losingProxy } from "./harness/proxy.mjs";
 
 const CLIENTS = ["dexie", "rxdb"];
-const LABELS = { dexie: "Dexie", rxdb: "RxDB", watermelon: "WatermelonDB" };
+const LABELS = { dexie: "Dexie", rxdb: "RxDB" };
 
 function options() {
   const text = { type: "string" };

@@ -3,7 +3,8 @@
 // Every edit writes a value that no other edit writes, and notes which value its author saw there before. At the end a value is
 // accounted for when it is visible, when it is noted in the record as the losing side of a conflict, when the author of an
 // accounted value saw it and replaced it, or when whoever deleted the record (and was acknowledged) saw it. An edit that was
-// overwritten by somebody who had not seen it is none of these.
+// overwritten by somebody who had not seen it is none of these. Only an edit that was never acknowledged may also go with a
+// deletion by its own author.
 
 export class Ledger {
   constructor() {
@@ -11,7 +12,7 @@ export class Ledger {
     this.written = new Map();
     this.acknowledged = new Set();
     this.deletions = new Map();
-    this.givenUp = new Set();
+    this.given = new Set();
     this.counts = { edits: 0, acknowledged: 0, deletions: 0, collisions: 0 };
   }
 
@@ -34,10 +35,10 @@ export class Ledger {
     this.deletions.set(id, [...(this.deletions.get(id) ?? []), ...values]);
   }
 
-  /** A deletion gave way; edits that its author had made and never sent before deleting went with it. */
-  spared(values) {
+  /** Somebody deletes a record here in which it sees these values. Those never sent are gone with it, whoever wins in the end. */
+  discarded(values) {
     for (let value of values) {
-      for (; value !== undefined && !this.acknowledged.has(value); value = this.before.get(value)) this.givenUp.add(value);
+      for (; value !== undefined && !this.given.has(value); value = this.before.get(value)) this.given.add(value);
     }
   }
 
@@ -54,7 +55,7 @@ export class Ledger {
         open.push(this.before.get(value));
       }
       for (const value of values) {
-        if (accounted.has(value) || this.givenUp.has(value)) continue;
+        if (accounted.has(value) || (this.given.has(value) && !this.acknowledged.has(value))) continue;
         missing.push(`${id}: ${value}${this.acknowledged.has(value) ? " (acknowledged)" : ""}`);
       }
     }

@@ -38,8 +38,7 @@ class Client {
   /** What the store said about a document, for the ledger. */
   heard({ newDocumentState: document }, result) {
     if (result.status === "applied" && document._deleted) this.ledger.deleted(document.id, values(document));
-    if (result.status === "conflict" && document._deleted) this.ledger.spared(values(document));
-    if (result.status === "applied") this.ledger.acked(values(document));
+    else if (result.status === "applied") this.ledger.acked(values(document));
   }
 
   async online() {
@@ -62,8 +61,8 @@ class Client {
     const document = await this.collection.findOne(id).exec();
     if (!document) return;
     let seen;
-    await document.incrementalModify((data) => ((seen = data[field]), { ...data, [field]: value }));
-    this.ledger.wrote(id, value, seen);
+    await document.incrementalModify((data) => ((seen = data), data._deleted ? data : { ...data, [field]: value }));
+    if (!seen._deleted) this.ledger.wrote(id, value, seen[field]);
   }
 
   async create(id) {
@@ -80,7 +79,9 @@ class Client {
 
   async delete(id) {
     const document = await this.collection.findOne(id).exec();
-    await document?.incrementalRemove();
+    let seen;
+    await document?.incrementalModify((data) => ((seen = data), { ...data, _deleted: true }));
+    this.ledger.discarded(values(seen));
   }
 
   async records(prefix) {
