@@ -78,7 +78,7 @@ CREATE TABLE clients (
     simulated       integer not null default 0 constraint clients_simulated_flag check (simulated in (0, 1)),
     blocked         integer not null default 0 constraint clients_blocked_flag check (blocked in (0, 1)),
     created_ms      integer not null
-, role text, role_rank integer not null default 0) strict;
+, last_client_seq integer not null default 0, ack_floor integer not null default 0, public_key blob, role text, role_rank integer not null default 0) strict;
 
 CREATE TABLE collections (
     id          integer primary key,
@@ -185,6 +185,15 @@ CREATE TABLE natural_keys (
     record_id  text    not null,
     primary key (collection, exact_hash, tol_value, seq)
 ) strict, without rowid;
+
+CREATE TABLE nonces (
+    client integer not null,
+    nonce  text    not null,
+    exp_s  integer not null,
+    primary key (client, nonce)
+) strict, without rowid;
+
+CREATE INDEX nonces_by_end on nonces (exp_s);
 
 CREATE TABLE policy_revs (
     collection integer not null,

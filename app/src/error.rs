@@ -21,7 +21,7 @@ pub fn status(error: &Error) -> StatusCode {
         Error::Invalid { .. } | Error::Cursor(_) => StatusCode::BAD_REQUEST,
         Error::Overloaded { .. } => StatusCode::SERVICE_UNAVAILABLE,
         Error::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
-        Error::InFlight => StatusCode::CONFLICT,
+        Error::InFlight | Error::Refused(_) => StatusCode::CONFLICT,
         Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
@@ -46,6 +46,7 @@ pub fn words(error: &Error) -> (String, String) {
         Error::Cursor(_) => ("The position in this link no longer holds", "Start again from the first page.".to_owned()),
         Error::Overloaded { .. } => ("The store is busy", "Nothing was changed. Try again in a moment.".to_owned()),
         Error::RateLimited { .. } => ("Too many tries", "Wait a minute, then try again.".to_owned()),
+        Error::Refused(_) => ("The change was refused", "Nothing was changed. The record is not as it was expected.".to_owned()),
         Error::InFlight => ("A request like this is under way", "Wait for it to end, then reload.".to_owned()),
         Error::Internal(_) => (
             "This page could not be made",

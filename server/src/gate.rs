@@ -2,7 +2,9 @@
 //! refuses with the credential that is needed, and hands the [`Cx`] on.
 
 mod csrf;
+mod rate;
 mod session;
+mod signature;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -63,7 +65,12 @@ pub async fn gate(State(Gate { app, access }): State<Gate>, request: Request, ne
     match admit(&app, access, &mut parts).await {
         Ok(cx) => {
             parts.extensions.insert(cx);
-            next.run(Request::from_parts(parts, body)).await
+            let left = parts.extensions.get::<rate::Left>().copied();
+            let mut response = next.run(Request::from_parts(parts, body)).await;
+            if let Some(left) = left {
+                left.write(response.headers_mut());
+            }
+            response
         }
         Err(Turned::Away(refusal)) => refusal.into_response(),
         Err(Turned::ToSignIn(path)) => Redirect::to(&path).into_response(),
@@ -170,7 +177,7 @@ fn no_bearer_check(parts: &Parts) -> Answer<()> {
     Ok(())
 }
 
-async fn device_of(app: &App, parts: &Parts) -> Answer<Actor> {
+async fn device_of(app: &App, parts: &mut Parts) -> Answer<Actor> {
     protocol_check(&parts.headers)?;
     if !has_bearer(parts) {
         let detail = if session::has_cookie(&parts.headers) {
@@ -183,11 +190,23 @@ async fn device_of(app: &App, parts: &Parts) -> Answer<Actor> {
     let actor = bearer_of(app, Access::Device, parts).await?;
     let Actor::Device { client_id, .. } = &actor else { unreachable!("the gate let only devices through") };
     client_check(&parts.headers, client_id)?;
-    if let Err(until) = app.limits().devices.check_key(client_id) {
-        let wait = until.wait_time_from(DefaultClock::default().now());
-        return Err(rate_limited(wait));
+    signature::check(app, parts, client_id, bearer_token(parts).unwrap_or_default()).await?;
+    match app.limits().devices.check_key(client_id) {
+        Ok(state) => {
+            parts.extensions.insert(rate::Left::of(&state));
+            Ok(actor)
+        }
+        Err(until) => {
+            let wait = until.wait_time_from(DefaultClock::default().now());
+            Err(rate::Left::none(wait).refuse(rate_limited(wait)))
+        }
     }
-    Ok(actor)
+}
+
+/// The text after `Bearer`.
+fn bearer_token(parts: &Parts) -> Option<&str> {
+    let value = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok())?;
+    value.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case("bearer ")).map(|_| value[7..].trim())
 }
 
 fn rate_limited(wait: std::time::Duration) -> Refusal {
@@ -197,9 +216,7 @@ fn rate_limited(wait: std::time::Duration) -> Refusal {
 
 /// Who the bearer token stands for, when that is whom the route is for.
 async fn bearer_of(app: &App, access: Access, parts: &Parts) -> Answer<Actor> {
-    let value = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let token =
-        value.and_then(|text| text.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case("bearer ")).map(|_| text[7..].trim()));
+    let token = bearer_token(parts);
     let needed = match access {
         Access::Enrolment => "send an enrolment token in `Authorization: Bearer`",
         Access::Device => "send the access token of the device in `Authorization: Bearer`",

@@ -13,11 +13,12 @@ use crate::state::App;
 
 const TIDY_PAUSE: Duration = Duration::from_secs(60);
 const ROLL_PAUSE: Duration = Duration::from_secs(1);
+const NONCES_PAUSE: Duration = Duration::from_secs(2);
 
 /// Starts the jobs.
 #[must_use]
 pub fn start(app: &App, metrics: Option<metrics_exporter_prometheus::PrometheusHandle>) -> Vec<JoinHandle<()>> {
-    let (tidied, rolled) = (app.clone(), app.clone());
+    let (tidied, rolled, signed) = (app.clone(), app.clone(), app.clone());
     vec![
         tokio::spawn(every(app.clone(), "tidy", TIDY_PAUSE, move || {
             let (app, metrics) = (tidied.clone(), metrics.clone());
@@ -31,6 +32,10 @@ pub fn start(app: &App, metrics: Option<metrics_exporter_prometheus::PrometheusH
         tokio::spawn(every(app.clone(), "roll", ROLL_PAUSE, move || {
             let app = rolled.clone();
             async move { app.service().telemetry_roll(app.now()).await }
+        })),
+        tokio::spawn(every(app.clone(), "nonces", NONCES_PAUSE, move || {
+            let app = signed.clone();
+            async move { app.service().nonces_keep(app.now()).await }
         })),
     ]
 }

@@ -93,18 +93,27 @@ impl Running {
     /// # Errors
     /// When the store does not open, or the address is taken.
     pub async fn start(data: &DataArgs, listen: SocketAddr, clock: Clock) -> anyhow::Result<Self> {
-        Self::start_with(data, listen, clock, SESSION_IDLE_S).await
+        Self::start_with(data, listen, clock, SESSION_IDLE_S, false).await
     }
 
-    /// The same, with sessions of staff that end after so many seconds without a request.
+    /// The same, with sessions of staff that end after so many seconds without a request, and where devices that have bound a key
+    /// must sign or need not.
     ///
     /// # Errors
     /// As [`Running::start`].
-    pub async fn start_with(data: &DataArgs, listen: SocketAddr, clock: Clock, session_idle_s: u32) -> anyhow::Result<Self> {
+    pub async fn start_with(
+        data: &DataArgs,
+        listen: SocketAddr,
+        clock: Clock,
+        session_idle_s: u32,
+        signatures_required: bool,
+    ) -> anyhow::Result<Self> {
         let opened = Opened::open(data, &clock).await?;
         let metrics = observe::metrics_start();
         let service = Service::new(opened.store().clone());
-        let app = App::new(service, clock, Assets::new(assets::urls()), metrics.clone()).with_session_idle(session_idle_s);
+        let app = App::new(service, clock, Assets::new(assets::urls()), metrics.clone())
+            .with_session_idle(session_idle_s)
+            .with_signatures_required(signatures_required);
         let listener = TcpListener::bind(listen).await.with_context(|| format!("--listen {listen} cannot be opened"))?;
         let address = listener.local_addr().context("the listener has no address")?;
         let service = router::router(&app).into_make_service_with_connect_info::<SocketAddr>();
@@ -142,7 +151,7 @@ impl Running {
 /// # Errors
 /// When it does not start, or does not stop cleanly.
 pub async fn serve(args: &ServeArgs, listen: SocketAddr) -> anyhow::Result<()> {
-    let running = Running::start_with(&args.data, listen, Clock::system(), args.session_seconds).await?;
+    let running = Running::start_with(&args.data, listen, Clock::system(), args.session_seconds, args.require_signatures).await?;
     let admin = running.app.service().first_admin(&running.app.system_cx()).await?;
     println!("Tidewatch listens on http://{}", running.address);
     if let Some((user, password)) = admin {

@@ -81,6 +81,9 @@ pub struct ServeArgs {
     /// Sign staff out after so many seconds without a request
     #[arg(long, env = "TIDEWATCH_SESSION_SECONDS", default_value_t = SESSION_IDLE_S, value_parser = clap::value_parser!(u32).range(1..=SESSION_IDLE_S_MAX))]
     pub session_seconds: u32,
+    /// Take from devices that have bound a key only requests that are signed with it
+    #[arg(long, env = "TIDEWATCH_REQUIRE_SIGNATURES")]
+    pub require_signatures: bool,
 }
 
 impl ServeArgs {

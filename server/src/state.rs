@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use governor::clock::DefaultClock;
+use governor::state::keyed::DefaultKeyedStateStore;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tidewatch_app::context::Assets;
@@ -18,7 +20,7 @@ use crate::clock::Clock;
 use crate::gate::SESSION_IDLE_S;
 
 /// Requests per second of one device, and how many it may save up.
-const DEVICE_QUOTA: (u32, u32) = (50, 200);
+pub const DEVICE_QUOTA: (u32, u32) = (50, 200);
 /// Registrations and token refreshes per second of one address: a whole site may be behind it.
 const ENROL_QUOTA: (u32, u32) = (500, 2_000);
 /// Sign-in attempts per second of one address.
@@ -31,6 +33,7 @@ const STREAMS_MAX: (usize, usize) = (20_000, 1_000);
 pub struct App {
     inner: Arc<Inner>,
     session_idle_s: u32,
+    signatures_required: bool,
 }
 
 #[derive(Debug)]
@@ -44,11 +47,15 @@ struct Inner {
     metrics: Option<PrometheusHandle>,
 }
 
+/// The buckets of devices; each answer says what is left.
+pub type DeviceLimiter =
+    RateLimiter<ClientId, DefaultKeyedStateStore<ClientId>, DefaultClock, governor::middleware::StateInformationMiddleware>;
+
 /// Rate limits.
 #[derive(Debug)]
 pub struct Limits {
     /// By device.
-    pub devices: DefaultKeyedRateLimiter<ClientId>,
+    pub devices: DeviceLimiter,
     /// Registration and refresh by address.
     pub enrol: DefaultKeyedRateLimiter<IpAddr>,
     /// Sign-in by address.
@@ -96,7 +103,7 @@ impl App {
     #[must_use]
     pub fn new(service: Service, clock: Clock, assets: Assets, metrics: Option<PrometheusHandle>) -> Self {
         let limits = Limits {
-            devices: RateLimiter::keyed(quota(DEVICE_QUOTA)),
+            devices: RateLimiter::keyed(quota(DEVICE_QUOTA)).with_middleware(),
             enrol: RateLimiter::keyed(quota(ENROL_QUOTA)),
             sign_in: RateLimiter::keyed(quota(SIGN_IN_QUOTA)),
         };
@@ -107,7 +114,7 @@ impl App {
         };
         let stopping = CancellationToken::new();
         let inner = Arc::new(Inner { service, clock, assets, limits, streams, stopping, metrics });
-        Self { inner, session_idle_s: SESSION_IDLE_S }
+        Self { inner, session_idle_s: SESSION_IDLE_S, signatures_required: false }
     }
 
     /// The same, with sessions that end after so many seconds without a request.
@@ -115,6 +122,19 @@ impl App {
     pub const fn with_session_idle(mut self, seconds: u32) -> Self {
         self.session_idle_s = seconds;
         self
+    }
+
+    /// The same, where devices that have bound a key must sign every request.
+    #[must_use]
+    pub const fn with_signatures_required(mut self, required: bool) -> Self {
+        self.signatures_required = required;
+        self
+    }
+
+    /// Whether devices that have bound a key must sign every request.
+    #[must_use]
+    pub const fn signatures_required(&self) -> bool {
+        self.signatures_required
     }
 
     /// A session ends after so many seconds without a request.

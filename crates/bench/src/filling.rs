@@ -83,6 +83,7 @@ impl Filling {
             schema_version: Some(1),
             scopes: vec![site(n)],
             simulated: false,
+            public_key: None,
         };
         self.store.sync().client_register(registration, world::client(n), clock::now()).await?;
         Ok(())

@@ -1,39 +1,67 @@
 //! Hashes of the store: what an intent means, what a record holds, what a row of the log says, and the chain over rows.
 
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::ids::{OperationId, Version};
-use crate::json::{write_body, write_text};
+use crate::json::{value_text, write_body, write_text};
 use crate::sync::{Base, Mutation};
 
 /// A SHA-256.
 pub type Hash = [u8; 32];
 
 /// Digest of what an intent means, for the comparison with an earlier send. Clocks, priority and retry data stay out: a retry
-/// may stamp them anew. Canonical JSON of `{base_*, collection, fields, op, record_id}`.
+/// may stamp them anew. Canonical JSON of `{args, base_*, collection, fields, group, json_patch, op, record_id}`, as far as
+/// they are there; `fields` always is.
 #[must_use]
 pub fn meaning_digest(mutation: &Mutation) -> Hash {
+    let terms = mutation.terms.as_deref();
+    let command = terms.and_then(|terms| terms.command.as_ref());
     let mut text = String::with_capacity(mutation.raw.len() + 64);
     text.push('{');
-    match &mutation.base {
-        Base::Unknown => {}
-        Base::Version(version) => text.push_str(&format!("\"base_version\":{version},")),
-        Base::Operation(operation) => {
-            text.push_str("\"base_operation_id\":");
-            write_text(&mut text, OperationId::as_str(operation));
-            text.push(',');
-        }
+    if let Some(command) = command {
+        text.push_str("\"args\":");
+        write_body(&mut text, &command.args);
+        text.push(',');
     }
+    write_base(&mut text, &mutation.base);
     text.push_str("\"collection\":\"");
     text.push_str(mutation.collection.as_str());
-    text.push_str("\",\"fields\":");
+    if let Some(command) = command {
+        text.push_str("\",\"command\":");
+        write_text(&mut text, &command.name);
+        text.push_str(",\"fields\":");
+    } else {
+        text.push_str("\",\"fields\":");
+    }
     write_body(&mut text, &mutation.fields);
+    if let Some(group) = terms.and_then(|terms| terms.group.as_ref()) {
+        text.push_str(",\"group\":");
+        write_text(&mut text, group.as_str());
+    }
+    if let Some(patch) = terms.and_then(|terms| terms.patch.as_ref()) {
+        text.push_str(",\"json_patch\":");
+        text.push_str(&value_text(&Value::Array(patch.clone())));
+    }
     text.push_str(",\"op\":\"");
-    text.push_str(mutation.op.as_str());
+    text.push_str(if command.is_some() { "command" } else { mutation.op.as_str() });
     text.push_str("\",\"record_id\":\"");
     text.push_str(mutation.record_id.as_str());
     text.push_str("\"}");
     Sha256::digest(text).into()
+}
+
+fn write_base(text: &mut String, base: &Base) {
+    match base {
+        Base::Unknown => {}
+        Base::Version(version) => text.push_str(&format!("\"base_version\":{version},")),
+        Base::Operation(operation) => {
+            text.push_str("\"base_operation_id\":");
+            write_text(text, OperationId::as_str(operation));
+            text.push(',');
+        }
+        Base::Checksum(hash) => text.push_str(&format!("\"base_checksum\":\"sha256:{}\",", hex::encode(hash))),
+    }
 }
 
 /// Hash of a body by its canonical text; a tombstone hashes the empty text.

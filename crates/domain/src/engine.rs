@@ -7,21 +7,27 @@
 mod answer;
 mod effects;
 mod guard;
+mod order;
+mod restate;
+mod savepoint;
+mod together;
 mod write;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 pub use self::answer::{answer_extra, answer_restore};
 pub use self::effects::{ChangeFacts, Effects, NewAlias, NewAnchor, NewChange, NewConflict, NewDeadLetter, NewMemory};
 pub use self::guard::{DEDUPE_DAYS, RECORD_BYTES_MAX, uuid_v7_millis};
+pub use self::order::Outcome;
 pub use self::write::op_number;
 use crate::digest::{Hash, meaning_digest};
 use crate::hlc::{Hlc, ServerClock};
 use crate::ids::{ClientId, CollectionName, IdempotencyKey, OperationId, RecordId, Scope, Seq, Version};
 use crate::policy::Policy;
-use crate::sync::{Intent, IntentProblem, IntentResult, IntentStatus, Mutation};
+use crate::sync::{BatchRefusal, Intent, IntentProblem, IntentResult, IntentStatus, Mutation};
 use crate::time::Millis;
+use order::Hold;
 
 /// Name of the server's own node in stamps.
 pub const SERVER_NODE: &str = "srv";
@@ -150,6 +156,8 @@ pub struct WorkingSet {
     pub anchors: HashMap<(CollectionKey, Hash), Vec<Anchor>>,
     /// What waits beside records under version control.
     pub standoffs: HashMap<RecordKey, Vec<Standoff>>,
+    /// What became of operations that others depend on, as far as no key remembers it.
+    pub outcomes: HashMap<(ClientKey, OperationId), Outcome>,
 }
 
 impl WorkingSet {
@@ -195,6 +203,23 @@ pub struct Batch<'a> {
     pub now: Millis,
     /// In order.
     pub intents: &'a [Intent],
+    /// What it asks for as a whole.
+    pub rules: Rules,
+}
+
+/// What a batch asks for as a whole. The default is an ordinary batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// All or nothing.
+    pub atomic: bool,
+    /// No record of the batch has changed after this; an intent without a base is then based on the record as it stands.
+    pub unchanged_since: Option<Seq>,
+    /// The one record of the batch has this version.
+    pub if_match: Option<Version>,
+    /// Without gaps from here: the last counter of the device that was decided.
+    pub sequence: Option<i64>,
+    /// The device has stored the final answers up to this counter.
+    pub ack_floor: i64,
 }
 
 /// One turn of the engine.
@@ -205,28 +230,76 @@ pub(crate) struct Turn<'a> {
     pub(crate) batch: &'a Batch<'a>,
     /// The batch's time, never before the log's.
     pub(crate) now: Millis,
+    /// In a strict batch: the last counter of the device that was decided.
+    pub(crate) sequence: Option<i64>,
+    /// Some intent of the batch depends on others.
+    pub(crate) linked: bool,
+    /// The intents of the batch that depend on each other in a circle.
+    pub(crate) circular: HashSet<OperationId>,
 }
 
-/// Decides every intent of a batch in order. One answer per intent, in order.
+/// What a batch comes to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decided {
+    /// One answer per intent, in order.
+    pub results: Vec<IntentResult>,
+    /// After a strict batch: the last counter of the device that was decided.
+    pub sequence: Option<i64>,
+}
+
+/// Decides every intent of a batch in order.
+///
+/// # Errors
+/// An atomic batch, or one with a precondition, did not hold: then nothing of it is in the effects.
 pub fn batch_apply(
     log: &mut LogState,
     set: &mut WorkingSet,
     catalogue: &Catalogue,
     batch: &Batch<'_>,
     effects: &mut Effects,
-) -> Vec<IntentResult> {
+) -> Result<Decided, BatchRefusal> {
     let now = batch.now.max(log.committed);
     log.committed = now;
-    let mut turn = Turn { log, set, effects, batch, now };
-    batch.intents.iter().map(|intent| turn.intent(catalogue, intent)).collect()
+    let sequence = batch.rules.sequence;
+    let mut turn = Turn { log, set, effects, batch, now, sequence, linked: false, circular: HashSet::new() };
+    let results = turn.batch(catalogue)?;
+    Ok(Decided { results, sequence: turn.sequence })
 }
 
 impl Turn<'_> {
-    fn intent(&mut self, catalogue: &Catalogue, intent: &Intent) -> IntentResult {
-        match intent {
-            Intent::Valid(mutation) => self.mutation(catalogue, mutation),
-            Intent::Invalid { operation_id, problem, raw } => self.refuse(operation_id, problem.clone(), raw),
+    fn batch(&mut self, catalogue: &Catalogue) -> Result<Vec<IntentResult>, BatchRefusal> {
+        let (intents, rules) = (self.batch.intents, self.batch.rules);
+        let rare = |intent: &Intent| match intent {
+            Intent::Valid(mutation) => mutation.terms.is_some(),
+            Intent::Invalid { group, .. } => group.is_some(),
+        };
+        if rules == Rules::default() && !intents.iter().any(rare) {
+            return Ok(intents.iter().map(|intent| self.intent(catalogue, intent)).collect());
         }
+        let links =
+            |intent: &Intent| matches!(intent, Intent::Valid(m) if m.terms.as_ref().is_some_and(|t| !t.depends_on.is_empty()));
+        self.linked = intents.iter().any(links);
+        if self.linked {
+            self.circular = order::circular(intents, |mutation| self.remembered(mutation).is_some());
+        }
+        self.version_check(catalogue)?;
+        if rules.atomic { self.whole(catalogue) } else { Ok(self.in_order(catalogue)) }
+    }
+
+    fn intent(&mut self, catalogue: &Catalogue, intent: &Intent) -> IntentResult {
+        let answer = match intent {
+            Intent::Valid(mutation) => self.mutation(catalogue, mutation),
+            Intent::Invalid { operation_id, problem, raw, .. } => self.refuse(operation_id, problem.clone(), raw),
+        };
+        self.settled(intent, &answer);
+        answer
+    }
+
+    /// The stored answer, when this intent was answered before.
+    pub(crate) fn remembered(&self, mutation: &Mutation) -> Option<IntentResult> {
+        let memory = self.set.memory.get(&(self.batch.client, mutation.idempotency_key.clone()))?;
+        let answer = || IntentResult { operation_id: mutation.operation_id.clone(), replayed: true, ..memory.answer.clone() };
+        (memory.digest == meaning_digest(mutation)).then(answer)
     }
 
     fn mutation(&mut self, catalogue: &Catalogue, mutation: &Mutation) -> IntentResult {
@@ -240,15 +313,28 @@ impl Turn<'_> {
                 guard::problem("idempotency_key_reused", 422, "the same key was used for an intent with another meaning");
             return self.refuse(&mutation.operation_id, problem, &mutation.raw);
         }
-        let (answer, keep) = match guard::check(self.batch, catalogue, mutation, self.now) {
-            Ok(collection) => self.write(collection, mutation),
-            Err(problem) => (self.refuse(&mutation.operation_id, problem, &mutation.raw), true),
+        let (answer, keep) = match self.decided(catalogue, mutation) {
+            Ok(decided) => decided,
+            Err(Hold::Refused(problem)) => (self.refuse(&mutation.operation_id, problem, &mutation.raw), true),
+            Err(Hold::Deferred(problem)) => (order::deferred(&mutation.operation_id, problem), false),
+            Err(Hold::Past(problem)) => (refused(&mutation.operation_id, problem), false),
         };
         if keep {
             self.effects.memories.push(NewMemory::of(self.batch.client, mutation, digest, &answer, self.now));
             self.set.memory.insert(key, Memory { digest, answer: answer.clone() });
         }
         answer
+    }
+
+    /// Decides an intent that was not answered before. The second value says whether the answer is remembered.
+    fn decided(&mut self, catalogue: &Catalogue, mutation: &Mutation) -> Result<(IntentResult, bool), Hold> {
+        self.order_check(mutation)?;
+        let collection = guard::check(self.batch, catalogue, mutation, self.now).map_err(Hold::Refused)?;
+        self.dependencies_check(mutation)?;
+        match self.restated(collection, mutation).map_err(Hold::Refused)? {
+            None => Ok(self.write(collection, mutation)),
+            Some(plain) => Ok(self.write(collection, &plain)),
+        }
     }
 
     /// A final refusal; the intent is kept as a dead letter.
@@ -260,10 +346,15 @@ impl Turn<'_> {
             mutation: raw.to_owned(),
             at: self.now,
         });
-        let mut answer = answer::blank(operation_id.clone(), IntentStatus::Rejected);
-        answer.problem = Some(problem);
-        answer
+        refused(operation_id, problem)
     }
+}
+
+/// A refusal that leaves nothing behind.
+fn refused(operation_id: &OperationId, problem: IntentProblem) -> IntentResult {
+    let mut answer = answer::blank(operation_id.clone(), IntentStatus::Rejected);
+    answer.problem = Some(problem);
+    answer
 }
 
 #[cfg(test)]

@@ -83,6 +83,11 @@ text_id!(
     |t| all(t, 128, |b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-'))
 );
 text_id!(
+    /// Consecutive intents that commit or fail together.
+    GroupName, "group", "1 to 64 characters of A-Z a-z 0-9 . _ : -",
+    |t| all(t, 64, |b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-'))
+);
+text_id!(
     /// One record of a collection; the alphabet is the one that WatermelonDB accepts.
     RecordId, "record_id", "1 to 64 characters of A-Z a-z 0-9 _ . -",
     |t| all(t, 64, |b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))

@@ -1,10 +1,11 @@
 //! The rules of Tidewatch, pure: no async, no IO, no clock, no randomness, no derived serialisation; builds for any target.
 //!
 //! Two halves share the words of the glossary (`docs/ARCHITECTURE.md`). *Sync*: [`ids`], [`hlc`], [`cursor`], [`json`],
-//! [`digest`], [`policy`], [`decide`], [`engine`]. *Fleet*: [`report`], [`score`], [`health`], [`fleet`], [`filter`].
+//! [`digest`], [`policy`], [`command`], [`patch`], [`decide`], [`engine`]. *Fleet*: [`report`], [`score`], [`health`], [`fleet`], [`filter`].
 //! Both stand on [`time`], [`role`], [`page`] and [`audit`].
 
 pub mod audit;
+pub mod command;
 pub mod contact;
 pub mod cursor;
 pub mod decide;
@@ -18,6 +19,7 @@ pub mod hlc;
 pub mod ids;
 pub mod json;
 pub mod page;
+pub mod patch;
 pub mod policy;
 pub mod report;
 pub mod role;

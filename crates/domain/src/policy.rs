@@ -12,6 +12,7 @@ use serde_json::Value;
 
 pub use self::guard::{Guard, GuardRule};
 pub use self::natural::{NaturalKey, NaturalValue};
+use crate::command::CommandRule;
 use crate::expr::Expr;
 use crate::sync::Body;
 
@@ -151,7 +152,15 @@ impl FieldType {
         Self::NAMES.iter().find(|(_, kind)| *kind == self).map_or("", |(name, _)| name)
     }
 
-    fn accepts(self, value: &Value) -> bool {
+    /// Reads what [`FieldType::as_str`] writes.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::NAMES.iter().find(|(name, _)| *name == text).map(|(_, kind)| *kind)
+    }
+
+    /// Whether a value is of this type.
+    #[must_use]
+    pub fn accepts(self, value: &Value) -> bool {
         match self {
             Self::String => value.is_string(),
             Self::Number => value.is_number(),
@@ -178,6 +187,8 @@ pub struct Policy {
     pub guards: Vec<Guard>,
     /// What makes two records the same thing.
     pub natural_key: Option<NaturalKey>,
+    /// Named commands.
+    pub commands: BTreeMap<String, CommandRule>,
 }
 
 /// A policy that cannot be read.
@@ -218,7 +229,8 @@ impl Policy {
         matches!(&self.kind, PolicyKind::FieldMerge { derive, .. } if !derive.is_empty())
     }
 
-    /// The first field of a payload that holds another type than the schema says, with that type. `null` fits every type.
+    /// The first field of a payload that holds another type than the schema says, with that type. `null` fits every type, and
+    /// so does an encrypted value.
     #[must_use]
     pub fn misfit<'a>(&self, fields: &'a Body) -> Option<(&'a str, FieldType)> {
         if self.fields.is_empty() {
@@ -226,7 +238,8 @@ impl Policy {
         }
         fields.iter().find_map(|(name, value)| {
             let wanted = *self.fields.get(name)?;
-            let fits = value.is_null() || crate::decide::is_unset(value) || wanted.accepts(value);
+            let opaque = crate::decide::is_unset(value) || crate::patch::is_encrypted(value);
+            let fits = value.is_null() || opaque || wanted.accepts(value);
             (!fits).then_some((name.as_str(), wanted))
         })
     }

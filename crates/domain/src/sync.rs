@@ -1,7 +1,14 @@
 //! The sync protocol's questions and answers in domain terms (`protocol.md` 2.3 to 2.6). The wire forms are in `tidewatch-protocol`.
 
-use crate::ids::{ClientId, CollectionName, Epoch, IdempotencyKey, OperationId, RecordId, Scope, Seq, Version};
+mod terms;
+
+use crate::digest::Hash;
+use crate::ids::{ClientId, CollectionName, Epoch, GroupName, IdempotencyKey, OperationId, RecordId, Scope, Seq, Version};
 use crate::time::Millis;
+
+pub use self::terms::{
+    BatchRefusal, BatchTerms, Command, DEPENDS_ON_MAX, IntentSignature, PATCH_OPS_MAX, PublicKey, SinceAsked, Terms,
+};
 
 /// The body of a record: a JSON object.
 pub type Body = serde_json::Map<String, serde_json::Value>;
@@ -23,6 +30,8 @@ pub struct ClientRegistration {
     pub scopes: Vec<Scope>,
     /// Made by the simulator.
     pub simulated: bool,
+    /// Key that it signs with.
+    pub public_key: Option<PublicKey>,
 }
 
 /// What an intent does.
@@ -69,6 +78,8 @@ pub enum Base {
     Version(Version),
     /// An earlier intent of the same device, acknowledged or not.
     Operation(OperationId),
+    /// Whatever version has this content: SHA-256 of the canonical body.
+    Checksum(Hash),
 }
 
 /// One intent, valid in itself.
@@ -102,6 +113,8 @@ pub struct Mutation {
     pub deadline: Option<Millis>,
     /// Schema version of the device.
     pub schema_version: i64,
+    /// What few intents ask for.
+    pub terms: Option<Box<Terms>>,
     /// The intent as it came, JSON text: what a dead letter keeps.
     pub raw: String,
 }
@@ -117,6 +130,10 @@ pub enum Intent {
         operation_id: OperationId,
         /// Why.
         problem: IntentProblem,
+        /// Its group, as far as it could be read.
+        group: Option<GroupName>,
+        /// Its place among the intents of the device, as far as it could be read.
+        client_seq: Option<i64>,
         /// As it came, JSON text.
         raw: String,
     },
@@ -133,6 +150,8 @@ pub struct Push {
     pub intents: Vec<Intent>,
     /// Bytes of the request body, for the bound of the writer queue.
     pub body_bytes: usize,
+    /// What few batches ask for.
+    pub terms: BatchTerms,
 }
 
 /// Why one intent was refused, deferred or conflicts.

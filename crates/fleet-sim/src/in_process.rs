@@ -136,6 +136,7 @@ fn problem(error: Error) -> Problem {
             Problem { retry_after_ms: Some(retry_after_ms), ..Problem::new(Code::RateLimited) }
         }
         Error::InFlight => Problem::new(Code::InFlight),
+        Error::Refused(refusal) => Problem::batch(&refusal),
         Error::ClientBlocked => Problem::new(Code::ClientBlocked),
         Error::Unauthenticated => Problem::new(Code::CredentialRequired),
         Error::Forbidden => Problem::new(Code::Forbidden),

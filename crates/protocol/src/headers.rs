@@ -14,5 +14,11 @@ pub const SYNC_ROLE: &str = "sync-role";
 pub const SYNC_HEAD: &str = "sync-head";
 /// Server clock, RFC 3339 with milliseconds.
 pub const SYNC_SERVER_TIME: &str = "sync-server-time";
+/// Digest of the bytes of a body (RFC 9530).
+pub const CONTENT_DIGEST: &str = "content-digest";
+/// What a signature covers, and how it was made (RFC 9421).
+pub const SIGNATURE_INPUT: &str = "signature-input";
+/// The signature.
+pub const SIGNATURE: &str = "signature";
 /// The one version of the protocol that is spoken here.
 pub const PROTOCOL_VERSION: u32 = 1;

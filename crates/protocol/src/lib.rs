@@ -6,6 +6,8 @@
 
 pub mod checksum;
 pub mod headers;
+pub mod http_signature;
+pub mod keys;
 pub mod limits;
 pub mod members;
 pub mod problem;

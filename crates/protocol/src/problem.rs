@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
-use tidewatch_domain::sync::IntentProblem;
+use tidewatch_domain::sync::{BatchRefusal, IntentProblem};
 
 /// Content type of a problem.
 pub const CONTENT_TYPE: &str = "application/problem+json";
@@ -64,6 +64,12 @@ codes! {
     TokenInvalid = "token_invalid", 401, false, "The token is not known here";
     /// The token has ended.
     TokenExpired = "token_expired", 401, true, "The token has expired";
+    /// The signature is missing, malformed or wrong.
+    SignatureInvalid = "signature_invalid", 401, false, "The signature does not hold";
+    /// Signed too long ago, or in the future.
+    SignatureExpired = "signature_expired", 401, true, "The signature is too old";
+    /// The nonce was used before.
+    NonceReplayed = "nonce_replayed", 401, true, "The request was sent before";
     /// Known, but not allowed.
     Forbidden = "forbidden", 403, false, "Not allowed";
     /// The request did not come from a page of this console.
@@ -94,6 +100,8 @@ codes! {
     CursorExpired = "cursor_expired", 410, false, "The cursor is older than the log";
     /// Too many intents or reports.
     BatchTooLarge = "batch_too_large", 413, false, "The batch is too large";
+    /// The record has not the version that the request names.
+    PreconditionFailed = "precondition_failed", 412, false, "The record has another version";
     /// Too many bytes.
     BodyTooLarge = "body_too_large", 413, false, "The body is too large";
     /// Too many bytes in one intent.
@@ -118,6 +126,14 @@ codes! {
     DeadlineExpired = "deadline_expired", 422, false, "The deadline has passed";
     /// Too old to tell whether it was applied.
     DedupeHorizonPassed = "dedupe_horizon_passed", 422, false, "The operation is too old to be told from a repeat";
+    /// An operation that it depends on was refused.
+    DependencyFailed = "dependency_failed", 422, false, "Something that it depends on failed";
+    /// The store has failed on it three times.
+    Poisoned = "poisoned", 422, false, "The store fails on it";
+    /// An operation that it depends on is not answered yet.
+    DependencyMissing = "dependency_missing", 424, true, "Something that it depends on is missing";
+    /// An intent before it in the device's counter is missing.
+    OutOfOrder = "out_of_order", 424, true, "The counter of the device has a gap";
     /// Another version of the protocol.
     ProtocolUnsupported = "protocol_unsupported", 426, true, "This version of the protocol is not supported";
     /// An older schema than is still served.
@@ -146,6 +162,7 @@ impl Code {
             Self::CursorEpochMismatch | Self::CursorAhead | Self::CursorExpired => Some("resnapshot"),
             Self::CursorFilterMismatch => Some("resubscribe"),
             Self::TokenExpired => Some("refresh_token"),
+            Self::SignatureExpired | Self::NonceReplayed => Some("sign_again"),
             Self::BatchTooLarge | Self::BodyTooLarge | Self::DecompressionLimit => Some("halve_batch"),
             Self::ProtocolUnsupported | Self::SchemaUnsupported => Some("upgrade"),
             Self::ClientBlocked => Some("stop"),
@@ -238,6 +255,26 @@ impl Problem {
             errors: Vec::new(),
             fork_seq: None,
             horizon: None,
+        }
+    }
+
+    /// The problem of a batch that was refused as a whole: that of its first intent at fault, and which ones are.
+    #[must_use]
+    pub fn batch(refusal: &BatchRefusal) -> Self {
+        let IntentProblem { code, status, retryable, retry_after_ms, detail } = &refusal.problem;
+        let known = Self::new(Code::parse(code).unwrap_or(Code::SchemaInvalid));
+        let at_fault = |(at, problem): &(usize, IntentProblem)| {
+            FieldError::new(format!("mutations[{at}]"), format!("{}: {}", problem.code, problem.detail))
+        };
+        Self {
+            type_uri: format!("urn:sync:problem:{code}"),
+            status: *status,
+            code: Cow::Borrowed(code),
+            retryable: *retryable,
+            retry_after_ms: *retry_after_ms,
+            detail: Some(detail.clone()),
+            errors: refusal.intents.iter().map(at_fault).collect(),
+            ..known
         }
     }
 

@@ -1,6 +1,6 @@
 //! What a use case can answer instead of a result. HTTP-agnostic; the edges map it (`server/src/api/error.rs`, `app/src/error.rs`).
 
-use tidewatch_domain::sync::CursorRefusal;
+use tidewatch_domain::sync::{BatchRefusal, CursorRefusal};
 
 /// Result of a use case.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -28,6 +28,9 @@ pub enum Error {
     /// The cursor was refused.
     #[error(transparent)]
     Cursor(#[from] CursorRefusal),
+    /// The batch was refused as a whole; nothing of it was kept.
+    #[error(transparent)]
+    Refused(Box<BatchRefusal>),
     /// The writer queue is full.
     #[error("the writer is overloaded")]
     Overloaded {
@@ -61,6 +64,7 @@ impl From<tidewatch_store::Error> for Error {
             tidewatch_store::Error::NotFound(what) => Self::NotFound(what),
             tidewatch_store::Error::Busy { retry_after_ms } => Self::Overloaded { retry_after_ms },
             tidewatch_store::Error::Cursor(refusal) => Self::Cursor(refusal),
+            tidewatch_store::Error::Refused(refusal) => Self::Refused(refusal),
             other => Self::Internal(Cause(Box::new(other))),
         }
     }

@@ -26,6 +26,7 @@ pub struct Service {
     pub(crate) store: Store,
     pub(crate) auth: Arc<Auth>,
     pub(crate) in_flight: sync::InFlight,
+    pub(crate) nonces: Arc<sync::Nonces>,
 }
 
 impl Service {
@@ -38,6 +39,6 @@ impl Service {
     /// Use cases over this store, with this cost of a password.
     #[must_use]
     pub fn with_password_cost(store: Store, cost: PasswordCost) -> Self {
-        Self { store, auth: Arc::new(Auth::new(cost)), in_flight: sync::InFlight::default() }
+        Self { store, auth: Arc::new(Auth::new(cost)), in_flight: sync::InFlight::default(), nonces: Arc::default() }
     }
 }

@@ -2,6 +2,8 @@
 
 mod collections;
 mod in_flight;
+mod nonces;
+mod signatures;
 
 use std::sync::Arc;
 
@@ -13,6 +15,8 @@ use uuid::Uuid;
 
 pub use self::collections::COLLECTIONS_DEMO;
 pub use self::in_flight::InFlight;
+pub(crate) use self::nonces::Nonces;
+pub use self::signatures::{RequestKey, RequestVerdict};
 use crate::{Actor, Cx, Error, Result, Service};
 
 impl Service {
@@ -42,6 +46,11 @@ impl Service {
             Actor::Anonymous => return Err(Error::Unauthenticated),
             _ => return Err(Error::Forbidden),
         };
+        let bound = known.as_ref().and_then(|known| known.public_key.as_deref());
+        if bound.zip(registration.public_key.as_ref()).is_some_and(|(bound, sent)| bound != sent) {
+            let detail = "another key is bound to this device; a new key needs a new client_id".to_owned();
+            return Err(Error::Invalid { field: "device_public_key", detail });
+        }
         let registration = ClientRegistration { scopes, ..registration };
         let new = self.store.sync().client_register(registration, client_id.clone(), cx.now).await?;
         Ok((client_id, new))
@@ -51,11 +60,12 @@ impl Service {
     ///
     /// # Errors
     /// Overloaded, in flight, blocked, forbidden. A refused intent is a result, not an error.
-    pub async fn mutations_push(&self, cx: &Cx, push: Push) -> Result<PushAnswer> {
+    pub async fn mutations_push(&self, cx: &Cx, mut push: Push) -> Result<PushAnswer> {
         let device = self.device(cx)?;
         if device.client_id != push.client_id {
             return Err(Error::Forbidden);
         }
+        self.signatures_check(&mut push);
         let _turn = self.in_flight.enter(&push.client_id).ok_or(Error::InFlight)?;
         Ok(self.store.sync().mutations_push(push, cx.now).await?)
     }

@@ -1,6 +1,6 @@
 //! What the store can answer instead of a result.
 
-use tidewatch_domain::sync::CursorRefusal;
+use tidewatch_domain::sync::{BatchRefusal, CursorRefusal};
 
 /// Result of a store method.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -37,6 +37,9 @@ pub enum Error {
     /// The cursor was refused.
     #[error(transparent)]
     Cursor(#[from] CursorRefusal),
+    /// The batch was refused as a whole; nothing of it was kept.
+    #[error(transparent)]
+    Refused(#[from] Box<BatchRefusal>),
     /// What was read cannot be.
     #[error("corrupt: {0}")]
     Corrupt(String),

@@ -14,10 +14,13 @@ mod feed;
 mod flush;
 mod live;
 mod memory;
+mod nonces;
 mod opening;
 mod packed;
+mod poison;
 mod prefetch;
 mod queue;
+mod sequences;
 pub(crate) mod statements;
 mod trace;
 mod verify;
@@ -27,9 +30,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard};
 
 use sqlx::{Connection, SqliteConnection, SqlitePool};
-use tidewatch_domain::cursor::{Cursor, CursorPosition};
+use tidewatch_domain::cursor::{Cursor, CursorGround, CursorPosition, Since, since_read};
 use tidewatch_domain::ids::{CollectionName, Epoch, Scope, Seq};
-use tidewatch_domain::sync::{CollectionInfo, Push, PushAnswer};
+use tidewatch_domain::sync::{CollectionInfo, Push, PushAnswer, SinceAsked};
 use tidewatch_domain::time::Millis;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
@@ -38,6 +41,7 @@ pub use self::clients::ClientFacts;
 pub use self::collections::CollectionDefinition;
 pub use self::explore::Place;
 use self::live::Live;
+pub use self::nonces::NonceRow;
 use self::queue::{Queue, Weight, lane};
 pub use self::trace::{ChangeFact, ConflictFact, DeadLetterFact, OperationFacts};
 pub use self::verify::VerifyReport;
@@ -69,6 +73,7 @@ pub struct Sync {
     shared: Arc<Shared>,
     readers: SqlitePool,
     started: Millis,
+    failures: poison::Failures,
     tasks: Mutex<Option<Tasks>>,
 }
 
@@ -98,7 +103,13 @@ impl Sync {
             checkpointer: tokio::spawn(checkpoint::run(Arc::clone(&shared), opened.checkpointer, stopped)),
             stop,
         };
-        Ok(Self { shared, readers: opened.readers, started: options.now, tasks: Mutex::new(Some(tasks)) })
+        Ok(Self {
+            shared,
+            readers: opened.readers,
+            started: options.now,
+            failures: poison::Failures::default(),
+            tasks: Mutex::new(Some(tasks)),
+        })
     }
 
     /// Takes no more jobs, finishes those that wait, writes the hint and closes the file.
@@ -118,8 +129,14 @@ impl Sync {
     /// Decides a batch; answers once its commit is durable. `now` is when it arrived.
     ///
     /// # Errors
-    /// Busy when the writer's queue is full, not found when the device is not registered, or the commit failed.
+    /// Busy when the writer's queue is full, not found when the device is not registered, refused when an atomic batch or a
+    /// precondition does not hold, a refused cursor, or the commit failed.
     pub async fn mutations_push(&self, push: Push, now: Millis) -> Result<PushAnswer> {
+        let since = push.terms.since.as_ref().map(|since| self.position(since)).transpose()?;
+        self.push_watched(push, since, now).await
+    }
+
+    async fn push_once(&self, push: Push, since: Option<Seq>, now: Millis) -> Result<PushAnswer> {
         use tidewatch_domain::sync::Intent;
         let first = push.intents.iter().map(|intent| match intent {
             Intent::Valid(mutation) => lane(mutation.priority),
@@ -127,7 +144,19 @@ impl Sync {
         });
         let lane = first.min().unwrap_or(0);
         let weight = Weight { lane, intents: push.intents.len().max(1), bytes: push.body_bytes };
-        self.ask(weight, |reply| Job::Push { push, now, reply }).await
+        self.ask(weight, |reply| Job::Push { push, since, now, reply }).await
+    }
+
+    /// The position that a device names, whatever filter it was made with.
+    fn position(&self, since: &SinceAsked) -> Result<Seq> {
+        let filter = Cursor::parse(&since.text).map_or(0, |cursor| cursor.filter);
+        let ground = CursorGround { epoch: self.shared.epoch, head: self.head(), horizon: Seq(0), filter };
+        let ancestor = |epoch| self.shared.ancestors.iter().find(|(known, _)| *known == epoch).map(|(_, fork)| *fork);
+        Ok(match since_read(Some(&since.text), since.epoch, ground, ancestor)? {
+            Since::Beginning => Seq(0),
+            Since::Now => ground.head,
+            Since::Position(position) => position.pos(),
+        })
     }
 
     async fn ask<T>(&self, weight: Weight, job: impl FnOnce(Reply<T>) -> Job) -> Result<T> {

@@ -7,10 +7,12 @@ mod app;
 mod device;
 mod events;
 mod reply;
+mod signer;
 mod visitor;
 
 pub use app::{PASSWORD, SCOPES, TestApp};
 pub use device::{Device, intent};
 pub use events::Events;
 pub use reply::Reply;
+pub use signer::{Signer, token_mac};
 pub use visitor::Visitor;

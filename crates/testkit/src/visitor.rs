@@ -42,6 +42,13 @@ impl Visitor {
         self
     }
 
+    /// The same, at another router.
+    #[must_use]
+    pub fn with_router(mut self, router: Router) -> Self {
+        self.router = router;
+        self
+    }
+
     /// The same, with another cookie.
     #[must_use]
     pub fn with_cookie(mut self, cookie: Option<String>) -> Self {

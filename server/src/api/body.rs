@@ -5,6 +5,9 @@ use std::io::Read;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, HeaderValue, header};
+use sha2::{Digest as _, Sha256};
+use tidewatch_protocol::headers::CONTENT_DIGEST;
+use tidewatch_protocol::keys::content_digest_read;
 use tidewatch_protocol::limits::{BODY_BYTES_MAX, DECOMPRESSION_RATIO_MAX, TELEMETRY_BYTES_MAX};
 use tidewatch_protocol::{Code, Problem};
 
@@ -61,11 +64,21 @@ async fn body_read(request: Request, bytes_max: usize) -> Answer<Bytes> {
         let bound = std::error::Error::source(&error).is_some_and(|cause| cause.to_string().contains("length limit"));
         if bound { too_large() } else { Refusal::new(Code::JsonInvalid, "the body ended early") }
     })?;
+    digest_check(&parts.headers, &sent)?;
     match coding {
         Coding::Identity => Ok(sent),
         _ if sent.len() <= INLINE_BYTES_MAX => decompress(coding, &sent, bytes_max),
         _ => tokio::task::spawn_blocking(move || decompress(coding, &sent, bytes_max)).await.map_err(Refusal::internal)?,
     }
+}
+
+/// The bytes as they were sent, after any content coding, are those that the client had when it took the digest.
+fn digest_check(headers: &HeaderMap, sent: &[u8]) -> Answer<()> {
+    let Some(value) = headers.get(CONTENT_DIGEST) else { return Ok(()) };
+    let wanted = value.to_str().ok().and_then(content_digest_read);
+    let wanted = wanted.ok_or_else(|| Refusal::header(CONTENT_DIGEST, "must hold `sha-256=:<base64>:`"))?;
+    let found: [u8; 32] = Sha256::digest(sent).into();
+    if found == wanted { Ok(()) } else { Err(Refusal::header(CONTENT_DIGEST, "does not fit the body")) }
 }
 
 fn type_check(headers: &HeaderMap) -> Answer<()> {

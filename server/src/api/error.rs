@@ -81,8 +81,11 @@ impl From<Error> for Refusal {
             Error::NotFound(what) => problem(Code::NotFound).detail(format!("there is no such {what}")).into(),
             Error::Invalid { field, detail } => Self::query(field, detail),
             Error::Cursor(refusal) => cursor_problem(&refusal).into(),
-            Error::Overloaded { retry_after_ms } => problem(Code::WriterOverloaded).retry_after_ms(retry_after_ms).into(),
+            Error::Overloaded { retry_after_ms } => {
+                problem(Code::WriterOverloaded).retry_after_ms(jittered(retry_after_ms, random_byte())).into()
+            }
             Error::RateLimited { retry_after_ms } => problem(Code::RateLimited).retry_after_ms(retry_after_ms).into(),
+            Error::Refused(refusal) => Problem::batch(&refusal).into(),
             Error::InFlight => problem(Code::InFlight).retry_after_ms(1_000).into(),
             Error::ClientBlocked => problem(Code::ClientBlocked)
                 .detail("stop, and keep the outbox; an operator has to let this device in again")
@@ -90,6 +93,18 @@ impl From<Error> for Refusal {
             Error::Internal(cause) => Self::internal(cause),
         }
     }
+}
+
+/// Up to half as long again, so that those who were turned away together do not come back together.
+fn jittered(ms: i64, random: u8) -> i64 {
+    ms.saturating_add(ms / 2 * i64::from(random) / 255)
+}
+
+fn random_byte() -> u8 {
+    let mut byte = [0];
+    // Without randomness everybody comes back at the same time, which is no worse than before.
+    let _ = getrandom::fill(&mut byte);
+    byte[0]
 }
 
 fn cursor_problem(refusal: &CursorRefusal) -> Problem {
@@ -123,5 +138,15 @@ impl IntoResponse for Refusal {
         }
         response.extensions_mut().insert(self);
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_turned_away_comes_back_within_half_as_long_again() {
+        assert_eq!([jittered(1_000, 0), jittered(1_000, 255), jittered(1_000, 51)], [1_000, 1_500, 1_100]);
     }
 }

@@ -141,10 +141,10 @@ async fn a_batch_beyond_its_limit_is_refused_whole() {
 }
 
 #[tokio::test]
-async fn what_this_server_does_not_serve_is_refused_by_name() {
+async fn what_nobody_can_ask_for_is_refused_by_name() {
     let app = TestApp::new().await;
     let device = app.device("d1").await;
-    for (member, value) in [("atomic", json!(true)), ("sequencing", json!("strict"))] {
+    for (member, value) in [("atomic", json!("yes")), ("sequencing", json!("loose")), ("since", json!(7))] {
         let mut batch = device.batch(&[]);
         batch[member] = value;
         assert_eq!(device.http().post("/mutations", &batch).await.refusal(), format!("400 envelope_invalid {member}"));

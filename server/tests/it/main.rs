@@ -7,5 +7,7 @@ mod devices;
 mod openapi;
 mod outbox;
 mod pages_lists;
+mod push;
 mod sessions;
+mod signed;
 mod sync;

@@ -28,7 +28,7 @@ pub(crate) fn blank(operation_id: OperationId, status: IntentStatus) -> IntentRe
 const WARNINGS: [&str; 1] = ["clock_skew"];
 
 /// Every code that a stored answer may hold.
-const CODES: [&str; 17] = [
+const CODES: [&str; 18] = [
     "collection_unknown",
     "scope_forbidden",
     "scope_mismatch",
@@ -46,6 +46,7 @@ const CODES: [&str; 17] = [
     "dependency_failed",
     "poisoned",
     "guard_failed",
+    "signature_invalid",
 ];
 
 /// What an answer holds beside status, position and version, as JSON text; `None` when that is all, and its clock that of

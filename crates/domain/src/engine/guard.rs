@@ -49,7 +49,8 @@ pub(crate) fn check<'a>(
     Ok(collection)
 }
 
-fn payload(collection: &Collection, mutation: &Mutation) -> Result<(), IntentProblem> {
+/// The checks of the payload alone.
+pub(crate) fn payload(collection: &Collection, mutation: &Mutation) -> Result<(), IntentProblem> {
     match json::body_check(&mutation.fields) {
         Ok(()) => {}
         Err(JsonRefusal::NumberOutOfRange) => {

@@ -2,6 +2,10 @@
 
 use serde_json::json;
 
+mod order;
+mod restate;
+mod together;
+
 use super::*;
 use crate::json::body_text;
 use crate::sync::{Base, MutationOp};
@@ -41,6 +45,7 @@ impl World {
             ("calls", CALLS),
             ("invoices", r#"{"kind":"field_merge","derive":{"total":"sum(lines.amount)","vat":"total / 5"}}"#),
             ("contracts", CONTRACTS),
+            ("tasks", r#"{"kind":"lww","commands":{"close":{"set":{"state":"closed"},"takes":{"note":"string"}}}}"#),
         ];
         let catalogue = policies.into_iter().zip(1..).map(|((name, policy), key)| {
             let name = CollectionName::parse(name).expect("a name");
@@ -73,8 +78,26 @@ impl World {
             scopes: &self.scopes,
             now: at,
             intents: &intents,
+            rules: Rules::default(),
         };
-        batch_apply(&mut self.log, &mut self.set, &self.catalogue, &batch, &mut self.effects).remove(0)
+        batch_apply(&mut self.log, &mut self.set, &self.catalogue, &batch, &mut self.effects)
+            .expect("an ordinary batch is never refused")
+            .results
+            .remove(0)
+    }
+
+    /// A batch with rules of its own.
+    fn send_all(&mut self, from: u32, rules: Rules, intents: &[Intent]) -> Result<Decided, BatchRefusal> {
+        let client_id = ClientId::parse(format!("0192f0c1-7b1e-7c3a-9d2e-{from:012x}")).expect("a UUID");
+        let client = ClientKey(i64::from(from));
+        let batch =
+            Batch { client, client_id: &client_id, role: None, role_rank: 0, scopes: &self.scopes, now: NOW, intents, rules };
+        batch_apply(&mut self.log, &mut self.set, &self.catalogue, &batch, &mut self.effects)
+    }
+
+    /// Statuses and codes of an ordinary batch, each in one word.
+    fn words(&mut self, from: u32, intents: &[Intent]) -> Vec<String> {
+        words(&self.send_all(from, Rules::default(), intents).expect("not refused").results)
     }
 
     fn body(&self, collection: i64, record: &str) -> Option<&str> {
@@ -99,8 +122,46 @@ fn intent(id: &str, op: MutationOp, collection: &str, fields: serde_json::Value)
         priority: 3,
         deadline: None,
         schema_version: 1,
+        terms: None,
         raw: format!("{{\"operation_id\":\"{id}\"}}"),
     }
+}
+
+fn valid(mutation: Mutation) -> Intent {
+    Intent::Valid(Box::new(mutation))
+}
+
+fn at_record(record: &str, mutation: Mutation) -> Mutation {
+    Mutation { record_id: RecordId::parse(record).expect("an id"), ..mutation }
+}
+
+fn with_terms(change: impl FnOnce(&mut crate::sync::Terms), mutation: Mutation) -> Mutation {
+    let mut terms = mutation.terms.clone().unwrap_or_default();
+    change(&mut terms);
+    Mutation { terms: Some(terms), ..mutation }
+}
+
+fn after(parents: &[&str], mutation: Mutation) -> Mutation {
+    let ids = parents.iter().map(|id| OperationId::parse(*id).expect("an id")).collect();
+    with_terms(|terms| terms.depends_on = ids, mutation)
+}
+
+fn grouped(name: &str, mutation: Mutation) -> Mutation {
+    let name = crate::ids::GroupName::parse(name).expect("a name");
+    with_terms(|terms| terms.group = Some(name), mutation)
+}
+
+fn counted(seq: i64, mutation: Mutation) -> Mutation {
+    Mutation { client_seq: Some(seq), ..mutation }
+}
+
+/// One word a result: its status, its code after a colon, `again` when it is a repeated answer.
+fn words(results: &[IntentResult]) -> Vec<String> {
+    let word = |result: &IntentResult| {
+        let code = result.problem.as_ref().map(|problem| format!(":{}", problem.code)).unwrap_or_default();
+        format!("{}{code}{}", result.status.as_str(), if result.replayed { " again" } else { "" })
+    };
+    results.iter().map(word).collect()
 }
 
 fn on(version: i64, mutation: Mutation) -> Mutation {

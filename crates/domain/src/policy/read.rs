@@ -7,20 +7,23 @@ use serde_json::Value;
 use super::guard::guards_read;
 use super::natural::natural_read;
 use super::{DeleteRule, FieldRule, FieldType, Policy, PolicyClock, PolicyError, PolicyKind};
+use crate::command::CommandRule;
 use crate::expr::Expr;
 use crate::sync::Body;
 
 /// Most fields that one policy may derive.
 const DERIVED_MAX: usize = 20;
 
-const MEMBERS: [&str; 9] = ["kind", "clock", "delete", "rules", "derive", "always", "fields", "guards", "natural_key"];
+const MEMBERS: [&str; 10] =
+    ["kind", "clock", "delete", "rules", "derive", "always", "fields", "guards", "natural_key", "commands"];
 
 pub(super) fn wrong(member: &str, problem: impl Into<String>) -> PolicyError {
     PolicyError { member: member.to_owned(), problem: problem.into() }
 }
 
 impl Policy {
-    /// Reads `{"kind": …, "clock": …, "delete": …, "rules": {…}, "derive": {…}, "always": …, "fields": {…}, "guards": […], "natural_key": {…}}`.
+    /// Reads `{"kind": …, "clock": …, "delete": …, "rules": {…}, "derive": {…}, "always": …, "fields": {…}, "guards": […], "natural_key": {…},
+    /// "commands": {…}}`.
     ///
     /// # Errors
     /// The first member that is unknown or holds something else than it may.
@@ -41,9 +44,17 @@ impl Policy {
             fields: words(policy, "fields", &FieldType::NAMES)?,
             guards: guards_read(policy.get("guards"))?,
             natural_key: natural_read(policy.get("natural_key"))?,
+            commands: commands_read(policy)?,
             kind,
         })
     }
+}
+
+fn commands_read(policy: &Body) -> Result<BTreeMap<String, CommandRule>, PolicyError> {
+    let Some(value) = policy.get("commands") else { return Ok(BTreeMap::new()) };
+    let members = value.as_object().ok_or_else(|| wrong("commands", "must be an object"))?;
+    let read = |(name, value): (&String, &Value)| CommandRule::read(name, value).map(|rule| (name.clone(), rule));
+    members.iter().map(read).collect::<Result<_, _>>().map_err(|(member, problem)| wrong(&member, problem))
 }
 
 fn kind_read(policy: &Body) -> Result<PolicyKind, PolicyError> {

@@ -26,6 +26,7 @@ impl World<'_> {
             schema_version: None,
             scopes: scopes.clone(),
             simulated: true,
+            public_key: None,
         };
         let enrolment = Actor::Enrolment { name: "judge".to_owned(), scopes: scopes.clone() };
         let service = self.transport.service();

@@ -35,6 +35,10 @@ pub struct ClientRequest {
     /// Made by a simulator.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub simulated: bool,
+    /// Public key that it signs with: the 32 bytes of Ed25519 in base64. Bound at the first registration that brings one; another
+    /// key needs another `client_id`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_public_key: Option<String>,
 }
 
 /// A registration as read, before the token has its say on principal and scopes.
@@ -62,6 +66,9 @@ fn registration(members: &Members<'_>) -> Result<ClientRead, FieldError> {
     let scope = |(at, text): (usize, String)| {
         Scope::parse(text).map_err(|error| members.fault(&format!("scopes[{at}]"), error.to_string()))
     };
+    let key = |text: &str| {
+        crate::keys::bytes_read(text).ok_or_else(|| members.fault("device_public_key", "must be 32 bytes in base64"))
+    };
     let named = members.texts("scopes", limits::FILTER_TERMS_MAX, 128)?;
     Ok(ClientRead {
         scopes_named: members.value("scopes").is_some(),
@@ -73,6 +80,7 @@ fn registration(members: &Members<'_>) -> Result<ClientRead, FieldError> {
             schema_version: members.integer("schema_version", 0..=limits::INTEGER_MAX)?,
             scopes: named.into_iter().enumerate().map(scope).collect::<Result<_, _>>()?,
             simulated: members.flag("simulated")?.unwrap_or(false),
+            public_key: members.text("device_public_key", 64)?.map(key).transpose()?,
         },
     })
 }

@@ -4,6 +4,7 @@
 //! an intent without a readable id, refuses the batch. The text of each intent is kept as it came.
 
 mod read;
+mod terms;
 
 use std::borrow::Cow;
 
@@ -32,7 +33,7 @@ pub struct Mutation {
     pub record_id: String,
     /// Scope: `global` or `type:id`.
     pub scope: String,
-    /// `create`, `update`, `put` or `delete`.
+    /// `create`, `update`, `put`, `delete` or `command`.
     pub op: String,
     /// Version of the record it was based on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -40,10 +41,31 @@ pub struct Mutation {
     /// Earlier intent of the same device it was based on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_operation_id: Option<String>,
+    /// Content it was based on: `sha256:` and the hex digest of the canonical JSON of the whole body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_checksum: Option<String>,
+    /// The body it was based on, for a merge when the server's history does not reach back so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub base: Option<Body>,
     /// Payload; `{"$unset": true}` as a value removes the field. Absent for `delete`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub fields: Option<Body>,
+    /// Payload of an `update` in place of `fields`: operations of RFC 6902, at most 256.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<Object>>)]
+    pub json_patch: Option<Vec<serde_json::Value>>,
+    /// Payload of a `command`: `name`, as the policy of the collection has it, and the fields that the command takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub args: Option<Body>,
+    /// Operations of the same device that must stand before, at most 32.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub depends_on: Vec<String>,
+    /// Consecutive intents of one group commit or fail together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// Hybrid logical clock of the device: `<12 hex ms><4 hex counter>-<node>`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub logical_timestamp: Option<String>,
@@ -61,18 +83,25 @@ pub struct Mutation {
     /// Schema version; that of the batch when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema_version: Option<i64>,
-    /// `sha256:` and hex, over the canonical JSON of the intent without `checksum` and `sig`.
+    /// `sha256:` and hex, over the canonical JSON of the intent without `checksum`, `sig`, `relayed_by` and `hops`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checksum: Option<String>,
+    /// The device that made it, when the device of the batch relays it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    /// Ed25519 signature of the device that made it, over the same bytes as `checksum`, in base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sig: Option<String>,
 }
 
 impl Mutation {
     /// States the base in the wire's members.
     pub fn base_set(&mut self, base: &Base) {
-        (self.base_version, self.base_operation_id) = match base {
-            Base::Unknown => (None, None),
-            Base::Version(version) => (Some(version.0), None),
-            Base::Operation(operation) => (None, Some(operation.as_str().to_owned())),
+        (self.base_version, self.base_operation_id, self.base_checksum) = match base {
+            Base::Unknown => (None, None, None),
+            Base::Version(version) => (Some(version.0), None, None),
+            Base::Operation(operation) => (None, Some(operation.as_str().to_owned()), None),
+            Base::Checksum(hash) => (None, None, Some(crate::checksum::written(hash))),
         };
     }
 
@@ -88,7 +117,7 @@ impl Mutation {
 }
 
 /// A batch of intents of one device. Intents are frozen text, so that a retry sends the same bytes.
-#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct PushRequest {
     /// 1.
     pub protocol: u32,
@@ -104,6 +133,22 @@ pub struct PushRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub sent_at: Option<Timestamp>,
+    /// `relaxed` (when absent) or `strict`: `client_seq` has no gaps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequencing: Option<String>,
+    /// The device has stored the final answers to all intents up to this `client_seq`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ack_floor: Option<i64>,
+    /// All or nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub atomic: bool,
+    /// With `atomic`: no record of the batch has changed after this cursor, or after this number together with `epoch`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub since: Option<serde_json::Value>,
+    /// Incarnation of the store that a number in `since` belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<String>,
     /// At most 1,000.
     #[schema(value_type = Vec<Mutation>)]
     pub mutations: Vec<Box<RawValue>>,

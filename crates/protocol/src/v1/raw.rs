@@ -82,6 +82,12 @@ fn refused(error: &serde_json::Error) -> Problem {
 /// The text member `name` of an object whose other members may be broken.
 #[must_use]
 pub fn text_member(raw: &str, name: &str) -> Option<String> {
+    member(raw, name)
+}
+
+/// The member `name` of an object whose other members may be broken.
+#[must_use]
+pub fn member<T: serde::de::DeserializeOwned>(raw: &str, name: &str) -> Option<T> {
     let mut deserializer = serde_json::Deserializer::from_str(raw);
     let all = deserializer.deserialize_map(AllMembers).ok()?;
     let mut found = all.into_iter().filter(|(key, _)| key == name);

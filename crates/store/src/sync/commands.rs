@@ -35,6 +35,10 @@ impl Writer {
                 }
                 Ok(answer(reply, Ok(())))
             }
+            Job::NoncesPut { nonces, now, reply } => {
+                self.nonces_put(&nonces, now).await?;
+                Ok(answer(reply, Ok(())))
+            }
             Job::AuditAppend { entries, reply } => {
                 self.audit_append(&entries).await?;
                 Ok(answer(reply, Ok(())))
@@ -75,6 +79,7 @@ impl Writer {
             role: known.as_ref().and_then(|known| known.role.clone()),
             role_rank: known.as_ref().map_or(0, |known| known.role_rank),
             created: known.as_ref().map_or(now, |known| known.created),
+            public_key: known.and_then(|known| known.public_key).or_else(|| registration.public_key.map(Box::new)),
         };
         self.client_write(&client).await?;
         pending.clients.push(client);
@@ -117,6 +122,7 @@ impl Writer {
             .bind(client.role.clone())
             .bind(client.role_rank)
             .bind(client.created.0)
+            .bind(client.public_key.as_ref().map(|key| key.to_vec()))
             .execute(&mut self.connection)
             .await?;
         Ok(())

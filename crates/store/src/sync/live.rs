@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tidewatch_domain::engine::{Catalogue, ClientKey, Collection, CollectionKey, ScopeKey};
 use tidewatch_domain::ids::{ClientId, CollectionName, Scope, Seq};
 use tidewatch_domain::policy::Policy;
-use tidewatch_domain::sync::CollectionInfo;
+use tidewatch_domain::sync::{CollectionInfo, PublicKey};
 use tidewatch_domain::time::Millis;
 
 use crate::{Error, Result};
@@ -42,6 +42,17 @@ pub struct Client {
     pub role_rank: i64,
     /// Registered at.
     pub created: Millis,
+    /// Key that it signs with. Boxed: most devices have none.
+    pub public_key: Option<Box<PublicKey>>,
+}
+
+/// How far a device has come in its own counter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sequence {
+    /// The last counter that a strict batch decided; 0 before the first.
+    pub(crate) last: i64,
+    /// The device has stored the final answers up to this counter.
+    pub(crate) floor: i64,
 }
 
 /// A collection with what devices are told of it.
@@ -63,6 +74,8 @@ pub(crate) struct Live {
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) clients: HashMap<ClientId, Arc<Client>>,
     pub(crate) client_ids: HashMap<ClientKey, ClientId>,
+    /// Only of devices that push strict batches or name an `ack_floor`.
+    pub(crate) sequences: HashMap<ClientKey, Sequence>,
     pub(crate) shared_grants: HashMap<Vec<Scope>, (Grants, Arc<[Scope]>)>,
 }
 

@@ -12,7 +12,7 @@ use tidewatch_domain::sync::CollectionInfo;
 use tidewatch_domain::time::Millis;
 
 use super::checkpoint::hint_read;
-use super::live::{Client, Configured, Live};
+use super::live::{Client, Configured, Live, Sequence};
 use super::statements::{
     AUDIT_HEAD, CLIENT_LIST, COLLECTION_LIST, CONFLICT_LAST, DEAD_LETTER_LAST, DIGEST_LIST, EPOCH_ADD, EPOCH_LIST, GENESIS_ADD,
     LOG_HEAD, META_LIST, META_PUT, SCOPE_LIST,
@@ -213,6 +213,9 @@ struct ClientRow {
     role: Option<String>,
     role_rank: i64,
     created_ms: i64,
+    last_client_seq: i64,
+    ack_floor: i64,
+    public_key: Option<Vec<u8>>,
 }
 
 /// In parts: a hundred thousand rows at once would leave the memory that they took with the process for good.
@@ -232,6 +235,10 @@ fn clients_put(live: &mut Live, rows: Vec<ClientRow>) -> Result<()> {
         let names: Vec<String> = serde_json::from_str(&row.scopes).map_err(corrupt)?;
         let scopes: Vec<Scope> = names.into_iter().map(Scope::parse).collect::<std::result::Result<_, _>>().map_err(corrupt)?;
         let (grants, scopes) = live.grants(&scopes)?;
+        let sequence = Sequence { last: row.last_client_seq, floor: row.ack_floor };
+        if sequence != Sequence::default() {
+            live.sequences.insert(ClientKey(row.id), sequence);
+        }
         live.client_put(Client {
             key: ClientKey(row.id),
             grants,
@@ -246,6 +253,7 @@ fn clients_put(live: &mut Live, rows: Vec<ClientRow>) -> Result<()> {
             role: row.role,
             role_rank: row.role_rank,
             created: Millis(row.created_ms),
+            public_key: row.public_key.map(|key| hash(&key).map(Box::new)).transpose()?,
         });
     }
     Ok(())

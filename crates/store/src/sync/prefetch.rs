@@ -1,22 +1,24 @@
 //! Loads every row that a group of batches touches, with three statements, into the engine's working set. Policies that look
 //! further have a statement more each, and only groups that meet them run it.
 
+mod rare;
+
 use sqlx::SqliteConnection;
 use tidewatch_domain::engine::{
-    Anchor, Catalogue, ClientKey, CollectionKey, Memory, Past, Record, RecordKey, ScopeKey, Standoff, WorkingSet, answer_restore,
+    Anchor, Catalogue, ClientKey, CollectionKey, Memory, Record, RecordKey, ScopeKey, Standoff, WorkingSet, answer_restore,
 };
 use tidewatch_domain::hlc::{Hlc, Ticks};
 use tidewatch_domain::ids::{IdempotencyKey, OperationId, RecordId, Seq, Version};
 use tidewatch_domain::policy::PolicyKind;
-use tidewatch_domain::sync::{Base, Intent, IntentResult, IntentStatus, Mutation, MutationOp, Push};
+use tidewatch_domain::sync::{Base, Intent, IntentResult, IntentStatus, Mutation, MutationOp};
 
 use super::live::Live;
 use super::packed::{self, Row};
 use super::statements::{ALIAS_FIND, ANCHOR_FIND, HISTORY_FIND, MEMORY_FIND, RECORD_FIND, STANDOFF_FIND};
 use crate::{Error, Result};
 
-/// A batch with the short name of its sender.
-pub(crate) type Sent<'a> = (ClientKey, &'a Push);
+/// Intents with the short name of the device that made them.
+pub(crate) type Sent<'a> = (ClientKey, &'a [Intent]);
 
 /// Number of a status in `dedupe`.
 pub(crate) const fn status_number(status: IntentStatus) -> i64 {
@@ -51,14 +53,16 @@ pub(crate) async fn working_set(
     memories(connection, group, &mut set).await?;
     same_things(connection, catalogue, group, &mut set).await?;
     records(connection, catalogue, live, group, &mut set).await?;
+    rare::outcomes(connection, group, &mut set).await?;
     history(connection, catalogue, group, &mut set).await?;
     standoffs(connection, catalogue, group, &mut set).await?;
+    rare::bases(connection, catalogue, group, &mut set).await?;
     Ok(set)
 }
 
 fn mutations<'a>(group: &'a [Sent<'_>]) -> impl Iterator<Item = (ClientKey, &'a Mutation)> {
-    group.iter().flat_map(|(client, push)| {
-        push.intents.iter().filter_map(|intent| match intent {
+    group.iter().flat_map(|(client, intents)| {
+        intents.iter().filter_map(|intent| match intent {
             Intent::Valid(mutation) => Some((*client, &**mutation)),
             Intent::Invalid { .. } => None,
         })
@@ -103,6 +107,9 @@ async fn memories(connection: &mut SqliteConnection, group: &[Sent<'_>], set: &m
     for (client, mutation) in mutations(group) {
         keys.add(format_args!("{},\"{}\"", client.0, mutation.idempotency_key));
         if let Base::Operation(operation) = &mutation.base {
+            keys.add(format_args!("{},\"{operation}\"", client.0));
+        }
+        for operation in rare::parents(mutation) {
             keys.add(format_args!("{},\"{operation}\"", client.0));
         }
     }
@@ -302,17 +309,12 @@ async fn history(
         keys.add(format_args!("{collection},\"{record_id}\",{last_seq},{version}"));
     }
     let packed = fetch(connection, HISTORY_FIND, keys).await?;
-    for mut row in packed::rows(packed.as_deref()) {
-        let key = (CollectionKey(row.number()?), record_id(row.text()?)?);
-        let past = Past { version: Version(row.number()?), body: row.maybe()?.map(str::to_owned) };
-        set.history.entry(key).or_default().push(past);
-    }
-    Ok(())
+    rare::past_read(packed.as_deref(), set, |_| true)
 }
 
 fn base_version(set: &WorkingSet, client: ClientKey, mutation: &Mutation) -> Option<Version> {
     match &mutation.base {
-        Base::Unknown => None,
+        Base::Unknown | Base::Checksum(_) => None,
         Base::Version(version) => Some(*version),
         Base::Operation(operation) => {
             let key = IdempotencyKey::parse(operation.as_str()).ok()?;

@@ -90,14 +90,68 @@ statements! {
     SCOPE_ADD = "insert into scopes (id, name) values (?1, ?2)";
     DIGEST_LIST = "select scope, collection, rows, digest from scope_digest";
     CLIENT_LIST = r"
-        select id, client_id, principal, platform, app_version, schema_version, scopes, simulated, blocked, role, role_rank, created_ms from clients
-        where id > ?1 order by id limit ?2";
+        select id, client_id, principal, platform, app_version, schema_version, scopes, simulated, blocked, role, role_rank, created_ms,
+            last_client_seq, ack_floor, public_key
+        from clients where id > ?1 order by id limit ?2";
     CLIENT_PUT = r"
-        insert into clients (id, client_id, principal, platform, app_version, schema_version, scopes, simulated, blocked, role, role_rank, created_ms)
-        values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+        insert into clients (id, client_id, principal, platform, app_version, schema_version, scopes, simulated, blocked, role, role_rank,
+            created_ms, public_key)
+        values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
         on conflict (id) do update set principal = excluded.principal, platform = excluded.platform,
             app_version = excluded.app_version, schema_version = excluded.schema_version, scopes = excluded.scopes,
-            simulated = excluded.simulated, blocked = excluded.blocked, role = excluded.role, role_rank = excluded.role_rank";
+            simulated = excluded.simulated, blocked = excluded.blocked, role = excluded.role, role_rank = excluded.role_rank,
+            public_key = excluded.public_key";
+    /// `[[client, nonce, end in seconds], …]`.
+    NONCE_ADD = r"
+        insert into nonces (client, nonce, exp_s) select j.value ->> 0, j.value ->> 1, j.value ->> 2 from json_each(?1) j where true
+        on conflict (client, nonce) do nothing";
+    NONCE_DROP = "delete from nonces where exp_s < ?1";
+    NONCE_LIST = "select client, nonce, exp_s from nonces where exp_s >= ?1 order by exp_s desc limit ?2";
+
+    /// How far devices have come: `[[client, last_client_seq, ack_floor], …]`.
+    SEQUENCE_PUT = r"
+        update clients set last_client_seq = j.value ->> 1, ack_floor = j.value ->> 2 from json_each(?1) j where clients.id = j.value ->> 0";
+    /// The highest counter that is remembered of a device.
+    SEQUENCE_LAST = r"
+        select coalesce(max(last), 0) from (
+            select max(client_seq) as last from dedupe where client = ?1
+            union all
+            select max(client_seq) as last from dedupe_prev where client = ?1
+        )";
+    /// Forgets answers that a device has stored, among the oldest of its keys. An answer without a row in any log stays: whoever
+    /// depends on its operation finds it nowhere else.
+    MEMORY_PRUNE = r"
+        delete from dedupe where client = ?1 and idem_key in (
+            select p.idem_key from (select idem_key, client_seq, status, result from dedupe where client = ?1 order by idem_key limit ?3) p
+            where p.client_seq <= ?2 and not (p.status = 1 and p.result ->> 'noop' is 1)
+        )";
+    /// What became of `[[client, operation], …]` by the logs alone: 1 when it stands, 0 when it was refused.
+    OUTCOME_FIND = r"
+        select group_concat(line, char(30)) from (
+            select concat_ws(char(31), j.value ->> 0, j.value ->> 1, 0) as line
+            from json_each(?1) j cross join dead_letters d on d.client = j.value ->> 0 and d.operation_id = j.value ->> 1
+            union all
+            select concat_ws(char(31), j.value ->> 0, j.value ->> 1, 1) as line
+            from json_each(?1) j cross join conflicts k on k.operation_id = j.value ->> 1 where k.client = j.value ->> 0
+            union all
+            select concat_ws(char(31), j.value ->> 0, j.value ->> 1, 1) as line
+            from json_each(?1) j cross join changes c on c.operation_id = j.value ->> 1 where c.client = j.value ->> 0
+        )";
+    /// The latest older versions of `[[collection, record, last_seq], …]`, by walking each record's chain.
+    HISTORY_LATEST = r"
+        with recursive past (collection, record_id, seq, prev_seq, depth) as (
+            select j.value ->> 0, j.value ->> 1, c.seq, c.prev_seq, 0
+            from json_each(?1) j cross join changes c on c.seq = j.value ->> 2
+            union all
+            select p.collection, p.record_id, c.seq, c.prev_seq, p.depth + 1
+            from past p cross join changes c on c.seq = p.prev_seq
+            where p.depth < ?2
+        )
+        select group_concat(line, char(30)) from (
+            select concat_ws(char(31), p.collection, p.record_id, c.version, ifnull(c.fields, '')) as line
+            from past p cross join changes c on c.seq = p.seq
+            where p.depth > 0
+        )";
 
     /// What is remembered of `[[client, key], …]`, in both generations.
     MEMORY_FIND = r"

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::json;
 use tidewatch_domain::ids::{ClientId, CollectionName, IdempotencyKey, OperationId, RecordId, Scope, Seq, Version};
 use tidewatch_domain::sync::{
-    Base, ClientRegistration, FeedPage, FeedQuery, Intent, IntentResult, IntentStatus, Mutation, MutationOp, Push,
+    Base, BatchTerms, ClientRegistration, FeedPage, FeedQuery, Intent, IntentResult, IntentStatus, Mutation, MutationOp, Push,
 };
 use tidewatch_domain::time::Millis;
 
@@ -15,8 +15,11 @@ use crate::{Store, StoreOptions};
 mod explore;
 mod feed;
 mod plans;
+mod poison;
 mod policies;
 mod push;
+mod push_terms;
+mod relayed;
 mod schema;
 mod verify;
 
@@ -68,6 +71,7 @@ pub(crate) async fn store(dir: &Path) -> Store {
             schema_version: Some(1),
             scopes: vec![scope("site:a"), scope("site:b")],
             simulated: true,
+            public_key: None,
         };
         store.sync().client_register(registration, client(n), NOW).await.expect("registered");
     }
@@ -91,13 +95,14 @@ pub(crate) fn intent(operation: &str, op: MutationOp, collection: &str, record: 
         priority: 3,
         deadline: None,
         schema_version: 1,
+        terms: None,
         raw: format!("{{\"operation_id\":\"{operation}\"}}"),
     }
 }
 
 pub(crate) fn batch(from: u32, intents: Vec<Mutation>) -> Push {
     let intents: Vec<Intent> = intents.into_iter().map(|mutation| Intent::Valid(Box::new(mutation))).collect();
-    Push { client_id: client(from), sent_at: None, body_bytes: intents.len() * 100, intents }
+    Push { client_id: client(from), sent_at: None, body_bytes: intents.len() * 100, intents, terms: BatchTerms::default() }
 }
 
 pub(crate) async fn push(store: &Store, from: u32, intents: Vec<Mutation>) -> Vec<IntentResult> {

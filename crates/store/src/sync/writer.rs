@@ -7,17 +7,19 @@ use std::time::Instant;
 use sqlx::SqliteConnection;
 use tidewatch_domain::audit::AuditEntry;
 use tidewatch_domain::digest::Hash;
-use tidewatch_domain::engine::{Batch, Effects, LogState, batch_apply};
-use tidewatch_domain::ids::ClientId;
-use tidewatch_domain::sync::{ClientRegistration, IntentResult, Push, PushAnswer};
+use tidewatch_domain::engine::{ClientKey, Decided, Effects, LogState, batch_apply};
+use tidewatch_domain::ids::{ClientId, Seq};
+use tidewatch_domain::sync::{BatchRefusal, ClientRegistration, Push, PushAnswer};
 use tidewatch_domain::time::Millis;
 use tokio::sync::oneshot;
 
 use super::Shared;
 use super::collections::CollectionDefinition;
 use super::flush::{DigestRow, digests_after, flush};
-use super::live::{Client, Configured, Live};
+use super::live::{Client, Configured, Live, Sequence};
+use super::nonces::NonceRow;
 use super::prefetch::{Sent, working_set};
+use super::sequences::Pushed;
 use crate::{Error, Result};
 
 /// Most intents in one commit.
@@ -29,8 +31,8 @@ pub(crate) type Reply<T> = oneshot::Sender<Result<T>>;
 /// What the writer is asked to do.
 #[derive(Debug)]
 pub(crate) enum Job {
-    /// Decide a batch.
-    Push { push: Push, now: Millis, reply: Reply<PushAnswer> },
+    /// Decide a batch; `since` is the position that its terms name.
+    Push { push: Push, since: Option<Seq>, now: Millis, reply: Reply<PushAnswer> },
     /// Register a device, or refresh what is known of it.
     ClientRegister { registration: Box<ClientRegistration>, client_id: ClientId, now: Millis, reply: Reply<bool> },
     /// Let a device sync, or not.
@@ -39,6 +41,8 @@ pub(crate) enum Job {
     ClientRole { client_id: ClientId, role: Option<String>, rank: i64, reply: Reply<()> },
     /// Configure collections.
     CollectionsPut { definitions: Vec<CollectionDefinition>, by: String, now: Millis, reply: Reply<()> },
+    /// Keep nonces that were used, and drop those that have ended.
+    NoncesPut { nonces: Vec<NonceRow>, now: Millis, reply: Reply<()> },
     /// Append to the audit log.
     AuditAppend { entries: Vec<AuditEntry>, reply: Reply<()> },
 }
@@ -68,6 +72,7 @@ pub(crate) struct Pending {
     pub(crate) clients: Vec<Client>,
     pub(crate) collections: Vec<Configured>,
     digests: Vec<DigestRow>,
+    sequences: Vec<(ClientKey, Sequence)>,
     effects: Effects,
 }
 
@@ -137,48 +142,64 @@ impl Writer {
     }
 
     async fn pushes(&mut self, jobs: Vec<Job>, pending: &mut Pending, answers: &mut Vec<Answer>) -> Result<()> {
-        let shared = Arc::clone(&self.shared);
-        let mut group: Vec<(Arc<Client>, Push, Millis, Reply<PushAnswer>)> = Vec::with_capacity(jobs.len());
-        let catalogue = {
-            let live = shared.live();
-            for job in jobs {
-                let Job::Push { push, now, reply } = job else { continue };
-                match live.clients.get(&push.client_id) {
-                    Some(client) => group.push((Arc::clone(client), push, now, reply)),
-                    None => answers.push(answer(reply, Err(Error::NotFound("device")))),
+        let (mut group, mut replies) = (Vec::with_capacity(jobs.len()), Vec::with_capacity(jobs.len()));
+        for job in jobs {
+            let Job::Push { push, since, now, reply } = job else { continue };
+            match Pushed::of(&self.shared.live(), push, since, now) {
+                Some(pushed) => {
+                    group.push(pushed);
+                    replies.push(reply);
                 }
+                None => answers.push(answer(reply, Err(Error::NotFound("device")))),
             }
-            Arc::clone(&live.catalogue)
-        };
-        if let Some(last) = group.last() {
-            self.memory_rotate(last.2).await?;
         }
-        let sent: Vec<Sent<'_>> = group.iter().map(|(client, push, ..)| (client.key, push)).collect();
+        let decided = self.decide(&group, pending).await;
+        // Whoever waits is answered, also when nothing could be decided: then with what the transaction failed on.
+        let (values, failed) = match decided {
+            Ok(values) => (values, Ok(())),
+            Err(error) => (replies.iter().map(|_| Err(Error::Closed)).collect(), Err(error)),
+        };
+        answers.extend(replies.into_iter().zip(values).map(|(reply, value): (_, Result<PushAnswer>)| answer(reply, value)));
+        failed
+    }
+
+    /// Decides every batch of a group and writes what came of it; one answer a batch, in order.
+    async fn decide(&mut self, group: &[Pushed], pending: &mut Pending) -> Result<Vec<Result<PushAnswer>>> {
+        let shared = Arc::clone(&self.shared);
+        let catalogue = Arc::clone(&shared.live().catalogue);
+        if let Some(last) = group.last() {
+            self.memory_rotate(last.now).await?;
+        }
+        let parts = group.iter().flat_map(Pushed::parts);
+        let sent: Vec<Sent<'_>> = parts.map(|(client, intents)| (client.key, intents)).collect();
         let mut set = working_set(&mut self.connection, &catalogue, &shared.live, &sent).await?;
+        let mut sequences = self.sequences(group).await?;
         let effects = &mut pending.effects;
-        let results: Vec<Vec<IntentResult>> = group
-            .iter()
-            .map(|(client, push, now, _)| {
-                let batch = Batch {
-                    client: client.key,
-                    client_id: &client.client_id,
-                    role: client.role.as_deref(),
-                    role_rank: client.role_rank,
-                    scopes: &client.grants,
-                    now: *now,
-                    intents: &push.intents,
-                };
-                batch_apply(&mut self.state.log, &mut set, &catalogue, &batch, effects)
-            })
-            .collect();
+        let mut decided = Vec::with_capacity(group.len());
+        for pushed in group {
+            let mut whole = Decided { results: Vec::with_capacity(pushed.push.intents.len()), sequence: None };
+            // Only a batch without relayed intents can be refused, and it has one part.
+            let done = pushed.parts().into_iter().try_for_each(|(client, intents)| {
+                let batch = pushed.batch(client, intents, &sequences);
+                let done = batch_apply(&mut self.state.log, &mut set, &catalogue, &batch, effects)?;
+                whole.results.extend(done.results);
+                whole.sequence = whole.sequence.max(done.sequence);
+                Ok(())
+            });
+            let done = done.map(|()| whole);
+            sequences.advance(pushed, done.as_ref().ok().and_then(|done| done.sequence));
+            decided.push(done);
+        }
         pending.digests = digests_after(&shared.live().digests, effects);
         flush(&mut self.connection, effects, &set, &self.state.log, &pending.digests, self.state.dead_letter_last).await?;
         self.state.dead_letter_last += i64::try_from(effects.dead_letters.len()).expect("a group is small");
+        sequences.write(&mut self.connection).await?;
+        pending.sequences = sequences.into_changed();
         let committed = self.state.log.head;
-        for ((.., reply), results) in group.into_iter().zip(results) {
-            answers.push(answer(reply, Ok(PushAnswer { committed, results })));
-        }
-        Ok(())
+        let value = |done: std::result::Result<Decided, BatchRefusal>| {
+            done.map(|done| PushAnswer { committed, results: done.results }).map_err(|refusal| Error::Refused(Box::new(refusal)))
+        };
+        Ok(decided.into_iter().map(value).collect())
     }
 
     /// Moves memory to what was committed, then wakes whoever waits for a new head.
@@ -199,7 +220,7 @@ impl Writer {
 
 fn apply(live: &mut Live, pending: Pending) {
     for (key, scope) in pending.scopes {
-        live.scope_add(key, scope, tidewatch_domain::ids::Seq(0));
+        live.scope_add(key, scope, Seq(0));
     }
     for client in pending.clients {
         live.client_put(client);
@@ -210,6 +231,7 @@ fn apply(live: &mut Live, pending: Pending) {
     for (scope, collection, rows, sum) in pending.digests {
         live.digests.insert((scope, collection), (rows, sum));
     }
+    live.sequences.extend(pending.sequences);
     for change in &pending.effects.changes {
         live.scope_heads.insert(change.scope_key, change.seq);
     }

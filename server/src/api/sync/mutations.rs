@@ -4,7 +4,9 @@ use std::time::Instant;
 
 use axum::Json;
 use axum::extract::State;
-use tidewatch_domain::ids::ClientId;
+use axum::http::{HeaderMap, HeaderValue, header};
+use tidewatch_domain::ids::{ClientId, Version};
+use tidewatch_domain::sync::Push;
 use tidewatch_domain::time::Millis;
 use tidewatch_protocol::headers::PROTOCOL_VERSION;
 use tidewatch_protocol::v1::changes::server_hlc;
@@ -22,10 +24,15 @@ use crate::state::App;
 #[utoipa::path(post, path = "/mutations", tag = "sync", security(("device" = [])), request_body = PushRequest,
     responses((status = 200, body = PushAnswered), (status = "4XX", body = Problem, content_type = "application/problem+json"),
         (status = 503, body = Problem, content_type = "application/problem+json")))]
-pub async fn mutations_push(State(app): State<App>, device: Device, body: Answer<JsonBody>) -> Answer<Json<PushAnswered>> {
+pub async fn mutations_push(
+    State(app): State<App>,
+    device: Device,
+    headers: HeaderMap,
+    body: Answer<JsonBody>,
+) -> Answer<Json<PushAnswered>> {
     let started = Instant::now();
     let client_id = device.client_id.clone();
-    let done = push(&app, device, body).await;
+    let done = push(&app, device, &headers, body).await;
     let contact = match &done {
         Ok((results, _)) => {
             Contact::PushAnswered { results: results.clone(), took_ms: started.elapsed().as_secs_f64() * 1_000.0 }
@@ -38,9 +45,10 @@ pub async fn mutations_push(State(app): State<App>, device: Device, body: Answer
 
 type Pushed = (Vec<tidewatch_domain::sync::IntentResult>, PushAnswered);
 
-async fn push(app: &App, device: Device, body: Answer<JsonBody>) -> Answer<Pushed> {
+async fn push(app: &App, device: Device, headers: &HeaderMap, body: Answer<JsonBody>) -> Answer<Pushed> {
     let JsonBody(body) = body?;
-    let PushRead { push, batch_id, reports } = push_read(&body)?;
+    let PushRead { mut push, batch_id, reports } = push_read(&body)?;
+    preconditions(headers, &mut push)?;
     device.named_check(Some(push.client_id.as_str()))?;
     note_start(app, &device.client_id, device.cx.now, push.intents.len());
     if !reports.is_empty() {
@@ -60,6 +68,29 @@ async fn push(app: &App, device: Device, body: Answer<JsonBody>) -> Answer<Pushe
         results: answer.results.iter().cloned().map(MutationResult::from).collect(),
     };
     Ok((answer.results, answered))
+}
+
+/// What HTTP itself can say about a batch of exactly one intent: `If-Match` with its version, and `Prefer: handling=strict`,
+/// with which a lost decision is an error of the request. A preference for a larger batch is not applied.
+fn preconditions(headers: &HeaderMap, push: &mut Push) -> Answer<()> {
+    let single = push.intents.len() == 1;
+    if let Some(value) = headers.get(header::IF_MATCH) {
+        let version = value.to_str().ok().and_then(|text| text.trim().strip_prefix('"')?.strip_suffix('"')?.parse::<i64>().ok());
+        let version = version.filter(|version| *version > 0);
+        let version = version.ok_or_else(|| Refusal::header("if-match", "must be one version in quotes, for example \"7\""))?;
+        if !single {
+            return Err(Refusal::header("if-match", "belongs to a batch of exactly one mutation"));
+        }
+        push.terms.if_match = Some(Version(version));
+    }
+    let strict = |value: &HeaderValue| {
+        let asked = value.to_str().unwrap_or_default();
+        asked.split([',', ';']).any(|part| part.trim().eq_ignore_ascii_case("handling=strict"))
+    };
+    if single && headers.get_all("prefer").iter().any(strict) {
+        push.terms.atomic = true;
+    }
+    Ok(())
 }
 
 /// The attempt is noted before the work, so that a device that never succeeds is visible.

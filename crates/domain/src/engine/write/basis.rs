@@ -34,7 +34,8 @@ impl Turn<'_> {
     pub(super) fn basis(&self, collection: &Collection, mutation: &Mutation, key: &RecordKey) -> Basis {
         let Some(record) = self.set.records.get(key) else { return Basis::Unknown };
         let version = match &mutation.base {
-            Base::Unknown => None,
+            // A base by content has been turned into a version before, if any version has it.
+            Base::Unknown | Base::Checksum(_) => None,
             Base::Version(version) => Some(*version),
             Base::Operation(operation)
                 if record.last_operation_id == operation.as_str() && record.last_client == self.batch.client =>

@@ -2,16 +2,17 @@
 
 use serde_json::Value;
 use serde_json::value::RawValue;
-use tidewatch_domain::ids::{ClientId, CollectionName, IdempotencyKey, OperationId, RecordId, Scope, Version};
-use tidewatch_domain::sync::{Base, Body, Intent, IntentProblem, Mutation, MutationOp, Push};
+use tidewatch_domain::ids::{ClientId, CollectionName, GroupName, IdempotencyKey, OperationId, RecordId, Scope};
+use tidewatch_domain::sync::{Intent, IntentProblem, IntentSignature, Mutation, Push};
 
-use crate::checksum::intent_checksum;
+use super::terms::{author_read, base_read, batch_terms, payload_read, signature_read, split_groups_refuse};
+use crate::checksum::{intent_bytes, intent_checksum};
 use crate::headers::PROTOCOL_VERSION;
-use crate::limits::{self, INTEGER_MAX, MUTATIONS_MAX, RECORD_BYTES_MAX, REPORTS_MAX};
+use crate::limits::{INTEGER_MAX, MUTATIONS_MAX, RECORD_BYTES_MAX, REPORTS_MAX};
 use crate::members::Members;
 use crate::problem::{Code, FieldError, Problem};
 use crate::strict::{self, JsonFault};
-use crate::v1::raw::{Envelope, text_member};
+use crate::v1::raw::{Envelope, member, text_member};
 use crate::v1::telemetry::{ReportRead, report_read};
 
 /// Priority of an intent that names none.
@@ -37,14 +38,21 @@ pub fn push_read(body: &[u8]) -> Result<PushRead, Problem> {
     let invalid = |error: FieldError| Problem::new(Code::EnvelopeInvalid).field(error);
     let members = Members::of(&envelope.members, "").map_err(invalid)?;
     let schema_version = envelope_check(&members)?;
+    let mut terms = batch_terms(&members).map_err(invalid)?;
     let client_id = members.text_required("client_id", 64).map_err(invalid)?;
     let client_id = ClientId::parse(client_id).map_err(|error| invalid(members.fault("client_id", error.to_string())))?;
     let items = envelope.items("mutations", MUTATIONS_MAX)?.ok_or_else(|| invalid(members.missing("mutations")))?;
-    let intent = |(at, raw): (usize, &RawValue)| intent_read(raw.get(), at, schema_version);
-    let intents = items.into_iter().enumerate().map(intent).collect::<Result<_, _>>().map_err(invalid)?;
+    let around = Around { client_id: &client_id, schema_version, relays: !terms.atomic && !terms.strict };
+    let mut signatures = Vec::new();
+    let intent = |(at, raw): (usize, &RawValue)| intent_read(raw.get(), at, &around, &mut signatures);
+    let mut intents = items.into_iter().enumerate().map(intent).collect::<Result<Vec<_>, _>>().map_err(invalid)?;
+    terms.signatures = signatures;
+    if intents.iter().any(|intent| intent.group().is_some()) {
+        split_groups_refuse(&mut intents);
+    }
     let reports = envelope.items("reports", REPORTS_MAX)?.unwrap_or_default();
     Ok(PushRead {
-        push: Push { client_id, sent_at: members.instant("sent_at").map_err(invalid)?, intents, body_bytes: body.len() },
+        push: Push { client_id, sent_at: members.instant("sent_at").map_err(invalid)?, intents, body_bytes: body.len(), terms },
         batch_id: members.text_owned("batch_id", 64).map_err(invalid)?,
         reports: reports.into_iter().map(|raw| report_read(raw.get())).collect(),
     })
@@ -57,18 +65,19 @@ fn envelope_check(members: &Members<'_>) -> Result<i64, Problem> {
     if version != i64::from(PROTOCOL_VERSION) {
         return Err(Problem::new(Code::ProtocolUnsupported).field(members.fault("protocol", "must be 1")));
     }
-    if members.flag("atomic").map_err(invalid)? == Some(true) {
-        return Err(invalid(members.fault("atomic", "is not supported by this server")));
-    }
-    match members.text("sequencing", 16).map_err(invalid)? {
-        None | Some("relaxed") => {}
-        Some(_) => return Err(invalid(members.fault("sequencing", "must be `relaxed` on this server"))),
-    }
     Ok(members.integer("schema_version", 0..=INTEGER_MAX).map_err(invalid)?.unwrap_or(1))
 }
 
+/// What an intent inherits from its batch.
+struct Around<'a> {
+    client_id: &'a ClientId,
+    schema_version: i64,
+    /// Whether intents of other devices may be in it.
+    relays: bool,
+}
+
 /// Reads one intent. `Err` only when it has no readable id, so that nothing could be answered.
-fn intent_read(raw: &str, at: usize, schema_version: i64) -> Result<Intent, FieldError> {
+fn intent_read(raw: &str, at: usize, around: &Around<'_>, signatures: &mut Vec<IntentSignature>) -> Result<Intent, FieldError> {
     let no_id = || FieldError::new(format!("mutations[{at}].operation_id"), "is required, as a string that follows its rule");
     let read = strict::parse(raw);
     let id_text = match &read {
@@ -78,17 +87,37 @@ fn intent_read(raw: &str, at: usize, schema_version: i64) -> Result<Intent, Fiel
     };
     let operation_id = OperationId::parse(id_text.ok_or_else(no_id)?).map_err(|_| no_id())?;
     let decided = match read {
-        Ok(value) => mutation_read(&value, raw, operation_id.clone(), schema_version),
+        Ok(value) => mutation_read(&value, raw, operation_id.clone(), around).inspect(|(_, signed)| {
+            signatures.extend(signed.clone().map(|(message, signature)| IntentSignature { at, message, signature }));
+        }),
         Err(JsonFault::NumberOutOfRange) => Err(Code::NumberOutOfRange.intent(JsonFault::NumberOutOfRange.to_string())),
         Err(fault) => Err(Code::SchemaInvalid.intent(fault.to_string())),
     };
     Ok(match decided {
-        Ok(mutation) => Intent::Valid(Box::new(mutation)),
-        Err(problem) => Intent::Invalid { operation_id, problem, raw: raw.to_owned() },
+        Ok((mutation, _)) => Intent::Valid(Box::new(mutation)),
+        Err(problem) => invalid_intent(operation_id, problem, raw),
     })
 }
 
-fn mutation_read(value: &Value, raw: &str, operation_id: OperationId, schema_version: i64) -> Result<Mutation, IntentProblem> {
+/// An intent that is only good to be answered: what others may hang on is read as far as it goes.
+fn invalid_intent(operation_id: OperationId, problem: IntentProblem, raw: &str) -> Intent {
+    Intent::Invalid {
+        operation_id,
+        problem,
+        group: text_member(raw, "group").and_then(|text| GroupName::parse(text).ok()),
+        client_seq: member(raw, "client_seq").filter(|seq| *seq > 0),
+        raw: raw.to_owned(),
+    }
+}
+
+type ReadMutation = (Mutation, Option<(Vec<u8>, [u8; 64])>);
+
+fn mutation_read(
+    value: &Value,
+    raw: &str,
+    operation_id: OperationId,
+    around: &Around<'_>,
+) -> Result<ReadMutation, IntentProblem> {
     if raw.len() > RECORD_BYTES_MAX {
         return Err(Code::RecordTooLarge.intent(format!("an intent has at most {RECORD_BYTES_MAX} bytes")));
     }
@@ -96,7 +125,22 @@ fn mutation_read(value: &Value, raw: &str, operation_id: OperationId, schema_ver
     let members = Members::of(value, "").map_err(schema)?;
     checksum_verify(&members, value)?;
     unsupported_refuse(&members).map_err(schema)?;
-    mutation_members(&members, raw, operation_id, schema_version).map_err(schema)
+    let signature = signature_read(&members).map_err(schema)?;
+    let author = author_read(&members, around.client_id).map_err(schema)?;
+    let mut mutation = mutation_members(&members, raw, operation_id, around.schema_version).map_err(schema)?;
+    if author.is_some() {
+        if !around.relays {
+            return Err(schema(
+                members.fault("client_id", "an intent of another device does not go in an atomic or strict batch"),
+            ));
+        }
+        if signature.is_none() {
+            return Err(Code::SignatureInvalid.intent("sig: an intent of another device must be signed by it"));
+        }
+        mutation.terms.get_or_insert_default().author = author;
+    }
+    let object = value.as_object().expect("members are of an object");
+    Ok((mutation, signature.map(|signature| (intent_bytes(object), signature))))
 }
 
 fn checksum_verify(members: &Members<'_>, value: &Value) -> Result<(), IntentProblem> {
@@ -113,13 +157,10 @@ fn checksum_verify(members: &Members<'_>, value: &Value) -> Result<(), IntentPro
 
 /// Members of the protocol that this server does not serve: refused by name, never ignored.
 fn unsupported_refuse(members: &Members<'_>) -> Result<(), FieldError> {
-    for name in ["json_patch", "crdt", "args", "base_checksum", "group", "vector_clock", "sig"] {
+    for name in ["crdt", "vector_clock"] {
         if members.value(name).is_some() {
             return Err(members.fault(name, "is not supported by this server"));
         }
-    }
-    if members.list("depends_on", limits::MUTATIONS_MAX)?.is_some_and(|list| !list.is_empty()) {
-        return Err(members.fault("depends_on", "is not supported by this server; hold the intent back until those are answered"));
     }
     Ok(())
 }
@@ -130,8 +171,7 @@ fn mutation_members(
     operation_id: OperationId,
     schema_version: i64,
 ) -> Result<Mutation, FieldError> {
-    let op = members.text_required("op", 32)?;
-    let op = MutationOp::parse(op).ok_or_else(|| members.fault("op", "must be create, update, put or delete"))?;
+    let (op, fields, terms) = payload_read(members)?;
     let id = |name: &'static str| members.text_required(name, 256).map(|text| (name, text.to_owned()));
     let broken = |name: &str| {
         let path = members.path(name);
@@ -148,36 +188,14 @@ fn mutation_members(
         scope: Scope::parse(scope).map_err(broken("scope"))?,
         op,
         base: base_read(members)?,
-        fields: fields_read(members, op)?,
+        fields,
         logical_timestamp: members.text_owned("logical_timestamp", 128)?,
         created_at: members.instant("created_at")?,
         priority: u8::try_from(priority).expect("1 to 5"),
         deadline: members.instant("deadline")?,
         schema_version: members.integer("schema_version", 0..=INTEGER_MAX)?.unwrap_or(schema_version),
+        terms,
         raw: raw.to_owned(),
         operation_id,
     })
-}
-
-fn base_read(members: &Members<'_>) -> Result<Base, FieldError> {
-    let version = members.integer("base_version", 1..=INTEGER_MAX)?;
-    let operation = members.text("base_operation_id", 128)?;
-    match (version, operation) {
-        (None, None) => Ok(Base::Unknown),
-        (Some(version), None) => Ok(Base::Version(Version(version))),
-        (None, Some(operation)) => OperationId::parse(operation)
-            .map(Base::Operation)
-            .map_err(|error| members.fault("base_operation_id", error.to_string())),
-        (Some(_), Some(_)) => Err(members.fault("base_operation_id", "and base_version exclude each other")),
-    }
-}
-
-fn fields_read(members: &Members<'_>, op: MutationOp) -> Result<Body, FieldError> {
-    match (op, members.map("fields")?) {
-        (MutationOp::Delete, None) => Ok(Body::new()),
-        (MutationOp::Delete, Some(fields)) if fields.is_empty() => Ok(Body::new()),
-        (MutationOp::Delete, Some(_)) => Err(members.fault("fields", "must be absent on a delete")),
-        (_, Some(fields)) => Ok(fields.clone()),
-        (_, None) => Err(members.missing("fields")),
-    }
 }

@@ -27,7 +27,7 @@ fn refusal(body: &str) -> (String, String) {
 
 fn verdict(mutation: &str) -> (&'static str, String) {
     match &read(&batch(mutation))[0] {
-        Intent::Invalid { problem, operation_id, raw } => {
+        Intent::Invalid { problem, operation_id, raw, .. } => {
             assert_eq!(operation_id.as_str(), "op-1");
             assert_eq!(raw, mutation);
             (problem.code, problem.detail.clone())
@@ -68,7 +68,18 @@ fn each_broken_rule_of_an_intent_has_its_code_and_names_the_member() {
         (r#","priority":6"#, "schema_invalid", "priority: must be within 1 and 5"),
         (r#","deadline":"tomorrow""#, "schema_invalid", "deadline: must be an RFC 3339 timestamp"),
         (r#","base_version":1,"base_operation_id":"op-0""#, "schema_invalid", "exclude each other"),
-        (r#","depends_on":["op-0"]"#, "schema_invalid", "depends_on: is not supported"),
+        (
+            r#","base_version":1,"base_checksum":"sha256:00""#,
+            "schema_invalid",
+            "base_checksum: and base_version exclude each other",
+        ),
+        (r#","base_checksum":"sha256:00""#, "schema_invalid", "base_checksum: must be `sha256:` and 64 hex digits"),
+        (r#","depends_on":["op 0"]"#, "schema_invalid", "depends_on[0]"),
+        (r#","depends_on":"op-0""#, "schema_invalid", "depends_on: must be an array"),
+        (r#","group":"my group""#, "schema_invalid", "group: group must be 1 to 64 characters"),
+        (r#","json_patch":[]"#, "schema_invalid", "json_patch: and fields exclude each other"),
+        (r#","args":{}"#, "schema_invalid", "args: does not go with this `op`"),
+        (r#","base":[]"#, "schema_invalid", "base: must be an object"),
         (r#","crdt":{}"#, "schema_invalid", "crdt: is not supported"),
         (r#","checksum":"sha256:00""#, "checksum_mismatch", "checksum"),
     ];
@@ -79,7 +90,7 @@ fn each_broken_rule_of_an_intent_has_its_code_and_names_the_member() {
     }
     let (code, detail) =
         verdict(r#"{"operation_id":"op-1","collection":"equipment","record_id":"e","scope":"global","op":"explode"}"#);
-    assert_eq!((code, detail.as_str()), ("schema_invalid", "op: must be create, update, put or delete"));
+    assert_eq!((code, detail.as_str()), ("schema_invalid", "op: must be create, update, put, delete or command"));
 }
 
 #[test]
@@ -109,15 +120,76 @@ fn an_envelope_that_cannot_be_read_refuses_the_batch_and_names_the_member() {
         named("protocol_unsupported", "protocol")
     );
     assert_eq!(
-        refusal(&format!(r#"{{"atomic":true,"client_id":"{CLIENT}","mutations":[]}}"#)),
+        refusal(&format!(r#"{{"atomic":"yes","client_id":"{CLIENT}","mutations":[]}}"#)),
         named("envelope_invalid", "atomic")
     );
+    for (member, value) in
+        [("since", "7"), ("since", "true"), ("epoch", "\"x\""), ("sequencing", "\"loose\""), ("ack_floor", "-1")]
+    {
+        let body = format!(r#"{{"{member}":{value},"client_id":"{CLIENT}","mutations":[]}}"#);
+        assert_eq!(refusal(&body), named("envelope_invalid", member), "{body}");
+    }
     assert_eq!(refusal(&batch(r#"{"op":"update"}"#)), named("envelope_invalid", "mutations[0].operation_id"));
     assert_eq!(
         refusal(&batch(&format!("{},{}", intent(""), r#"{"operation_id":"no spaces"}"#))),
         named("envelope_invalid", "mutations[1].operation_id")
     );
     assert_eq!(refusal(&batch("7")), named("envelope_invalid", "mutations[0]"));
+}
+
+#[test]
+fn the_terms_of_a_batch_are_read() {
+    let body = format!(
+        r#"{{"client_id":"{CLIENT}","atomic":true,"since":17,"epoch":"9f3c1ab27d405e61","sequencing":"strict","ack_floor":3,"mutations":[]}}"#
+    );
+    let terms = push_read(body.as_bytes()).expect("readable").push.terms;
+    let since = terms.since.clone().expect("since");
+    assert_eq!((terms.atomic, terms.strict, terms.ack_floor), (true, true, Some(3)));
+    assert_eq!((since.text.as_str(), since.epoch.map(|epoch| epoch.to_string()).as_deref()), ("17", Some("9f3c1ab27d405e61")));
+}
+
+#[test]
+fn rare_members_of_an_intent_are_read_and_a_plain_one_carries_none() {
+    let Intent::Valid(plain) = &read(&batch(&intent("")))[0] else { panic!("valid") };
+    assert!(plain.terms.is_none());
+    let Intent::Valid(linked) = &read(&batch(&intent(r#","depends_on":["op-0","op-9"],"group":"g1","base":{"a":0}"#)))[0] else {
+        panic!("valid")
+    };
+    let terms = linked.terms.as_deref().expect("terms");
+    assert_eq!(terms.depends_on.iter().map(ToString::to_string).collect::<Vec<_>>(), ["op-0", "op-9"]);
+    assert_eq!((terms.group.as_ref().map(ToString::to_string).as_deref(), terms.base_body.is_some()), (Some("g1"), true));
+    let head = r#""operation_id":"op-1","collection":"equipment","record_id":"eq-1","scope":"global""#;
+    let patch = format!(r#"{{{head},"op":"update","json_patch":[{{"op":"remove","path":"/a"}}]}}"#);
+    let command = format!(r#"{{{head},"op":"command","args":{{"name":"approve","note":"x"}}}}"#);
+    let read = read(&batch(&format!("{patch},{command}")));
+    let terms = |at: usize| match &read[at] {
+        Intent::Valid(mutation) => mutation.terms.clone().expect("terms"),
+        Intent::Invalid { problem, .. } => panic!("{problem:?}"),
+    };
+    assert_eq!(terms(0).patch.map(|patch| patch.len()), Some(1));
+    assert_eq!(terms(1).command.map(|command| (command.name, command.args.len())), Some(("approve".to_owned(), 1)));
+    for nameless in [r#""args":{}"#, r#""args":{"name":7}"#] {
+        assert_eq!(
+            verdict(&format!(r#"{{{head},"op":"command",{nameless}}}"#)).1,
+            "args.name: must name a command of the collection"
+        );
+    }
+}
+
+#[test]
+fn a_group_that_does_not_stand_together_is_refused_intent_by_intent() {
+    let one = |id: &str, group: &str| intent(&format!(r#","group":"{group}""#)).replace("op-1", id);
+    let read = read(&batch(&[one("a", "g"), one("b", "h"), one("c", "g"), one("d", "h"), one("e", "k")].join(",")));
+    let refused: Vec<bool> = read.iter().map(|intent| matches!(intent, Intent::Invalid { .. })).collect();
+    assert_eq!(refused, [true, true, true, true, false]);
+    assert_eq!(read[0].group().map(ToString::to_string).as_deref(), Some("g"));
+}
+
+#[test]
+fn an_unreadable_intent_still_says_its_group_and_its_place() {
+    let read = read(&batch(&intent(r#","group":"g","client_seq":7,"n":1e400"#)));
+    let Intent::Invalid { group, client_seq, .. } = &read[0] else { panic!("invalid") };
+    assert_eq!((group.as_ref().map(ToString::to_string).as_deref(), *client_seq), (Some("g"), Some(7)));
 }
 
 #[test]

@@ -110,6 +110,7 @@ async fn a_registered_device_that_never_comes_is_seen() {
         schema_version: Some(1),
         scopes: vec![Scope::parse("site:a").expect("a scope")],
         simulated: true,
+        public_key: None,
     };
     store.sync().client_register(registration, client(9), NOW).await.expect("registered");
     store.telemetry().roll(NOW).await.expect("rolls");

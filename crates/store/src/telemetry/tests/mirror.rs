@@ -103,13 +103,20 @@ mod refusals {
             priority: 1,
             deadline: None,
             schema_version: 1,
+            terms: None,
             raw: raw.to_string(),
         }))
     }
 
     /// Pushes through the real log, and notes the answer as the API does.
     async fn push(store: &Store, at: Millis, intents: Vec<Intent>) -> Vec<IntentStatus> {
-        let push = Push { client_id: client(1), sent_at: Some(at), intents, body_bytes: 100 };
+        let push = Push {
+            client_id: client(1),
+            sent_at: Some(at),
+            intents,
+            body_bytes: 100,
+            terms: tidewatch_domain::sync::BatchTerms::default(),
+        };
         let answer = store.sync().mutations_push(push, at).await.expect("answered");
         let found = answer.results.iter().map(|result| result.status).collect();
         store.telemetry().contact_note(&client(1), at, Contact::PushStarted { intents: 1 });
@@ -136,6 +143,7 @@ mod refusals {
             schema_version: Some(1),
             scopes: vec![Scope::parse("site:a").expect("a scope")],
             simulated: false,
+            public_key: None,
         };
         store.sync().client_register(registration, client(1), NOW).await.expect("registered");
         store
@@ -241,7 +249,13 @@ mod refusals {
         let telemetry = store.telemetry();
         // Known, with an empty outbox.
         told(telemetry, "1", NOW, outbox(false, 0, Vec::new())).await;
-        let push = Push { client_id: client(1), sent_at: None, intents: vec![intent("good-1", &json!(1))], body_bytes: 100 };
+        let push = Push {
+            client_id: client(1),
+            sent_at: None,
+            intents: vec![intent("good-1", &json!(1))],
+            body_bytes: 100,
+            terms: tidewatch_domain::sync::BatchTerms::default(),
+        };
         let answer = store.sync().mutations_push(push, NOW.plus(2_000)).await.expect("answered");
         // One thread: the writer runs when this test waits, and finds both.
         let answered = Contact::PushAnswered { results: answer.results, took_ms: 2.0 };

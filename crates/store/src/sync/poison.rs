@@ -1,0 +1,123 @@
+//! Intents that the store itself fails on. A commit that fails says nothing of which intent is at fault, so each of its intents
+//! is counted; one that was there twice is sent alone, and when that fails as well, it is answered `poisoned` and kept as a dead
+//! letter. Whoever was only near it comes through alone and is forgotten here.
+//!
+//! Without this, one intent that cannot be written would hold up its device's queue for ever.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+
+use tidewatch_domain::ids::{ClientId, OperationId, Seq};
+use tidewatch_domain::sync::{BatchRefusal, Intent, IntentProblem, Push, PushAnswer};
+use tidewatch_domain::time::Millis;
+
+use super::Sync;
+use crate::{Error, Result};
+
+/// Failures after which an intent is tried alone; the next one is the last.
+const FAILURES_MAX: u8 = 2;
+/// Most intents that are counted.
+const COUNTED_MAX: usize = 10_000;
+
+/// How often commits with an intent have failed.
+#[derive(Debug, Default)]
+pub(crate) struct Failures {
+    counts: Mutex<HashMap<(ClientId, OperationId), u8>>,
+}
+
+fn problem() -> IntentProblem {
+    let detail = "the store has failed on it three times; it will not be tried again".to_owned();
+    IntentProblem { code: "poisoned", status: 422, retryable: false, retry_after_ms: None, detail }
+}
+
+impl Failures {
+    /// The places of intents that must be tried alone; empty, without a look-up for each, while nothing fails.
+    fn suspects(&self, push: &Push) -> Vec<usize> {
+        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if counts.is_empty() {
+            return Vec::new();
+        }
+        let failed = |intent: &Intent| counts.get(&(push.client_id.clone(), intent.operation_id().clone())).copied().unwrap_or(0);
+        push.intents.iter().enumerate().filter(|(_, intent)| failed(intent) >= FAILURES_MAX).map(|(at, _)| at).collect()
+    }
+
+    fn note(&self, client_id: &ClientId, operations: Vec<OperationId>) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if counts.len() + operations.len() > COUNTED_MAX {
+            counts.clear();
+        }
+        for operation in operations {
+            let count = counts.entry((client_id.clone(), operation)).or_default();
+            *count = count.saturating_add(1);
+        }
+    }
+
+    fn forget(&self, client_id: &ClientId, operations: &[OperationId]) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if !counts.is_empty() {
+            for operation in operations {
+                counts.remove(&(client_id.clone(), operation.clone()));
+            }
+        }
+    }
+}
+
+impl Sync {
+    /// Decides a batch; intents on which the store has failed before are tried alone.
+    pub(super) async fn push_watched(&self, push: Push, since: Option<Seq>, now: Millis) -> Result<PushAnswer> {
+        let suspects = self.failures.suspects(&push);
+        if suspects.is_empty() {
+            return self.push_counted(push, since, now).await;
+        }
+        if push.terms.atomic {
+            return match self.push_counted(push, since, now).await {
+                Err(Error::CommitFailed(_)) => {
+                    let intents = suspects.into_iter().map(|at| (at, problem())).collect();
+                    Err(Error::Refused(Box::new(BatchRefusal { problem: problem(), intents })))
+                }
+                other => other,
+            };
+        }
+        let mut whole = PushAnswer { committed: self.head(), results: Vec::with_capacity(push.intents.len()) };
+        for part in parts(&push.intents, &suspects) {
+            let alone = suspects.iter().any(|at| part.contains(at));
+            let some = Push { intents: push.intents[part].to_vec(), ..push.clone() };
+            let refused = Push { intents: some.intents.iter().map(|intent| intent.refused(problem())).collect(), ..push.clone() };
+            let answer = match self.push_counted(some, since, now).await {
+                Err(Error::CommitFailed(_)) if alone => self.push_counted(refused, since, now).await?,
+                other => other?,
+            };
+            whole.committed = answer.committed;
+            whole.results.extend(answer.results);
+        }
+        Ok(whole)
+    }
+
+    async fn push_counted(&self, push: Push, since: Option<Seq>, now: Millis) -> Result<PushAnswer> {
+        let client_id = push.client_id.clone();
+        let operations: Vec<OperationId> = push.intents.iter().map(|intent| intent.operation_id().clone()).collect();
+        let answer = self.push_once(push, since, now).await;
+        match &answer {
+            Err(Error::CommitFailed(_)) => self.failures.note(&client_id, operations),
+            _ => self.failures.forget(&client_id, &operations),
+        }
+        answer
+    }
+}
+
+/// A batch in parts: every suspect alone, or with the rest of its group; the others together, in order.
+fn parts(intents: &[Intent], suspects: &[usize]) -> Vec<Range<usize>> {
+    let mut parts: Vec<(Range<usize>, bool)> = Vec::new();
+    let mut at = 0;
+    for unit in intents.chunk_by(|one, next| one.group().is_some() && one.group() == next.group()) {
+        let range = at..at + unit.len();
+        at = range.end;
+        let suspect = suspects.iter().any(|at| range.contains(at));
+        match parts.last_mut() {
+            Some((last, false)) if !suspect => last.end = range.end,
+            _ => parts.push((range, suspect)),
+        }
+    }
+    parts.into_iter().map(|(range, _)| range).collect()
+}
