@@ -181,6 +181,33 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_low_lanes_go_on_however_much_comes_into_the_first() {
+        let queue = Queue::new();
+        for lane in [1, 2, 1, 2] {
+            queue.push(weight(lane), lane).expect("room");
+        }
+        let (mut taken, mut waits) = (Vec::new(), Vec::new());
+        while waits.len() < 4 {
+            // The first lane is never empty: before each turn of the writer more has come.
+            for _ in 0..3 {
+                queue.push(weight(0), 0).expect("room for the first lane");
+            }
+            for lane in queue.take(1).await.expect("jobs") {
+                taken.push(lane);
+                if lane > 0 {
+                    waits.push(taken.len());
+                }
+            }
+            assert!(taken.len() <= 2 * TURNS.len(), "a low lane starves: {taken:?}");
+        }
+        assert_eq!(
+            waits.iter().filter(|at| **at <= TURNS.len()).count(),
+            3,
+            "one turn of twelve is the lowest lane's: {taken:?}"
+        );
+    }
+
+    #[tokio::test]
     async fn an_empty_lane_gives_its_turns_away() {
         let queue = Queue::new();
         for job in 0..5 {
