@@ -14,8 +14,8 @@ import { parseArgs } from "node:util";
 import { dice } from "./harness/dice.mjs";
 import { losingProxy } from "./harness/proxy.mjs";
 
-const CLIENTS = ["dexie", "rxdb"];
-const LABELS = { dexie: "Dexie", rxdb: "RxDB" };
+const CLIENTS = ["dexie", "rxdb", "watermelon"];
+const LABELS = { dexie: "Dexie", rxdb: "RxDB", watermelon: "WatermelonDB" };
 
 function options() {
   const text = { type: "string" };
