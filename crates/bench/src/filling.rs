@@ -103,11 +103,9 @@ impl Filling {
         let request = PushRequest {
             protocol: 1,
             client_id: world::client(n).to_string(),
-            batch_id: None,
             schema_version: Some(1),
-            sent_at: None,
             mutations: intents.into_iter().map(tidewatch_protocol::v1::Mutation::frozen).collect(),
-            reports: Vec::new(),
+            ..PushRequest::default()
         };
         let read = push_read(&serde_json::to_vec(&request)?).map_err(|problem| anyhow!("{problem:?}"))?;
         let answer = self.store.sync().mutations_push(read.push, now).await?;

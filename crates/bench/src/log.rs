@@ -279,11 +279,9 @@ impl Pusher {
         let request = PushRequest {
             protocol: 1,
             client_id: device.client_id.to_string(),
-            batch_id: None,
             schema_version: Some(1),
-            sent_at: None,
             mutations: mutations.collect(),
-            reports: Vec::new(),
+            ..PushRequest::default()
         };
         serde_json::to_vec(&request).expect("a batch is JSON")
     }

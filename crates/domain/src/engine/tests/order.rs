@@ -10,8 +10,8 @@ fn create(id: &str, record: &str) -> Mutation {
 fn an_intent_waits_for_what_it_depends_on_and_comes_in_once_that_stands() {
     let mut world = World::new();
     let child = valid(after(&["op-1"], create("op-2", "r-2")));
-    assert_eq!(world.words(1, &[child.clone()]), ["deferred:dependency_missing"]);
-    let held = world.send_all(1, Rules::default(), &[child.clone()]).expect("answered").results.remove(0);
+    assert_eq!(world.words(1, std::slice::from_ref(&child)), ["deferred:dependency_missing"]);
+    let held = world.send_all(1, Rules::default(), std::slice::from_ref(&child)).expect("answered").results.remove(0);
     let problem = held.problem.expect("a problem");
     assert_eq!((problem.status, problem.retryable, problem.retry_after_ms), (424, true, Some(2_000)));
     assert!(world.effects.changes.is_empty() && world.effects.memories.is_empty() && world.effects.dead_letters.is_empty());
