@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
+use crate::capture::{self, ReplayArgs};
 use crate::demo::{self, DemoArgs};
 use crate::serve;
 use crate::settings::{DataArgs, LogArgs, ServeArgs};
@@ -51,6 +52,8 @@ pub enum Command {
     Migrate(DataArgs),
     /// Compute the chains of the log and of the audit log again, rebuild records and digests, and compare
     Verify(DataArgs),
+    /// Decide a captured log again, and compare
+    Replay(ReplayArgs),
     /// Print the OpenAPI description
     Openapi,
 }
@@ -123,6 +126,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Collections(command) => Ok(runtime.block_on(staff::collections(command))?),
         Command::Migrate(data) => Ok(runtime.block_on(migrate(&data))?),
         Command::Verify(data) => Ok(runtime.block_on(verify(&data))?),
+        Command::Replay(args) => Ok(capture::replay_print(&args)?),
         Command::Openapi => {
             println!("{}", crate::api::openapi::text());
             Ok(())

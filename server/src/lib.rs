@@ -8,6 +8,7 @@
 
 pub mod api;
 pub mod assets;
+pub mod capture;
 pub mod cli;
 pub mod clock;
 pub mod console;

@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::gate::SESSION_IDLE_S;
 use crate::settings::{DataArgs, ServeArgs};
 use crate::state::App;
-use crate::{assets, errand, jobs, observe, router};
+use crate::{assets, capture, errand, jobs, observe, router};
 
 /// How long requests may go on after the sign to stop.
 const GRACE: Duration = Duration::from_secs(15);
@@ -152,6 +152,10 @@ impl Running {
 /// When it does not start, or does not stop cleanly.
 pub async fn serve(args: &ServeArgs, listen: SocketAddr) -> anyhow::Result<()> {
     let running = Running::start_with(&args.data, listen, Clock::system(), args.session_seconds, args.require_signatures).await?;
+    let capture = match &args.capture {
+        Some(file) => Some(capture::start(&running.app, file).await?),
+        None => None,
+    };
     let admin = running.app.service().first_admin(&running.app.system_cx()).await?;
     println!("Tidewatch listens on http://{}", running.address);
     if let Some((user, password)) = admin {
@@ -160,7 +164,11 @@ pub async fn serve(args: &ServeArgs, listen: SocketAddr) -> anyhow::Result<()> {
     }
     told_to_stop().await?;
     tracing::info!("stopping");
-    running.stop().await
+    running.stop().await?;
+    match capture {
+        Some(capture) => capture.await.context("the capture panicked")?,
+        None => Ok(()),
+    }
 }
 
 /// Waits for `SIGTERM` or `SIGINT`.

@@ -84,6 +84,9 @@ pub struct ServeArgs {
     /// Take from devices that have bound a key only requests that are signed with it
     #[arg(long, env = "TIDEWATCH_REQUIRE_SIGNATURES")]
     pub require_signatures: bool,
+    /// Write every batch with what decided it to this file, for `tidewatch replay`; it must not be there yet
+    #[arg(long, env = "TIDEWATCH_CAPTURE")]
+    pub capture: Option<PathBuf>,
 }
 
 impl ServeArgs {

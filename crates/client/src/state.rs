@@ -191,6 +191,7 @@ impl State {
                 (None, true, MutationOp::Create | MutationOp::Put) => Effect::Whole(intent.fields()),
                 (None, true, MutationOp::Update) => Effect::Merge(intent.fields()),
                 (None, true, MutationOp::Delete) => Effect::Deleted,
+                (None, true, MutationOp::Crdt) => Effect::None,
             };
             self.replica.answer_apply(&intent.key, &intent.scope, Answered { version, effect });
         }
@@ -229,6 +230,7 @@ impl State {
         for entry in self.outbox.of_record(key).filter(|entry| !entry.poisoned) {
             body = match entry.intent.op {
                 MutationOp::Delete => None,
+                MutationOp::Crdt => body,
                 MutationOp::Create | MutationOp::Put => Some(entry.intent.fields()),
                 MutationOp::Update => {
                     let mut body = body.unwrap_or_default();

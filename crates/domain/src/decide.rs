@@ -4,6 +4,7 @@
 //! Nothing is silent: whatever a decision takes from somebody is named in its [`Dispute`].
 
 mod branch;
+mod crdt;
 mod deletion;
 mod derive;
 mod fields;
@@ -13,6 +14,7 @@ mod merge;
 mod meta;
 
 use self::branch::branched;
+use self::crdt::{on_crdt, plain_fields};
 use self::deletion::{deleted, on_tombstone};
 use self::derive::derived;
 use self::fields::newest_by_field;
@@ -178,6 +180,8 @@ pub enum Verdict {
     Review(DisputeKind),
     /// The record stays until a person approves, because the guard of this name asks for it.
     Approval(String),
+    /// The write says something that its collection does not take.
+    Invalid(String),
     /// The guard of this name refuses the write.
     Denied(String),
     /// The record stays, and this body stands beside it until both are merged.
@@ -191,11 +195,21 @@ pub enum Verdict {
 /// Decides one write.
 #[must_use]
 pub fn decide(standing: Option<Standing<'_>>, asked: Asked<'_>, ground: Ground<'_>, policy: &Policy) -> Verdict {
-    if let Some(finding) = guarded(standing, asked, policy) {
-        return match finding {
-            GuardFinding::Refused(guard) => Verdict::Denied(guard.to_owned()),
-            GuardFinding::Approval(guard) => Verdict::Approval(guard.to_owned()),
-        };
+    if asked.op == MutationOp::Crdt {
+        return on_crdt(standing, asked, policy);
+    }
+    if let PolicyKind::Crdt { fields } = &policy.kind
+        && let Some(whole) = plain_fields(standing, asked, fields)
+    {
+        return plainly_decided(standing, Asked { fields: &whole, ..asked }, ground, policy);
+    }
+    plainly_decided(standing, asked, ground, policy)
+}
+
+/// Decides a write of plain fields.
+fn plainly_decided(standing: Option<Standing<'_>>, asked: Asked<'_>, ground: Ground<'_>, policy: &Policy) -> Verdict {
+    if let Some(refused) = guarded(standing, asked, policy) {
+        return refused;
     }
     let verdict = match standing {
         None => on_nothing(asked),
@@ -217,27 +231,31 @@ fn is_newer(standing: Standing<'_>, asked: Asked<'_>, policy: &Policy) -> bool {
 }
 
 /// What the guards have against a write. One that would change nothing needs no leave.
-fn guarded<'a>(standing: Option<Standing<'_>>, asked: Asked<'_>, policy: &'a Policy) -> Option<GuardFinding<'a>> {
+fn guarded(standing: Option<Standing<'_>>, asked: Asked<'_>, policy: &Policy) -> Option<Verdict> {
     if policy.guards.is_empty() {
         return None;
     }
-    let old = standing.filter(|standing| !standing.deleted).map(|standing| standing.body);
-    if old.is_none() && asked.op == MutationOp::Delete {
-        return None;
-    }
     let before = standing.map_or_else(Body::new, |standing| standing.body.clone());
-    let new = plainly(&before, asked);
-    if new.as_ref() == old {
+    guarded_image(standing, asked, plainly(&before, asked).as_ref(), policy)
+}
+
+/// The same, with the record as the write would leave it.
+fn guarded_image(standing: Option<Standing<'_>>, asked: Asked<'_>, new: Option<&Body>, policy: &Policy) -> Option<Verdict> {
+    let old = standing.filter(|standing| !standing.deleted).map(|standing| standing.body);
+    if new == old {
         return None;
     }
-    let case = GuardCase { old, new: new.as_ref(), op: asked.op.as_str(), role: asked.role, rank: asked.rank };
-    guards_check(&policy.guards, case)
+    let case = GuardCase { old, new, op: asked.op.as_str(), role: asked.role, rank: asked.rank };
+    guards_check(&policy.guards, case).map(|finding| match finding {
+        GuardFinding::Refused(guard) => Verdict::Denied(guard.to_owned()),
+        GuardFinding::Approval(guard) => Verdict::Approval(guard.to_owned()),
+    })
 }
 
 fn on_nothing(asked: Asked<'_>) -> Verdict {
     match asked.op {
         MutationOp::Create | MutationOp::Put => Verdict::Write(whole(asked.op, stripped(asked.fields))),
-        MutationOp::Update => Verdict::NotFound,
+        MutationOp::Update | MutationOp::Crdt => Verdict::NotFound,
         MutationOp::Delete => Verdict::Noop,
     }
 }
@@ -259,7 +277,7 @@ fn on_record(standing: Standing<'_>, asked: Asked<'_>, ground: Ground<'_>, polic
         _ if asked.op == MutationOp::Delete => deleted(standing, asked, policy),
         (PolicyKind::ManualReview { .. }, _) => Verdict::Review(DisputeKind::Review),
         (PolicyKind::VersionControl, _) => branched(standing, asked, ground, plain),
-        (PolicyKind::Lww | PolicyKind::LwwField | PolicyKind::HigherRoleWins, _) => {
+        (PolicyKind::Lww | PolicyKind::LwwField | PolicyKind::HigherRoleWins | PolicyKind::Crdt { .. }, _) => {
             newest(standing, asked, plain, is_newer(standing, asked, policy))
         }
         (PolicyKind::FieldMerge { rules, derive }, Ground::Stale(base)) => merged(standing, asked, Some(base), rules, derive),
@@ -271,7 +289,7 @@ fn on_record(standing: Standing<'_>, asked: Asked<'_>, ground: Ground<'_>, polic
 fn kept_as_made(asked: Asked<'_>) -> Verdict {
     match asked.op {
         MutationOp::Create | MutationOp::Put => Verdict::Superseded { lost: names(asked.fields), kind: DisputeKind::Duplicate },
-        MutationOp::Update | MutationOp::Delete => Verdict::Denied("append_only".to_owned()),
+        MutationOp::Update | MutationOp::Delete | MutationOp::Crdt => Verdict::Denied("append_only".to_owned()),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::sync::{Base, Mutation};
 pub type Hash = [u8; 32];
 
 /// Digest of what an intent means, for the comparison with an earlier send. Clocks, priority and retry data stay out: a retry
-/// may stamp them anew. Canonical JSON of `{args, base_*, collection, fields, group, json_patch, op, record_id}`, as far as
+/// may stamp them anew. Canonical JSON of `{args, base_*, collection, fields, group, json_patch, merges, op, record_id}`, as far as
 /// they are there; `fields` always is.
 #[must_use]
 pub fn meaning_digest(mutation: &Mutation) -> Hash {
@@ -42,6 +42,10 @@ pub fn meaning_digest(mutation: &Mutation) -> Hash {
     if let Some(patch) = terms.and_then(|terms| terms.patch.as_ref()) {
         text.push_str(",\"json_patch\":");
         text.push_str(&value_text(&Value::Array(patch.clone())));
+    }
+    if let Some(terms) = terms.filter(|terms| !terms.merges.is_empty()) {
+        text.push_str(",\"merges\":");
+        text.push_str(&value_text(&Value::from(terms.merges.clone())));
     }
     text.push_str(",\"op\":\"");
     text.push_str(if command.is_some() { "command" } else { mutation.op.as_str() });

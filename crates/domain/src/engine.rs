@@ -5,6 +5,7 @@
 //! batches give the same effects byte for byte. Later batches of a group see what earlier ones did.
 
 mod answer;
+pub mod capture;
 mod effects;
 mod guard;
 mod order;
@@ -17,7 +18,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 pub use self::answer::{answer_extra, answer_restore};
-pub use self::effects::{ChangeFacts, Effects, NewAlias, NewAnchor, NewChange, NewConflict, NewDeadLetter, NewMemory};
+pub use self::effects::{
+    ChangeFacts, ClosedConflict, Effects, NewAlias, NewAnchor, NewChange, NewConflict, NewDeadLetter, NewMemory,
+};
 pub use self::guard::{DEDUPE_DAYS, RECORD_BYTES_MAX, uuid_v7_millis};
 pub use self::order::Outcome;
 pub use self::write::op_number;

@@ -7,6 +7,7 @@
 pub mod audit;
 pub mod command;
 pub mod contact;
+pub mod crdt;
 pub mod cursor;
 pub mod decide;
 pub mod digest;

@@ -13,6 +13,7 @@ use serde_json::Value;
 pub use self::guard::{Guard, GuardRule};
 pub use self::natural::{NaturalKey, NaturalValue};
 use crate::command::CommandRule;
+use crate::crdt::CrdtType;
 use crate::expr::Expr;
 use crate::sync::Body;
 
@@ -96,6 +97,11 @@ pub enum PolicyKind {
     VersionControl,
     /// Records are made and never changed.
     AppendOnly,
+    /// Some fields merge by themselves; the newer write of the others wins.
+    Crdt {
+        /// Those fields.
+        fields: BTreeMap<String, CrdtType>,
+    },
     /// A person decides.
     ManualReview {
         /// Also when nothing is concurrent.
@@ -107,13 +113,14 @@ pub enum PolicyKind {
 
 impl PolicyKind {
     /// Every kind, as a policy names it.
-    pub const NAMES: [&'static str; 8] = [
+    pub const NAMES: [&'static str; 9] = [
         "lww",
         "lww_field",
         "field_merge",
         "higher_role_wins",
         "version_control",
         "append_only",
+        "crdt",
         "manual_review",
         "client_resolves",
     ];
@@ -212,6 +219,7 @@ impl Policy {
             PolicyKind::HigherRoleWins => "higher_role_wins",
             PolicyKind::VersionControl => "version_control",
             PolicyKind::AppendOnly => "append_only",
+            PolicyKind::Crdt { .. } => "crdt",
             PolicyKind::ManualReview { .. } => "manual_review",
             PolicyKind::ClientResolves => "client_resolves",
         }
@@ -221,6 +229,15 @@ impl Policy {
     #[must_use]
     pub const fn needs_base(&self) -> bool {
         matches!(self.kind, PolicyKind::FieldMerge { .. } | PolicyKind::VersionControl)
+    }
+
+    /// Type of a field that merges by itself.
+    #[must_use]
+    pub fn crdt(&self, field: &str) -> Option<CrdtType> {
+        match &self.kind {
+            PolicyKind::Crdt { fields } => fields.get(field).copied(),
+            _ => None,
+        }
     }
 
     /// Whether a record may hold more than was written to it.

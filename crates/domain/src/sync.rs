@@ -7,7 +7,7 @@ use crate::ids::{ClientId, CollectionName, Epoch, GroupName, IdempotencyKey, Ope
 use crate::time::Millis;
 
 pub use self::terms::{
-    BatchRefusal, BatchTerms, Command, DEPENDS_ON_MAX, IntentSignature, PATCH_OPS_MAX, PublicKey, SinceAsked, Terms,
+    BatchRefusal, BatchTerms, Command, DEPENDS_ON_MAX, IntentSignature, MERGES_MAX, PATCH_OPS_MAX, PublicKey, SinceAsked, Terms,
 };
 
 /// The body of a record: a JSON object.
@@ -45,11 +45,13 @@ pub enum MutationOp {
     Put,
     /// Deletes a record.
     Delete,
+    /// Changes a field that merges by itself.
+    Crdt,
 }
 
 impl MutationOp {
     /// Every operation.
-    pub const ALL: [Self; 4] = [Self::Create, Self::Update, Self::Put, Self::Delete];
+    pub const ALL: [Self; 5] = [Self::Create, Self::Update, Self::Put, Self::Delete, Self::Crdt];
 
     /// As the wire writes it.
     #[must_use]
@@ -59,6 +61,7 @@ impl MutationOp {
             Self::Update => "update",
             Self::Put => "put",
             Self::Delete => "delete",
+            Self::Crdt => "crdt",
         }
     }
 
@@ -101,7 +104,7 @@ pub struct Mutation {
     pub op: MutationOp,
     /// On what base.
     pub base: Base,
-    /// Payload; empty for a delete. `{"$unset": true}` as a value removes the field.
+    /// Payload; empty for a delete; of a crdt operation its members. `{"$unset": true}` as a value removes the field.
     pub fields: Body,
     /// Hybrid logical clock, as claimed.
     pub logical_timestamp: Option<String>,
@@ -287,7 +290,7 @@ pub struct FeedQuery {
 pub struct FeedRow {
     /// Position.
     pub seq: Seq,
-    /// `create`, `update`, `put`, `delete`; control rows come with the protocol's next part.
+    /// `create`, `update`, `put`, `delete`, `crdt`; control rows come with the protocol's next part.
     pub op: &'static str,
     /// Collection.
     pub collection: CollectionName,
@@ -309,8 +312,10 @@ pub struct FeedRow {
     pub schema_version: i64,
     /// Names of the fields it touched; `None` on a full image.
     pub changed: Option<Vec<String>>,
-    /// JSON text of the fields: the full body on `create` and `put`, the touched ones on `update`; `None` on `delete`.
+    /// JSON text of the fields: the full body on `create` and `put`, the touched ones on `update`; `None` on `delete` and `crdt`.
     pub fields: Option<String>,
+    /// JSON text of the operation on a field that merges by itself; only on `crdt`.
+    pub crdt: Option<String>,
     /// Committed at.
     pub committed: Millis,
 }

@@ -4,6 +4,7 @@
 //! devices send is strict I-JSON ([`strict`]) and names the member at fault ([`members`]); it never guesses. This crate
 //! knows nothing of HTTP servers, stores or use cases.
 
+pub mod capture;
 pub mod checksum;
 pub mod headers;
 pub mod http_signature;

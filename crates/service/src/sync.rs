@@ -98,6 +98,20 @@ impl Service {
         self.store.sync().changes_unchanged(query, scopes).ok()?
     }
 
+    /// Shows every group of batches that is committed from now on, with what decided it.
+    #[must_use]
+    pub fn capture(&self) -> tokio::sync::mpsc::Receiver<tidewatch_store::sync::CapturedGroup> {
+        self.store.sync().capture()
+    }
+
+    /// Every revision of every policy, as JSON text.
+    ///
+    /// # Errors
+    /// As the store.
+    pub async fn policy_revisions(&self) -> Result<Vec<(tidewatch_domain::ids::CollectionName, i64, String)>> {
+        Ok(self.store.sync().policy_revisions().await?)
+    }
+
     /// Position of the log now.
     #[must_use]
     pub fn head(&self) -> Seq {

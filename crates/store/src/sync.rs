@@ -5,6 +5,7 @@
 
 mod audit;
 pub(crate) mod bulk;
+mod capturing;
 mod checkpoint;
 mod clients;
 pub mod collections;
@@ -34,9 +35,10 @@ use tidewatch_domain::cursor::{Cursor, CursorGround, CursorPosition, Since, sinc
 use tidewatch_domain::ids::{CollectionName, Epoch, Scope, Seq};
 use tidewatch_domain::sync::{CollectionInfo, Push, PushAnswer, SinceAsked};
 use tidewatch_domain::time::Millis;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
+pub use self::capturing::CapturedGroup;
 pub use self::clients::ClientFacts;
 pub use self::collections::CollectionDefinition;
 pub use self::explore::Place;
@@ -59,6 +61,8 @@ pub(crate) struct Shared {
     ancestors: Vec<(Epoch, Seq)>,
     path: PathBuf,
     hint: Option<PathBuf>,
+    /// Who wants to see what decides each group.
+    capture: Mutex<Option<mpsc::Sender<CapturedGroup>>>,
 }
 
 impl Shared {
@@ -95,6 +99,7 @@ impl Sync {
             ancestors: opened.ancestors,
             path: dir.join("sync.db"),
             hint: options.hint.clone(),
+            capture: Mutex::new(None),
         });
         let writer = Writer { connection: opened.writer, shared: Arc::clone(&shared), state: opened.state };
         let (stop, stopped) = oneshot::channel();
@@ -118,6 +123,8 @@ impl Sync {
         let Some(tasks) = tasks else { return Ok(()) };
         self.shared.queue.close();
         let writer = tasks.writer.await.map_err(|error| Error::Corrupt(format!("the writer ended: {error}")))?;
+        // Whoever watches has seen everything now.
+        *self.shared.capture.lock().expect("no holder of this lock panics") = None;
         // The checkpointer may have ended by itself when the disk failed; then there is nobody to tell.
         let _ = tasks.stop.send(());
         tasks.checkpointer.await.map_err(|error| Error::Corrupt(format!("the checkpointer ended: {error}")))?;

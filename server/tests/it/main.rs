@@ -2,6 +2,7 @@
 
 mod authorisation;
 mod bad_input;
+mod captures;
 mod crash;
 mod devices;
 mod openapi;

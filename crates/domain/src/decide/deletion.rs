@@ -9,7 +9,7 @@ pub(super) fn on_tombstone(standing: Standing<'_>, asked: Asked<'_>, ground: Gro
     let revived = match asked.op {
         MutationOp::Delete => return Verdict::Noop,
         MutationOp::Create => MutationOp::Create,
-        MutationOp::Update | MutationOp::Put => MutationOp::Put,
+        MutationOp::Update | MutationOp::Put | MutationOp::Crdt => MutationOp::Put,
     };
     if matches!(ground, Ground::Current) {
         return Verdict::Write(whole(revived, stripped(asked.fields)));

@@ -11,6 +11,8 @@ use crate::sync::{Body, MutationOp};
 pub(super) fn plainly(body: &Body, asked: Asked<'_>) -> Option<Body> {
     match asked.op {
         MutationOp::Delete => None,
+        // An operation on a field that merges by itself is applied elsewhere; to plain fields it does nothing.
+        MutationOp::Crdt => Some(body.clone()),
         MutationOp::Update => Some(applied(body, asked.fields)),
         MutationOp::Create | MutationOp::Put => Some(stripped(asked.fields)),
     }

@@ -59,7 +59,8 @@ impl Meta {
     /// Reads what [`Meta::text`] writes; anything else is empty.
     #[must_use]
     pub fn read(text: Option<&str>) -> Self {
-        let value: Value = text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        let Some(text) = text else { return Self::default() };
+        let value: Value = serde_json::from_str(text).unwrap_or_default();
         let mut clocks = BTreeMap::new();
         for entry in value["clocks"].as_array().map(Vec::as_slice).unwrap_or_default() {
             let Some(hlc) = entry[0].as_str().and_then(Hlc::parse) else { continue };
@@ -115,6 +116,10 @@ pub struct Detail {
     pub stamped: Option<Vec<String>>,
     /// The id under which the same thing was recorded again; the row changes nothing else.
     pub alias: Option<String>,
+    /// The operation on a field that merges by itself.
+    pub crdt: Option<Body>,
+    /// Branches that the row merged.
+    pub merges: Vec<String>,
 }
 
 impl Detail {
@@ -127,7 +132,14 @@ impl Detail {
             Some(names.map(str::to_owned).collect())
         };
         let alias = value["alias"].as_str().map(str::to_owned);
-        Self { rank: value["rank"].as_i64(), stamped: names(&value["stamped"]), alias }
+        let crdt = value["crdt"].as_object().cloned();
+        Self {
+            rank: value["rank"].as_i64(),
+            stamped: names(&value["stamped"]),
+            alias,
+            crdt,
+            merges: names(&value["merges"]).unwrap_or_default(),
+        }
     }
 
     /// Canonical text; `None` when there is nothing to say.
@@ -142,6 +154,12 @@ impl Detail {
         }
         if let Some(alias) = &self.alias {
             out.insert("alias".to_owned(), alias.as_str().into());
+        }
+        if !self.merges.is_empty() {
+            out.insert("merges".to_owned(), json!(self.merges));
+        }
+        if let Some(crdt) = &self.crdt {
+            out.insert("crdt".to_owned(), Value::Object(crdt.clone()));
         }
         (!out.is_empty()).then(|| value_text(&Value::Object(out)))
     }

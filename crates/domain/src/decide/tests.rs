@@ -80,6 +80,7 @@ fn words(verdict: &Verdict) -> String {
         Verdict::Returned => "returned".to_owned(),
         Verdict::Review(kind) => format!("review {}", kind.as_str()),
         Verdict::Approval(guard) => format!("approval {guard}"),
+        Verdict::Invalid(detail) => format!("invalid {detail}"),
         Verdict::Denied(guard) => format!("denied {guard}"),
         Verdict::Branch(body) => format!("branch {}", body_text(body)),
         Verdict::Superseded { lost, kind } => format!("superseded {} lost {}", kind.as_str(), lost.join(",")),

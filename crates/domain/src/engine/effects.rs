@@ -166,6 +166,19 @@ pub struct NewConflict {
     pub at: Millis,
 }
 
+/// An entry of the conflicts log that is settled now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClosedConflict {
+    /// Its number.
+    pub id: i64,
+    /// How, JSON text.
+    pub resolution: String,
+    /// By whom.
+    pub by: ClientId,
+    /// By which change.
+    pub seq: Seq,
+}
+
 /// The first record of a thing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewAnchor {
@@ -259,6 +272,8 @@ pub struct Effects {
     pub conflicts: Vec<NewConflict>,
     /// Refused intents.
     pub dead_letters: Vec<NewDeadLetter>,
+    /// Entries of the conflicts log that are settled.
+    pub closed: Vec<ClosedConflict>,
     /// First records of things.
     pub anchors: Vec<NewAnchor>,
     /// Other ids of records.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Batch, Catalogue, Collection};
 use crate::hlc::Hlc;
 use crate::json::{self, JsonRefusal};
-use crate::sync::{IntentProblem, Mutation};
+use crate::sync::{IntentProblem, Mutation, MutationOp};
 use crate::time::{DAY_MS, Millis};
 
 /// Days for which a key is remembered at least.
@@ -59,6 +59,12 @@ pub(crate) fn payload(collection: &Collection, mutation: &Mutation) -> Result<()
         Err(JsonRefusal::TooDeep) => {
             return Err(problem("schema_invalid", 422, format!("the payload is nested deeper than {} levels", json::DEPTH_MAX)));
         }
+    }
+    if mutation.op == MutationOp::Crdt {
+        return Ok(());
+    }
+    if let Some(field) = mutation.fields.keys().find(|field| collection.policy.crdt(field).is_some()) {
+        return Err(problem("schema_invalid", 422, format!("field `{field}` merges by itself: change it by op crdt")));
     }
     if let Some((field, wanted)) = collection.policy.misfit(&mutation.fields) {
         return Err(problem("schema_invalid", 422, format!("field `{field}` must hold a value of type {}", wanted.as_str())));

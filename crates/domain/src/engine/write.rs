@@ -26,6 +26,7 @@ pub const fn op_number(op: MutationOp) -> i64 {
         MutationOp::Update => 2,
         MutationOp::Put => 3,
         MutationOp::Delete => 4,
+        MutationOp::Crdt => 5,
     }
 }
 
@@ -57,9 +58,16 @@ impl Turn<'_> {
         if let Some(record_id) = natural.and_then(|value| self.anchor(&case, value)) {
             return (self.duplicate(collection, mutation, record_id), true);
         }
-        let verdict = self.verdict(&case);
+        if let Some(problem) = self.branches_missing(&case) {
+            return (self.refuse(&mutation.operation_id, problem, &mutation.raw), true);
+        }
+        let verdict = self.branches_merged(&case, self.verdict(&case));
+        let written = matches!(verdict, Verdict::Write(_));
         let made = self.natural_made(&case, &verdict);
         let (answer, keep) = self.settle(&case, verdict);
+        if let (true, Some(seq)) = (written, answer.seq) {
+            self.branches_close(&case, seq);
+        }
         if let (Some(value), Some(seq)) = (made, answer.seq) {
             self.anchor_add(&case, value, seq);
         }
@@ -129,6 +137,9 @@ impl Turn<'_> {
             Verdict::Review(kind) => (self.parked(case, kind, None), true),
             Verdict::Approval(guard) => (self.parked(case, DisputeKind::Approval, Some(&guard)), true),
             Verdict::Branch(body) => (self.branched(case, &body), true),
+            Verdict::Invalid(detail) => {
+                (self.refuse(&case.mutation.operation_id, problem("schema_invalid", 422, detail), &case.mutation.raw), true)
+            }
             Verdict::Denied(guard) => {
                 let problem = problem("guard_failed", 422, format!("the guard `{guard}` of this collection is against it"));
                 (self.refuse(&case.mutation.operation_id, problem, &case.mutation.raw), true)

@@ -8,14 +8,15 @@ use super::guard::guards_read;
 use super::natural::natural_read;
 use super::{DeleteRule, FieldRule, FieldType, Policy, PolicyClock, PolicyError, PolicyKind};
 use crate::command::CommandRule;
+use crate::crdt::CrdtType;
 use crate::expr::Expr;
 use crate::sync::Body;
 
 /// Most fields that one policy may derive.
 const DERIVED_MAX: usize = 20;
 
-const MEMBERS: [&str; 10] =
-    ["kind", "clock", "delete", "rules", "derive", "always", "fields", "guards", "natural_key", "commands"];
+const MEMBERS: [&str; 11] =
+    ["kind", "clock", "delete", "rules", "derive", "always", "crdt", "fields", "guards", "natural_key", "commands"];
 
 pub(super) fn wrong(member: &str, problem: impl Into<String>) -> PolicyError {
     PolicyError { member: member.to_owned(), problem: problem.into() }
@@ -35,7 +36,7 @@ impl Policy {
         }
         let kind = kind_read(policy)?;
         let delete_default = match kind {
-            PolicyKind::Lww | PolicyKind::LwwField | PolicyKind::HigherRoleWins => DeleteRule::Stamp,
+            PolicyKind::Lww | PolicyKind::LwwField | PolicyKind::Crdt { .. } | PolicyKind::HigherRoleWins => DeleteRule::Stamp,
             _ => DeleteRule::Manual,
         };
         Ok(Self {
@@ -71,6 +72,8 @@ fn kind_read(policy: &Body) -> Result<PolicyKind, PolicyError> {
         _ if !derive.is_empty() => Err(wrong("derive", "belongs to field_merge")),
         "manual_review" => Ok(PolicyKind::ManualReview { always }),
         _ if always => Err(wrong("always", "belongs to manual_review")),
+        "crdt" => Ok(PolicyKind::Crdt { fields: crdt_read(policy)? }),
+        _ if policy.contains_key("crdt") => Err(wrong("crdt", "belongs to the kind crdt")),
         "lww" => Ok(PolicyKind::Lww),
         "lww_field" => Ok(PolicyKind::LwwField),
         "higher_role_wins" => Ok(PolicyKind::HigherRoleWins),
@@ -78,6 +81,19 @@ fn kind_read(policy: &Body) -> Result<PolicyKind, PolicyError> {
         "append_only" => Ok(PolicyKind::AppendOnly),
         "client_resolves" => Ok(PolicyKind::ClientResolves),
         _ => Err(wrong("kind", format!("must be one of {}", PolicyKind::NAMES.join(", ")))),
+    }
+}
+
+/// `{"qty": "counter", …}`: at least one field.
+fn crdt_read(policy: &Body) -> Result<BTreeMap<String, CrdtType>, PolicyError> {
+    let fields = words(policy, "crdt", &CrdtType::NAMES)?;
+    if fields.is_empty() {
+        return Err(wrong("crdt", "must name the fields that merge by themselves, with their types"));
+    }
+    let unread = fields.iter().find(|(_, kind)| **kind == CrdtType::Yjs && !cfg!(feature = "yjs"));
+    match unread {
+        Some((field, _)) => Err(wrong(&format!("crdt.{field}"), "yjs1 is not built in here")),
+        None => Ok(fields),
     }
 }
 

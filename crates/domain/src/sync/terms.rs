@@ -8,6 +8,8 @@ use crate::ids::{ClientId, Epoch, GroupName, OperationId, Version};
 
 /// Most operations that one intent may depend on.
 pub const DEPENDS_ON_MAX: usize = 32;
+/// Most branches that one intent may merge.
+pub const MERGES_MAX: usize = 32;
 /// Most operations of one JSON patch.
 pub const PATCH_OPS_MAX: usize = 256;
 
@@ -24,6 +26,8 @@ pub struct Terms {
     pub patch: Option<Vec<Value>>,
     /// A named command of the collection, in place of fields.
     pub command: Option<Command>,
+    /// Branches that it merges into the record, beside its base: both parents are named.
+    pub merges: Vec<String>,
     /// The device that made it, when another one relays it. Its signature has been checked.
     pub author: Option<ClientId>,
 }

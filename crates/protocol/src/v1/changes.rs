@@ -48,7 +48,7 @@ pub struct SnapshotState {
 pub struct Change {
     /// Position.
     pub seq: i64,
-    /// `create`, `update`, `put`, `delete`. Treat an unknown one as "needs upgrade".
+    /// `create`, `update`, `put`, `delete`, `crdt`. Treat an unknown one as "needs upgrade".
     #[schema(value_type = String)]
     pub op: Cow<'static, str>,
     /// Collection.
@@ -78,6 +78,10 @@ pub struct Change {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub fields: Option<Box<RawValue>>,
+    /// The operation on a field that merges by itself, as its device sent it; only on `crdt`. A scan has the field's state instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub crdt: Option<Box<RawValue>>,
     /// Committed at.
     #[schema(value_type = String, format = DateTime)]
     pub committed_at: Timestamp,
@@ -99,6 +103,7 @@ impl From<FeedRow> for Change {
             schema_version: row.schema_version,
             changed: row.changed,
             fields: row.fields.map(|text| RawValue::from_string(text).expect("stored fields are JSON")),
+            crdt: row.crdt.map(|text| RawValue::from_string(text).expect("stored operations are JSON")),
             committed_at: Timestamp(row.committed),
         }
     }
@@ -199,6 +204,10 @@ fn row_write(out: &mut Vec<u8>, row: &FeedRow, times: &mut Times) {
         out.extend_from_slice(b",\"fields\":");
         out.extend_from_slice(fields.as_bytes());
     }
+    if let Some(crdt) = &row.crdt {
+        out.extend_from_slice(b",\"crdt\":");
+        out.extend_from_slice(crdt.as_bytes());
+    }
     text_member(out, b",\"committed_at\":", times.text(row.committed));
     out.push(b'}');
 }
@@ -246,6 +255,7 @@ mod tests {
             schema_version: 2,
             changed: changed.map(|names| names.iter().map(|&name| name.to_owned()).collect()),
             fields: fields.map(str::to_owned),
+            crdt: (op == "crdt").then(|| r#"{"type":"counter","field":"n","delta":1}"#.to_owned()),
             committed: Millis(1_795_000_000_000 + seq / 2),
         }
     }
@@ -268,6 +278,7 @@ mod tests {
             row(1, "create", None, Some(r#"{"a":1,"b":"\u001f\"é"}"#), "op-1"),
             row(2, "update", Some(&["a", "b\"c"]), Some(r#"{"a":2}"#), "op-2"),
             row(3, "delete", None, None, "genesis"),
+            row(5, "crdt", Some(&["n"]), None, "op-5"),
             row(4, "put", Some(&[]), Some("{}"), "odd \"id\" \\ with \u{1} inside"),
         ];
         for page in [page(rows, None), page(Vec::new(), Some(true))] {

@@ -33,7 +33,7 @@ pub struct Mutation {
     pub record_id: String,
     /// Scope: `global` or `type:id`.
     pub scope: String,
-    /// `create`, `update`, `put`, `delete` or `command`.
+    /// `create`, `update`, `put`, `delete`, `crdt` or `command`.
     pub op: String,
     /// Version of the record it was based on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -66,6 +66,13 @@ pub struct Mutation {
     /// Consecutive intents of one group commit or fail together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
+    /// Operation on a field that merges by itself, e.g. `{"type": "counter", "field": "qty", "delta": 3}`. Only with `crdt`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub crdt: Option<Body>,
+    /// Branches that the intent merges into the record, beside its base: both parents are named. At most 32.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub merges: Vec<String>,
     /// Hybrid logical clock of the device: `<12 hex ms><4 hex counter>-<node>`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub logical_timestamp: Option<String>,

@@ -82,7 +82,7 @@ mod tests {
             (r#"[{"policy":{"kind":"lww"}}]"#, "a collection has no name"),
             (
                 r#"[{"name":"a","policy":{"kind":"best"}}]"#,
-                "`a`: policy member `kind` must be one of lww, lww_field, field_merge, higher_role_wins, version_control, append_only, manual_review, client_resolves",
+                "`a`: policy member `kind` must be one of lww, lww_field, field_merge, higher_role_wins, version_control, append_only, crdt, manual_review, client_resolves",
             ),
             (r#"[{"name":"a","priority":"high","policy":{"kind":"lww"}}]"#, "`a`: unknown priority `high`"),
             (

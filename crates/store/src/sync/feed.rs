@@ -7,10 +7,11 @@
 use std::collections::HashMap;
 
 use tidewatch_domain::cursor::{Cursor, CursorGround, CursorPosition, Since, filter_hash, since_read};
+use tidewatch_domain::decide::Detail;
 use tidewatch_domain::engine::{CollectionKey, ScopeKey};
 use tidewatch_domain::hlc::{Hlc, Ticks};
 use tidewatch_domain::ids::{ClientId, CollectionName, RecordId, Scope, Seq, Version};
-use tidewatch_domain::json::{literals, members_pick, names_read};
+use tidewatch_domain::json::{body_text, literals, members_pick, names_read};
 use tidewatch_domain::sync::{FeedPage, FeedQuery, FeedRow};
 use tidewatch_domain::time::Millis;
 
@@ -238,14 +239,18 @@ fn row_read(row: &mut Row<'_>, scope: &Scope, plan: &Plan, live: &Live) -> Resul
     let schema_version = row.number()?;
     let committed = Millis(row.number()?);
     let (changed, body) = (row.maybe()?, row.maybe()?);
+    // Of an operation on a field that merges by itself the log row has the operation; a scan of the state has the state.
+    let merging = if op == 5 && !plan.compact { Detail::read(changed).crdt } else { None };
+    let (changed, body) = if merging.is_some() { (None, body) } else { (changed, body) };
     let op = match (op, body) {
         (_, None) => "delete",
         _ if plan.compact => "put",
+        _ if merging.is_some() => "crdt",
         (1, _) => "create",
         (2, _) => "update",
         _ => "put",
     };
-    let fields = body.map(|body| match changed {
+    let fields = body.filter(|_| merging.is_none()).map(|body| match changed {
         Some(changed) => members_pick(body, &literals(changed)),
         None => body.to_owned(),
     });
@@ -263,6 +268,7 @@ fn row_read(row: &mut Row<'_>, scope: &Scope, plan: &Plan, live: &Live) -> Resul
         schema_version,
         changed: changed.map(names_read),
         fields,
+        crdt: merging.map(|operation| body_text(&operation)),
         committed,
     })
 }

@@ -12,7 +12,8 @@ use tidewatch_domain::time::SECOND_MS;
 use super::bulk::{Bound, write_all};
 use super::prefetch::status_number;
 use super::statements::{
-    ALIAS_ADD, ANCHOR_ADD, CHANGE_ADD, CONFLICT_ADD, DEAD_LETTER_ADD, DIGEST_PUT, MEMORY_ADD, META_PUT, RECORD_PUT, TIME_PUT,
+    ALIAS_ADD, ANCHOR_ADD, CHANGE_ADD, CONFLICT_ADD, CONFLICT_CLOSE, DEAD_LETTER_ADD, DIGEST_PUT, MEMORY_ADD, META_PUT,
+    RECORD_PUT, TIME_PUT,
 };
 use crate::Result;
 
@@ -33,6 +34,10 @@ pub(crate) async fn flush(
     write_all(connection, &RECORD_PUT, &records, |query, (key, record)| bind_record(query, key, record)).await?;
     write_all(connection, &MEMORY_ADD, &effects.memories, bind_memory).await?;
     write_all(connection, &CONFLICT_ADD, &effects.conflicts, bind_conflict).await?;
+    for closed in &effects.closed {
+        let query = sqlx::query(CONFLICT_CLOSE).bind(closed.id).bind(closed.resolution.clone());
+        query.bind(format!("device:{}", closed.by)).bind(closed.seq.0).execute(&mut *connection).await?;
+    }
     let letters: Vec<(i64, &NewDeadLetter)> = (dead_letter_last + 1..).zip(&effects.dead_letters).collect();
     write_all(connection, &DEAD_LETTER_ADD, &letters, |query, (id, letter)| bind_dead_letter(query, *id, letter)).await?;
     write_all(connection, &ANCHOR_ADD, &effects.anchors, |query, anchor| {

@@ -77,6 +77,7 @@ statements! {
     GENESIS_ADD = r"
         insert into changes (seq, collection, record_id, scope, op, version, prev_seq, hlc, client, operation_id, schema_version, policy_rev, decision, committed_ms, digest, chain)
         values (1, 0, '', 0, 12, 0, 0, 0, 0, 'genesis', 0, 0, 0, ?1, ?2, ?3)";
+    CONFLICT_CLOSE = "update conflicts set state = 1, resolution = ?2, resolved_by = ?3, resolved_seq = ?4 where id = ?1";
     CONFLICT_LAST = "select coalesce(max(id), 0) from conflicts";
     DEAD_LETTER_LAST = "select coalesce(max(id), 0) from dead_letters";
     COLLECTION_LIST = "select id, name, schema_min, schema_cur, priority, policy, policy_rev from collections order by id";
@@ -222,6 +223,11 @@ statements! {
     VERIFY_CHANGES = "select * from changes where seq > ?1 order by seq limit ?2";
     VERIFY_RECORDS = "select * from records where (collection, record_id) > (?1, ?2) order by collection, record_id limit ?3";
     VERIFY_CONFLICTED = "select distinct collection, record_id from conflicts where state = 0";
+    /// Operations on fields that merge by themselves, with the record before and after them.
+    VERIFY_MERGES = r"
+        select c.seq, c.operation_id, c.detail, c.fields, b.fields
+        from changes c left join changes b on b.seq = c.prev_seq
+        where c.seq > ?1 and c.op = 5 order by c.seq limit ?2";
     VERIFY_POLICIES = "select collection, rev, policy from policy_revs";
     VERIFY_ANCHORS = "select collection, hex(exact_hash), tol_value, seq, record_id from natural_keys";
     VERIFY_ALIASES = "select collection, alias_id, record_id from aliases";
@@ -272,14 +278,14 @@ statements! {
     FEED_SCOPE = r"
         select group_concat(line, char(30)) from (
             select concat_ws(char(31), c.seq, c.op, c.collection, c.record_id, c.version, c.prev_seq, c.hlc, c.hlc_node, c.client,
-                c.operation_id, c.schema_version, c.committed_ms, ifnull(c.changed, ''), ifnull(c.fields, '')) as line
+                c.operation_id, c.schema_version, c.committed_ms, iif(c.op = 5, c.detail, ifnull(c.changed, '')), ifnull(c.fields, '')) as line
             from changes c where c.scope = ?1 and c.seq > ?2 and c.seq <= ?3 order by c.seq limit ?4
         )";
     /// The same, of some collections only (`[id, …]`).
     FEED_SCOPE_SOME = r"
         select group_concat(line, char(30)) from (
             select concat_ws(char(31), c.seq, c.op, c.collection, c.record_id, c.version, c.prev_seq, c.hlc, c.hlc_node, c.client,
-                c.operation_id, c.schema_version, c.committed_ms, ifnull(c.changed, ''), ifnull(c.fields, '')) as line
+                c.operation_id, c.schema_version, c.committed_ms, iif(c.op = 5, c.detail, ifnull(c.changed, '')), ifnull(c.fields, '')) as line
             from changes c where c.scope = ?1 and c.seq > ?2 and c.seq <= ?3 and c.collection in (select value from json_each(?5))
             order by c.seq limit ?4
         )";

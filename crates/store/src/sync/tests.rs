@@ -43,6 +43,7 @@ pub(crate) fn definitions() -> Vec<CollectionDefinition> {
         ("profiles", r#"{"kind":"lww_field"}"#),
         ("reviews", r#"{"kind":"higher_role_wins","guards":[{"name":"juniors_wait","require_approval":"role == 'trainee'"}]}"#),
         ("articles", r#"{"kind":"version_control"}"#),
+        ("boards", r#"{"kind":"crdt","crdt":{"count":"counter","tags":"set","text":"yjs1","doc":"opaque"}}"#),
         ("calls", r#"{"kind":"append_only","natural_key":{"exact":["number"],"tolerance":{"duration":1}}}"#),
     ]
     .into_iter()
@@ -56,7 +57,7 @@ pub(crate) fn definitions() -> Vec<CollectionDefinition> {
     .collect()
 }
 
-/// A store with nine collections and devices 1 to 4, who may use `site:a` and `site:b`.
+/// A store with ten collections and devices 1 to 4, who may use `site:a` and `site:b`.
 pub(crate) async fn store(dir: &Path) -> Store {
     let store = Store::open(dir, StoreOptions { durability: crate::Durability::Normal, ..StoreOptions::new(NOW, 7) })
         .await

@@ -1,6 +1,7 @@
 //! Proof that the file is what the engine wrote: the chains of the log and of the audit log are computed again, and records
 //! and digests are rebuilt from the log and compared. Reads one snapshot, in stretches.
 
+mod merges;
 mod things;
 
 use std::collections::{HashMap, HashSet};
@@ -174,6 +175,7 @@ impl Sync {
             last = end;
         }
         things.verify(connection, report).await?;
+        merges::verify(connection, report).await?;
         report.records = records.len() as u64;
         report.chain = hex::encode(chain);
         Ok(records)

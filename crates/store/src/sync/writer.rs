@@ -7,13 +7,15 @@ use std::time::Instant;
 use sqlx::SqliteConnection;
 use tidewatch_domain::audit::AuditEntry;
 use tidewatch_domain::digest::Hash;
-use tidewatch_domain::engine::{ClientKey, Decided, Effects, LogState, batch_apply};
+use tidewatch_domain::engine::capture::CapturedBatch;
+use tidewatch_domain::engine::{Batch, ClientKey, Decided, Effects, LogState, batch_apply};
 use tidewatch_domain::ids::{ClientId, Seq};
 use tidewatch_domain::sync::{BatchRefusal, ClientRegistration, Push, PushAnswer};
 use tidewatch_domain::time::Millis;
 use tokio::sync::oneshot;
 
 use super::Shared;
+use super::capturing::{Capture, Seen};
 use super::collections::CollectionDefinition;
 use super::flush::{DigestRow, digests_after, flush};
 use super::live::{Client, Configured, Live, Sequence};
@@ -74,6 +76,7 @@ pub(crate) struct Pending {
     digests: Vec<DigestRow>,
     sequences: Vec<(ClientKey, Sequence)>,
     effects: Effects,
+    seen: Option<Seen>,
 }
 
 /// An answer that waits for the commit.
@@ -110,6 +113,7 @@ impl Writer {
         let (pushes, commands): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(|job| matches!(job, Job::Push { .. }));
         let intents = pushes.iter().map(|job| if let Job::Push { push, .. } = job { push.intents.len() } else { 0 }).sum();
         let done = self.transact(commands, pushes, &mut pending, &mut answers).await;
+        let seen = pending.seen.take();
         match &done {
             Ok(()) => self.publish(pending),
             Err(error) => {
@@ -120,6 +124,9 @@ impl Writer {
             }
         }
         answers.into_iter().for_each(|answer| answer(done.as_ref().err()));
+        if let Some(seen) = seen.filter(|_| done.is_ok()) {
+            seen.show().await;
+        }
         intents
     }
 
@@ -174,6 +181,8 @@ impl Writer {
         let sent: Vec<Sent<'_>> = parts.map(|(client, intents)| (client.key, intents)).collect();
         let mut set = working_set(&mut self.connection, &catalogue, &shared.live, &sent).await?;
         let mut sequences = self.sequences(group).await?;
+        let wanted = shared.capture.lock().expect("no holder of this lock panics").clone();
+        let mut capture = Capture::begin(wanted, self.state.log, &set);
         let effects = &mut pending.effects;
         let mut decided = Vec::with_capacity(group.len());
         for pushed in group {
@@ -181,7 +190,11 @@ impl Writer {
             // Only a batch without relayed intents can be refused, and it has one part.
             let done = pushed.parts().into_iter().try_for_each(|(client, intents)| {
                 let batch = pushed.batch(client, intents, &sequences);
-                let done = batch_apply(&mut self.state.log, &mut set, &catalogue, &batch, effects)?;
+                let done = batch_apply(&mut self.state.log, &mut set, &catalogue, &batch, effects);
+                if let Some(capture) = &mut capture {
+                    capture.batch(captured(client, &batch), &done);
+                }
+                let done = done?;
                 whole.results.extend(done.results);
                 whole.sequence = whole.sequence.max(done.sequence);
                 Ok(())
@@ -190,6 +203,7 @@ impl Writer {
             sequences.advance(pushed, done.as_ref().ok().and_then(|done| done.sequence));
             decided.push(done);
         }
+        pending.seen = capture.map(|capture| capture.finish(&catalogue, self.state.log));
         pending.digests = digests_after(&shared.live().digests, effects);
         flush(&mut self.connection, effects, &set, &self.state.log, &pending.digests, self.state.dead_letter_last).await?;
         self.state.dead_letter_last += i64::try_from(effects.dead_letters.len()).expect("a group is small");
@@ -215,6 +229,20 @@ impl Writer {
             *known = head;
             moved
         });
+    }
+}
+
+/// A batch as a capture has it.
+fn captured(client: &Client, batch: &Batch<'_>) -> CapturedBatch {
+    CapturedBatch {
+        client: client.key,
+        client_id: client.client_id.clone(),
+        role: client.role.clone(),
+        role_rank: client.role_rank,
+        scopes: Arc::clone(&client.grants),
+        now: batch.now,
+        rules: batch.rules,
+        intents: batch.intents.to_vec(),
     }
 }
 

@@ -78,6 +78,33 @@ fn whoever_comes_second_writes_a_branch() {
     assert!(same.noop);
 }
 
+#[test]
+fn a_later_write_that_names_both_parents_merges_the_branches() {
+    let mut world = World::new();
+    world.send(1, NOW, intent("op-0", Create, "articles", json!({"text": "one"})));
+    world.send(2, NOW, intent("op-1", Update, "articles", json!({"text": "two"})));
+    world.send(3, NOW, intent("op-2", Update, "articles", json!({"text": "three"})));
+    let key = (CollectionKey(9), RecordId::parse("r-1").expect("an id"));
+    let merging = |id: &str, names: &[&str], fields| {
+        let merges = names.iter().map(|&name| name.to_owned()).collect();
+        Mutation {
+            terms: Some(Box::new(crate::sync::Terms { merges, ..Default::default() })),
+            ..intent(id, Update, "articles", fields)
+        }
+    };
+    let unknown = world.send(1, NOW, on(1, merging("op-3", &["1b", "1x"], json!({"text": "all"}))));
+    assert_eq!((unknown.status, code(&unknown)), (IntentStatus::Rejected, "not_found"));
+    let first = world.send(1, NOW, on(1, merging("op-4", &["1b"], json!({"text": "one and two"}))));
+    assert_eq!((first.status, world.set.records[&key].conflicted), (IntentStatus::Merged, true));
+    let stale = world.send(2, NOW, on(1, merging("op-5", &["1c"], json!({"text": "late"}))));
+    assert_eq!(stale.branch.as_deref(), Some("2b"), "who merges has to know the record, too");
+    let same = world.send(1, NOW, on(2, merging("op-6", &["1c", "2b"], json!({"text": "one and two"}))));
+    assert_eq!((same.status, world.set.records[&key].conflicted), (IntentStatus::Merged, false));
+    let closed: Vec<(i64, i64)> = world.effects.closed.iter().map(|entry| (entry.id, entry.seq.0)).collect();
+    assert_eq!(closed, [(1, 3), (2, 4), (3, 4)]);
+    assert_eq!(world.effects.changes[2].detail.as_deref(), Some(r#"{"merges":["1c","2b"]}"#));
+}
+
 fn call(id: &str, record: &str, number: &str, at: &str, duration: i64) -> Mutation {
     named(record, intent(id, Create, "calls", json!({"line": 1, "number": number, "at": at, "duration": duration})))
 }

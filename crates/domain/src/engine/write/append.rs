@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::branch::branches_named;
 use super::{Case, op_number};
 use crate::decide::{Detail, Stamp, Write};
 use crate::digest::{chain_next, content_hash, record_hash};
@@ -9,6 +10,7 @@ use crate::engine::{ChangeFacts, NewChange, Past, Record, Turn};
 use crate::ids::{Seq, Version};
 use crate::json::names_text;
 use crate::policy::PolicyKind;
+use crate::sync::MutationOp;
 
 impl Turn<'_> {
     /// Writes a change: one row of the log, the record, its share of the digest, its old version into the history.
@@ -19,7 +21,14 @@ impl Turn<'_> {
         let content = content_hash(text.as_deref());
         let seq = Seq(self.log.head.0 + 1);
         let alias = case.duplicate.then(|| case.mutation.record_id.to_string());
-        let detail = Detail { rank: self.rank(case), stamped: write.stamped.clone(), alias };
+        let crdt = (write.op == MutationOp::Crdt).then(|| case.mutation.fields.clone());
+        let detail = Detail {
+            rank: self.rank(case),
+            stamped: write.stamped.clone(),
+            alias,
+            crdt,
+            merges: branches_named(case.mutation).to_vec(),
+        };
         let changed = write.changed.as_ref().map(|names| names_text(names.iter().map(String::as_str)));
         let mut change = NewChange {
             seq,
@@ -50,15 +59,17 @@ impl Turn<'_> {
         self.log.chain = change.chain;
         self.digest_move(case, before.as_ref(), (version, &content, change.fields.is_some()));
         let conflicted = before.as_ref().is_some_and(|record| record.conflicted);
-        // A duplicate says nothing new, so it makes the record no newer.
-        let unmoved = before.as_ref().filter(|_| case.duplicate).map(|record| record.hlc.clone());
+        let unmoved = before.as_ref().filter(|_| case.duplicate || write.op == MutationOp::Crdt).cloned();
         if let Some(before) = before {
             let past = Past { version: before.version, body: before.body };
             self.set.history.entry(case.key.clone()).or_default().push(past);
         }
         let meta = case.meta.clone().after(&detail, stamp(&change)).text();
         let mut record = Record { meta, conflicted, ..record_of(&change, content) };
-        record.hlc = unmoved.unwrap_or(record.hlc);
+        // Neither a duplicate nor a field that merges by itself makes the rest of the record newer, or somebody else's.
+        if let Some(Record { hlc, last_client, last_client_id, last_operation_id, .. }) = unmoved {
+            record = Record { hlc, last_client, last_client_id, last_operation_id, ..record };
+        }
         self.set.records.insert(case.key.clone(), record);
         self.effects.records.insert(case.key.clone());
         self.effects.changes.push(change);

@@ -1,11 +1,15 @@
 //! Branches: bodies that stand beside a record under version control, each as an open entry of the conflicts log.
 
+use serde_json::json;
+
 use super::Case;
+use super::basis::Basis;
 use super::conflict::Settled;
-use crate::decide::{Dispute, DisputeKind};
-use crate::engine::{Standoff, Turn};
-use crate::ids::Version;
-use crate::sync::{Body, IntentResult};
+use crate::decide::{Dispute, DisputeKind, Verdict, Write};
+use crate::engine::guard::problem;
+use crate::engine::{ClosedConflict, Standoff, Turn};
+use crate::ids::{Seq, Version};
+use crate::sync::{Body, IntentProblem, IntentResult, Mutation, MutationOp};
 
 impl Turn<'_> {
     /// The write becomes a branch of the version that stands.
@@ -22,6 +26,63 @@ impl Turn<'_> {
         answer.conflict_id = Some(id);
         answer.branch = Some(branch);
         answer
+    }
+}
+
+/// The branches that an intent merges.
+pub(super) fn branches_named(mutation: &Mutation) -> &[String] {
+    mutation.terms.as_deref().map(|terms| terms.merges.as_slice()).unwrap_or_default()
+}
+
+impl Turn<'_> {
+    fn open_branch(&self, case: &Case<'_>, name: &str) -> bool {
+        let known = self.set.standoffs.get(&case.key).map(Vec::as_slice).unwrap_or_default();
+        known.iter().any(|standoff| standoff.open && standoff.branch.as_deref() == Some(name))
+    }
+
+    /// Why the branches that an intent names cannot be merged.
+    pub(super) fn branches_missing(&self, case: &Case<'_>) -> Option<IntentProblem> {
+        let missing = branches_named(case.mutation).iter().find(|name| !self.open_branch(case, name))?;
+        Some(problem("not_found", 404, format!("there is no open branch `{missing}` beside this record")))
+    }
+
+    /// A merge is a change even when the record stays as it is: its second parents are settled by it.
+    pub(super) fn branches_merged(&self, case: &Case<'_>, verdict: Verdict) -> Verdict {
+        if branches_named(case.mutation).is_empty() {
+            return verdict;
+        }
+        match verdict {
+            Verdict::Noop if matches!(case.basis, Basis::Current) => Verdict::Write(Write {
+                op: MutationOp::Update,
+                image: Some(case.body.clone()),
+                changed: Some(Vec::new()),
+                merged: true,
+                kept: Vec::new(),
+                lost: Vec::new(),
+                over: Vec::new(),
+                dispute: None,
+                stamped: None,
+            }),
+            Verdict::Write(write) => Verdict::Write(Write { merged: true, ..write }),
+            other => other,
+        }
+    }
+
+    /// Closes the entries of the branches that a change has merged.
+    pub(super) fn branches_close(&mut self, case: &Case<'_>, seq: Seq) {
+        let names = branches_named(case.mutation);
+        let Some(standoffs) = self.set.standoffs.get_mut(&case.key).filter(|_| !names.is_empty()) else { return };
+        for standoff in standoffs.iter_mut() {
+            let Some(branch) = standoff.branch.clone().filter(|branch| standoff.open && names.contains(branch)) else { continue };
+            standoff.open = false;
+            let resolution = json!({"outcome": "merged", "branch": branch, "operation": case.mutation.operation_id.as_str()});
+            let (id, by) = (standoff.conflict, self.batch.client_id.clone());
+            self.effects.closed.push(ClosedConflict { id, resolution: resolution.to_string(), by, seq });
+        }
+        let waits = standoffs.iter().any(|standoff| standoff.open);
+        if let Some(record) = self.set.records.get_mut(&case.key) {
+            record.conflicted = waits;
+        }
     }
 }
 

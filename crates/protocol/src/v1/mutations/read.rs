@@ -157,7 +157,7 @@ fn checksum_verify(members: &Members<'_>, value: &Value) -> Result<(), IntentPro
 
 /// Members of the protocol that this server does not serve: refused by name, never ignored.
 fn unsupported_refuse(members: &Members<'_>) -> Result<(), FieldError> {
-    for name in ["crdt", "vector_clock"] {
+    for name in ["vector_clock"] {
         if members.value(name).is_some() {
             return Err(members.fault(name, "is not supported by this server"));
         }

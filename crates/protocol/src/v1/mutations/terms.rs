@@ -4,7 +4,7 @@
 use serde_json::Value;
 use tidewatch_domain::ids::{ClientId, Epoch, GroupName, OperationId, Version};
 use tidewatch_domain::sync::{
-    Base, BatchTerms, Body, Command, DEPENDS_ON_MAX, Intent, MutationOp, PATCH_OPS_MAX, SinceAsked, Terms,
+    Base, BatchTerms, Body, Command, DEPENDS_ON_MAX, Intent, MERGES_MAX, MutationOp, PATCH_OPS_MAX, SinceAsked, Terms,
 };
 
 use crate::checksum::{hash_read, written};
@@ -14,6 +14,8 @@ use crate::problem::{Code, FieldError};
 
 type Read<T> = Result<T, FieldError>;
 
+/// Longest name of a branch.
+const BRANCH_BYTES_MAX: usize = 32;
 /// Longest name of a command.
 const COMMAND_BYTES_MAX: usize = 64;
 
@@ -74,13 +76,15 @@ pub(super) fn payload_read(members: &Members<'_>) -> Read<(MutationOp, Body, Opt
     let op = members.text_required("op", 32)?;
     let command = op == "command";
     let known = if command { Some(MutationOp::Update) } else { MutationOp::parse(op) };
-    let op = known.ok_or_else(|| members.fault("op", "must be create, update, put, delete or command"))?;
+    let op = known.ok_or_else(|| members.fault("op", "must be create, update, put, delete, crdt or command"))?;
     let takes = match (command, op) {
         (true, _) => &["args"][..],
         (_, MutationOp::Update) => &["fields", "json_patch"],
+        (_, MutationOp::Crdt) => &["crdt"],
         (_, MutationOp::Create | MutationOp::Put | MutationOp::Delete) => &["fields"],
     };
-    let given: Vec<&str> = ["fields", "json_patch", "args"].into_iter().filter(|name| members.value(name).is_some()).collect();
+    let given: Vec<&str> =
+        ["fields", "json_patch", "args", "crdt"].into_iter().filter(|name| members.value(name).is_some()).collect();
     if let Some(foreign) = given.iter().find(|name| !takes.contains(name)) {
         return Err(members.fault(foreign, "does not go with this `op`"));
     }
@@ -89,6 +93,7 @@ pub(super) fn payload_read(members: &Members<'_>) -> Read<(MutationOp, Body, Opt
     }
     let mut terms = terms_read(members)?;
     let fields = match (op, members.map("fields")?) {
+        (MutationOp::Crdt, _) => members.map("crdt")?.cloned().ok_or_else(|| members.missing("crdt"))?,
         (MutationOp::Delete, None) => Body::new(),
         (MutationOp::Delete, Some(fields)) if fields.is_empty() => Body::new(),
         (MutationOp::Delete, Some(_)) => return Err(members.fault("fields", "must be absent on a delete")),
@@ -130,6 +135,7 @@ fn terms_read(members: &Members<'_>) -> Read<Terms> {
         depends_on: depends_on.into_iter().enumerate().map(operation).collect::<Result<_, _>>()?,
         group: group.map_err(|error| members.fault("group", error.to_string()))?,
         base_body,
+        merges: members.texts("merges", MERGES_MAX, BRANCH_BYTES_MAX)?,
         ..Terms::default()
     })
 }

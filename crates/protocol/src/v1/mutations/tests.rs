@@ -80,7 +80,7 @@ fn each_broken_rule_of_an_intent_has_its_code_and_names_the_member() {
         (r#","json_patch":[]"#, "schema_invalid", "json_patch: and fields exclude each other"),
         (r#","args":{}"#, "schema_invalid", "args: does not go with this `op`"),
         (r#","base":[]"#, "schema_invalid", "base: must be an object"),
-        (r#","crdt":{}"#, "schema_invalid", "crdt: is not supported"),
+        (r#","crdt":{}"#, "schema_invalid", "crdt: does not go with this `op`"),
         (r#","checksum":"sha256:00""#, "checksum_mismatch", "checksum"),
     ];
     for (extra, code, words) in cases {
@@ -90,7 +90,7 @@ fn each_broken_rule_of_an_intent_has_its_code_and_names_the_member() {
     }
     let (code, detail) =
         verdict(r#"{"operation_id":"op-1","collection":"equipment","record_id":"e","scope":"global","op":"explode"}"#);
-    assert_eq!((code, detail.as_str()), ("schema_invalid", "op: must be create, update, put, delete or command"));
+    assert_eq!((code, detail.as_str()), ("schema_invalid", "op: must be create, update, put, delete, crdt or command"));
 }
 
 #[test]

@@ -16,6 +16,7 @@ const MAY_SCAN: &[&str] = &[
     "MEMORY_OF_KEY",
     "VERIFY_CONFLICTED",
     "VERIFY_DIGESTS",
+    "VERIFY_MERGES",
     "VERIFY_POLICIES",
     "VERIFY_ANCHORS",
     "VERIFY_ALIASES",

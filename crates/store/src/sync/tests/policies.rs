@@ -83,6 +83,57 @@ async fn branches_are_counted_over_groups() {
         assert!(again[0].replayed && again[0].branch == answer[0].branch);
     }
     assert_eq!(names, ["1b", "1c", "1d"]);
+    let terms = tidewatch_domain::sync::Terms { merges: names, ..Default::default() };
+    let all =
+        Mutation { terms: Some(Box::new(terms)), ..on(1, intent("all", MutationOp::Update, "articles", "x", json!({"t": 9}))) };
+    assert_eq!(push(&store, 3, vec![all.clone()]).await[0].status, IntentStatus::Merged);
+    assert!(push(&store, 3, vec![all]).await[0].replayed);
+    sound(&store).await;
+    store.close().await.expect("closes");
+}
+
+/// An empty Yjs document with one text `body` that holds `hi`, written by client 1.
+const HI: &str = "AQEBAAQBBGJvZHkCaGkA";
+
+#[tokio::test]
+async fn fields_that_merge_by_themselves_are_in_no_conflict_with_the_others() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = store(dir.path()).await;
+    let crdt = |id: &str, fields: serde_json::Value| intent(id, MutationOp::Crdt, "boards", "b", fields);
+    let count = |id: &str, delta: i64| crdt(id, json!({"type": "counter", "field": "count", "delta": delta}));
+    push(&store, 1, vec![at(0, intent("b-0", MutationOp::Create, "boards", "b", json!({"name": "one"})))]).await;
+    let mixed = vec![
+        count("b-1", 3),
+        crdt("b-2", json!({"type": "set", "field": "tags", "add": ["red"]})),
+        crdt("b-3", json!({"type": "yjs1", "field": "text", "update": HI})),
+        crdt("b-4", json!({"type": "opaque", "field": "doc", "value": [1, "x"]})),
+    ];
+    let answers = push(&store, 2, mixed.clone()).await;
+    assert!(answers.iter().all(|answer| answer.status == IntentStatus::Applied && answer.conflict_id.is_none()));
+    assert!(push(&store, 2, mixed).await.iter().all(|answer| answer.replayed), "a repeat counts once");
+    push(&store, 3, vec![count("b-5", 4)]).await;
+    let rows = page(&store, None, 50, false).await.rows;
+    let merging: Vec<(&str, Option<&str>)> = rows.iter().skip(1).map(|row| (row.op, row.crdt.as_deref())).collect();
+    assert_eq!(merging[0], ("crdt", Some(r#"{"delta":3,"field":"count","type":"counter"}"#)));
+    assert!(merging.iter().all(|(op, _)| *op == "crdt") && rows.iter().skip(1).all(|row| row.fields.is_none()));
+    let scanned = page(&store, None, 50, true).await.rows;
+    assert_eq!((scanned.len(), scanned[0].op), (1, "put"));
+    assert!(scanned[0].fields.as_deref().is_some_and(|fields| fields.contains(r#""count":7"#) && fields.contains("$yjs1")));
+    let named = push(&store, 3, vec![at(9, on(1, intent("b-6", MutationOp::Put, "boards", "b", json!({"name": "two"}))))]).await;
+    assert_eq!((named[0].status, named[0].conflict_id.as_ref()), (IntentStatus::Applied, Some(&"cf_1".to_owned())));
+    let record = named[0].record.clone().map(serde_json::Value::Object).expect("a record");
+    assert_eq!(record["count"], json!(7));
+    assert_eq!(record["tags"], json!({"$set": [["red", ["b-2"]]]}));
+    assert_eq!(record["text"], json!({"$yjs1": HI}));
+    assert_eq!((&record["doc"], &record["name"]), (&json!({"$opaque": [[1, "x"]]}), &json!("two")));
+    let plain = push(&store, 1, vec![intent("b-7", MutationOp::Update, "boards", "b", json!({"count": 0}))]).await;
+    let broken = push(&store, 1, vec![crdt("b-8", json!({"type": "yjs1", "field": "text", "update": "//////8P"}))]).await;
+    let elsewhere = push(&store, 1, vec![intent("b-9", MutationOp::Crdt, "assets", "a", json!({"type": "counter"}))]).await;
+    for refused in [plain, broken, elsewhere] {
+        assert!(matches!(&refused[0].problem, Some(problem) if problem.code == "schema_invalid"), "{refused:?}");
+    }
+    push(&store, 1, vec![on(7, intent("b-10", MutationOp::Delete, "boards", "b", json!({})))]).await;
+    assert_eq!(push(&store, 2, vec![count("b-11", 1)]).await[0].status, IntentStatus::Superseded, "deleted is deleted");
     sound(&store).await;
     store.close().await.expect("closes");
 }

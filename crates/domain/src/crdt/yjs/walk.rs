@@ -1,0 +1,199 @@
+//! A walk over the bytes of a Yjs update of format 1 that keeps nothing: every count fits into what is left, every clock
+//! stays small, nothing is nested deep, and nothing follows the end.
+
+/// Largest clock, and largest sum of lengths of one client.
+const CLOCK_MAX: u64 = 1 << 31;
+/// Largest id of a client: 53 bits, as JavaScript has them.
+const CLIENT_MAX: u64 = (1 << 53) - 1;
+/// Deepest nesting of a value.
+const DEPTH_MAX: usize = 32;
+
+const GC: u8 = 0;
+const SKIP: u8 = 10;
+const HAS_ORIGIN: u8 = 0x80;
+const HAS_RIGHT_ORIGIN: u8 = 0x40;
+const HAS_PARENT_SUB: u8 = 0x20;
+
+/// Whether the library may read these bytes.
+pub(super) fn is_sane(bytes: &[u8]) -> bool {
+    let mut walk = Walk { rest: bytes };
+    walk.blocks().is_some() && walk.deletions().is_some() && walk.rest.is_empty()
+}
+
+struct Walk<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Walk<'a> {
+    fn byte(&mut self) -> Option<u8> {
+        let (first, rest) = self.rest.split_first()?;
+        self.rest = rest;
+        Some(*first)
+    }
+
+    fn bytes(&mut self, count: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.rest.split_at_checked(count)?;
+        self.rest = rest;
+        Some(taken)
+    }
+
+    fn number(&mut self, max: u64) -> Option<u64> {
+        let mut number = 0u64;
+        for place in 0..10 {
+            let byte = self.byte()?;
+            number |= u64::from(byte & 0x7f).checked_shl(place * 7)?;
+            if byte < 0x80 {
+                return (number <= max).then_some(number);
+            }
+        }
+        None
+    }
+
+    /// How many of something follow; each takes a byte at least.
+    fn count(&mut self) -> Option<usize> {
+        let count = usize::try_from(self.number(CLOCK_MAX)?).ok()?;
+        (count <= self.rest.len()).then_some(count)
+    }
+
+    fn text(&mut self) -> Option<&'a str> {
+        let length = self.count()?;
+        std::str::from_utf8(self.bytes(length)?).ok()
+    }
+
+    fn id(&mut self) -> Option<()> {
+        self.number(CLIENT_MAX)?;
+        self.number(CLOCK_MAX)?;
+        Some(())
+    }
+
+    fn blocks(&mut self) -> Option<()> {
+        for _ in 0..self.count()? {
+            let structs = self.count()?;
+            self.number(CLIENT_MAX)?;
+            let mut clock = self.number(CLOCK_MAX)?;
+            for _ in 0..structs {
+                clock += self.block()?;
+                if clock > CLOCK_MAX {
+                    return None;
+                }
+            }
+        }
+        Some(())
+    }
+
+    /// One block; answers how far it moves the clock.
+    fn block(&mut self) -> Option<u64> {
+        let info = self.byte()?;
+        if info == GC || info == SKIP {
+            return self.number(CLOCK_MAX).filter(|length| *length > 0);
+        }
+        if info & HAS_ORIGIN != 0 {
+            self.id()?;
+        }
+        if info & HAS_RIGHT_ORIGIN != 0 {
+            self.id()?;
+        }
+        if info & (HAS_ORIGIN | HAS_RIGHT_ORIGIN) == 0 {
+            match self.number(1)? {
+                1 => self.text().map(|_| ())?,
+                _ => self.id()?,
+            }
+            if info & HAS_PARENT_SUB != 0 {
+                self.text()?;
+            }
+        }
+        self.content(info & 0x1f)
+    }
+
+    fn content(&mut self, kind: u8) -> Option<u64> {
+        match kind {
+            1 => self.number(CLOCK_MAX).filter(|length| *length > 0),
+            2 => self.list(|walk| walk.text().map(|_| ())),
+            3 => self.text_bytes().map(|()| 1),
+            4 => self.text().map(|text| text.encode_utf16().count() as u64).filter(|length| *length > 0),
+            5 => self.json().map(|()| 1),
+            6 => {
+                self.text()?;
+                self.json().map(|()| 1)
+            }
+            7 => match self.number(6)? {
+                3 | 5 => self.text().map(|_| 1),
+                _ => Some(1),
+            },
+            8 => self.list(|walk| walk.any(0)),
+            9 => {
+                self.text()?;
+                self.any(0).map(|()| 1)
+            }
+            _ => None,
+        }
+    }
+
+    fn text_bytes(&mut self) -> Option<()> {
+        let length = self.count()?;
+        self.bytes(length).map(|_| ())
+    }
+
+    fn json(&mut self) -> Option<()> {
+        serde_json::from_str::<serde_json::Value>(self.text()?).ok().map(|_| ())
+    }
+
+    fn list(&mut self, item: impl Fn(&mut Self) -> Option<()>) -> Option<u64> {
+        let count = self.count()?;
+        for _ in 0..count {
+            item(self)?;
+        }
+        (count > 0).then_some(count as u64)
+    }
+
+    fn any(&mut self, depth: usize) -> Option<()> {
+        if depth > DEPTH_MAX {
+            return None;
+        }
+        match self.byte()? {
+            120 | 121 | 126 | 127 => Some(()),
+            125 => self.signed(),
+            124 => self.bytes(4).map(|_| ()),
+            122 | 123 => self.bytes(8).map(|_| ()),
+            119 => self.text().map(|_| ()),
+            118 => {
+                for _ in 0..self.count()? {
+                    self.text()?;
+                    self.any(depth + 1)?;
+                }
+                Some(())
+            }
+            117 => {
+                for _ in 0..self.count()? {
+                    self.any(depth + 1)?;
+                }
+                Some(())
+            }
+            116 => self.text_bytes(),
+            _ => None,
+        }
+    }
+
+    /// A number with a sign: six bits in the first byte, seven in the others.
+    fn signed(&mut self) -> Option<()> {
+        for _ in 0..8 {
+            if self.byte()? < 0x80 {
+                return Some(());
+            }
+        }
+        None
+    }
+
+    fn deletions(&mut self) -> Option<()> {
+        for _ in 0..self.count()? {
+            self.number(CLIENT_MAX)?;
+            for _ in 0..self.count()? {
+                let (clock, length) = (self.number(CLOCK_MAX)?, self.number(CLOCK_MAX)?);
+                if clock + length > CLOCK_MAX {
+                    return None;
+                }
+            }
+        }
+        Some(())
+    }
+}
