@@ -14,8 +14,8 @@ import { parseArgs } from "node:util";
 import { dice } from "./harness/dice.mjs";
 import { losingProxy } from "./harness/proxy.mjs";
 
-const CLIENTS = ["dexie", "rxdb", "watermelon"];
-const LABELS = { dexie: "Dexie", rxdb: "RxDB", watermelon: "WatermelonDB" };
+const CLIENTS = ["dexie", "rxdb", "watermelon", "yjs", "tinybase"];
+const LABELS = { dexie: "Dexie", rxdb: "RxDB", watermelon: "WatermelonDB", yjs: "Yjs", tinybase: "TinyBase" };
 
 function options() {
   const text = { type: "string" };
