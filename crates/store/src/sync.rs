@@ -143,7 +143,7 @@ impl Sync {
         self.push_watched(push, since, now).await
     }
 
-    async fn push_once(&self, push: Push, since: Option<Seq>, now: Millis) -> Result<PushAnswer> {
+    async fn push_once(&self, push: Arc<Push>, since: Option<Seq>, now: Millis) -> Result<PushAnswer> {
         use tidewatch_domain::sync::Intent;
         let first = push.intents.iter().map(|intent| match intent {
             Intent::Valid(mutation) => lane(mutation.priority),

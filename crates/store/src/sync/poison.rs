@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tidewatch_domain::ids::{ClientId, OperationId, Seq};
 use tidewatch_domain::sync::{BatchRefusal, Intent, IntentProblem, Push, PushAnswer};
@@ -42,22 +42,22 @@ impl Failures {
         push.intents.iter().enumerate().filter(|(_, intent)| failed(intent) >= FAILURES_MAX).map(|(at, _)| at).collect()
     }
 
-    fn note(&self, client_id: &ClientId, operations: Vec<OperationId>) {
+    fn note(&self, push: &Push) {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        if counts.len() + operations.len() > COUNTED_MAX {
+        if counts.len() + push.intents.len() > COUNTED_MAX {
             counts.clear();
         }
-        for operation in operations {
-            let count = counts.entry((client_id.clone(), operation)).or_default();
+        for intent in &push.intents {
+            let count = counts.entry((push.client_id.clone(), intent.operation_id().clone())).or_default();
             *count = count.saturating_add(1);
         }
     }
 
-    fn forget(&self, client_id: &ClientId, operations: &[OperationId]) {
+    fn forget(&self, push: &Push) {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         if !counts.is_empty() {
-            for operation in operations {
-                counts.remove(&(client_id.clone(), operation.clone()));
+            for intent in &push.intents {
+                counts.remove(&(push.client_id.clone(), intent.operation_id().clone()));
             }
         }
     }
@@ -95,12 +95,11 @@ impl Sync {
     }
 
     async fn push_counted(&self, push: Push, since: Option<Seq>, now: Millis) -> Result<PushAnswer> {
-        let client_id = push.client_id.clone();
-        let operations: Vec<OperationId> = push.intents.iter().map(|intent| intent.operation_id().clone()).collect();
-        let answer = self.push_once(push, since, now).await;
+        let push = Arc::new(push);
+        let answer = self.push_once(Arc::clone(&push), since, now).await;
         match &answer {
-            Err(Error::CommitFailed(_)) => self.failures.note(&client_id, operations),
-            _ => self.failures.forget(&client_id, &operations),
+            Err(Error::CommitFailed(_)) => self.failures.note(&push),
+            _ => self.failures.forget(&push),
         }
         answer
     }

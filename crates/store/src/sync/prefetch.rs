@@ -53,10 +53,12 @@ pub(crate) async fn working_set(
     memories(connection, group, &mut set).await?;
     same_things(connection, catalogue, group, &mut set).await?;
     records(connection, catalogue, live, group, &mut set).await?;
-    rare::outcomes(connection, group, &mut set).await?;
     history(connection, catalogue, group, &mut set).await?;
     standoffs(connection, catalogue, group, &mut set).await?;
-    rare::bases(connection, catalogue, group, &mut set).await?;
+    if mutations(group).any(|(_, mutation)| rare::is_rare(mutation)) {
+        rare::outcomes(connection, group, &mut set).await?;
+        rare::bases(connection, catalogue, group, &mut set).await?;
+    }
     Ok(set)
 }
 

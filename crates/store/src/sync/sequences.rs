@@ -28,14 +28,14 @@ pub(crate) struct Pushed {
     pub(crate) client: Arc<Client>,
     /// The devices whose intents it relays.
     pub(crate) authors: HashMap<ClientId, Arc<Client>>,
-    pub(crate) push: Push,
+    pub(crate) push: Arc<Push>,
     pub(crate) since: Option<Seq>,
     pub(crate) now: Millis,
 }
 
 impl Pushed {
     /// A batch with what is known of its sender and of those whose intents it relays; `None` when the sender is not registered.
-    pub(crate) fn of(live: &Live, push: Push, since: Option<Seq>, now: Millis) -> Option<Self> {
+    pub(crate) fn of(live: &Live, push: Arc<Push>, since: Option<Seq>, now: Millis) -> Option<Self> {
         let client = Arc::clone(live.clients.get(&push.client_id)?);
         let relayed = push.intents.iter().filter_map(Intent::author);
         let authors = relayed.filter_map(|author| Some((author.clone(), Arc::clone(live.clients.get(author)?)))).collect();

@@ -34,7 +34,7 @@ pub(crate) type Reply<T> = oneshot::Sender<Result<T>>;
 #[derive(Debug)]
 pub(crate) enum Job {
     /// Decide a batch; `since` is the position that its terms name.
-    Push { push: Push, since: Option<Seq>, now: Millis, reply: Reply<PushAnswer> },
+    Push { push: Arc<Push>, since: Option<Seq>, now: Millis, reply: Reply<PushAnswer> },
     /// Register a device, or refresh what is known of it.
     ClientRegister { registration: Box<ClientRegistration>, client_id: ClientId, now: Millis, reply: Reply<bool> },
     /// Let a device sync, or not.

@@ -17,6 +17,11 @@ const BASE_VERSIONS_MAX: i64 = 64;
 /// Bytes of older versions that a group looks through for bases by their content.
 const BASE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
+/// Whether an intent may need any of this.
+pub(super) fn is_rare(mutation: &Mutation) -> bool {
+    mutation.terms.is_some() || matches!(mutation.base, Base::Checksum(_))
+}
+
 /// The operations that an intent depends on.
 pub(super) fn parents(mutation: &Mutation) -> &[OperationId] {
     mutation.terms.as_deref().map(|terms| terms.depends_on.as_slice()).unwrap_or_default()
