@@ -58,7 +58,7 @@ fn wrong(member: &'static str, problem: impl Into<String>) -> CrdtRefusal {
 ///
 /// # Errors
 /// No such field, or one of another type.
-pub fn field<'a>(op: &'a Body, kind_of: impl Fn(&str) -> Option<CrdtType>) -> Result<(&'a str, CrdtType), CrdtRefusal> {
+pub fn field(op: &Body, kind_of: impl Fn(&str) -> Option<CrdtType>) -> Result<(&str, CrdtType), CrdtRefusal> {
     let name = op.get("field").and_then(Value::as_str).ok_or_else(|| wrong("field", "must name a field"))?;
     let kind = kind_of(name).ok_or_else(|| wrong("field", "is none of the policy's fields that merge by themselves"))?;
     if op.get("type").and_then(Value::as_str) == Some(kind.as_str()) {

@@ -52,7 +52,6 @@ pub struct CapturedBatch {
 pub type Answered = Result<Vec<IntentResult>, &'static str>;
 
 /// What a decided batch came to.
-#[must_use]
 pub fn answered(done: &Result<Decided, BatchRefusal>) -> Answered {
     done.as_ref().map(|done| done.results.clone()).map_err(|refusal| refusal.problem.code)
 }
