@@ -4,6 +4,7 @@
 
 mod device;
 mod devices;
+mod drain;
 mod log;
 mod outbox;
 mod overview;
@@ -11,6 +12,10 @@ mod state;
 
 pub use self::device::{Convergence, ConvergenceVerdict, DeviceView, EntryRow, TimelineEvent, TimelineKind};
 pub use self::devices::{DeviceList, DeviceRow, DeviceSort, FleetCounts};
+pub use self::drain::{
+    Breakdown, CommandRow, CommandView, DrainChange, DrainItemRow, DrainJobRow, DrainJobView, DrainPreview, DryRun,
+    FailureReason, Forecast, JobEvent, JobTally, RunningDevice, SampleEntry,
+};
 pub use self::log::{ChangeRow, Trace, TraceStage};
 pub use self::outbox::{
     Attempt, CollectionTally, FailureGroup, GROUP_HOURS, OutboxEntryView, OutboxFigures, OutboxRow, StateTally,

@@ -1,0 +1,245 @@
+//! Draining: taking entries of outboxes out of the way, without losing any. Words, rules and limits that the service enforces and the
+//! pages show; `docs/adr/0010-drain-in-one-transaction.md` says where the state lives.
+
+use serde_json::Value;
+
+use crate::ids::ClientId;
+use crate::time::{DAY_MS, HOUR_MS};
+
+/// Most entries of one frozen set; a larger selection is refused with its count, never cut.
+pub const SET_ENTRIES_MAX: u64 = 200_000;
+/// Entries that support may drain in one go (`product.md` 5).
+pub const SUPPORT_ENTRIES_MAX: u64 = 50;
+/// From here on a canary goes first unless somebody says otherwise.
+pub const CANARY_FROM_ENTRIES: u64 = 50;
+/// Entries of a canary, each of another device where there are so many.
+pub const CANARY_ENTRIES: u32 = 5;
+/// More entries than this need a second person.
+pub const APPROVAL_ENTRIES: u64 = 1_000;
+/// More devices than this need a second person.
+pub const APPROVAL_DEVICES: u64 = 10;
+/// How long a second person has to approve.
+pub const APPROVAL_MS: i64 = HOUR_MS;
+/// How long a frozen set waits to be submitted.
+pub const SET_MS: i64 = HOUR_MS;
+/// How long what was quarantined or discarded can be restored.
+pub const RESTORE_MS: i64 = 90 * DAY_MS;
+/// Entries a second of one job, unless it says otherwise.
+pub const RATE_PER_S: u32 = 50;
+/// Share of failures among the last [`STOP_WINDOW`] finished entries at which a job stops by itself.
+pub const STOP_PERCENT: u8 = 20;
+/// See [`STOP_PERCENT`].
+pub const STOP_WINDOW: u32 = 20;
+/// Least characters of a reason.
+pub const REASON_CHARS_MIN: usize = 8;
+/// Most characters of a reason.
+pub const REASON_CHARS_MAX: usize = 500;
+
+/// What is done with an entry (glossary: *drain*).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DrainAction {
+    /// Send or decide it once more, under its own id.
+    Retry,
+    /// Leave it where it is and do not send it.
+    Hold,
+    /// Let what waits behind it pass; it stays listed and is not sent.
+    Skip,
+    /// Close it and send a corrected copy under a new id, linked to it.
+    Patch,
+    /// Hand it to a person as a conflict of its record.
+    ToConflict,
+    /// Take it out of the queue into the archive; it can be put back.
+    Quarantine,
+    /// Give it up; kept in the archive until retention.
+    Discard,
+    /// Put a quarantined, skipped or discarded entry back in its old place, under its own id.
+    Restore,
+}
+
+impl DrainAction {
+    /// Every action.
+    pub const ALL: [Self; 8] =
+        [Self::Retry, Self::Hold, Self::Skip, Self::Patch, Self::ToConflict, Self::Quarantine, Self::Discard, Self::Restore];
+
+    /// As wire, SQL and URL write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::Hold => "hold",
+            Self::Skip => "skip",
+            Self::Patch => "patch",
+            Self::ToConflict => "to_conflict",
+            Self::Quarantine => "quarantine",
+            Self::Discard => "discard",
+            Self::Restore => "restore",
+        }
+    }
+
+    /// Reads what [`DrainAction::as_str`] writes.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|action| action.as_str() == text)
+    }
+
+    /// Whether the payload leaves the device, so that it has to be in the archive first.
+    #[must_use]
+    pub const fn needs_payload(self) -> bool {
+        matches!(self, Self::Skip | Self::Patch | Self::ToConflict | Self::Quarantine | Self::Discard)
+    }
+}
+
+/// What becomes of the entries that wait behind a drained one. Always chosen, never assumed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Dependants {
+    /// The same action is done with them.
+    TakeAlong,
+    /// They are held.
+    Hold,
+    /// They no longer wait: they are sent without it.
+    Cut,
+}
+
+impl Dependants {
+    /// Every choice.
+    pub const ALL: [Self; 3] = [Self::TakeAlong, Self::Hold, Self::Cut];
+
+    /// As wire, SQL and URL write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::TakeAlong => "take_along",
+            Self::Hold => "hold",
+            Self::Cut => "cut",
+        }
+    }
+
+    /// Reads what [`Dependants::as_str`] writes.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|choice| choice.as_str() == text)
+    }
+}
+
+/// Which entries are meant.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Selection {
+    /// Everything that a list shows, on all its pages.
+    Matching {
+        /// Signature of a group of failures, when the list is of one.
+        signature: Option<String>,
+        /// Filter as the list has it.
+        filter: String,
+    },
+    /// These: device and operation.
+    Entries(Vec<(ClientId, String)>),
+}
+
+/// What is to be done with a selection.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DrainOrder {
+    /// What.
+    pub action: DrainAction,
+    /// What becomes of those behind them.
+    pub dependants: Dependants,
+    /// For [`DrainAction::Patch`]: operations of RFC 6902 over the fields of the intent ([`crate::patch`]).
+    pub patch: Option<Value>,
+}
+
+/// Where a job stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum JobState {
+    /// Waits for a second person.
+    Requested,
+    /// The first few go ahead of the others.
+    Canary,
+    /// At work.
+    Running,
+    /// Stopped for now, by a person or by its failures.
+    Paused,
+    /// Everything has an outcome.
+    Done,
+    /// Cancelled: what was done stays done, the rest was left alone.
+    Cancelled,
+    /// The second person refused, or did not answer in time.
+    Refused,
+    /// Taken back.
+    Undone,
+}
+
+impl JobState {
+    /// Every state; the position is what SQL stores.
+    pub const ALL: [Self; 8] =
+        [Self::Requested, Self::Canary, Self::Running, Self::Paused, Self::Done, Self::Cancelled, Self::Refused, Self::Undone];
+
+    /// As wire and URL write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Requested => "requested",
+            Self::Canary => "canary",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Done => "done",
+            Self::Cancelled => "cancelled",
+            Self::Refused => "refused",
+            Self::Undone => "undone",
+        }
+    }
+
+    /// Reads what [`JobState::as_str`] writes.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text)
+    }
+
+    /// Whether nothing more happens by itself.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Done | Self::Cancelled | Self::Refused | Self::Undone)
+    }
+}
+
+/// What became of one entry of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ItemOutcome {
+    /// Not begun.
+    Waiting,
+    /// A command for it is on its way to the device.
+    Sent,
+    /// Done.
+    Ok,
+    /// Left alone, with the reason: it had changed, it was gone, it was another job's.
+    Skipped,
+    /// Tried in vain, with the reason.
+    Failed,
+}
+
+impl ItemOutcome {
+    /// Every outcome; the position is what SQL stores.
+    pub const ALL: [Self; 5] = [Self::Waiting, Self::Sent, Self::Ok, Self::Skipped, Self::Failed];
+
+    /// As wire and URL write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Sent => "sent",
+            Self::Ok => "ok",
+            Self::Skipped => "skipped",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// Reads what [`ItemOutcome::as_str`] writes.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|outcome| outcome.as_str() == text)
+    }
+}
+
+/// Whether so much needs a second person.
+#[must_use]
+pub const fn needs_approval(entries: u64, devices: u64) -> bool {
+    entries > APPROVAL_ENTRIES || devices > APPROVAL_DEVICES
+}
