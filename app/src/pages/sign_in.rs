@@ -90,6 +90,10 @@ const fn action_label(action: Action) -> &'static str {
         Action::Look => "Look at every page",
         Action::ExportRedacted => "Export, payloads masked",
         Action::RevealPayload => "Reveal a payload, with a reason",
+        Action::Drain => "Drain up to 50 entries",
+        Action::DrainBulk => "Drain more than that",
+        Action::Approve => "Approve what another asked for",
+        Action::CommandIssue => "Send a device a command",
         Action::ManageUsers => "Manage staff",
         Action::ManageTokens => "Manage tokens",
     }

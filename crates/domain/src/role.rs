@@ -54,10 +54,20 @@ impl Role {
     pub const fn can(self, action: Action) -> bool {
         match action {
             Action::Look | Action::ExportRedacted => true,
-            Action::RevealPayload => matches!(self, Self::Support | Self::Operator | Self::Admin),
+            Action::RevealPayload | Action::Drain | Action::CommandIssue => {
+                matches!(self, Self::Support | Self::Operator | Self::Admin)
+            }
+            Action::DrainBulk => matches!(self, Self::Operator | Self::Admin),
+            Action::Approve => matches!(self, Self::Operator | Self::ProductOwner | Self::Admin),
             Action::ManageUsers | Action::ManageTokens => matches!(self, Self::Admin),
         }
     }
+}
+
+/// What draining so many entries is, for a role.
+#[must_use]
+pub const fn drain_action(entries: u64) -> Action {
+    if entries > crate::drain::SUPPORT_ENTRIES_MAX { Action::DrainBulk } else { Action::Drain }
 }
 
 /// What somebody may do. An action enters this list with the feature that has it.
@@ -69,6 +79,14 @@ pub enum Action {
     ExportRedacted,
     /// See a masked payload, with a reason.
     RevealPayload,
+    /// Drain at most [`crate::drain::SUPPORT_ENTRIES_MAX`] entries, and steer a job of that size.
+    Drain,
+    /// Drain more than that.
+    DrainBulk,
+    /// Approve what somebody else has asked for; never one's own.
+    Approve,
+    /// Send a command to one device.
+    CommandIssue,
     /// Add, change or remove staff.
     ManageUsers,
     /// Make or revoke enrolment and API tokens, and those of devices.
@@ -77,5 +95,15 @@ pub enum Action {
 
 impl Action {
     /// Every action: the authorisation matrix test walks it.
-    pub const ALL: [Self; 5] = [Self::Look, Self::ExportRedacted, Self::RevealPayload, Self::ManageUsers, Self::ManageTokens];
+    pub const ALL: [Self; 9] = [
+        Self::Look,
+        Self::ExportRedacted,
+        Self::RevealPayload,
+        Self::Drain,
+        Self::DrainBulk,
+        Self::Approve,
+        Self::CommandIssue,
+        Self::ManageUsers,
+        Self::ManageTokens,
+    ];
 }
