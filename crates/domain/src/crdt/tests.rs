@@ -191,6 +191,24 @@ mod documents {
     }
 
     #[test]
+    fn objects_in_a_document_come_out_in_the_order_of_their_names_and_the_same_each_time() {
+        // One insertion into the map `t` under `k`: an object of sixteen members that stand there backwards.
+        let mut object = vec![118, 16];
+        for name in (b'a'..=b'p').rev() {
+            object.extend([1, name, 125, name & 0x3f]);
+        }
+        let mut update = vec![1, 1, 1, 0, 0x28, 1, 1, b't', 1, b'k', 1];
+        update.extend(&object);
+        update.push(0);
+        let states: Vec<Value> = (0..8).map(|_| apply(CrdtType::Yjs, None, as_op(&update))).collect();
+        let bytes = STANDARD.decode(states[0]["$yjs1"].as_str().expect("a state")).expect("base64");
+        let names: Vec<u8> = bytes[13..].chunks(4).take(16).map(|member| member[1]).collect();
+        assert_eq!(names, (b'a'..=b'p').collect::<Vec<u8>>());
+        assert!(states.iter().all(|state| *state == states[0]), "the same intents come to the same bytes");
+        assert_eq!(apply(CrdtType::Yjs, Some(&states[0]), as_op(&update)), states[0]);
+    }
+
+    #[test]
     fn counts_that_would_take_memory_are_refused() {
         let bombs: [&[u8]; 6] = [
             &[0xff, 0xff, 0xff, 0xff, 0x0f, 0, 0],

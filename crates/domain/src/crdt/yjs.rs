@@ -28,8 +28,8 @@ pub(super) fn applied(before: Option<&Value>, op: &Body) -> Result<Value, CrdtRe
 fn merged(state: Option<&[u8]>, update: &[u8]) -> Option<Vec<u8>> {
     let parts: Vec<Vec<u8>> = state.into_iter().chain([update]).map(<[u8]>::to_vec).collect();
     let merged = std::panic::catch_unwind(move || yrs::merge_updates_v1(parts).ok()).ok()??;
-    // What comes back is read again later: it has to pass the same walk.
-    walk::is_sane(&merged).then_some(merged)
+    // What comes back is read again later: it has to pass the same walk, which gives it its one form.
+    walk::canonical(&merged)
 }
 
 /// Without the library no policy can have such a field, see [`crate::policy`].

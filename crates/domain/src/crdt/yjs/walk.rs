@@ -1,5 +1,11 @@
-//! A walk over the bytes of a Yjs update of format 1 that keeps nothing: every count fits into what is left, every clock
-//! stays small, nothing is nested deep, and nothing follows the end.
+//! A walk over the bytes of a Yjs update of format 1: every count fits into what is left, every clock stays small, nothing is
+//! nested deep, and nothing follows the end. What it has passed it writes down again in one form: the members of an object in
+//! the order of their names, embedded JSON in its canonical text. The library keeps objects in the order of a hash that differs
+//! from process to process, and the same intents must come to the same bytes everywhere.
+
+use std::collections::BTreeMap;
+
+use crate::json::value_text;
 
 /// Largest clock, and largest sum of lengths of one client.
 const CLOCK_MAX: u64 = 1 << 31;
@@ -16,24 +22,35 @@ const HAS_PARENT_SUB: u8 = 0x20;
 
 /// Whether the library may read these bytes.
 pub(super) fn is_sane(bytes: &[u8]) -> bool {
-    let mut walk = Walk { rest: bytes };
-    walk.blocks().is_some() && walk.deletions().is_some() && walk.rest.is_empty()
+    canonical(bytes).is_some()
+}
+
+/// The update in its one form; `None` when the library may not read it.
+pub(super) fn canonical(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut walk = Walk { rest: bytes, out: Vec::with_capacity(bytes.len()) };
+    walk.blocks()?;
+    walk.deletions()?;
+    walk.rest.is_empty().then_some(walk.out)
 }
 
 struct Walk<'a> {
     rest: &'a [u8],
+    /// What was passed, in its one form.
+    out: Vec<u8>,
 }
 
 impl<'a> Walk<'a> {
     fn byte(&mut self) -> Option<u8> {
         let (first, rest) = self.rest.split_first()?;
         self.rest = rest;
+        self.out.push(*first);
         Some(*first)
     }
 
     fn bytes(&mut self, count: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.rest.split_at_checked(count)?;
         self.rest = rest;
+        self.out.extend_from_slice(taken);
         Some(taken)
     }
 
@@ -135,7 +152,20 @@ impl<'a> Walk<'a> {
     }
 
     fn json(&mut self) -> Option<()> {
-        serde_json::from_str::<serde_json::Value>(self.text()?).ok().map(|_| ())
+        let begun = self.out.len();
+        let text = value_text(&serde_json::from_str(self.text()?).ok()?);
+        self.out.truncate(begun);
+        self.number_write(text.len());
+        self.out.extend_from_slice(text.as_bytes());
+        Some(())
+    }
+
+    fn number_write(&mut self, mut number: usize) {
+        while number > 0x7f {
+            self.out.push((number & 0x7f) as u8 | 0x80);
+            number >>= 7;
+        }
+        self.out.push(number as u8);
     }
 
     fn list(&mut self, item: impl Fn(&mut Self) -> Option<()>) -> Option<u64> {
@@ -156,13 +186,7 @@ impl<'a> Walk<'a> {
             124 => self.bytes(4).map(|_| ()),
             122 | 123 => self.bytes(8).map(|_| ()),
             119 => self.text().map(|_| ()),
-            118 => {
-                for _ in 0..self.count()? {
-                    self.text()?;
-                    self.any(depth + 1)?;
-                }
-                Some(())
-            }
+            118 => self.members(depth),
             117 => {
                 for _ in 0..self.count()? {
                     self.any(depth + 1)?;
@@ -172,6 +196,23 @@ impl<'a> Walk<'a> {
             116 => self.text_bytes(),
             _ => None,
         }
+    }
+
+    /// The members of an object, sorted by name. A name that stands twice has its last value, as the library reads it.
+    fn members(&mut self, depth: usize) -> Option<()> {
+        let (before, count) = (self.out.len(), self.count()?);
+        let mut members = BTreeMap::new();
+        for _ in 0..count {
+            let at = self.out.len();
+            let name = self.text()?;
+            self.any(depth + 1)?;
+            members.insert(name, at..self.out.len());
+        }
+        let sorted: Vec<u8> = members.values().flat_map(|place| &self.out[place.clone()]).copied().collect();
+        self.out.truncate(before);
+        self.number_write(members.len());
+        self.out.extend_from_slice(&sorted);
+        Some(())
     }
 
     /// A number with a sign: six bits in the first byte, seven in the others.
