@@ -13,7 +13,7 @@ use tidewatch_domain::engine::{
 };
 use tidewatch_domain::hlc::{Hlc, ServerClock, Ticks};
 use tidewatch_domain::ids::{ClientId, CollectionName, IdempotencyKey, OperationId, RecordId, Scope, Seq, Version};
-use tidewatch_domain::sync::{Intent, IntentProblem, IntentResult, IntentStatus};
+use tidewatch_domain::sync::{Body, Intent, IntentProblem, IntentResult, IntentStatus};
 use tidewatch_domain::time::Millis;
 
 use super::line::{BatchLine, CollectionLine, GroupLine, LogLine, MemoryLine, OutcomeLine, PastLine, RecordLine, RulesLine};
@@ -211,10 +211,13 @@ fn record_id(text: &str) -> Read<RecordId> {
 fn set_read(line: &GroupLine) -> Read<WorkingSet> {
     let mut set = WorkingSet::default();
     for known in &line.records {
-        set.records.insert((CollectionKey(known.collection), record_id(&known.record_id)?), record_read(known));
+        let key = (CollectionKey(known.collection), record_id(&known.record_id)?);
+        body_check(known.body.as_deref())?;
+        set.records.insert(key, record_read(known));
     }
     for past in &line.history {
         let key = (CollectionKey(past.collection), record_id(&past.record_id)?);
+        body_check(past.body.as_deref())?;
         let past = Past { version: Version(past.version), body: past.body.clone() };
         set.history.entry(key).or_default().push(past);
     }
@@ -240,6 +243,11 @@ fn set_read(line: &GroupLine) -> Read<WorkingSet> {
         set.standoffs.entry((CollectionKey(*collection), record_id(id)?)).or_default().push(standoff);
     }
     Ok(set)
+}
+
+/// The engine takes bodies for objects that it has written itself.
+fn body_check(text: Option<&str>) -> Read<()> {
+    text.map_or(Ok(()), |text| serde_json::from_str::<Body>(text).map(|_| ()).map_err(fault))
 }
 
 fn record_read(line: &RecordLine) -> Record {
