@@ -8,6 +8,7 @@ mod build;
 mod clients;
 mod demo;
 mod dev;
+mod fuzz;
 mod leptos;
 mod nextest;
 mod process;
@@ -46,6 +47,7 @@ const TASKS: &[Task] = &[
     Task { name: "lint", about: "formatting and clippy", run: rings::lint },
     Task { name: "e2e", about: "the browser journeys [words for Playwright]", run: browser::run },
     Task { name: "sim", about: "simulate a fleet in process, from random seeds or from one [SEED]", run: sim::run },
+    Task { name: "fuzz", about: "the readers of foreign bytes under libFuzzer [TARGET…] [--minutes N]", run: fuzz::run },
     Task {
         name: "bench", about: "measure the release build against the bars of the product [NAME…] [--quick]", run: bench::run
     },

@@ -23,6 +23,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("frontend", &["app"]),
     ("testkit", &["app", "client", "domain", "protocol", "server", "service", "store"]),
     ("bench", &["domain", "protocol", "store"]),
+    ("fuzz", &["domain", "protocol"]),
     ("bindgen", &[]),
 ];
 

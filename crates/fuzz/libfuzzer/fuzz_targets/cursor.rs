@@ -1,0 +1,4 @@
+//! The target `cursor` under libFuzzer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tidewatch_fuzz::feed("cursor", bytes));

@@ -1,0 +1,4 @@
+//! The target `envelope` under libFuzzer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tidewatch_fuzz::feed("envelope", bytes));
