@@ -1,11 +1,15 @@
 //! The sync protocol's questions and answers in domain terms (`protocol.md` 2.3 to 2.6). The wire forms are in `tidewatch-protocol`.
 
+mod letters;
+mod standing;
 mod terms;
 
 use crate::digest::Hash;
 use crate::ids::{ClientId, CollectionName, Epoch, GroupName, IdempotencyKey, OperationId, RecordId, Scope, Seq, Version};
 use crate::time::Millis;
 
+pub use self::letters::{ReportedLetter, ReportedLetters};
+pub use self::standing::RecordStanding;
 pub use self::terms::{
     BatchRefusal, BatchTerms, Command, DEPENDS_ON_MAX, IntentSignature, MERGES_MAX, PATCH_OPS_MAX, PublicKey, SinceAsked, Terms,
 };

@@ -6,6 +6,7 @@
 
 pub mod capture;
 pub mod checksum;
+pub mod facades;
 pub mod headers;
 pub mod http_signature;
 pub mod keys;
@@ -16,5 +17,5 @@ pub mod strict;
 pub mod timestamp;
 pub mod v1;
 
-pub use problem::{Code, FieldError, Problem};
+pub use problem::{Code, FieldError, Met, Problem};
 pub use timestamp::Timestamp;

@@ -26,6 +26,8 @@ pub const STATUS_OPERATIONS_MAX: usize = 1_000;
 pub const REPORTS_MAX: usize = 100;
 /// Most entries of the outbox digest of one report.
 pub const OUTBOX_ENTRIES_MAX: usize = 500;
+/// Most dead letters in one request.
+pub const DEAD_LETTERS_MAX: usize = 500;
 /// Most labels of a device.
 pub const LABELS_MAX: usize = 32;
 /// Days that the answer to an operation is remembered.

@@ -236,6 +236,21 @@ pub struct Problem {
     /// With `cursor_expired`: first position that is still there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub horizon: Option<i64>,
+    /// With `version_conflict` and `precondition_failed` of a single write: what it met.
+    #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
+    pub met: Option<Box<Met>>,
+}
+
+/// What a single write met that did not come through.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Met {
+    /// The row as it stands.
+    #[serde(rename = "serverVersion", default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub server_version: Option<serde_json::Value>,
+    /// Entry of the conflicts log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conflict_id: Option<String>,
 }
 
 impl Problem {
@@ -255,6 +270,7 @@ impl Problem {
             errors: Vec::new(),
             fork_seq: None,
             horizon: None,
+            met: None,
         }
     }
 
@@ -274,6 +290,21 @@ impl Problem {
             retry_after_ms: *retry_after_ms,
             detail: Some(detail.clone()),
             errors: refusal.intents.iter().map(at_fault).collect(),
+            ..known
+        }
+    }
+
+    /// The problem of a request that was one intent.
+    #[must_use]
+    pub fn intent(problem: &crate::v1::mutations::MutationProblem) -> Self {
+        let known = Self::new(Code::parse(&problem.code).unwrap_or(Code::SchemaInvalid));
+        Self {
+            type_uri: format!("urn:sync:problem:{}", problem.code),
+            status: problem.status,
+            code: problem.code.clone(),
+            retryable: problem.retryable,
+            retry_after_ms: problem.retry_after_ms,
+            detail: Some(problem.detail.clone()),
             ..known
         }
     }

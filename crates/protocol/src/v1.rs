@@ -2,6 +2,7 @@
 
 pub mod changes;
 pub mod clients;
+pub mod dead_letters;
 pub mod events;
 pub mod mutations;
 pub mod raw;
@@ -10,6 +11,7 @@ pub mod telemetry;
 
 pub use changes::{Change, ChangesPage, SnapshotState};
 pub use clients::{ClientLimits, ClientRegistered, ClientRequest, CollectionEntry, TokenRefresh, TokensIssued};
+pub use dead_letters::{DeadLetterEntry, DeadLetterRefused, DeadLettersAnswered, DeadLettersRequest};
 pub use mutations::{
     Mutation, MutationProblem, MutationResult, MutationStatus, PushAnswered, PushRead, PushRequest, ResolutionEntry,
 };

@@ -1,5 +1,8 @@
-//! Golden logs: what devices of five kinds of apps sent, with what decided it. Deciding them again must write the same text;
+//! Golden logs: what devices of nine kinds of apps sent, with what decided it. Deciding them again must write the same text;
 //! a change of a policy shows as a difference here before it shows anywhere else. `TIDEWATCH_UPDATE_GOLDEN=1` writes them anew.
+
+#[path = "golden/facades.rs"]
+mod facades;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,9 +25,11 @@ const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
 /// One batch: device, role, rank, minute of arrival, intents.
 type Sent = (u8, Option<&'static str>, i64, i64, Vec<Value>);
 
-/// An app: collections by name and policy, and what its devices send.
+/// An app: its scopes, collections by name and policy, and what its devices send.
 struct App {
     name: &'static str,
+    /// Scopes that every device may write.
+    scopes: &'static [&'static str],
     policies: Vec<(&'static str, Value)>,
     sent: Vec<Sent>,
 }
@@ -48,6 +53,7 @@ fn edit(operation: &str, op: &str, record: &str, minute: i64, base: Option<i64>,
 fn equipment() -> App {
     App {
         name: "equipment",
+        scopes: &["site:a"],
         policies: vec![("equipment", json!({"kind": "lww"})), ("buildings", json!({"kind": "lww", "clock": "server"}))],
         sent: vec![
             (1, None, 0, 0, vec![edit("e-1", "create", "equipment/pump", 0, None, json!({"status": "ok", "floor": 1}))]),
@@ -73,6 +79,7 @@ fn calls() -> App {
     };
     App {
         name: "calls",
+        scopes: &["site:a"],
         policies: vec![
             ("events", json!({"kind": "append_only", "natural_key": natural})),
             ("contacts", json!({"kind": "lww_field"})),
@@ -101,6 +108,7 @@ fn proposals() -> App {
         {"name": "large_sums", "require_approval": "new.sum > 1000 and role_rank < 50"}]);
     App {
         name: "proposals",
+        scopes: &["site:a"],
         policies: vec![
             ("proposals", json!({"kind": "lww", "guards": guards})),
             ("approvals", json!({"kind": "higher_role_wins"})),
@@ -145,6 +153,7 @@ fn todos() -> App {
     chained["base_operation_id"] = "t-2".into();
     App {
         name: "todos",
+        scopes: &["site:a"],
         policies: vec![("todos", json!({"kind": "field_merge", "delete": "stamp"}))],
         sent: vec![
             (1, None, 0, 0, vec![edit("t-1", "create", "todos/a", 0, None, json!({"title": "x", "done": false}))]),
@@ -169,6 +178,7 @@ fn field_service() -> App {
     late["deadline"] = "2025-01-01T00:00:00Z".into();
     App {
         name: "field_service",
+        scopes: &["site:a"],
         policies: vec![("jobs", json!({"kind": "crdt", "crdt": {"parts": "counter", "tags": "set", "log": "opaque"}}))],
         sent: vec![
             (1, None, 0, 0, vec![edit("o-1", "create", "jobs/j", 0, None, json!({"state": "open"}))]),
@@ -237,7 +247,8 @@ fn captured(app: &App) -> String {
         })
         .collect();
     let catalogue = Arc::new(catalogue);
-    let scopes = Arc::new(HashMap::from([(Scope::parse("site:a").expect("a scope"), ScopeKey(1))]));
+    let scopes = app.scopes.iter().map(|name| Scope::parse(*name).expect("a scope")).zip((1..).map(ScopeKey));
+    let scopes = Arc::new(scopes.collect::<HashMap<_, _>>());
     let mut log = LogState { head: Seq(1), chain: [0; 32], clock: ServerClock::default(), conflict_id: 0, committed: NOW };
     let (mut set, mut effects) = (WorkingSet::default(), Effects::default());
     let mut out = head_line(&policies(app)) + "\n";
@@ -282,8 +293,10 @@ fn decided_again(log: &str, rev: Option<i64>) -> Vec<Again> {
     lines.map(|line| again(line, &revisions, &instead).expect("a group")).collect()
 }
 
-fn apps() -> [App; 5] {
-    [equipment(), calls(), proposals(), todos(), field_service()]
+fn apps() -> [App; 9] {
+    let translated = [facades::arxos(), facades::asyncstorage(), facades::posalpro(), facades::prism()];
+    let [one, two, three, four] = translated;
+    [equipment(), calls(), proposals(), todos(), field_service(), one, two, three, four]
 }
 
 #[test]

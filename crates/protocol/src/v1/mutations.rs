@@ -14,6 +14,7 @@ use tidewatch_domain::sync::{Base, Body, IntentProblem, IntentResult, IntentStat
 
 use crate::timestamp::Timestamp;
 
+pub(crate) use read::intent_of;
 pub use read::{PushRead, push_read};
 
 /// One intent, as a device sends it.

@@ -53,6 +53,12 @@ impl<'b> Envelope<'b> {
         Ok(Self { raw: kept, members: Value::Object(members) })
     }
 
+    /// The text of a raw member; `None` when it is absent, or `null`.
+    #[must_use]
+    pub fn raw_member(&self, name: &str) -> Option<&'b str> {
+        self.raw.iter().find(|(known, _)| *known == name).map(|(_, value)| value.get()).filter(|text| *text != "null")
+    }
+
     /// The items of a raw member; `None` when it is absent.
     ///
     /// # Errors

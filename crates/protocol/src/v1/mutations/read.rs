@@ -76,6 +76,15 @@ struct Around<'a> {
     relays: bool,
 }
 
+/// Reads an intent of this device that is not of a batch of version 1.
+///
+/// # Panics
+/// When it has no valid operation id.
+pub(crate) fn intent_of(raw: &str, client_id: &ClientId, schema_version: i64) -> Intent {
+    let around = Around { client_id, schema_version, relays: false };
+    intent_read(raw, 0, &around, &mut Vec::new()).expect("its operation id was checked")
+}
+
 /// Reads one intent. `Err` only when it has no readable id, so that nothing could be answered.
 fn intent_read(raw: &str, at: usize, around: &Around<'_>, signatures: &mut Vec<IntentSignature>) -> Result<Intent, FieldError> {
     let no_id = || FieldError::new(format!("mutations[{at}].operation_id"), "is required, as a string that follows its rule");
