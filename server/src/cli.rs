@@ -45,7 +45,7 @@ pub enum Command {
     /// Devices
     #[command(subcommand)]
     Device(DeviceCommand),
-    /// Collections: import
+    /// Collections: import, list, export
     #[command(subcommand)]
     Collections(CollectionsCommand),
     /// Bring the schema of the store up to date, and stop

@@ -69,6 +69,10 @@ pub enum Errand {
         /// Their definition, JSON text.
         json: String,
     },
+    /// List collections.
+    CollectionsList,
+    /// Print the definition of all collections.
+    CollectionsExport,
     /// List tokens.
     TokenList,
     /// Revoke a token.
@@ -118,9 +122,11 @@ pub async fn run(service: &Service, cx: &Cx, errand: Errand) -> Result<String, E
             return Ok(format!("{}\n", service.token_create(cx, &name, TokenKind::Api { role: role(text)? }).await?));
         }
         Errand::CollectionsImport { json } => {
-            let names = service.collections_import(cx, &json).await?;
-            return Ok(names.into_iter().map(|name| name + "\n").collect());
+            let line = |change: tidewatch_service::sync::CollectionChange| format!("{:<24} {}\n", change.name, change.words());
+            return Ok(service.collections_import(cx, &json).await?.into_iter().map(line).collect());
         }
+        Errand::CollectionsList => return Ok(collections_print(service)),
+        Errand::CollectionsExport => return Ok(service.collections_export()),
         Errand::TokenList => return tokens_print(service, cx).await,
         Errand::TokenRevoke { name } => service.token_revoke(cx, &name).await?,
         Errand::DeviceRevoke { client_id } => {
@@ -130,6 +136,18 @@ pub async fn run(service: &Service, cx: &Cx, errand: Errand) -> Result<String, E
         }
     }
     Ok(String::new())
+}
+
+fn collections_print(service: &Service) -> String {
+    let line = |info: tidewatch_domain::sync::CollectionInfo| {
+        let policy: serde_json::Value = serde_json::from_str(&info.policy).unwrap_or_default();
+        let (kind, rev) = (policy["kind"].as_str().unwrap_or_default(), info.policy_rev);
+        format!(
+            "{:<24} {kind:<18} revision {rev:<4} schema {} to {}, {}\n",
+            info.name, info.schema_min, info.schema_current, info.priority
+        )
+    };
+    service.collections().into_iter().map(line).collect()
 }
 
 async fn users_print(service: &Service, cx: &Cx) -> Result<String, Error> {

@@ -4,6 +4,7 @@ mod collections;
 mod in_flight;
 mod nonces;
 mod signatures;
+mod standing;
 
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use tidewatch_store::sync::ClientFacts;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-pub use self::collections::COLLECTIONS_DEMO;
+pub use self::collections::{COLLECTION_SETS, COLLECTIONS_DEMO, CollectionChange};
 pub use self::in_flight::InFlight;
 pub(crate) use self::nonces::Nonces;
 pub use self::signatures::{RequestKey, RequestVerdict};

@@ -22,6 +22,7 @@ mod poison;
 mod prefetch;
 mod queue;
 mod sequences;
+pub mod standing;
 pub(crate) mod statements;
 mod trace;
 mod verify;

@@ -7,6 +7,7 @@ use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use tidewatch_domain::ids::Scope;
 use tidewatch_domain::role::Role;
+use tidewatch_service::sync::COLLECTION_SETS;
 use tidewatch_service::{Actor, Cx, Service};
 
 use crate::clock::Clock;
@@ -60,14 +61,20 @@ pub enum UserCommand {
 /// Collections.
 #[derive(Clone, Debug, Subcommand)]
 pub enum CollectionsCommand {
-    /// Add collections or change those that are there, from a JSON file; prints their names
+    /// Add collections or change those that are there; prints what became of each
     Import {
-        /// The file: [{"name": …, "priority": …, "schema": {"min": 1, "current": 1}, "policy": {"kind": …}}]
-        file: PathBuf,
+        /// A ready-made set (arxos, asyncstorage, demo, posalpro, prism), or a JSON file:
+        /// [{"name": …, "priority": …, "schema": {"min": 1, "current": 1}, "policy": {"kind": …}}]
+        #[arg(value_name = "NAME|FILE")]
+        source: String,
         /// The store.
         #[command(flatten)]
         data: DataArgs,
     },
+    /// List collections with their policies
+    List(DataArgs),
+    /// Print the definition of all collections, as `import` takes it
+    Export(DataArgs),
 }
 
 /// Kind of a token.
@@ -180,9 +187,24 @@ pub(super) async fn device(command: DeviceCommand) -> anyhow::Result<()> {
 /// # Errors
 /// What is refused, in one sentence.
 pub(super) async fn collections(command: CollectionsCommand) -> anyhow::Result<()> {
-    let CollectionsCommand::Import { file, data } = command;
-    let json = std::fs::read_to_string(&file).with_context(|| format!("{} cannot be read", file.display()))?;
-    errand_run(&data, Errand::CollectionsImport { json }).await
+    let (data, errand) = match command {
+        CollectionsCommand::Import { source, data } => (data, Errand::CollectionsImport { json: definition_text(&source)? }),
+        CollectionsCommand::List(data) => (data, Errand::CollectionsList),
+        CollectionsCommand::Export(data) => (data, Errand::CollectionsExport),
+    };
+    errand_run(&data, errand).await
+}
+
+/// The text of a definition: of a ready-made set, unless a file has that name.
+fn definition_text(source: &str) -> anyhow::Result<String> {
+    let path = PathBuf::from(source);
+    match COLLECTION_SETS.into_iter().find(|(name, _)| *name == source).filter(|_| !path.is_file()) {
+        Some((_, json)) => Ok(json.to_owned()),
+        None => std::fs::read_to_string(&path).with_context(|| {
+            let sets = COLLECTION_SETS.map(|(name, _)| name).join(", ");
+            format!("{source} is no ready-made set ({sets}), and cannot be read as a file")
+        }),
+    }
 }
 
 fn create_errand(create: TokenCreate) -> anyhow::Result<Errand> {

@@ -246,7 +246,7 @@ async fn records(
     Ok(())
 }
 
-fn record_read(row: &mut Row<'_>, live: &Live) -> Result<(RecordKey, Record)> {
+pub(super) fn record_read(row: &mut Row<'_>, live: &Live) -> Result<(RecordKey, Record)> {
     let key = (CollectionKey(row.number()?), record_id(row.text()?)?);
     let scope = ScopeKey(row.number()?);
     let version = Version(row.number()?);

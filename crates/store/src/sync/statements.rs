@@ -220,6 +220,9 @@ statements! {
 
     TIME_PUT = "insert into time_index (second, seq) values (?1, ?2) on conflict (second) do update set seq = excluded.seq";
 
+    /// The last commit of the last second that had one.
+    TIME_FIND = "select seq from time_index where second <= ?1 order by second desc limit 1";
+
     VERIFY_CHANGES = "select * from changes where seq > ?1 order by seq limit ?2";
     VERIFY_RECORDS = "select * from records where (collection, record_id) > (?1, ?2) order by collection, record_id limit ?3";
     VERIFY_CONFLICTED = "select distinct collection, record_id from conflicts where state = 0";
