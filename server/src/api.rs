@@ -1,5 +1,6 @@
 //! The HTTP API: problem JSON for every refusal, bounded bodies, one handler file a resource.
 
+pub mod adapters;
 pub mod body;
 pub mod error;
 pub mod openapi;

@@ -7,14 +7,14 @@ use axum::extract::Request;
 use axum::http::Method;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, on, post};
+use axum::routing::{MethodRouter, delete, get, on, post, put};
 use tidewatch_app::paths;
 use tower::ServiceExt;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 use tower_http::compression::{CompressionLayer, CompressionLevel};
 
-use crate::api::{openapi, sync, system, v1};
+use crate::api::{adapters, openapi, sync, system, v1};
 use crate::gate::{Access, Gate, gate, wants_html};
 use crate::state::App;
 use crate::{assets, console, export, frame};
@@ -61,6 +61,7 @@ fn all(app: &App) -> Vec<Routed> {
         route(Method::GET, format!("{}/{{file}}", paths::EXPORT), Staff, get(export::export_list)),
         route(Method::GET, "/console/events", Action, get(console::events::hints)),
     ];
+    all.extend(adapter_routes());
     for prefix in ["", "/api/v1/sync"] {
         let path = |tail: &str| format!("{prefix}{tail}");
         all.extend([
@@ -76,6 +77,24 @@ fn all(app: &App) -> Vec<Routed> {
     all.extend(page_routes(app));
     all.extend(action_routes(app));
     all
+}
+
+/// What apps with protocols of their own call.
+fn adapter_routes() -> [Routed; 9] {
+    use Access::Device;
+    use adapters::{arxos, queues};
+    let mobile = |tail: &str| format!("/api/v1/mobile{tail}");
+    [
+        route(Method::POST, mobile("/sync/batch"), Device, post(arxos::batch_sync)),
+        route(Method::GET, mobile("/equipment/building/{id}/updates"), Device, get(arxos::equipment_updates)),
+        route(Method::POST, mobile("/equipment"), Device, post(arxos::equipment_create)),
+        route(Method::POST, mobile("/equipment/{id}"), Device, post(arxos::equipment_create_named)),
+        route(Method::PUT, mobile("/equipment/{id}"), Device, put(arxos::equipment_update)),
+        route(Method::DELETE, mobile("/equipment/{id}"), Device, delete(arxos::equipment_delete)),
+        route(Method::POST, "/api/v1/adapters/asyncstorage/items", Device, post(queues::asyncstorage_push)),
+        route(Method::POST, "/api/v1/adapters/posalpro/events", Device, post(queues::posalpro_push)),
+        route(Method::POST, "/api/v1/adapters/prism/operations", Device, post(queues::prism_push)),
+    ]
 }
 
 fn page_routes(app: &App) -> impl Iterator<Item = Routed> {

@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use crate::api::{sync, system, v1};
+use crate::api::{adapters, sync, system, v1};
 use crate::gate::SESSION_COOKIE;
 
 /// The description.
@@ -16,10 +16,13 @@ use crate::gate::SESSION_COOKIE;
     paths(
         sync::clients::client_register, sync::clients::client_token, sync::changes::changes_page, sync::mutations::mutations_push,
         sync::status::mutations_status, sync::events::events_stream, sync::telemetry::telemetry_ingest,
+        adapters::arxos::batch_sync, adapters::arxos::equipment_updates, adapters::arxos::equipment_create,
+        adapters::arxos::equipment_create_named, adapters::arxos::equipment_update, adapters::arxos::equipment_delete,
+        adapters::queues::asyncstorage_push, adapters::queues::posalpro_push, adapters::queues::prism_push,
         v1::report::resilience_report, v1::devices::devices_list, v1::devices::device_view, v1::outbox::outbox_report, v1::outbox::outbox_entries, v1::changes::changes_list,
         v1::changes::operation_trace, v1::audit::audit_list, system::healthz, system::readyz, system::metrics
     ),
-    components(schemas(tidewatch_protocol::v1::Mutation, tidewatch_protocol::v1::Report)),
+    components(schemas(tidewatch_protocol::v1::Mutation, tidewatch_protocol::v1::Report, tidewatch_protocol::v1::DeadLetterEntry)),
     modifiers(&Credentials)
 )]
 pub struct Description;

@@ -1,5 +1,7 @@
 //! The server over HTTP, as one program: the site and the store are linked once, not once a file.
 
+mod adapters;
+mod arxos;
 mod authorisation;
 mod bad_input;
 mod captures;

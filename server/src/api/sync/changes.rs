@@ -127,7 +127,7 @@ async fn news_wait(app: &App, device: &Device, query: &FeedQuery, wait: Duration
 }
 
 /// How far the page scanned: what its cursor says.
-fn page_position(page: &FeedPage, head: Seq) -> Seq {
+pub(crate) fn page_position(page: &FeedPage, head: Seq) -> Seq {
     let text = page.cursor.split('.').nth(2).unwrap_or_default();
     let digits = text.split('c').next().unwrap_or_default();
     digits.parse().map_or(head, Seq)

@@ -50,7 +50,7 @@ async fn push(app: &App, device: Device, headers: &HeaderMap, body: Answer<JsonB
     let PushRead { mut push, batch_id, reports } = push_read(&body)?;
     preconditions(headers, &mut push)?;
     device.named_check(Some(push.client_id.as_str()))?;
-    note_start(app, &device.client_id, device.cx.now, push.intents.len());
+    start_note(app, &device.client_id, device.cx.now, push.intents.len());
     if !reports.is_empty() {
         reports_ingest(app, &device, reports);
     }
@@ -72,7 +72,7 @@ async fn push(app: &App, device: Device, headers: &HeaderMap, body: Answer<JsonB
 
 /// What HTTP itself can say about a batch of exactly one intent: `If-Match` with its version, and `Prefer: handling=strict`,
 /// with which a lost decision is an error of the request. A preference for a larger batch is not applied.
-fn preconditions(headers: &HeaderMap, push: &mut Push) -> Answer<()> {
+pub(crate) fn preconditions(headers: &HeaderMap, push: &mut Push) -> Answer<()> {
     let single = push.intents.len() == 1;
     if let Some(value) = headers.get(header::IF_MATCH) {
         let version = value.to_str().ok().and_then(|text| text.trim().strip_prefix('"')?.strip_suffix('"')?.parse::<i64>().ok());
@@ -94,7 +94,7 @@ fn preconditions(headers: &HeaderMap, push: &mut Push) -> Answer<()> {
 }
 
 /// The attempt is noted before the work, so that a device that never succeeds is visible.
-fn note_start(app: &App, client_id: &ClientId, at: Millis, intents: usize) {
+pub(crate) fn start_note(app: &App, client_id: &ClientId, at: Millis, intents: usize) {
     let intents = u32::try_from(intents).unwrap_or(u32::MAX);
     app.service().contact_note(client_id, at, Contact::PushStarted { intents });
 }
