@@ -6,6 +6,8 @@
 
 mod answer;
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use tidewatch_domain::hlc::{Hlc, Ticks};
@@ -233,17 +235,28 @@ fn payload_fill(read: &mut Operation, payload: Map<String, Value>, delete: bool)
     Ok(())
 }
 
-/// Lets every operation on an entity depend on the one before it.
+/// What a batch has said of an entity so far.
+#[derive(Debug, Default)]
+struct Before {
+    operations: Vec<OperationId>,
+    scope: String,
+}
+
+/// Lets every operation on an entity depend on the one before it, and be where that was when it does not say where it is.
 fn chain(operations: &mut [Operation]) {
-    let mut last: std::collections::HashMap<(String, String), Vec<OperationId>> = std::collections::HashMap::new();
+    let mut entities: HashMap<(String, String), Before> = HashMap::new();
     for operation in operations {
-        let key = (operation.entity_type.clone(), operation.item.id.clone());
-        let before = last.entry(key).or_default();
-        if !before.contains(&operation.item.operation_id) {
-            if let Some(parent) = before.last() {
+        let before = entities.entry((operation.entity_type.clone(), operation.item.id.clone())).or_default();
+        if operation.homeless().is_some() && !before.scope.is_empty() {
+            operation.item.set("scope", before.scope.as_str());
+        }
+        operation.item.text("scope").clone_into(&mut before.scope);
+        // Sent twice in one batch: it does not wait for itself.
+        if !before.operations.contains(&operation.item.operation_id) {
+            if let Some(parent) = before.operations.last() {
                 operation.item.set("depends_on", vec![parent.as_str()]);
             }
-            before.push(operation.item.operation_id.clone());
+            before.operations.push(operation.item.operation_id.clone());
         }
     }
 }

@@ -108,6 +108,15 @@ fn an_operation_depends_on_the_one_before_it_on_the_same_entity() {
 }
 
 #[test]
+fn an_operation_that_does_not_say_where_it_is_is_where_the_one_before_it_was() {
+    let made = operation("equipment", "eq-1", "create", json!({"building_id": 42}));
+    let gone = operation("equipment", "eq-1", "delete", json!({}));
+    let read = read(&[made, gone.clone()]);
+    assert_eq!((read[1].homeless(), &intents(&read)[1]["scope"]), (None, &json!("building:42")));
+    assert!(batch_read(json!({"operations": [gone]}).to_string().as_bytes(), &device()).expect("read")[0].homeless().is_some());
+}
+
+#[test]
 fn a_stamp_that_must_win_is_that_of_now_or_just_behind_the_record() {
     let now = Millis(1_763_700_000_000);
     let mut read = read(&[operation("equipment", "eq-1", "update", pump())]);
