@@ -14,8 +14,8 @@ import { parseArgs } from "node:util";
 import { dice } from "./harness/dice.mjs";
 import { losingProxy } from "./harness/proxy.mjs";
 
-const CLIENTS = ["dexie", "rxdb", "watermelon", "yjs", "tinybase"];
-const LABELS = { dexie: "Dexie", rxdb: "RxDB", watermelon: "WatermelonDB", yjs: "Yjs", tinybase: "TinyBase" };
+const CLIENTS = ["dexie", "rxdb", "watermelon", "yjs", "tinybase", "asyncstorage", "arxos"];
+const LABELS = { dexie: "Dexie", rxdb: "RxDB", watermelon: "WatermelonDB", yjs: "Yjs", tinybase: "TinyBase", asyncstorage: "AsyncStorage", arxos: "ArxOS" };
 
 function options() {
   const text = { type: "string" };

@@ -24,7 +24,7 @@ const COLLECTIONS: &str = "end2end/clients/collections.json";
 /// How often each client runs clean, and how often with lost acknowledgements: once with three devices, once with two.
 const RUNS: &str = "2";
 /// What the clients may see.
-const SCOPE: &str = "clients:wild";
+const SCOPE: &str = "clients:wild,building:wild,line:wild";
 
 /// Runs them.
 pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<Count> {

@@ -16,6 +16,7 @@ mod options;
 mod outbox;
 mod pages;
 mod proc;
+mod queue;
 mod server;
 mod table;
 mod weight;
@@ -59,6 +60,9 @@ async fn run(options: &Options) -> anyhow::Result<()> {
 async fn measure(options: &Options, table: &mut Table, pages: &mut PageTable, outboxes: &mut PageTable) -> anyhow::Result<()> {
     if options.chosen.iter().any(|chosen| chosen.is_of_log()) {
         log::measure(options, table).await?;
+    }
+    if options.wants(Measurement::Queue) {
+        queue::measure(options, table)?;
     }
     if options.wants(Measurement::Outbox) {
         outbox::measure(options, table, outboxes).await?;

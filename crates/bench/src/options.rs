@@ -23,10 +23,12 @@ pub(crate) enum Measurement {
     Memory,
     /// Server time of the outbox with up to a million entries.
     Outbox,
+    /// Items a minute of an app's queue over a slow link.
+    Queue,
 }
 
 impl Measurement {
-    const ALL: [(&'static str, Self); 8] = [
+    const ALL: [(&'static str, Self); 9] = [
         ("mutations", Self::Mutations),
         ("feed", Self::Feed),
         ("polls", Self::Polls),
@@ -35,6 +37,7 @@ impl Measurement {
         ("weight", Self::Weight),
         ("memory", Self::Memory),
         ("outbox", Self::Outbox),
+        ("queue", Self::Queue),
     ];
 
     /// Whether it needs the log and no fleet.

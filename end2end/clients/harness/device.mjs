@@ -20,13 +20,14 @@ export class Device {
     this.counts = { intents: 0, applied: 0, merged: 0, superseded: 0, conflict: 0, rejected: 0, deferred: 0, replayed: 0, pushes: 0, pages: 0, failures: 0 };
   }
 
-  async request(method, path, { body, token, signal, raw } = {}) {
+  async request(method, path, { body, packed, token, signal, raw } = {}) {
     const headers = { authorization: `Bearer ${token}`, "sync-protocol": "1", "sync-schema": "1", "sync-client": this.clientId };
-    if (body !== undefined) headers["content-type"] = "application/json";
+    if (body !== undefined || packed) headers["content-type"] = "application/json";
+    if (packed) headers["content-encoding"] = "gzip";
     let response;
     let answer;
     try {
-      response = await fetch(this.url + path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body), signal });
+      response = await fetch(this.url + path, { method, headers, body: packed ?? (body === undefined ? undefined : JSON.stringify(body)), signal });
       if (raw && response.ok) return response;
       answer = await response.json();
     } catch (error) {

@@ -3,13 +3,16 @@
 
 import http from "node:http";
 
+/** Where clients push: the protocol of the store, and those of other apps. */
+const PUSHES = /(\/mutations|\/sync\/batch|\/mobile\/equipment\/[^/]+|\/adapters\/[^/]+\/[^/]+)$/;
+
 /** Starts one in front of `target`. `losing` is asked once per push. */
 export async function losingProxy(target, losing) {
   const { hostname, port } = new URL(target);
   const lost = { count: 0, pushes: 0 };
   const agent = new http.Agent({ keepAlive: true });
   const server = http.createServer((request, response) => {
-    const push = request.method === "POST" && request.url.split("?")[0].endsWith("/mutations");
+    const push = request.method !== "GET" && PUSHES.test(request.url.split("?")[0]);
     const onward = http.request({ hostname, port, agent, method: request.method, path: request.url, headers: request.headers }, (answer) => {
       if (push) lost.pushes += 1;
       if (push && losing()) {
