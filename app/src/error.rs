@@ -21,7 +21,7 @@ pub fn status(error: &Error) -> StatusCode {
         Error::Invalid { .. } | Error::Cursor(_) => StatusCode::BAD_REQUEST,
         Error::Overloaded { .. } => StatusCode::SERVICE_UNAVAILABLE,
         Error::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
-        Error::InFlight | Error::Refused(_) => StatusCode::CONFLICT,
+        Error::InFlight | Error::Refused(_) | Error::SetChanged(_) | Error::StateConflict(_) => StatusCode::CONFLICT,
         Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
@@ -48,6 +48,11 @@ pub fn words(error: &Error) -> (String, String) {
         Error::RateLimited { .. } => ("Too many tries", "Wait a minute, then try again.".to_owned()),
         Error::Refused(_) => ("The change was refused", "Nothing was changed. The record is not as it was expected.".to_owned()),
         Error::InFlight => ("A request like this is under way", "Wait for it to end, then reload.".to_owned()),
+        Error::SetChanged(change) => (
+            "The set is not what was confirmed",
+            format!("It holds {} entries, and {} match now. Nothing was done.", change.frozen, change.now),
+        ),
+        Error::StateConflict(detail) => ("That is not possible now", format!("{detail}. Nothing was changed.")),
         Error::Internal(_) => (
             "This page could not be made",
             "The fault is ours and has been logged. The rest of the console is not affected.".to_owned(),

@@ -1,10 +1,17 @@
 //! Draining: taking entries of outboxes out of the way, without losing any. Words, rules and limits that the service enforces and the
 //! pages show; `docs/adr/0010-drain-in-one-transaction.md` says where the state lives.
 
+mod archive;
+mod job;
+mod patching;
+
 use serde_json::Value;
 
+pub use self::archive::{ArchiveOrigin, ArchiveState};
+pub use self::job::{JobChange, Recent};
+pub use self::patching::{PATCHED_ID_MAX, patched_id, patched_intent};
 use crate::ids::ClientId;
-use crate::time::{DAY_MS, HOUR_MS};
+use crate::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 
 /// Most entries of one frozen set; a larger selection is refused with its count, never cut.
 pub const SET_ENTRIES_MAX: u64 = 200_000;
@@ -30,6 +37,14 @@ pub const RATE_PER_S: u32 = 50;
 pub const STOP_PERCENT: u8 = 20;
 /// See [`STOP_PERCENT`].
 pub const STOP_WINDOW: u32 = 20;
+/// Entries that a selection may name one by one; more are selected by a filter.
+pub const SELECTED_MAX: usize = 5_000;
+/// Most entries of a canary.
+pub const CANARY_ENTRIES_MAX: u32 = 50;
+/// Most entries a second that a job may ask for.
+pub const RATE_MAX: u32 = 10_000;
+/// How long a canary waits for its outcomes before the job pauses.
+pub const CANARY_MS: i64 = 15 * MINUTE_MS;
 /// Least characters of a reason.
 pub const REASON_CHARS_MIN: usize = 8;
 /// Most characters of a reason.
@@ -80,6 +95,27 @@ impl DrainAction {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|action| action.as_str() == text)
+    }
+
+    /// As the audit log names it, one row per entry.
+    #[must_use]
+    pub const fn audit_action(self) -> &'static str {
+        match self {
+            Self::Retry => "entry_retry",
+            Self::Hold => "entry_hold",
+            Self::Skip => "entry_skip",
+            Self::Patch => "entry_patch",
+            Self::ToConflict => "entry_to_conflict",
+            Self::Quarantine => "entry_quarantine",
+            Self::Discard => "entry_discard",
+            Self::Restore => "entry_restore",
+        }
+    }
+
+    /// Whether what it does can be taken back.
+    #[must_use]
+    pub const fn can_be_undone(self) -> bool {
+        matches!(self, Self::Hold | Self::Skip | Self::Quarantine | Self::Discard)
     }
 
     /// Whether the payload leaves the device, so that it has to be in the archive first.
@@ -133,6 +169,13 @@ pub enum Selection {
     },
     /// These: device and operation.
     Entries(Vec<(ClientId, String)>),
+    /// What failed in a job, once more.
+    Failed {
+        /// Which job, `J` and digits.
+        job: String,
+        /// Only with this code.
+        code: Option<String>,
+    },
 }
 
 /// What is to be done with a selection.
@@ -229,6 +272,18 @@ impl ItemOutcome {
             Self::Skipped => "skipped",
             Self::Failed => "failed",
         }
+    }
+
+    /// What SQL stores.
+    #[must_use]
+    pub const fn number(self) -> i64 {
+        self as i64
+    }
+
+    /// Reads [`ItemOutcome::number`].
+    #[must_use]
+    pub fn of_number(number: i64) -> Option<Self> {
+        usize::try_from(number).ok().and_then(|at| Self::ALL.get(at)).copied()
     }
 
     /// Reads what [`ItemOutcome::as_str`] writes.

@@ -346,6 +346,7 @@ impl Turn<'_> {
             client: self.batch.client,
             operation_id: operation_id.clone(),
             code: problem.code,
+            detail: problem.detail.clone(),
             mutation: raw.to_owned(),
             at: self.now,
         });

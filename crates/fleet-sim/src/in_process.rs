@@ -138,6 +138,8 @@ fn problem(error: Error) -> Problem {
         Error::InFlight => Problem::new(Code::InFlight),
         Error::Refused(refusal) => Problem::batch(&refusal),
         Error::ClientBlocked => Problem::new(Code::ClientBlocked),
+        Error::SetChanged(_) => Problem::new(Code::SetChanged),
+        Error::StateConflict(detail) => Problem::new(Code::StateConflict).detail(detail),
         Error::Unauthenticated => Problem::new(Code::CredentialRequired),
         Error::Forbidden => Problem::new(Code::Forbidden),
         Error::NotFound(_) => Problem::new(Code::NotFound),

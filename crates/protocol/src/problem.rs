@@ -92,6 +92,10 @@ codes! {
     VersionConflict = "version_conflict", 409, false, "The record has changed";
     /// A push of the same device is under way.
     InFlight = "in_flight", 409, true, "A request of this device is under way";
+    /// What a drain names is not what was frozen.
+    SetChanged = "set_changed", 409, false, "The set is not what was confirmed";
+    /// The thing is not in a state for this.
+    StateConflict = "state_conflict", 409, false, "Not possible in this state";
     /// Of another incarnation of the store.
     CursorEpochMismatch = "cursor_epoch_mismatch", 410, false, "The cursor belongs to another epoch";
     /// Beyond the head.

@@ -1,5 +1,6 @@
 //! What a use case can answer instead of a result. HTTP-agnostic; the edges map it (`server/src/api/error.rs`, `app/src/error.rs`).
 
+use tidewatch_domain::fleet::DrainChange;
 use tidewatch_domain::sync::{BatchRefusal, CursorRefusal};
 
 /// Result of a use case.
@@ -49,6 +50,12 @@ pub enum Error {
     /// The device is blocked.
     #[error("this device is blocked")]
     ClientBlocked,
+    /// What a drain names is not what was frozen: nothing was done.
+    #[error("the set has changed")]
+    SetChanged(DrainChange),
+    /// The thing is not in a state for this; in words.
+    #[error("{0}")]
+    StateConflict(String),
     /// Our fault. The cause goes to the log, once, where this is handled.
     #[error("internal error")]
     Internal(Cause),

@@ -1,11 +1,12 @@
 //! The use cases: authorise, act, audit. Called by the HTTP API and by the pages alike; the only way to the store.
 //!
 //! The first parameter of every use case is [`Cx`]: who acts, when, under which request id. One module a capability:
-//! [`sync`] (devices' data), [`fleet`] (telemetry and what is made of it), [`explore`] (log, traces, audit), [`auth`]
-//! (staff, sessions, tokens).
+//! [`sync`] (devices' data), [`fleet`] (telemetry and what is made of it), [`drain`] (taking entries of outboxes out of the way),
+//! [`explore`] (log, traces, audit), [`auth`] (staff, sessions, tokens).
 
 pub mod auth;
 pub mod cx;
+pub mod drain;
 pub mod error;
 pub mod explore;
 pub mod fleet;
@@ -27,6 +28,8 @@ pub struct Service {
     pub(crate) auth: Arc<Auth>,
     pub(crate) in_flight: sync::InFlight,
     pub(crate) nonces: Arc<sync::Nonces>,
+    /// Held while a set is frozen.
+    pub(crate) freezing: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Service {
@@ -39,6 +42,12 @@ impl Service {
     /// Use cases over this store, with this cost of a password.
     #[must_use]
     pub fn with_password_cost(store: Store, cost: PasswordCost) -> Self {
-        Self { store, auth: Arc::new(Auth::new(cost)), in_flight: sync::InFlight::default(), nonces: Arc::default() }
+        Self {
+            store,
+            auth: Arc::new(Auth::new(cost)),
+            in_flight: sync::InFlight::default(),
+            nonces: Arc::default(),
+            freezing: Arc::default(),
+        }
     }
 }

@@ -10,6 +10,7 @@ mod checkpoint;
 mod clients;
 pub mod collections;
 mod commands;
+pub mod drain;
 mod explore;
 mod feed;
 mod flush;
@@ -57,6 +58,8 @@ pub(crate) struct Shared {
     queue: Queue<Job>,
     live: RwLock<Live>,
     head: watch::Sender<Seq>,
+    /// Counts the commits that changed an entry of the archive or a job.
+    drained: watch::Sender<u64>,
     epoch: Epoch,
     /// Older epochs of this store, with the position at which each ended.
     ancestors: Vec<(Epoch, Seq)>,
@@ -95,6 +98,7 @@ impl Sync {
         let shared = Arc::new(Shared {
             queue: Queue::new(),
             head: watch::Sender::new(opened.live.head),
+            drained: watch::Sender::new(0),
             live: RwLock::new(opened.live),
             epoch: opened.epoch,
             ancestors: opened.ancestors,

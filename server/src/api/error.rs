@@ -90,6 +90,13 @@ impl From<Error> for Refusal {
             Error::ClientBlocked => problem(Code::ClientBlocked)
                 .detail("stop, and keep the outbox; an operator has to let this device in again")
                 .into(),
+            Error::SetChanged(change) => problem(Code::SetChanged)
+                .detail(format!(
+                    "the set holds {} entries; {} match what was sent: {} more, {} no longer. Nothing was done",
+                    change.frozen, change.now, change.added, change.removed
+                ))
+                .into(),
+            Error::StateConflict(detail) => problem(Code::StateConflict).detail(detail).into(),
             Error::Internal(cause) => Self::internal(cause),
         }
     }

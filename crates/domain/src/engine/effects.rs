@@ -212,6 +212,8 @@ pub struct NewDeadLetter {
     pub operation_id: OperationId,
     /// Problem code.
     pub code: &'static str,
+    /// The same in words.
+    pub detail: String,
     /// The intent as it came.
     pub mutation: String,
     /// Refused at.
@@ -278,4 +280,20 @@ pub struct Effects {
     pub anchors: Vec<NewAnchor>,
     /// Other ids of records.
     pub aliases: Vec<NewAlias>,
+}
+
+impl Effects {
+    /// Adds what came later.
+    pub fn append(&mut self, later: Self) {
+        let Self { changes, mut records, digests, memories, conflicts, dead_letters, closed, anchors, aliases } = later;
+        self.changes.extend(changes);
+        self.records.append(&mut records);
+        self.digests.extend(digests);
+        self.memories.extend(memories);
+        self.conflicts.extend(conflicts);
+        self.dead_letters.extend(dead_letters);
+        self.closed.extend(closed);
+        self.anchors.extend(anchors);
+        self.aliases.extend(aliases);
+    }
 }

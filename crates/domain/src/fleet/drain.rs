@@ -88,7 +88,7 @@ pub struct DrainPreview {
 }
 
 /// Why a submission was refused: what it named is not what was frozen.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DrainChange {
     /// Entries of the frozen set.
     pub frozen: u64,

@@ -43,6 +43,7 @@ impl Writer {
                 self.audit_append(&entries).await?;
                 Ok(answer(reply, Ok(())))
             }
+            Job::Drain(work) => self.drain(*work, pending).await,
             Job::Push { reply, .. } => Ok(answer(reply, Err(Error::Corrupt("a batch is no command".to_owned())))),
         }
     }
@@ -210,7 +211,7 @@ impl Writer {
         Ok(())
     }
 
-    async fn audit_append(&mut self, entries: &[AuditEntry]) -> Result<()> {
+    pub(super) async fn audit_append(&mut self, entries: &[AuditEntry]) -> Result<()> {
         let mut rows: Vec<(i64, Hash, &AuditEntry)> = Vec::with_capacity(entries.len());
         for entry in entries {
             let (last, chain) = self.state.audit;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use sqlx::SqliteConnection;
+use tidewatch_domain::drain::{ArchiveOrigin, ArchiveState};
 use tidewatch_domain::engine::{
     CollectionKey, Effects, LogState, NewChange, NewConflict, NewDeadLetter, NewMemory, Record, RecordKey, ScopeKey, WorkingSet,
     op_number,
@@ -164,7 +165,12 @@ fn bind_dead_letter(query: Bound, id: i64, letter: &NewDeadLetter) -> Bound {
         .bind(letter.client.0)
         .bind(letter.operation_id.to_string())
         .bind(letter.code)
+        .bind(letter.detail.clone())
         .bind(letter.mutation.clone())
+        .bind(ArchiveOrigin::Refused.number())
+        .bind(ArchiveState::Poisoned.number())
+        .bind(ArchiveState::Poisoned.number())
+        .bind(letter.at.0)
         .bind(letter.at.0)
 }
 

@@ -49,6 +49,8 @@ macro_rules! inserts {
     };
 }
 
+pub(crate) use {inserts, statements};
+
 /// Makes the younger generation of what is remembered the older one. `protocol.md` asks for a rename, since rows by the
 /// million would hold up the writer.
 pub(crate) const MEMORY_ROTATE: [&str; 3] = [
@@ -327,7 +329,7 @@ inserts! {
     MEMORY_ADD = "insert into dedupe (client, idem_key, digest, status, seq, version, result, client_seq, at_ms)", 9, "";
     CONFLICT_ADD = r"insert into conflicts (id, collection, record_id, scope, seq, kind, policy_rev, inputs, base, local, server, client,
         operation_id, state, resolution, branch, created_ms)", 17, "";
-    DEAD_LETTER_ADD = "insert into dead_letters (id, client, operation_id, code, mutation, at_ms)", 6, r"
+    DEAD_LETTER_ADD = "insert into dead_letters (id, client, operation_id, code, detail, mutation, origin, state, home, at_ms, changed_ms)", 11, r"
         on conflict (client, operation_id) do nothing";
     DIGEST_PUT = "insert into scope_digest (scope, collection, rows, digest)", 4, r"
         on conflict (scope, collection) do update set rows = excluded.rows, digest = excluded.digest";

@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 use super::Shared;
 use super::capturing::{Capture, Seen};
 use super::collections::CollectionDefinition;
+use super::drain::DrainWork;
 use super::flush::{DigestRow, digests_after, flush};
 use super::live::{Client, Configured, Live, Sequence};
 use super::nonces::NonceRow;
@@ -47,6 +48,8 @@ pub(crate) enum Job {
     NoncesPut { nonces: Vec<NonceRow>, now: Millis, reply: Reply<()> },
     /// Append to the audit log.
     AuditAppend { entries: Vec<AuditEntry>, reply: Reply<()> },
+    /// Something of the archive, of a frozen set or of a job.
+    Drain(Box<DrainWork>),
 }
 
 /// The state that only the writer knows.
@@ -77,10 +80,12 @@ pub(crate) struct Pending {
     sequences: Vec<(ClientKey, Sequence)>,
     effects: Effects,
     seen: Option<Seen>,
+    /// An entry of the archive or a job has changed.
+    pub(crate) drained: bool,
 }
 
 /// An answer that waits for the commit.
-type Answer = Box<dyn FnOnce(Option<&Error>) + Send>;
+pub(crate) type Answer = Box<dyn FnOnce(Option<&Error>) + Send>;
 
 /// An answer that is given after the commit, or an error instead.
 pub(crate) fn answer<T: Send + 'static>(reply: Reply<T>, value: Result<T>) -> Answer {
@@ -219,6 +224,7 @@ impl Writer {
     /// Moves memory to what was committed, then wakes whoever waits for a new head.
     fn publish(&mut self, pending: Pending) {
         let head = self.state.log.head;
+        let drained = pending.drained;
         {
             let mut live = self.shared.live.write().expect("no holder of this lock panics");
             apply(&mut live, pending);
@@ -229,6 +235,9 @@ impl Writer {
             *known = head;
             moved
         });
+        if drained {
+            self.shared.drained.send_modify(|commits| *commits += 1);
+        }
     }
 }
 

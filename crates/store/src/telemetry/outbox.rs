@@ -3,6 +3,8 @@
 mod entry;
 mod figures;
 mod list;
+mod members;
 mod terms;
 
 pub(super) use self::figures::KeptFigures;
+pub use self::members::{Behind, Member, MembersFrom};

@@ -1,6 +1,7 @@
 //! Every statement is prepared against the schema, and only those named here may read a whole table.
 
 use super::*;
+use crate::sync::drain::statements as drain;
 use crate::sync::statements::{MANY, SINGLE};
 
 /// Statements that read a whole table on purpose: once at start, tables of a few rows, the end of a table, and every device
@@ -28,7 +29,7 @@ async fn every_statement_is_prepared_and_only_the_named_ones_scan() {
     let store = store(dir.path()).await;
     let pool = &store.sync().readers;
     let mut plans = String::new();
-    for (name, text) in SINGLE {
+    for (name, text) in SINGLE.iter().chain(drain::SINGLE) {
         let plan: Vec<(i64, i64, i64, String)> =
             sqlx::query_as(sqlx::AssertSqlSafe(format!("explain query plan {text}"))).fetch_all(pool).await.expect(name);
         let lines: Vec<&str> = plan.iter().map(|(.., line)| line.as_str()).collect();
@@ -44,7 +45,7 @@ async fn every_statement_is_prepared_and_only_the_named_ones_scan() {
         assert!(!sorts || *name == "VERIFY_CONFLICTED", "{name} sorts: {lines:?}");
         plans.push_str(&format!("{name}\n  {}\n", lines.join("\n  ")));
     }
-    for (name, insert) in MANY {
+    for (name, insert) in MANY.iter().chain(drain::MANY) {
         let text = format!("explain query plan {}", insert.text(2));
         sqlx::query(sqlx::AssertSqlSafe(text)).fetch_all(pool).await.expect(name);
     }

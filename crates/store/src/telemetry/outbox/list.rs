@@ -84,7 +84,7 @@ impl EntryRead {
 
 /// A place in the list: state, age, device, operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Place(i64, i64, i64, String);
+pub(super) struct Place(pub(super) i64, pub(super) i64, pub(super) i64, pub(super) String);
 
 impl Place {
     fn print(&self) -> String {
@@ -98,7 +98,7 @@ impl Place {
         Some(Self(state, age, device, parts.next()?.to_owned()))
     }
 
-    fn push(&self, query: &mut QueryBuilder<Sqlite>, operator: &str) {
+    pub(super) fn push(&self, query: &mut QueryBuilder<Sqlite>, operator: &str) {
         query.push(" and (o.state, o.sort_age, o.device, o.operation_id) ").push(operator).push(" (");
         query.push_bind(self.0).push(", ").push_bind(self.1).push(", ").push_bind(self.2).push(", ");
         query.push_bind(self.3.clone()).push(")");
@@ -107,10 +107,10 @@ impl Place {
 
 /// What a list is of.
 #[derive(Clone, Copy)]
-struct Wanted<'a> {
-    signature: Option<&'a str>,
-    filter: &'a Filter,
-    now: i64,
+pub(super) struct Wanted<'a> {
+    pub(super) signature: Option<&'a str>,
+    pub(super) filter: &'a Filter,
+    pub(super) now: i64,
 }
 
 impl Wanted<'_> {
@@ -127,7 +127,7 @@ impl Wanted<'_> {
     }
 
     /// `from outbox o … where …` with everything but the position.
-    fn push(&self, query: &mut QueryBuilder<Sqlite>) {
+    pub(super) fn push(&self, query: &mut QueryBuilder<Sqlite>) {
         query.push(" from outbox o indexed by ").push(self.index().0).push(" cross join devices d on d.id = o.device where ");
         terms::push(query, self.filter, self.now);
         let pinned = |key| terms::pinned(self.filter, key).map(str::to_owned);
@@ -263,7 +263,7 @@ impl Telemetry {
     }
 }
 
-fn order_push(query: &mut QueryBuilder<Sqlite>, back: bool) {
+pub(super) fn order_push(query: &mut QueryBuilder<Sqlite>, back: bool) {
     let direction = if back { " desc" } else { "" };
     for (at, column) in ["o.state", "o.sort_age", "o.device", "o.operation_id"].into_iter().enumerate() {
         query.push(if at == 0 { " order by " } else { ", " }).push(column).push(direction);

@@ -1,0 +1,90 @@
+//! The corrected copy of an intent: a new intent under an id of its own that names the one it stands for.
+
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
+
+use crate::patch::{PatchFault, patched};
+use crate::time::Millis;
+
+/// Most characters of an operation id.
+pub const PATCHED_ID_MAX: usize = 64;
+
+/// Members that say something of the original alone, or that no longer fit.
+const DROPPED: [&str; 8] = ["checksum", "sig", "idempotency_key", "client_seq", "group", "client_id", "hops", "relayed_by"];
+
+/// The id of the copy that a job makes of an operation. Always the same one, so that a job that begins again makes no second copy.
+#[must_use]
+pub fn patched_id(operation_id: &str, job: &str) -> String {
+    let plain = format!("{operation_id}.{job}");
+    if plain.len() <= PATCHED_ID_MAX {
+        return plain;
+    }
+    format!("p.{}.{job}", &hex::encode(Sha256::digest(operation_id))[..32])
+}
+
+/// The corrected copy as JSON text. The operations of RFC 6902 apply to the fields of the intent, or to the arguments of a command.
+///
+/// # Errors
+/// What is wrong, in words, after the name of the member.
+pub fn patched_intent(raw: &str, operations: &[Value], operation_id: &str, now: Millis) -> Result<String, String> {
+    let value: Value = serde_json::from_str(raw).map_err(|_| "mutation: the archived intent is no JSON".to_owned())?;
+    let Value::Object(mut intent) = value else { return Err("mutation: the archived intent is no object".to_owned()) };
+    let member = if intent.contains_key("args") { "args" } else { "fields" };
+    let before = match intent.remove(member) {
+        Some(Value::Object(fields)) => fields,
+        None => Map::new(),
+        Some(_) => return Err(format!("{member}: the archived intent holds no object there")),
+    };
+    let after = patched(&before, operations).map_err(|fault: PatchFault| format!("patch: {fault}"))?;
+    for name in DROPPED {
+        intent.remove(name);
+    }
+    let original = intent.insert("operation_id".to_owned(), Value::from(operation_id)).unwrap_or_default();
+    intent.insert("supersedes".to_owned(), original);
+    intent.insert("created_at".to_owned(), Value::from(now.to_string()));
+    if !(after.is_empty() && before.is_empty()) {
+        intent.insert(member.to_owned(), Value::Object(after));
+    }
+    Ok(Value::Object(intent).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const RAW: &str = r#"{"operation_id":"op-1","op":"update","collection":"readings","record_id":"r-1","scope":"site:a",
+        "fields":{"reading":"412"},"checksum":"sha256:00","client_seq":7,"base_version":3}"#;
+
+    fn now() -> Millis {
+        Millis(1_763_000_000_000)
+    }
+
+    #[test]
+    fn the_copy_has_the_corrected_fields_and_names_the_original() {
+        let patch = [json!({"op": "replace", "path": "/reading", "value": 412})];
+        let copy: Value = serde_json::from_str(&patched_intent(RAW, &patch, "op-1.J4", now()).expect("patched")).expect("JSON");
+        assert_eq!(
+            copy,
+            json!({"operation_id": "op-1.J4", "supersedes": "op-1", "op": "update", "collection": "readings", "record_id": "r-1",
+                "scope": "site:a", "fields": {"reading": 412}, "base_version": 3, "created_at": now().to_string()})
+        );
+    }
+
+    #[test]
+    fn a_patch_that_does_not_fit_says_which_operation() {
+        let patch = [json!({"op": "remove", "path": "/pressure"})];
+        let refused = patched_intent(RAW, &patch, "op-1.J4", now()).expect_err("refused");
+        assert_eq!(refused, "patch: operation 0 has a path that is not in the record");
+        assert!(patched_intent("[]", &patch, "x", now()).is_err());
+    }
+
+    #[test]
+    fn the_id_of_a_copy_is_always_the_same_and_never_too_long() {
+        assert_eq!(patched_id("op-1", "J4"), "op-1.J4");
+        let long = "a".repeat(64);
+        let (one, again, other) = (patched_id(&long, "J4"), patched_id(&long, "J4"), patched_id(&"b".repeat(64), "J4"));
+        assert!(one == again && one != other && one.len() <= PATCHED_ID_MAX, "{one}");
+    }
+}

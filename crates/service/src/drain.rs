@@ -1,0 +1,28 @@
+//! Draining: taking entries of outboxes out of the way. A selection is frozen with a dry run, submitted as a job, worked off in chunks,
+//! and can be taken back. The store does each step in one transaction; here is who may ask for it, and what a selection is.
+
+mod gather;
+mod preview;
+mod selection;
+mod summary;
+
+use tidewatch_domain::drain::{DrainAction, DrainOrder};
+use tidewatch_domain::sync::PATCH_OPS_MAX;
+
+use crate::{Error, Result};
+
+/// Refuses an order that says nothing or too much.
+fn order_check(order: &DrainOrder) -> Result<()> {
+    let invalid = |detail: &str| Err(Error::Invalid { field: "patch", detail: detail.to_owned() });
+    match (&order.patch, order.action) {
+        (None, DrainAction::Patch) => invalid("is required: the operations of RFC 6902 that correct the fields"),
+        (Some(_), action) if action != DrainAction::Patch => invalid("only goes with the action `patch`"),
+        (Some(patch), _) => match patch.as_array() {
+            None => invalid("must be a list of operations of RFC 6902"),
+            Some(operations) if operations.is_empty() => invalid("must hold an operation at least"),
+            Some(operations) if operations.len() > PATCH_OPS_MAX => invalid("must hold 256 operations at most"),
+            Some(_) => Ok(()),
+        },
+        (None, _) => Ok(()),
+    }
+}

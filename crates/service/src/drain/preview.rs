@@ -1,0 +1,144 @@
+//! Freezing a selection with its dry run, and looking at it again.
+
+use serde_json::Value;
+use tidewatch_domain::drain::{Dependants, DrainAction, DrainOrder, SET_MS, Selection, needs_approval};
+use tidewatch_domain::fleet::{DrainPreview, SampleEntry};
+use tidewatch_domain::role::Action;
+use tidewatch_domain::time::Millis;
+use tidewatch_store::sync::drain::{NewSet, SetRow};
+
+use super::order_check;
+use super::selection::{filter_read, selection_read, selection_write};
+use super::summary::Summary;
+use crate::error::Cause;
+use crate::{Cx, Error, Result, Service};
+
+/// Characters of a hash that people see and forms send.
+const HASH_CHARS: usize = 16;
+
+/// Number of a set; ids are `S` and digits.
+pub(super) fn set_number(id: &str) -> Result<i64> {
+    id.strip_prefix('S').and_then(|digits| digits.parse().ok()).filter(|n| *n > 0).ok_or(Error::NotFound("set"))
+}
+
+/// The part of a hash that is shown and compared.
+pub(super) fn hash_shown(hash: &str) -> &str {
+    hash.get(..HASH_CHARS).unwrap_or(hash)
+}
+
+impl Service {
+    /// Freezes a selection and says what a drain of it would do. Nothing is done yet.
+    ///
+    /// # Errors
+    /// Forbidden; invalid with field `patch`, `filter`, `entries` or `selection` (nothing matches, or too much does).
+    pub async fn drain_preview(&self, cx: &Cx, order: DrainOrder, selection: Selection) -> Result<DrainPreview> {
+        cx.require(Action::Drain)?;
+        order_check(&order)?;
+        // One at a time: a set of two hundred thousand takes tens of megabytes while it is gathered.
+        let _turn = self.freezing.lock().await;
+        let selected = self.selected(cx, &selection).await?;
+        let gathering = self.gathered(selected, order.dependants).await?;
+        if gathering.members.is_empty() {
+            return Err(Error::Invalid { field: "selection", detail: "means no entry that is there now".to_owned() });
+        }
+        let summary = Summary::of(&order, &gathering);
+        let set = NewSet {
+            action: order.action.as_str(),
+            dependants: order.dependants.as_str(),
+            patch: order.patch.as_ref().map(Value::to_string),
+            selection: selection_write(&selection).to_string(),
+            idempotency_key: random_key()?,
+            created_by: cx.actor.audit_name(),
+            created: cx.now,
+            expires: cx.now.plus(SET_MS),
+        };
+        let (rows, hash, devices) = (gathering.rows(), gathering.hash(), gathering.devices());
+        drop(gathering);
+        let id = self.store.sync().set_put(set, &rows, hash, devices, summary.write().to_string()).await?;
+        let row = self.store.sync().set_view(id).await?.ok_or(Error::NotFound("set"))?;
+        self.preview(cx, row).await
+    }
+
+    /// A frozen set, with what is new in its list since.
+    ///
+    /// # Errors
+    /// Not found: there is no such set, or its time was over before it was submitted.
+    pub async fn drain_preview_view(&self, cx: &Cx, set: &str) -> Result<DrainPreview> {
+        cx.require(Action::Look)?;
+        let row = self.set_row(cx, set).await?;
+        self.preview(cx, row).await
+    }
+
+    /// A set that can still be submitted, or was.
+    pub(super) async fn set_row(&self, cx: &Cx, set: &str) -> Result<SetRow> {
+        let row = self.store.sync().set_view(set_number(set)?).await?;
+        row.filter(|row| row.job.is_some() || row.expires_ms >= cx.now.0).ok_or(Error::NotFound("set"))
+    }
+
+    async fn preview(&self, cx: &Cx, row: SetRow) -> Result<DrainPreview> {
+        let summary = Summary::read(&row.summary);
+        let corrupt = || Error::Internal(Cause("a frozen set cannot be read".into()));
+        let selection = selection_read(&row.selection).ok_or_else(corrupt)?;
+        let (entries, devices) = (row.entries.cast_unsigned(), row.devices.cast_unsigned());
+        let newer = self.newer(cx, &selection, Millis(row.created_ms)).await?;
+        Ok(DrainPreview {
+            set: format!("S{}", row.id),
+            hash: hash_shown(&row.hash).to_owned(),
+            action: DrainAction::parse(&row.action).ok_or_else(corrupt)?,
+            dependants: Dependants::parse(&row.dependants).ok_or_else(corrupt)?,
+            patch: row.patch.as_deref().and_then(|text| serde_json::from_str(text).ok()),
+            selection,
+            frozen: Millis(row.created_ms),
+            expires: Millis(row.expires_ms),
+            entries,
+            devices,
+            here: summary.here,
+            awake: summary.awake,
+            awake_devices: summary.awake_devices,
+            asleep: summary.asleep,
+            asleep_devices: summary.asleep_devices,
+            asleep_day_percent: None,
+            sample: self.sample(&summary).await?,
+            skipped: summary.skipped,
+            behind: summary.behind,
+            verdicts: summary.verdicts,
+            decided: summary.decided,
+            by_device: summary.by_device,
+            by_signature: summary.by_signature,
+            by_collection: summary.by_collection,
+            newer,
+            needs_approval: needs_approval(entries, devices),
+            idempotency_key: row.idempotency_key,
+        })
+    }
+
+    /// The sample as it is now; what is gone from the mirror is left out.
+    async fn sample(&self, summary: &Summary) -> Result<Vec<SampleEntry>> {
+        let (telemetry, sync) = (self.store.telemetry(), self.store.sync());
+        let mut sample = Vec::new();
+        for (client_id, operation) in summary.sample_ids() {
+            let known = match sync.key_of(&client_id) {
+                Some(client) => sync.members_look(&[(client, &operation)]).await?.pop().and_then(|look| look.letter).is_some(),
+                None => false,
+            };
+            match telemetry.outbox_entry(&client_id, &operation).await {
+                Ok(view) => sample.push(SampleEntry { row: view.row, payload_known: known }),
+                Err(tidewatch_store::Error::NotFound(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(sample)
+    }
+
+    /// How many entries are new in the list of a selection since it was frozen.
+    pub(super) async fn newer(&self, cx: &Cx, selection: &Selection, since: Millis) -> Result<u64> {
+        let Selection::Matching { signature, filter } = selection else { return Ok(0) };
+        Ok(self.store.telemetry().outbox_newer(signature.as_deref(), &filter_read(filter)?, since, cx.now).await?)
+    }
+}
+
+fn random_key() -> Result<String> {
+    let mut bytes = [0_u8; 16];
+    getrandom::fill(&mut bytes).map_err(|error| Error::Internal(Cause(Box::new(error))))?;
+    Ok(hex::encode(bytes))
+}

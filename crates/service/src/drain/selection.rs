@@ -1,0 +1,123 @@
+//! What a selection is: as JSON text beside its set, and as the entries that it means now.
+
+use serde_json::{Value, json};
+use tidewatch_domain::drain::{SELECTED_MAX, SET_ENTRIES_MAX, Selection};
+use tidewatch_domain::filter::{Filter, keys};
+use tidewatch_domain::ids::ClientId;
+use tidewatch_store::telemetry::{Member, MembersFrom};
+
+use crate::{Cx, Error, Result, Service};
+
+/// Entries that are read at once.
+pub(super) const STRETCH: u32 = 5_000;
+
+/// A selection as JSON.
+pub(super) fn selection_write(selection: &Selection) -> Value {
+    match selection {
+        Selection::Matching { signature, filter } => json!({"signature": signature, "filter": filter}),
+        Selection::Entries(entries) => {
+            let pairs: Vec<Value> = entries.iter().map(|(client, operation)| json!([client.as_str(), operation])).collect();
+            json!({"entries": pairs})
+        }
+        Selection::Failed { job, code } => json!({"failed": job, "code": code}),
+    }
+}
+
+/// Reads what [`selection_write`] writes; `None` for anything else.
+pub(super) fn selection_read(text: &str) -> Option<Selection> {
+    let value: Value = serde_json::from_str(text).ok()?;
+    let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
+    if let Some(pairs) = value.get("entries") {
+        let pair = |pair: &Value| {
+            let client = ClientId::parse(pair.get(0)?.as_str()?).ok()?;
+            Some((client, pair.get(1)?.as_str()?.to_owned()))
+        };
+        return Some(Selection::Entries(pairs.as_array()?.iter().map(pair).collect::<Option<_>>()?));
+    }
+    match text("failed") {
+        Some(job) => Some(Selection::Failed { job, code: text("code") }),
+        None => Some(Selection::Matching { signature: text("signature"), filter: text("filter")? }),
+    }
+}
+
+/// Number of a job; ids are `J` and digits.
+pub(super) fn job_number(id: &str) -> Result<i64> {
+    id.strip_prefix('J').and_then(|digits| digits.parse().ok()).filter(|n| *n > 0).ok_or(Error::NotFound("job"))
+}
+
+pub(super) fn filter_read(text: &str) -> Result<Filter> {
+    Filter::parse(keys::OUTBOX, text).map_err(|error| Error::Invalid { field: "filter", detail: error.to_string() })
+}
+
+/// Too many at once: refused with the count, never cut.
+fn too_many(count: u64) -> Error {
+    Error::Invalid {
+        field: "selection",
+        detail: format!("means {count} entries or more, and {SET_ENTRIES_MAX} can be drained in one go; narrow the filter"),
+    }
+}
+
+impl Service {
+    /// The entries that a selection means now, in the order of its list.
+    pub(super) async fn selected(&self, cx: &Cx, selection: &Selection) -> Result<Vec<Member>> {
+        match selection {
+            Selection::Matching { signature, filter } => self.matching(cx, signature.as_deref(), &filter_read(filter)?).await,
+            Selection::Entries(entries) if entries.len() > SELECTED_MAX => Err(Error::Invalid {
+                field: "entries",
+                detail: format!("names {} entries, {SELECTED_MAX} at most; select them by a filter", entries.len()),
+            }),
+            Selection::Entries(entries) => Ok(self.store.telemetry().outbox_members_of(entries).await?),
+            Selection::Failed { job, code } => self.failed_members(job, code.as_deref()).await,
+        }
+    }
+
+    /// What failed in a job and is still there.
+    async fn failed_members(&self, job: &str, code: Option<&str>) -> Result<Vec<Member>> {
+        let (sync, number) = (self.store.sync(), job_number(job)?);
+        let (mut members, mut after) = (Vec::new(), 0);
+        loop {
+            let stretch = sync.failed_members(number, code, after, STRETCH).await?;
+            let Some((last, ..)) = stretch.last() else { return Ok(members) };
+            after = *last;
+            let named = |(_, client, operation)| sync.client_id_of(client).map(|client_id| (client_id, operation));
+            let entries: Vec<(ClientId, String)> = stretch.into_iter().filter_map(named).collect();
+            members.extend(self.store.telemetry().outbox_members_of(&entries).await?);
+        }
+    }
+
+    async fn matching(&self, cx: &Cx, signature: Option<&str>, filter: &Filter) -> Result<Vec<Member>> {
+        let telemetry = self.store.telemetry();
+        let (mut members, mut from) = (Vec::new(), Some(MembersFrom::default()));
+        while let Some(place) = from {
+            let (stretch, next) = telemetry.outbox_members(signature, filter, &place, STRETCH, cx.now).await?;
+            members.extend(stretch);
+            if members.len() as u64 > SET_ENTRIES_MAX {
+                return Err(too_many(members.len() as u64));
+            }
+            from = next;
+        }
+        Ok(members)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_selection_reads_back_as_it_was_written() {
+        let client = ClientId::parse("0192f0c1-7b1e-7c3a-9d2e-000000000001").expect("an id");
+        let all = [
+            Selection::Matching { signature: None, filter: String::new() },
+            Selection::Matching { signature: Some("a b c".into()), filter: "state:poisoned".into() },
+            Selection::Entries(vec![(client, "op-1".into())]),
+            Selection::Failed { job: "J7".into(), code: Some("schema_invalid".into()) },
+        ];
+        for selection in all {
+            assert_eq!(selection_read(&selection_write(&selection).to_string()), Some(selection));
+        }
+        for broken in ["", "[]", "{}", "{\"entries\":[[\"x\"]]}", "{\"signature\":\"a\"}"] {
+            assert_eq!(selection_read(broken), None, "{broken}");
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! The dry run of a set: counted when it is frozen, kept beside it as JSON, never counted again.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::{Value, json};
+use tidewatch_domain::drain::{CANARY_ENTRIES_MAX, Dependants, DrainAction, DrainOrder};
+use tidewatch_domain::fleet::Breakdown;
+use tidewatch_domain::ids::ClientId;
+use tidewatch_domain::signature::signature_id;
+
+use super::gather::{Gathered, Gathering};
+
+/// Devices that are told apart.
+const DEVICES_MAX: usize = 10;
+/// Signatures and collections that are told apart.
+const KINDS_MAX: usize = 50;
+/// Entries of the sample.
+const SAMPLE: usize = 5;
+
+/// See [`tidewatch_domain::fleet::DrainPreview`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Summary {
+    pub(super) here: u64,
+    pub(super) awake: u64,
+    pub(super) awake_devices: u64,
+    pub(super) asleep: u64,
+    pub(super) asleep_devices: u64,
+    pub(super) skipped: Vec<(String, u64)>,
+    pub(super) behind: u64,
+    pub(super) verdicts: Vec<(String, u64)>,
+    pub(super) decided: u64,
+    pub(super) by_device: Vec<Breakdown>,
+    pub(super) by_signature: Vec<Breakdown>,
+    pub(super) by_collection: Vec<Breakdown>,
+    /// Device and operation.
+    pub(super) sample: Vec<(String, String)>,
+    /// Places of the members that go ahead of the others, each of another device as far as there are so many.
+    pub(super) canary: Vec<i64>,
+}
+
+/// Why an entry would be left alone; `None` when the action can be taken.
+pub(super) fn skip_reason(action: DrainAction, gathered: &Gathered) -> Option<String> {
+    if let Some(job) = gathered.look.job {
+        return Some(format!("in job J{job}"));
+    }
+    match gathered.look.letter {
+        Some((_, state)) if !state.allows(action) => Some(format!("{} already", state.as_str())),
+        None if action == DrainAction::Restore => Some("not in the archive".to_owned()),
+        _ => None,
+    }
+}
+
+/// The action that is taken on a member.
+pub(super) fn action_of(order: &DrainOrder, behind: bool) -> DrainAction {
+    if behind && order.dependants == Dependants::Hold { DrainAction::Hold } else { order.action }
+}
+
+impl Summary {
+    pub(super) fn of(order: &DrainOrder, gathering: &Gathering) -> Self {
+        let mut summary = Self { behind: gathering.behind, ..Self::default() };
+        let mut skipped: BTreeMap<String, u64> = BTreeMap::new();
+        let (mut signatures, mut collections): (HashMap<&str, u64>, HashMap<&str, u64>) = Default::default();
+        let mut devices: Vec<(&Gathered, u64)> = Vec::new();
+        for of_device in gathering.members.chunk_by(|one, next| one.client == next.client) {
+            let told = of_device.iter().filter(|g| g.look.letter.is_none()).count() as u64;
+            let (entries, count) = if of_device[0].member.asleep {
+                (&mut summary.asleep, &mut summary.asleep_devices)
+            } else {
+                (&mut summary.awake, &mut summary.awake_devices)
+            };
+            (*entries, *count) = (*entries + told, *count + u64::from(told > 0));
+            summary.here += of_device.len() as u64 - told;
+            devices.push((&of_device[0], of_device.len() as u64));
+            for gathered in of_device {
+                if let Some(reason) = skip_reason(action_of(order, gathered.behind), gathered) {
+                    *skipped.entry(reason).or_default() += 1;
+                }
+                *collections.entry(&gathered.member.collection).or_default() += 1;
+                if let Some(signature) = &gathered.member.signature {
+                    *signatures.entry(signature).or_default() += 1;
+                }
+            }
+        }
+        summary.skipped = skipped.into_iter().collect();
+        devices.sort_by_key(|(_, entries)| std::cmp::Reverse(*entries));
+        devices.truncate(DEVICES_MAX);
+        let device = |(first, entries): &(&Gathered, u64)| Breakdown {
+            label: first.member.device_name.clone(),
+            id: Some(first.member.client_id.to_string()),
+            entries: *entries,
+        };
+        summary.by_device = devices.iter().map(device).collect();
+        summary.by_signature = breakdown(signatures, |signature| Some(signature_id(signature)));
+        summary.by_collection = breakdown(collections, |_| None);
+        summary.sample = sample(gathering);
+        summary.canary = canary(gathering);
+        summary
+    }
+
+    pub(super) fn write(&self) -> Value {
+        let parts =
+            |parts: &[Breakdown]| -> Value { parts.iter().map(|part| json!([part.label, part.id, part.entries])).collect() };
+        json!({
+            "here": self.here, "awake": self.awake, "awake_devices": self.awake_devices,
+            "asleep": self.asleep, "asleep_devices": self.asleep_devices,
+            "skipped": self.skipped, "behind": self.behind, "verdicts": self.verdicts, "decided": self.decided,
+            "by_device": parts(&self.by_device), "by_signature": parts(&self.by_signature),
+            "by_collection": parts(&self.by_collection), "sample": self.sample, "canary": self.canary,
+        })
+    }
+
+    /// Reads what [`Summary::write`] writes; what is missing is empty.
+    pub(super) fn read(text: &str) -> Self {
+        let value: Value = serde_json::from_str(text).unwrap_or_default();
+        let number = |name: &str| value[name].as_u64().unwrap_or(0);
+        let list = |name: &str| value[name].as_array().cloned().unwrap_or_default();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let counted = |name: &str| list(name).iter().map(|pair| (text(&pair[0]), pair[1].as_u64().unwrap_or(0))).collect();
+        let part = |part: &Value| Breakdown {
+            label: text(&part[0]),
+            id: part[1].as_str().map(str::to_owned),
+            entries: part[2].as_u64().unwrap_or(0),
+        };
+        let parts = |name: &str| list(name).iter().map(part).collect();
+        Self {
+            here: number("here"),
+            awake: number("awake"),
+            awake_devices: number("awake_devices"),
+            asleep: number("asleep"),
+            asleep_devices: number("asleep_devices"),
+            skipped: counted("skipped"),
+            behind: number("behind"),
+            verdicts: counted("verdicts"),
+            decided: number("decided"),
+            by_device: parts("by_device"),
+            by_signature: parts("by_signature"),
+            by_collection: parts("by_collection"),
+            sample: list("sample").iter().map(|pair| (text(&pair[0]), text(&pair[1]))).collect(),
+            canary: list("canary").iter().filter_map(Value::as_i64).collect(),
+        }
+    }
+
+    /// The sample as ids; one that cannot be read is left out.
+    pub(super) fn sample_ids(&self) -> Vec<(ClientId, String)> {
+        let read = |(client, operation): &(String, String)| Some((ClientId::parse(client.as_str()).ok()?, operation.clone()));
+        self.sample.iter().filter_map(read).collect()
+    }
+}
+
+fn breakdown(counts: HashMap<&str, u64>, id: impl Fn(&str) -> Option<String>) -> Vec<Breakdown> {
+    let mut parts: Vec<Breakdown> =
+        counts.into_iter().map(|(label, entries)| Breakdown { label: label.to_owned(), id: id(label), entries }).collect();
+    parts.sort_by(|one, other| other.entries.cmp(&one.entries).then_with(|| one.label.cmp(&other.label)));
+    parts.truncate(KINDS_MAX);
+    parts
+}
+
+/// Places of members, one of each device first, then more of them.
+fn spread(gathering: &Gathering, most: usize) -> Vec<usize> {
+    let (mut firsts, mut rest) = (Vec::new(), Vec::new());
+    for (at, gathered) in gathering.members.iter().enumerate() {
+        let first = at == 0 || gathering.members[at - 1].client != gathered.client;
+        let into = if first { &mut firsts } else { &mut rest };
+        if into.len() < most {
+            into.push(at);
+        }
+    }
+    firsts.extend(rest);
+    firsts.truncate(most);
+    firsts
+}
+
+fn sample(gathering: &Gathering) -> Vec<(String, String)> {
+    let pick = |at: usize| {
+        let member = &gathering.members[at].member;
+        (member.client_id.to_string(), member.operation_id.clone())
+    };
+    spread(gathering, SAMPLE).into_iter().map(pick).collect()
+}
+
+fn canary(gathering: &Gathering) -> Vec<i64> {
+    // Places count from 1.
+    spread(gathering, CANARY_ENTRIES_MAX as usize).into_iter().map(|at| at as i64 + 1).collect()
+}

@@ -1,0 +1,112 @@
+//! The archive of payloads: intents that were refused here, or that devices report, upload or send up before they drop them.
+
+use tidewatch_domain::drain::{ArchiveOrigin, ArchiveState};
+use tidewatch_domain::engine::ClientKey;
+use tidewatch_domain::ids::{ClientId, OperationId};
+use tidewatch_domain::time::Millis;
+
+use super::DrainWork;
+use super::journal::NewEvent;
+use super::statements::LETTERS_KNOWN;
+use crate::sync::Sync;
+use crate::sync::bulk::write_all;
+use crate::sync::queue::Weight;
+use crate::sync::statements::DEAD_LETTER_ADD;
+use crate::sync::writer::{Job, Writer};
+use crate::{Error, Result};
+
+/// An intent on its way into the archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewLetter {
+    /// Operation.
+    pub operation_id: OperationId,
+    /// Why it is here: code of its refusal, or of the failure that its device gave up on.
+    pub code: String,
+    /// The same in words.
+    pub detail: Option<String>,
+    /// The intent as it came, JSON text.
+    pub mutation: String,
+    /// How it came.
+    pub origin: ArchiveOrigin,
+    /// Where it stands: poisoned, escrowed, or the state of the action that a device has been told.
+    pub state: ArchiveState,
+}
+
+impl Sync {
+    /// Puts intents of a device into the archive; answers which of them are new there. What is there already stays as it is.
+    ///
+    /// # Errors
+    /// Not found when the device is not registered; busy, or the commit failed.
+    pub async fn letters_put(&self, client_id: &ClientId, letters: Vec<NewLetter>, now: Millis) -> Result<Vec<bool>> {
+        let bytes = letters.iter().map(|letter| letter.mutation.len()).sum();
+        let weight = Weight { lane: 0, intents: letters.len().max(1), bytes };
+        let client_id = client_id.clone();
+        self.ask(weight, |reply| Job::Drain(Box::new(DrainWork::LettersPut { client_id, letters, now, reply }))).await
+    }
+}
+
+impl Writer {
+    pub(super) async fn letters_report(
+        &mut self,
+        client_id: &ClientId,
+        letters: Vec<NewLetter>,
+        now: Millis,
+    ) -> Result<Result<Vec<bool>>> {
+        let key = self.shared.live().clients.get(client_id).map(|client| client.key);
+        match key {
+            Some(client) => Ok(Ok(self.letters_add(client, &letters, now).await?)),
+            None => Ok(Err(Error::NotFound("device"))),
+        }
+    }
+
+    /// Puts intents of a device into the archive and notes them in the journal, inside the transaction. Answers which are new.
+    pub(crate) async fn letters_add(&mut self, client: ClientKey, letters: &[NewLetter], now: Millis) -> Result<Vec<bool>> {
+        let operations: Vec<&str> = letters.iter().map(|letter| letter.operation_id.as_str()).collect();
+        let known: Vec<(i64,)> = sqlx::query_as(LETTERS_KNOWN)
+            .bind(serde_json::json!(operations).to_string())
+            .bind(client.0)
+            .fetch_all(&mut self.connection)
+            .await?;
+        let mut new = vec![true; letters.len()];
+        for (at,) in known {
+            new[usize::try_from(at).expect("an index of the array")] = false;
+        }
+        let mut seen = std::collections::HashSet::new();
+        for (new, letter) in new.iter_mut().zip(letters) {
+            *new = *new && seen.insert(letter.operation_id.as_str());
+        }
+        let fresh: Vec<(i64, &NewLetter)> = (self.state.dead_letter_last + 1..)
+            .zip(letters.iter().zip(&new).filter(|(_, new)| **new).map(|(letter, _)| letter))
+            .collect();
+        self.state.dead_letter_last += i64::try_from(fresh.len()).expect("a group is small");
+        write_all(&mut self.connection, &DEAD_LETTER_ADD, &fresh, |query, (id, letter)| {
+            let home = if letter.origin == ArchiveOrigin::Escrowed { ArchiveState::Escrowed } else { ArchiveState::Poisoned };
+            query
+                .bind(*id)
+                .bind(client.0)
+                .bind(letter.operation_id.to_string())
+                .bind(letter.code.clone())
+                .bind(letter.detail.clone())
+                .bind(letter.mutation.clone())
+                .bind(letter.origin.number())
+                .bind(letter.state.number())
+                .bind(home.number())
+                .bind(now.0)
+                .bind(now.0)
+        })
+        .await?;
+        let event = |letter: &NewLetter| NewEvent {
+            client,
+            operation_id: letter.operation_id.to_string(),
+            state: Some(letter.state.mirror_number()),
+            pending: None,
+            job: None,
+            command: None,
+            at: now,
+            detail: Some(letter.code.clone()),
+        };
+        let events: Vec<NewEvent> = fresh.iter().map(|(_, letter)| event(letter)).collect();
+        self.events_add(&events).await?;
+        Ok(new)
+    }
+}

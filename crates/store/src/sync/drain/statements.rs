@@ -1,0 +1,45 @@
+//! Every statement of draining, by name; the test of all statements looks at their plans too.
+
+use crate::sync::statements::{Insert, inserts, statements};
+
+statements! {
+    /// Events of the journal after a position.
+    EVENTS_AFTER = r"
+        select id, client, operation_id, state, pending, job, command, at_ms, detail from entry_events where id > ?1 order by id limit ?2";
+    /// Which of `[operation, …]` of a device are in the archive: their places in the list.
+    LETTERS_KNOWN = "select j.key from json_each(?1) j cross join dead_letters d on d.client = ?2 and d.operation_id = j.value";
+
+    /// What is known of `[[client, operation], …]`: place in the list, its row of the archive, that row's state, its open job.
+    MEMBERS_LOOK = r"
+        select j.key, d.id, d.state, s.id
+        from json_each(?1) j
+        left join dead_letters d on d.client = j.value ->> 0 and d.operation_id = j.value ->> 1
+        left join drain_items i on i.client = j.value ->> 0 and i.operation_id = j.value ->> 1 and i.open = 1
+        left join drain_jobs s on s.set_id = i.set_id
+        where d.id is not null or i.n is not null";
+    SET_ADD = r"
+        insert into drain_sets (action, dependants, patch, selection, idempotency_key, created_by, created_ms, expires_ms)
+        values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) returning id";
+    SET_FREEZE = "update drain_sets set frozen = 1, hash = ?2, entries = ?3, devices = ?4, summary = ?5 where id = ?1 and frozen = 0";
+    SET_VIEW = r"
+        select s.id, s.action, s.dependants, s.patch, s.selection, s.hash, s.entries, s.devices, s.summary, s.idempotency_key, s.created_by,
+            s.created_ms, s.expires_ms, j.id as job
+        from drain_sets s left join drain_jobs j on j.set_id = s.id where s.id = ?1 and s.frozen = 1";
+    /// Sets that nobody has submitted in time, or that were never finished.
+    SETS_ENDED = r"
+        select s.id from drain_sets s left join drain_jobs j on j.set_id = s.id where s.expires_ms < ?1 and j.id is null limit 1";
+    SET_EMPTY = "delete from drain_items where set_id = ?1 and n in (select n from drain_items where set_id = ?1 order by n limit ?2)";
+    SET_DROP = "delete from drain_sets where id = ?1";
+    /// Items of a job that failed, after a place: only those with a code, unless it is null.
+    FAILED_AFTER = r"
+        select i.n, i.client, i.operation_id from drain_jobs j
+        cross join drain_items i indexed by drain_items_rest on i.set_id = j.set_id and i.outcome in (1, 3, 4) and i.outcome = 4 and i.n > ?2
+        where j.id = ?1 and (?3 is null or i.code = ?3) order by i.n limit ?4";
+    /// Members, as the device and the operation, after a place.
+    MEMBERS_AFTER = "select n, client, operation_id from drain_items where set_id = ?1 and n > ?2 order by n limit ?3";
+}
+
+inserts! {
+    MEMBER_ADD = "insert into drain_items (set_id, n, client, operation_id, letter, behind)", 6, "";
+    EVENT_ADD = "insert into entry_events (client, operation_id, state, pending, job, command, at_ms, detail)", 8, "";
+}
