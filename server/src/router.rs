@@ -71,6 +71,7 @@ fn all(app: &App) -> Vec<Routed> {
             route(Method::POST, path("/mutations"), Device, post(sync::mutations::mutations_push)),
             route(Method::POST, path("/mutations/status"), Device, post(sync::status::mutations_status)),
             route(Method::GET, path("/events"), Device, get(sync::events::events_stream)),
+            route(Method::POST, path("/dead-letters"), Device, post(sync::dead_letters::dead_letters_report)),
             route(Method::POST, path("/telemetry"), Device, post(sync::telemetry::telemetry_ingest)),
         ]);
     }
@@ -80,7 +81,7 @@ fn all(app: &App) -> Vec<Routed> {
 }
 
 /// What apps with protocols of their own call.
-fn adapter_routes() -> [Routed; 9] {
+fn adapter_routes() -> [Routed; 10] {
     use Access::Device;
     use adapters::{arxos, queues};
     let mobile = |tail: &str| format!("/api/v1/mobile{tail}");
@@ -92,6 +93,7 @@ fn adapter_routes() -> [Routed; 9] {
         route(Method::PUT, mobile("/equipment/{id}"), Device, put(arxos::equipment_update)),
         route(Method::DELETE, mobile("/equipment/{id}"), Device, delete(arxos::equipment_delete)),
         route(Method::POST, "/api/v1/adapters/asyncstorage/items", Device, post(queues::asyncstorage_push)),
+        route(Method::POST, "/api/v1/adapters/asyncstorage/dead-letters", Device, post(queues::asyncstorage_dead)),
         route(Method::POST, "/api/v1/adapters/posalpro/events", Device, post(queues::posalpro_push)),
         route(Method::POST, "/api/v1/adapters/prism/operations", Device, post(queues::prism_push)),
     ]

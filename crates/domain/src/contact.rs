@@ -1,7 +1,7 @@
 //! What a device did, as the server saw it: the facts that health stands on when a device reports nothing.
 
 use crate::ids::{Scope, Seq};
-use crate::sync::IntentResult;
+use crate::sync::{IntentResult, ReportedLetter};
 
 /// Something a device did, seen by the server: recorded when it starts, so that a device that never succeeds is visible.
 #[derive(Clone, Debug)]
@@ -38,6 +38,11 @@ pub enum Contact {
     PullRefused {
         /// Problem code.
         code: &'static str,
+    },
+    /// It reported what it has given up on.
+    LettersReported {
+        /// What was new to the archive; without their intents.
+        letters: Vec<ReportedLetter>,
     },
     /// A token was refused.
     TokenRefused,

@@ -2,6 +2,7 @@
 
 mod collections;
 mod in_flight;
+mod letters;
 mod nonces;
 mod signatures;
 mod standing;

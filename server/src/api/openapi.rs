@@ -15,7 +15,7 @@ use crate::gate::SESSION_COOKIE;
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")),
     paths(
         sync::clients::client_register, sync::clients::client_token, sync::changes::changes_page, sync::mutations::mutations_push,
-        sync::status::mutations_status, sync::events::events_stream, sync::telemetry::telemetry_ingest,
+        sync::status::mutations_status, sync::events::events_stream, sync::telemetry::telemetry_ingest, sync::dead_letters::dead_letters_report, adapters::queues::asyncstorage_dead,
         adapters::arxos::batch_sync, adapters::arxos::equipment_updates, adapters::arxos::equipment_create,
         adapters::arxos::equipment_create_named, adapters::arxos::equipment_update, adapters::arxos::equipment_delete,
         adapters::queues::asyncstorage_push, adapters::queues::posalpro_push, adapters::queues::prism_push,

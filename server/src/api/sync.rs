@@ -2,6 +2,7 @@
 
 pub mod changes;
 pub mod clients;
+pub mod dead_letters;
 pub mod events;
 pub mod mutations;
 pub mod status;

@@ -11,7 +11,7 @@ use tidewatch_server::router::routes;
 use tidewatch_testkit::{Reply, TestApp, Visitor};
 
 /// Every route that is not a page or an action, with who may take it.
-const API: [(&str, &str, Access); 37] = [
+const API: [(&str, &str, Access); 40] = [
     ("GET", "/healthz", Access::Public),
     ("GET", "/readyz", Access::Public),
     ("GET", "/metrics", Access::Public),
@@ -33,6 +33,7 @@ const API: [(&str, &str, Access); 37] = [
     ("PUT", "/api/v1/mobile/equipment/{id}", Access::Device),
     ("DELETE", "/api/v1/mobile/equipment/{id}", Access::Device),
     ("POST", "/api/v1/adapters/asyncstorage/items", Access::Device),
+    ("POST", "/api/v1/adapters/asyncstorage/dead-letters", Access::Device),
     ("POST", "/api/v1/adapters/posalpro/events", Access::Device),
     ("POST", "/api/v1/adapters/prism/operations", Access::Device),
     ("POST", "/clients", Access::Enrolment),
@@ -42,6 +43,7 @@ const API: [(&str, &str, Access); 37] = [
     ("POST", "/mutations/status", Access::Device),
     ("GET", "/events", Access::Device),
     ("POST", "/telemetry", Access::Device),
+    ("POST", "/dead-letters", Access::Device),
     ("POST", "/api/v1/sync/clients", Access::Enrolment),
     ("POST", "/api/v1/sync/clients/token", Access::BodySecret),
     ("GET", "/api/v1/sync/changes", Access::Device),
@@ -49,6 +51,7 @@ const API: [(&str, &str, Access); 37] = [
     ("POST", "/api/v1/sync/mutations/status", Access::Device),
     ("GET", "/api/v1/sync/events", Access::Device),
     ("POST", "/api/v1/sync/telemetry", Access::Device),
+    ("POST", "/api/v1/sync/dead-letters", Access::Device),
 ];
 
 /// Pages and actions of the console.

@@ -6,6 +6,7 @@ mod authorisation;
 mod bad_input;
 mod captures;
 mod crash;
+mod dead_letters;
 mod devices;
 mod openapi;
 mod outbox;

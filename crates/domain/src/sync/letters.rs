@@ -20,10 +20,12 @@ pub struct ReportedLetter {
 }
 
 /// What became of a report of dead letters.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReportedLetters {
     /// Kept now.
     pub accepted: u32,
     /// Kept before.
     pub duplicates: u32,
+    /// Not kept: the log has an answer that is no refusal.
+    pub settled: Vec<OperationId>,
 }

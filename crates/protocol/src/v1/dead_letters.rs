@@ -71,6 +71,8 @@ pub struct DeadLettersAnswered {
     pub accepted: u32,
     /// Kept before; what was kept stays as it is.
     pub duplicates: u32,
+    /// Not kept, because they came through: `POST /mutations/status` has their answers.
+    pub settled: Vec<String>,
     /// Not kept, each with the member at fault.
     pub rejected: Vec<DeadLetterRefused>,
 }

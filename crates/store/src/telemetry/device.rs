@@ -298,7 +298,7 @@ impl DeviceDoc {
                 self.succeeds();
             }
             Contact::TokenRefused => self.token_refused_at = Some(at),
-            Contact::Enrolled | Contact::Seen => {}
+            Contact::LettersReported { .. } | Contact::Enrolled | Contact::Seen => {}
         }
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tidewatch_domain::contact::Contact;
 use tidewatch_domain::report::{OutboxDigest, Report, ReportedError};
-use tidewatch_domain::sync::IntentStatus;
+use tidewatch_domain::sync::{IntentStatus, ReportedLetter};
 use tidewatch_domain::time::{DAY_MS, HOUR_MS};
 
 use super::device::DeviceDoc;
@@ -62,6 +62,7 @@ pub(crate) struct Refusal {
     pub device: i64,
     pub operation_id: String,
     pub at: i64,
+    pub attempts: i64,
     pub error: ReportedError,
 }
 
@@ -181,6 +182,7 @@ impl Group {
         match contact {
             Contact::PushAnswered { results, .. } => self.answers_apply(id, at, results),
             Contact::Pulled { to, .. } => self.pulled(client_id, to.0),
+            Contact::LettersReported { letters } => self.letters_apply(id, at, letters),
             _ => {}
         }
         let touched = self.devices.get_mut(client_id).expect("every device of the group was loaded before");
@@ -197,12 +199,23 @@ impl Group {
                         status: Some(i64::from(problem.status)),
                         message: Some(problem.detail.clone()),
                     };
-                    self.refusals.push(Refusal { device: id, operation_id, at, error });
+                    self.refusals.push(Refusal { device: id, operation_id, at, attempts: 1, error });
                 }
                 (status, _) if status.is_final() && status != IntentStatus::Rejected => self.answered.push((id, operation_id)),
                 _ => {}
             }
         }
+    }
+
+    /// What the device has given up on is listed like what this server refused.
+    fn letters_apply(&mut self, id: i64, at: i64, letters: &[ReportedLetter]) {
+        self.refusals.extend(letters.iter().map(|letter| Refusal {
+            device: id,
+            operation_id: letter.operation_id.as_str().to_owned(),
+            at: letter.failed_at.map_or(at, |failed| failed.0.min(at)),
+            attempts: letter.attempts.unwrap_or(1),
+            error: letter.error.clone(),
+        }));
     }
 
     /// Caught up at once when no scope it follows has moved past it, as far as the last roll knows.

@@ -176,7 +176,7 @@ fn refusal_row(refusal: &Refusal, intent: &Value) -> Value {
         op,
         intent.get("priority").and_then(Value::as_i64).unwrap_or(3),
         state_rank(EntryState::Poisoned),
-        1,
+        refusal.attempts,
         created,
         refusal.at,
         Value::Null,

@@ -160,7 +160,11 @@ pub(crate) fn contact(touched: &mut Touched, at: i64, contact: &Contact, events:
                 )
             });
         }
-        Contact::Pulled { .. } | Contact::PushStarted { .. } | Contact::Enrolled | Contact::Seen => {}
+        Contact::Pulled { .. }
+        | Contact::PushStarted { .. }
+        | Contact::LettersReported { .. }
+        | Contact::Enrolled
+        | Contact::Seen => {}
     }
 }
 

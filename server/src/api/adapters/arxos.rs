@@ -239,6 +239,8 @@ fn row(read: &Operation, standing: RecordStanding) -> Option<Value> {
 }
 
 fn with_row(mut refusal: Refusal, row: Option<Value>) -> Refusal {
+    // A single write has no place in a batch that its app could know.
+    refusal.problem.errors.retain(|error| !error.field.starts_with("mutations["));
     if matches!(refusal.problem.status, 409 | 412) {
         refusal.problem.met.get_or_insert_default().server_version = row;
     }

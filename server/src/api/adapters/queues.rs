@@ -5,19 +5,20 @@ use std::time::Instant;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use tidewatch_domain::ids::ClientId;
 use tidewatch_domain::sync::Push;
-use tidewatch_protocol::facades::asyncstorage::{self, QueueRequest};
+use tidewatch_protocol::facades::asyncstorage::{self, DeadItemsRequest, QueueRequest};
 use tidewatch_protocol::facades::posalpro::{self, EventsRequest};
 use tidewatch_protocol::facades::prism::{self, OperationsRequest};
 use tidewatch_protocol::facades::{AdapterAnswered, AdapterResult, Item, push_of};
-use tidewatch_protocol::v1::MutationResult;
+use tidewatch_protocol::v1::{DeadLettersAnswered, MutationResult};
 use tidewatch_protocol::{Problem, Timestamp};
 
 use super::{decided, schema_version};
-use crate::api::body::JsonBody;
+use crate::api::body::{JsonBody, TelemetryBody};
 use crate::api::error::{Answer, Refusal};
+use crate::api::sync::dead_letters::reported;
 use crate::gate::Device;
 use crate::state::App;
 
@@ -59,6 +60,18 @@ pub async fn asyncstorage_push(
     body: Answer<JsonBody>,
 ) -> Answer<Json<AdapterAnswered>> {
     adapted(&app, &device, &headers, body, &ASYNCSTORAGE).await
+}
+
+/// Takes in what an AsyncStorage queue has given up on.
+#[utoipa::path(post, path = "/api/v1/adapters/asyncstorage/dead-letters", tag = "adapters", security(("device" = [])), request_body = DeadItemsRequest,
+    responses((status = 200, body = DeadLettersAnswered), (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        (status = 503, body = Problem, content_type = "application/problem+json")))]
+pub async fn asyncstorage_dead(
+    State(app): State<App>,
+    device: Device,
+    TelemetryBody(body): TelemetryBody,
+) -> Answer<(StatusCode, Json<DeadLettersAnswered>)> {
+    reported(&app, &device, asyncstorage::dead_items_read(&body, &device.client_id)?).await
 }
 
 /// Pushes events of PosalPro.
