@@ -8,6 +8,7 @@ mod drain;
 mod log;
 mod outbox;
 mod overview;
+mod payload;
 mod state;
 
 pub use self::device::{Convergence, ConvergenceVerdict, DeviceView, EntryRow, TimelineEvent, TimelineKind};
@@ -18,12 +19,13 @@ pub use self::drain::{
 };
 pub use self::log::{ChangeRow, Trace, TraceStage};
 pub use self::outbox::{
-    Attempt, CollectionTally, FailureGroup, GROUP_HOURS, OutboxEntryView, OutboxFigures, OutboxRow, StateTally,
+    Attempt, CollectionTally, FailureGroup, GROUP_HOURS, OutboxDevice, OutboxEntryView, OutboxFigures, OutboxRow, StateTally,
 };
 pub use self::overview::{
     Board, BoardCell, ConsoleFacts, Figure, FleetScore, Metric, Overview, Point, Recommendation, Risk, Series, Target, Urgency,
     WorkItem,
 };
+pub use self::payload::EntryPayload;
 pub use self::state::{Condition, Contact, Drift, DriftCause, Gate, Health, Score, Scores};
 
 /// The five tones of a verdict (`data-tone`).

@@ -24,6 +24,7 @@ pub mod json;
 pub mod page;
 pub mod patch;
 pub mod policy;
+pub mod redact;
 pub mod report;
 pub mod role;
 pub mod score;

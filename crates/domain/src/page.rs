@@ -12,6 +12,15 @@ pub enum Total {
     Exact(u64),
     /// A floor: there are at least so many; shown as "more than".
     AtLeast(u64),
+    /// Found where no index helps, by looking at the newest so many.
+    Among {
+        /// Matches.
+        found: u64,
+        /// Looked at.
+        looked: u64,
+        /// Whether those were all there are.
+        all: bool,
+    },
 }
 
 /// One page of a list.

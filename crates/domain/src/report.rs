@@ -211,6 +211,11 @@ pub struct OutboxDigest {
     pub entries: Vec<OutboxEntry>,
 }
 
+/// States of an entry that a device can report.
+pub const STATES_REPORTED: usize = 6;
+/// All states of an entry.
+pub const STATES: usize = 11;
+
 /// State of an entry (glossary: *entry*).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EntryState {
@@ -226,11 +231,33 @@ pub enum EntryState {
     Poisoned,
     /// Stopped by a person.
     Held,
+    /// Its payload was handed in by the device, which has dropped its copy.
+    Escrowed,
+    /// Taken out of the queue into the archive.
+    Quarantined,
+    /// What waited behind it passed; it is not sent.
+    Skipped,
+    /// Given up.
+    Discarded,
+    /// Settled by a person: it was decided again, a corrected copy took its place, or a conflict stands for it.
+    Done,
 }
 
 impl EntryState {
-    /// Every state, worst first.
-    pub const ALL: [Self; 6] = [Self::Poisoned, Self::Retrying, Self::Held, Self::Waiting, Self::Queued, Self::Sending];
+    /// Every state, worst first; the position is what SQL stores. Those that a device can report come before the drained ones.
+    pub const ALL: [Self; STATES] = [
+        Self::Poisoned,
+        Self::Retrying,
+        Self::Held,
+        Self::Waiting,
+        Self::Queued,
+        Self::Sending,
+        Self::Escrowed,
+        Self::Quarantined,
+        Self::Skipped,
+        Self::Discarded,
+        Self::Done,
+    ];
 
     /// As wire, SQL and URL write it.
     #[must_use]
@@ -242,6 +269,11 @@ impl EntryState {
             Self::Waiting => "waiting",
             Self::Poisoned => "poisoned",
             Self::Held => "held",
+            Self::Escrowed => "escrowed",
+            Self::Quarantined => "quarantined",
+            Self::Skipped => "skipped",
+            Self::Discarded => "discarded",
+            Self::Done => "done",
         }
     }
 
@@ -249,6 +281,18 @@ impl EntryState {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.as_str() == text)
+    }
+
+    /// The states that a device can report: of what it still has to send.
+    #[must_use]
+    pub fn reported() -> &'static [Self] {
+        &Self::ALL[..STATES_REPORTED]
+    }
+
+    /// Whether it was taken out of the way, so that nothing of it is left to send.
+    #[must_use]
+    pub fn is_drained(self) -> bool {
+        !Self::reported().contains(&self)
     }
 }
 

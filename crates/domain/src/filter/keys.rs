@@ -8,7 +8,9 @@ const CONDITIONS: &[&str] = &["stuck", "diverged", "stalling", "held", "unknown"
 const HEALTHS: &[&str] = &["failing", "degraded", "unknown", "healthy"];
 const CONTACTS: &[&str] = &["lost", "overdue", "never", "quiet", "active", "late"];
 const CAUSES: &[&str] = &["not_connected", "not_pulling", "not_applying", "not_acknowledged"];
-const ENTRY_STATES: &[&str] = &["poisoned", "retrying", "held", "waiting", "queued", "sending"];
+const ENTRY_STATES: &[&str] =
+    &["poisoned", "retrying", "held", "waiting", "queued", "sending", "escrowed", "quarantined", "skipped", "discarded", "done"];
+const DRAIN_ACTIONS: &[&str] = &["retry", "hold", "skip", "patch", "to_conflict", "quarantine", "discard", "restore"];
 const OPS: &[&str] = &["create", "update", "put", "delete", "genesis"];
 const DECISIONS: &[&str] = &["applied", "merged", "superseded", "conflict", "resolved"];
 
@@ -47,10 +49,13 @@ pub const DEVICES: &[Key] = &[
 
 /// Keys of the outbox across devices.
 pub const OUTBOX: &[Key] = &[
-    key("state", Kind::Enum(ENTRY_STATES), "poisoned, retrying, held, waiting, queued or sending"),
+    key("state", Kind::Enum(ENTRY_STATES), "as the device has it, or escrowed, quarantined, skipped, discarded or done"),
     key("collection", Kind::Text, "collection"),
     key("record", Kind::Text, "record id"),
     key("operation", Kind::Text, "operation id"),
+    key("payload.", Kind::Text, "a field of a payload that is here, e.g. payload.reading.pressure_kpa:412"),
+    key("pending", Kind::Enum(DRAIN_ACTIONS), "an action that is on its way to the device"),
+    key("job", Kind::Text, "drain job that it was last in, e.g. J17"),
     key("op", Kind::Text, "create, update, put or delete"),
     key("code", Kind::Text, "code of its last failure, e.g. schema_invalid"),
     key("device", Kind::Text, "name of the device, * stands for anything"),

@@ -1,7 +1,9 @@
 //! The outbox page: what the whole fleet still has to send, failures by signature, single entries with what they hold up.
 
 use super::device::EntryRow;
-use crate::report::EntryState;
+use super::devices::DeviceRow;
+use crate::drain::DrainAction;
+use crate::report::{EntryState, STATES, STATES_REPORTED};
 use crate::time::Millis;
 
 /// Hours that a group's trend looks back.
@@ -59,18 +61,24 @@ pub struct CollectionTally {
     /// Which.
     pub collection: String,
     /// Entries in each state, as [`EntryState::ALL`].
-    pub states: [u64; 6],
+    pub states: [u64; STATES],
     /// Devices that have any.
     pub devices: u64,
-    /// When the oldest of them was made.
+    /// When the oldest that is still to be sent was made.
     pub oldest: Option<Millis>,
 }
 
 impl CollectionTally {
-    /// Entries in all.
+    /// Entries that are still to be sent.
     #[must_use]
     pub fn entries(&self) -> u64 {
-        self.states.iter().sum()
+        self.states[..STATES_REPORTED].iter().sum()
+    }
+
+    /// Entries that were drained.
+    #[must_use]
+    pub fn drained(&self) -> u64 {
+        self.states[STATES_REPORTED..].iter().sum()
     }
 }
 
@@ -86,7 +94,7 @@ pub struct OutboxFigures {
     /// Of them, past their expected contact: theirs is the last known depth.
     pub asleep: u64,
     /// As [`EntryState::ALL`].
-    pub states: [StateTally; 6],
+    pub states: [StateTally; STATES],
     /// Groups of failures: what needs a person first, then by devices.
     pub groups: Vec<FailureGroup>,
     /// Groups there are in all.
@@ -96,10 +104,39 @@ pub struct OutboxFigures {
 }
 
 impl OutboxFigures {
-    /// Entries that the mirror lists.
+    /// Entries that the mirror lists and that are still to be sent.
     #[must_use]
-    pub fn mirrored(&self) -> u64 {
-        self.states.iter().map(|tally| tally.entries).sum()
+    pub fn listed(&self) -> u64 {
+        self.states.iter().filter(|tally| !tally.state.is_drained()).map(|tally| tally.entries).sum()
+    }
+
+    /// Entries that were drained.
+    #[must_use]
+    pub fn drained(&self) -> u64 {
+        self.states.iter().filter(|tally| tally.state.is_drained()).map(|tally| tally.entries).sum()
+    }
+}
+
+/// What one device still has to send.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutboxDevice {
+    /// Its line in the device table.
+    pub row: DeviceRow,
+    /// Its mirrored entries in each state, as [`EntryState::ALL`].
+    pub states: [u64; STATES],
+}
+
+impl OutboxDevice {
+    /// The worst state that it has an entry in.
+    #[must_use]
+    pub fn worst(&self) -> Option<EntryState> {
+        EntryState::ALL.into_iter().zip(self.states).find(|(_, entries)| *entries > 0).map(|(state, _)| state)
+    }
+
+    /// Entries that were drained.
+    #[must_use]
+    pub fn drained(&self) -> u64 {
+        self.states[STATES_REPORTED..].iter().sum()
     }
 }
 
@@ -114,6 +151,8 @@ pub struct OutboxRow {
     pub app_version: Option<String>,
     /// Entries of its device that wait behind it.
     pub blocks: u64,
+    /// Action that is on its way to the device.
+    pub pending: Option<DrainAction>,
 }
 
 /// An attempt that the mirror has seen.
@@ -140,4 +179,10 @@ pub struct OutboxEntryView {
     pub attempts: Vec<Attempt>,
     /// What waits behind it, oldest first, twenty at most.
     pub blocked: Vec<EntryRow>,
+    /// What it waits for on its device, oldest first, twenty at most.
+    pub waits_for: Vec<EntryRow>,
+    /// Action that is on its way to the device.
+    pub pending: Option<DrainAction>,
+    /// Drain job that it was last in.
+    pub job: Option<String>,
 }

@@ -241,6 +241,7 @@ fn outbox_digest(members: &Members<'_>) -> Read<OutboxDigest> {
 
 fn outbox_entry(members: &Members<'_>) -> Read<OutboxEntry> {
     let state = EntryState::parse(members.text_required("state", 32)?)
+        .filter(|state| !state.is_drained())
         .ok_or_else(|| members.fault("state", "must be queued, sending, retrying, waiting, poisoned or held"))?;
     Ok(OutboxEntry {
         operation_id: members.text_required("operation_id", 64)?.to_owned(),
