@@ -492,7 +492,7 @@ CREATE TABLE marks (
     v integer not null
 ) strict, without rowid;
 
-CREATE TABLE outbox (
+CREATE TABLE "outbox" (
     device          integer not null,
     operation_id    text    not null,
     collection      text    not null,
@@ -500,7 +500,7 @@ CREATE TABLE outbox (
     scope           text,
     op              text    not null,
     priority        integer not null,
-    state           integer not null constraint outbox_state_known check (state between 0 and 5),
+    state           integer not null constraint outbox_state_known check (state between 0 and 10),
     attempts        integer not null,
     created_ms      integer,
     last_attempt_ms integer,
@@ -516,10 +516,15 @@ CREATE TABLE outbox (
     first_seen_ms   integer not null,
     seen_ms         integer not null,            -- report that last listed it, or the refusal
     sort_age        integer not null,            -- created_ms, or first_seen_ms
+    kept            integer not null default 0 constraint outbox_kept_flag check (kept in (0, 1)), -- the archive has it and says its state: no digest changes or removes it
+    pending         text,                        -- drain action that is on its way to the device
+    job             integer,                     -- drain job that it was last in
     primary key (device, operation_id)
 ) strict, without rowid;
 
 CREATE INDEX outbox_by_collection on outbox (collection, state, sort_age, device, operation_id);
+
+CREATE INDEX outbox_by_job on outbox (job, state, sort_age, device, operation_id) where job is not null;
 
 CREATE INDEX outbox_by_operation on outbox (operation_id collate nocase);
 
@@ -529,6 +534,8 @@ CREATE INDEX outbox_by_state on outbox (device, state, sort_age, operation_id);
 
 CREATE INDEX outbox_failed on outbox (signature, state, sort_age, device, operation_id, refused_ms, first_seen_ms)
     where state <= 1 and signature is not null;
+
+CREATE INDEX outbox_pending on outbox (pending, state, sort_age, device, operation_id) where pending is not null;
 
 CREATE INDEX outbox_worst on outbox (state, sort_age, device, operation_id);
 
@@ -565,6 +572,21 @@ CREATE TABLE device_tokens(
 
 CREATE TRIGGER device_tokens_revoked after update of revoked_ms on device_tokens when new.revoked_ms is not old.revoked_ms
 begin update auth_revision set n = n + 1; end;
+
+CREATE TABLE reveals(
+  actor text not null,                    -- as the audit log names them
+  client_id text not null,
+  operation_id text not null,
+  until_ms integer not null,
+  primary key (actor, client_id, operation_id)
+) strict, without rowid;
+
+CREATE INDEX reveals_by_end on reveals(until_ms);
+
+CREATE TABLE secrets(
+  name text primary key,
+  value blob not null constraint secret_length check (length(value) = 32)
+) strict, without rowid;
 
 CREATE TABLE sessions(
   id text primary key,

@@ -1,6 +1,7 @@
 //! `console.db`: staff, sessions, tokens. Never touches the log. Secrets come in hashed.
 
 mod devices;
+mod reveals;
 mod sessions;
 mod tokens;
 mod users;

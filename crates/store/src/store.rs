@@ -89,6 +89,7 @@ impl Store {
     pub async fn verify(&self) -> Result<VerifyReport> {
         let mut report = self.parts.sync.verify().await?;
         self.parts.telemetry.verify(&mut report).await?;
+        self.parts.telemetry.archive_verify(&mut report).await?;
         for finding in self.parts.console.verify().await? {
             report.find(format!("console.db: {finding}"));
         }

@@ -7,6 +7,7 @@
 mod bystanders;
 mod columns;
 mod device;
+mod follow;
 mod group;
 mod hours;
 mod list;
@@ -154,6 +155,7 @@ impl Telemetry {
     /// As the database.
     pub async fn roll(&self, now: Millis) -> Result<()> {
         let mut roller = self.roller.lock().await;
+        self.entries_follow_on(now).await?;
         let work = roller.look(&self.database.readers, &self.facts, now.0).await?;
         if !work.is_empty() {
             self.roll_write(work).await?;

@@ -1,5 +1,6 @@
 -- One row per entry: a device's report and this server's refusal use the same statement. A refused entry stays poisoned
--- whatever the device calls it, and a refusal keeps what the device has said of the entry. Why it was refused is this server's to
+-- whatever the device calls it, one that the archive keeps stays in the state the archive says, and a refusal keeps what the device
+-- has said of the entry. Why it was refused is this server's to
 -- say: a device that lost the answer speaks of its link.
 insert into outbox (
     device, operation_id, collection, record_id, scope, op, priority, state, attempts, created_ms, last_attempt_ms,
@@ -17,7 +18,7 @@ on conflict (device, operation_id) do update set
     scope           = coalesce(excluded.scope, scope),
     op              = coalesce(nullif(excluded.op, ''), op),
     priority        = excluded.priority,
-    state           = case when coalesce(excluded.refused_ms, refused_ms) is not null then 0 else excluded.state end,
+    state           = case when kept = 1 then state when coalesce(excluded.refused_ms, refused_ms) is not null then 0 else excluded.state end,
     -- A report that was taken after the refusal counts its attempt already.
     attempts        = case
         when excluded.refused_ms is null then max(attempts, excluded.attempts)

@@ -8,7 +8,9 @@ mod outcome;
 use serde::{Deserialize, Serialize};
 use tidewatch_domain::contact::Contact;
 use tidewatch_domain::health;
-use tidewatch_domain::report::{BatteryOptimization, Connectivity, OfflineResilience, RelayQuality, Report, UserExperience};
+use tidewatch_domain::report::{
+    BatteryOptimization, Connectivity, OfflineResilience, RelayQuality, Report, STATES, STATES_REPORTED, UserExperience,
+};
 use tidewatch_domain::time::{HOUR_MS, Millis};
 
 /// So many check-ins are kept: enough for the rhythm and for the last 24 expected ones.
@@ -75,8 +77,14 @@ pub(crate) struct DeviceDoc {
     pub outbox_total: Option<i64>,
     pub outbox_bytes: Option<i64>,
     pub outbox_print: Option<i64>,
-    /// Mirrored entries by state, in the order of [`tidewatch_domain::report::EntryState::ALL`].
-    pub states: [i64; 6],
+    /// Mirrored entries that are still to be sent by state, in the order of [`tidewatch_domain::report::EntryState::ALL`].
+    pub states: [i64; STATES_REPORTED],
+    /// Mirrored entries that were drained by state, in the order that goes on from there.
+    pub drained: [i64; STATES - STATES_REPORTED],
+    /// Of them, those that the newest digest still counts.
+    pub drained_listed: i64,
+    /// When the newest digest that said something new was taken.
+    pub listed_at: Option<i64>,
     /// Problem code of the poisoned ones; of several, the last by name.
     pub poison_code: Option<String>,
     pub mirrored_oldest: Option<i64>,

@@ -16,6 +16,7 @@ use super::hours::{DeviceHour, hour_of};
 use super::raw::RawReport;
 use super::rollup::{Rollup, STEPS, bucket};
 use super::story;
+use super::sync_facts::EntryEvent;
 
 /// Buckets of one minute are kept for so long.
 pub(crate) const MINUTES_KEPT_MS: i64 = 3 * HOUR_MS;
@@ -77,6 +78,8 @@ pub(crate) struct Group {
     /// Newest digest of each outbox: device, when it was taken, the digest.
     pub outboxes: BTreeMap<i64, (i64, OutboxDigest)>,
     pub refusals: Vec<Refusal>,
+    /// What the journal of the log says became of entries, in its order.
+    pub followed: Vec<EntryEvent>,
     /// Operations finally answered otherwise: device, operation.
     pub answered: Vec<(i64, String)>,
     pub events: BTreeMap<(i64, i64, i64), EventRow>,
@@ -233,7 +236,8 @@ impl Group {
     pub(crate) fn outbox_devices(&self) -> HashSet<i64> {
         let refused = self.refusals.iter().map(|refusal| refusal.device);
         let answered = self.answered.iter().map(|(device, _)| *device);
-        self.outboxes.keys().copied().chain(refused).chain(answered).collect()
+        let followed = self.followed.iter().filter_map(|event| self.devices.get(&event.client_id)).map(|touched| touched.id);
+        self.outboxes.keys().copied().chain(refused).chain(answered).chain(followed).collect()
     }
 
     /// The device with this id.

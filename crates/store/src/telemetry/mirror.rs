@@ -1,22 +1,27 @@
 //! The mirror of the outboxes. What a device's newest digest lists is there; what a complete digest leaves out is gone; what a
 //! truncated one leaves out stays. What this server refused for good joins the list as poisoned, also for silent devices, until
-//! a later complete digest of the device leaves it out.
+//! a later complete digest of the device leaves it out. What the archive keeps ([`follow`]) is not a device's to change or remove.
+
+pub(super) mod follow;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde_json::{Value, json};
 use sqlx::SqliteConnection;
-use tidewatch_domain::report::{EntryState, OutboxDigest, OutboxEntry};
+use tidewatch_domain::report::{EntryState, OutboxDigest, OutboxEntry, STATES_REPORTED};
 use tidewatch_domain::signature::signature;
 
 use super::columns::state_rank;
+use super::device::DeviceDoc;
 use super::group::{Group, Refusal};
 use super::sync_facts::{DeadLetter, SyncFacts};
 use crate::Result;
 
-/// Attempts of an entry that are remembered.
+/// How an entry is written.
 const WRITE: &str = include_str!("../sql/outbox_write.sql");
+/// Nothing to send in any state.
+const NONE: [i64; STATES_REPORTED] = [0; STATES_REPORTED];
 
 /// Brings the mirror up to date with a group and recounts the devices it touched.
 pub(crate) async fn mirror_write(connection: &mut SqliteConnection, facts: &SyncFacts, group: &mut Group) -> Result<()> {
@@ -28,6 +33,7 @@ pub(crate) async fn mirror_write(connection: &mut SqliteConnection, facts: &Sync
     changed.extend(digests_write(connection, group).await?);
     changed.extend(answered_remove(connection, group, &changed).await?);
     changed.extend(refusals_write(connection, facts, group).await?);
+    changed.extend(follow::follow(connection, facts, group).await?);
     recount(connection, group, &changed).await
 }
 
@@ -45,7 +51,7 @@ async fn digests_write(connection: &mut SqliteConnection, group: &mut Group) -> 
     const GONE: &str = r"
         delete from outbox where (device, operation_id) in (
             select o.device, o.operation_id from json_each(?1) as full
-            join outbox o on o.device = full.value ->> '$[0]' and o.seen_ms < full.value ->> '$[1]')";
+            join outbox o on o.device = full.value ->> '$[0]' and o.seen_ms < full.value ->> '$[1]' and o.kept = 0)";
     let outboxes = std::mem::take(&mut group.outboxes);
     let (mut rows, mut full, mut changed) = (Vec::new(), Vec::new(), Vec::new());
     let mut devices = group.by_id();
@@ -55,9 +61,13 @@ async fn digests_write(connection: &mut SqliteConnection, group: &mut Group) -> 
         doc.outbox_bytes = digest.bytes;
         let print = fingerprint(digest.total, &digest.entries);
         let unchanged = doc.outbox_print == Some(print);
-        let nothing = digest.entries.is_empty() && !digest.truncated && doc.states == [0; 6];
+        let nothing = digest.entries.is_empty() && !digest.truncated && doc.states == NONE;
         (doc.outbox_print, doc.outbox_at) = (Some(print), Some(*at));
-        if unchanged || nothing {
+        if unchanged {
+            continue;
+        }
+        (doc.listed_at, doc.drained_listed) = (Some(*at), 0);
+        if nothing {
             continue;
         }
         changed.push(*device);
@@ -115,11 +125,11 @@ fn entry_row(device: i64, at: i64, entry: &OutboxEntry) -> Value {
 /// Removes what was finally answered otherwise than refused; also what a digest of the same group has only just listed.
 async fn answered_remove(connection: &mut SqliteConnection, group: &mut Group, listed: &HashSet<i64>) -> Result<Vec<i64>> {
     const TEXT: &str = r"
-        delete from outbox where (device, operation_id) in (
+        delete from outbox where kept = 0 and (device, operation_id) in (
             select value ->> '$[0]', value ->> '$[1]' from json_each(?1)) returning device";
     let answered = std::mem::take(&mut group.answered);
     let devices = group.by_id();
-    let counted = |device: &i64| devices.get(device).is_some_and(|touched| touched.doc.states != [0; 6] || touched.is_new);
+    let counted = |device: &i64| devices.get(device).is_some_and(|touched| touched.doc.states != NONE || touched.is_new);
     let mirrored = |device: &i64| listed.contains(device) || counted(device);
     let rows: Vec<Value> = answered.iter().filter(|(device, _)| mirrored(device)).map(|(d, o)| json!([d, o])).collect();
     if rows.is_empty() {
@@ -151,7 +161,7 @@ async fn refusals_write(connection: &mut SqliteConnection, facts: &SyncFacts, gr
         let letter =
             clients.get(&refusal.device).and_then(|client| letters.get(&(client.as_str(), refusal.operation_id.as_str())));
         let intent: Value = letter.and_then(|letter| serde_json::from_str(&letter.mutation).ok()).unwrap_or_default();
-        rows.insert((refusal.device, refusal.operation_id.clone()), refusal_row(refusal, &intent));
+        rows.insert((refusal.device, refusal.operation_id.clone()), refusal_row(refusal, &intent, true));
     }
     let rows: Vec<Value> = rows.into_values().collect();
     sqlx::query(WRITE).bind(Value::from(rows).to_string()).execute(&mut *connection).await?;
@@ -162,7 +172,9 @@ async fn refusals_write(connection: &mut SqliteConnection, facts: &SyncFacts, gr
     Ok(refusals.iter().map(|refusal| refusal.device).collect())
 }
 
-fn refusal_row(refusal: &Refusal, intent: &Value) -> Value {
+/// A poisoned entry as its intent tells it; `refused` by this server, or handed in by the device.
+fn refusal_row(refusal: &Refusal, intent: &Value, refused: bool) -> Value {
+    let depends_on = intent.get("depends_on").filter(|names| names.is_array()).map_or_else(|| "[]".to_owned(), Value::to_string);
     let text = |name: &str| intent.get(name).and_then(Value::as_str);
     let (collection, op) = (text("collection").unwrap_or_default(), text("op").unwrap_or_default());
     let created = text("created_at").and_then(tidewatch_domain::time::Millis::parse_rfc3339).map(|at| at.0.min(refusal.at));
@@ -185,9 +197,9 @@ fn refusal_row(refusal: &Refusal, intent: &Value) -> Value {
         error.status,
         error.message,
         signature(&error.code, collection, op, error.message.as_deref()),
-        "[]",
+        depends_on,
         json!([[refusal.at, error.code]]).to_string(),
-        refusal.at,
+        refused.then_some(refusal.at),
         refusal.at,
         created.unwrap_or(refusal.at),
     ])
@@ -196,27 +208,53 @@ fn refusal_row(refusal: &Refusal, intent: &Value) -> Value {
 /// Counts the mirrored entries of devices anew.
 async fn recount(connection: &mut SqliteConnection, group: &mut Group, changed: &HashSet<i64>) -> Result<()> {
     const TEXT: &str = r"
-        select o.device, o.state, count(*), min(o.sort_age), max(o.error_code) from json_each(?1) as wanted
-        join outbox o on o.device = wanted.value group by o.device, o.state";
+        select o.device, o.state, count(*) as entries, min(o.sort_age) as oldest, max(o.error_code) as code,
+            sum(o.first_seen_ms <= wanted.value ->> '$[1]' and o.seen_ms >= wanted.value ->> '$[1]') as listed
+        from json_each(?1) as wanted join outbox o on o.device = wanted.value ->> '$[0]' group by o.device, o.state";
     if changed.is_empty() {
         return Ok(());
     }
-    let ids: Vec<i64> = changed.iter().copied().collect();
-    type Count = (i64, i64, i64, i64, Option<String>);
-    let rows: Vec<Count> = sqlx::query_as(TEXT).bind(json!(ids).to_string()).fetch_all(connection).await?;
     let mut devices = group.by_id();
-    for id in &ids {
-        let doc = &mut devices.get_mut(id).expect("loaded with the group").doc;
-        (doc.states, doc.mirrored_oldest, doc.poison_code) = ([0; 6], None, None);
-    }
-    for (device, state, count, oldest, code) in rows {
-        let touched = devices.get_mut(&device).expect("loaded with the group");
+    let mut wanted = Vec::with_capacity(changed.len());
+    for id in changed {
+        let touched = devices.get_mut(id).expect("loaded with the group");
         touched.dirty = true;
-        touched.doc.states[usize::try_from(state).expect("a checked column")] = count;
-        if state as usize == state_rank(EntryState::Poisoned) {
-            touched.doc.poison_code = code;
-        }
-        touched.doc.mirrored_oldest = Some(touched.doc.mirrored_oldest.map_or(oldest, |known| known.min(oldest)));
+        let doc = &mut touched.doc;
+        (doc.states, doc.drained, doc.drained_listed) = (NONE, Default::default(), 0);
+        (doc.mirrored_oldest, doc.poison_code) = (None, None);
+        wanted.push(json!([id, doc.listed_at]));
+    }
+    let rows: Vec<Counted> = sqlx::query_as(TEXT).bind(Value::from(wanted).to_string()).fetch_all(connection).await?;
+    for row in rows {
+        let touched = devices.get_mut(&row.device).expect("loaded with the group");
+        row.apply(&mut touched.doc);
     }
     Ok(())
+}
+
+/// Entries of one device in one state.
+#[derive(sqlx::FromRow)]
+struct Counted {
+    device: i64,
+    state: i64,
+    entries: i64,
+    oldest: i64,
+    code: Option<String>,
+    listed: Option<i64>,
+}
+
+impl Counted {
+    fn apply(self, doc: &mut DeviceDoc) {
+        let state = usize::try_from(self.state).expect("a checked column");
+        if state >= STATES_REPORTED {
+            doc.drained[state - STATES_REPORTED] = self.entries;
+            doc.drained_listed += self.listed.unwrap_or_default();
+            return;
+        }
+        doc.states[state] = self.entries;
+        if state == state_rank(EntryState::Poisoned) {
+            doc.poison_code = self.code;
+        }
+        doc.mirrored_oldest = Some(doc.mirrored_oldest.map_or(self.oldest, |known| known.min(self.oldest)));
+    }
 }

@@ -1,9 +1,12 @@
 //! The mirror across devices: figures counted behind the pages, lists by keyset, and single entries. Reads only; `mirror` writes.
 
+mod blocks;
+mod devices;
 mod entry;
 mod figures;
 mod list;
 mod members;
+mod payloads;
 mod terms;
 
 pub(super) use self::figures::KeptFigures;

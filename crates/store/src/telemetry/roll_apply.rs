@@ -12,7 +12,7 @@ use super::group::{FIVES_KEPT_MS, Group, HOURS_KEPT_MS, MINUTES_KEPT_MS, Touched
 use super::hours::{DEVICE_HOURS_KEPT, hour_of};
 use super::persist;
 use super::rollup::{STEPS, Sketch, bucket};
-use super::sync_facts::Registration;
+use super::sync_facts::{EntryEvent, Registration};
 use crate::Result;
 
 /// What one roll hands to the writer.
@@ -33,6 +33,8 @@ pub(crate) struct RollWork {
     pub gauge: Option<Gauge>,
     /// What is over is forgotten.
     pub forget: Option<Forget>,
+    /// What the journal of the log says became of entries, in its order.
+    pub followed: Vec<EntryEvent>,
     /// Marks to set.
     pub marks: Vec<(&'static str, i64)>,
 }
@@ -47,6 +49,7 @@ impl RollWork {
             && self.heads.is_none()
             && self.gauge.is_none()
             && self.forget.is_none()
+            && self.followed.is_empty()
             && self.marks.is_empty()
     }
 }
@@ -92,6 +95,8 @@ pub(crate) async fn roll_apply(
         group.heads = heads;
     }
     registrations_apply(connection, group, work.registrations, next_id).await?;
+    followed_load(connection, group, &work.followed, next_id).await?;
+    group.followed.extend(work.followed);
     let ids: Vec<i64> = work.behind.iter().chain(&work.conflicts).map(|(id, _)| *id).chain(work.due.iter().copied()).collect();
     for (client_id, touched) in persist::devices_load_numbered(connection, &ids).await? {
         group.devices.entry(client_id).or_insert(touched);
@@ -164,6 +169,30 @@ fn touch(devices: &mut HashMap<i64, &mut Touched>, id: i64, change: impl FnOnce(
         touched.dirty = true;
         change(&mut touched.doc);
     }
+}
+
+/// Loads the devices that the journal speaks of, and makes those that telemetry has not met.
+async fn followed_load(
+    connection: &mut SqliteConnection,
+    group: &mut Group,
+    followed: &[EntryEvent],
+    next_id: &mut i64,
+) -> Result<()> {
+    let mut ids: Vec<String> =
+        followed.iter().map(|event| event.client_id.clone()).filter(|id| !group.devices.contains_key(id)).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    group.devices.extend(persist::devices_load(connection, &ids).await?);
+    for id in ids {
+        group.devices.entry(id).or_insert_with(|| {
+            *next_id += 1;
+            persist::touched(*next_id - 1, DeviceDoc::default(), true)
+        });
+    }
+    Ok(())
 }
 
 /// Makes rows for devices that were registered, so that one that never comes back is seen.

@@ -218,7 +218,7 @@ impl Roller {
     }
 }
 
-async fn mark(readers: &SqlitePool, name: &str) -> Result<Option<i64>> {
+pub(super) async fn mark(readers: &SqlitePool, name: &str) -> Result<Option<i64>> {
     Ok(sqlx::query_scalar("select v from marks where k = ?1").bind(name).fetch_optional(readers).await?)
 }
 

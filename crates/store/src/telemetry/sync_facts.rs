@@ -5,9 +5,11 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
+use sqlx::{ConnectOptions as _, QueryBuilder, Sqlite, SqliteConnection, SqlitePool};
+use tidewatch_domain::report::EntryState;
 
+use super::columns::state_rank;
 use crate::Result;
 
 /// So many rows of the log are counted at most: further behind is "at least".
@@ -52,7 +54,117 @@ pub(crate) struct DeadLetter {
     pub mutation: String,
 }
 
+/// An intent of the archive, and where it stands there.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub(crate) struct Archived {
+    pub client_id: String,
+    pub operation_id: String,
+    pub mutation: String,
+    pub code: String,
+    pub detail: Option<String>,
+    /// 0 refused here; anything else came from the device by another way.
+    pub origin: i64,
+    pub state: i64,
+    pub at_ms: i64,
+}
+
+/// What became of an entry, as the journal of the log says it.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub(crate) struct EntryEvent {
+    pub id: i64,
+    pub client_id: String,
+    pub operation_id: String,
+    /// As the mirror counts states; none leaves it as it was.
+    pub state: Option<i64>,
+    /// Action that is on its way to the device from here on.
+    pub pending: Option<String>,
+    pub job: Option<i64>,
+}
+
+/// What is looked for in the payloads of the archive whose numbers lie in `low..=high` without `low`.
+#[derive(Debug)]
+pub(crate) struct PayloadAsk {
+    /// Path of SQLite into the intent.
+    pub path: String,
+    /// Patterns, of which one has to hold, each with what the text of the intent holds wherever it can.
+    pub values: Vec<(String, String)>,
+    pub low: i64,
+    pub high: i64,
+}
+
+/// What one look found.
+#[derive(Debug, sqlx::FromRow)]
+pub(crate) struct PayloadHits {
+    /// Payloads that were there.
+    pub looked: i64,
+    /// `[client, operation_id]`, oldest first, a JSON array.
+    hits: String,
+}
+
+impl PayloadHits {
+    /// Number of the client and operation.
+    pub(crate) fn newest_first(self) -> impl Iterator<Item = (i64, String)> {
+        let hits: Vec<(i64, String)> = serde_json::from_str(&self.hits).expect("the query makes pairs");
+        hits.into_iter().rev()
+    }
+}
+
+/// An entry that the archive alone says the state of.
+#[derive(Debug, sqlx::FromRow)]
+pub(crate) struct KeptLetter {
+    pub id: i64,
+    pub client_id: String,
+    pub operation_id: String,
+    state: i64,
+}
+
+impl KeptLetter {
+    /// Device and operation.
+    pub(crate) fn entry(&self) -> (String, String) {
+        (self.client_id.clone(), self.operation_id.clone())
+    }
+
+    /// Its state as the mirror counts states.
+    pub(crate) fn mirror_state(&self) -> i64 {
+        mirror_state(self.state)
+    }
+}
+
+/// A state of the archive as the mirror counts states.
+pub(crate) fn mirror_state(archive: i64) -> i64 {
+    let state = match archive {
+        1 | 7 => EntryState::Done,
+        2 => EntryState::Held,
+        3 => EntryState::Skipped,
+        4 => EntryState::Quarantined,
+        5 => EntryState::Discarded,
+        6 => EntryState::Escrowed,
+        _ => EntryState::Poisoned,
+    };
+    state_rank(state) as i64
+}
+
+/// Entries that the journal speaks of after a place.
+pub(crate) async fn entries_untold(log: &mut SqliteConnection, after: i64) -> Result<Vec<(String, String)>> {
+    const TEXT: &str = r"
+        select distinct c.client_id, e.operation_id from entry_events e join clients c on c.id = e.client where e.id > ?1";
+    Ok(sqlx::query_as(TEXT).bind(after).fetch_all(log).await?)
+}
+
+/// What the archive keeps, in its order.
+pub(crate) async fn archive_kept(log: &mut SqliteConnection, after: i64, limit: i64) -> Result<Vec<KeptLetter>> {
+    const TEXT: &str = r"
+        select d.id, c.client_id, d.operation_id, d.state from dead_letters d join clients c on c.id = d.client
+        where d.id > ?1 and (d.state <> 0 or d.origin <> 0) order by d.id limit ?2";
+    Ok(sqlx::query_as(TEXT).bind(after).bind(limit).fetch_all(log).await?)
+}
+
 impl SyncFacts {
+    /// A connection of its own, for whoever cannot use those of the pool.
+    pub(crate) async fn connect(&self) -> Result<SqliteConnection> {
+        Ok(self.readers.connect_options().connect().await?)
+    }
+
     pub(crate) fn open(dir: &Path) -> Self {
         let options = SqliteConnectOptions::new()
             .filename(dir.join("sync.db"))
@@ -126,6 +238,84 @@ impl SyncFacts {
             join clients c on c.id = d.client";
         let operations = serde_json::json!(operations).to_string();
         Ok(sqlx::query_as(TEXT).bind(operations).fetch_all(&self.readers).await?)
+    }
+
+    /// What became of entries after a place of the journal, in its order.
+    pub(crate) async fn entry_events_after(&self, id: i64, limit: i64) -> Result<Vec<EntryEvent>> {
+        const TEXT: &str = r"
+            select e.id, c.client_id, e.operation_id, e.state, e.pending, e.job
+            from entry_events e join clients c on c.id = e.client where e.id > ?1 order by e.id limit ?2";
+        Ok(sqlx::query_as(TEXT).bind(id).bind(limit).fetch_all(&self.readers).await?)
+    }
+
+    /// The last place of the journal.
+    pub(crate) async fn entry_events_head(&self) -> Result<i64> {
+        const TEXT: &str = "select coalesce(max(id), 0) from entry_events";
+        Ok(sqlx::query_scalar(TEXT).fetch_one(&self.readers).await?)
+    }
+
+    /// These operations of these devices in the archive.
+    pub(crate) async fn archived(&self, entries: &[(&str, &str)]) -> Result<Vec<Archived>> {
+        const TEXT: &str = r"
+            select c.client_id, d.operation_id, d.mutation, d.code, d.detail, d.origin, d.state, d.at_ms
+            from json_each(?1) as wanted
+            cross join clients c on c.client_id = wanted.value ->> '$[0]'
+            cross join dead_letters d on d.client = c.id and d.operation_id = wanted.value ->> '$[1]'";
+        let entries = serde_json::json!(entries).to_string();
+        Ok(sqlx::query_as(TEXT).bind(entries).fetch_all(&self.readers).await?)
+    }
+
+    /// The payload of one operation of one device, and since when it is here.
+    pub(crate) async fn payload(&self, client_id: &str, operation_id: &str) -> Result<Option<(String, i64)>> {
+        const TEXT: &str = r"
+            select d.mutation, d.at_ms from dead_letters d
+            where d.client = (select id from clients where client_id = ?1) and d.operation_id = ?2";
+        Ok(sqlx::query_as(TEXT).bind(client_id).bind(operation_id).fetch_optional(&self.readers).await?)
+    }
+
+    /// Number of the newest payload of the archive.
+    pub(crate) async fn payload_newest(&self) -> Result<i64> {
+        const TEXT: &str = "select coalesce(max(id), 0) from dead_letters";
+        Ok(sqlx::query_scalar(TEXT).fetch_one(&self.readers).await?)
+    }
+
+    /// Looks into payloads. A word is looked for in their text before it is looked for in their JSON, which costs ten times as much.
+    pub(crate) async fn payload_hits(&self, ask: PayloadAsk) -> Result<PayloadHits> {
+        const VALUE: &str = r"
+            (case json_type(d.mutation, ?1) when 'true' then 'true' when 'false' then 'false' when 'null' then 'null'
+                else d.mutation ->> ?1 end) like ";
+        // The first value that is bound is `?1`.
+        let mut query = QueryBuilder::<Sqlite>::new("with asked (path) as (select ");
+        query.push_bind(ask.path);
+        query.push(") select count(*) as looked, json_group_array(json_array(d.client, d.operation_id)) filter (where 0");
+        for (pattern, needle) in ask.values {
+            // Without letters there is no large one to be found as a small one.
+            let plain = !needle.bytes().any(|byte| byte.is_ascii_alphabetic());
+            query.push(if plain { " or instr(d.mutation, " } else { " or instr(lower(d.mutation), " }).push_bind(needle);
+            query.push(") > 0 and ").push(VALUE).push_bind(pattern).push(r" escape '\'");
+        }
+        query.push(") as hits from dead_letters d where d.id > ").push_bind(ask.low);
+        query.push(" and d.id <= ").push_bind(ask.high);
+        Ok(query.build_query_as().fetch_one(&self.readers).await?)
+    }
+
+    /// The same with the ids of the clients.
+    pub(crate) async fn payload_names(&self, hits: Vec<(i64, String)>) -> Result<Vec<(String, String)>> {
+        const TEXT: &str = r"
+            select c.id, c.client_id from json_each(?1) as wanted join clients c on c.id = wanted.value";
+        let mut numbers: Vec<i64> = hits.iter().map(|hit| hit.0).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        let rows: Vec<(i64, String)> =
+            sqlx::query_as(TEXT).bind(serde_json::json!(numbers).to_string()).fetch_all(&self.readers).await?;
+        let names: HashMap<i64, String> = rows.into_iter().collect();
+        Ok(hits.into_iter().filter_map(|(client, operation)| Some((names.get(&client)?.clone(), operation))).collect())
+    }
+
+    /// The newest intents of the archive.
+    pub(crate) async fn payloads_newest(&self) -> Result<Vec<String>> {
+        const TEXT: &str = "select mutation from dead_letters order by id desc limit 50";
+        Ok(sqlx::query_scalar(TEXT).fetch_all(&self.readers).await?)
     }
 
     /// Open conflicts by device.

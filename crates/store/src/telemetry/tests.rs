@@ -11,6 +11,7 @@ use super::*;
 use crate::Store;
 use crate::sync::CollectionDefinition;
 
+mod follow;
 mod ingest;
 mod mirror;
 mod outbox;

@@ -2,7 +2,7 @@
 
 use tidewatch_domain::fleet::{Condition, Scores};
 use tidewatch_domain::health::{self, Assessment, DigestState, HealthFacts};
-use tidewatch_domain::report::{BatteryOptimization, Connectivity, EntryState, OfflineResilience, UserExperience};
+use tidewatch_domain::report::{BatteryOptimization, Connectivity, EntryState, OfflineResilience, STATES, UserExperience};
 use tidewatch_domain::score::{ScoreInputs, scores};
 use tidewatch_domain::time::Millis;
 
@@ -12,7 +12,9 @@ impl DeviceDoc {
     /// Operations not finally answered, as far as is known.
     pub(crate) fn queue_depth(&self) -> Option<i64> {
         let mirrored: i64 = self.states.iter().sum();
-        match self.outbox_total.or(self.queued) {
+        // A device counts what was drained here until it has heard of it.
+        let left = self.outbox_total.map(|total| (total - self.drained_listed).max(0));
+        match left.or(self.queued) {
             Some(reported) => Some(reported.max(mirrored)),
             None => (mirrored > 0).then_some(mirrored),
         }
@@ -29,7 +31,14 @@ impl DeviceDoc {
 
     /// Mirrored entries in a state.
     pub(crate) fn state_count(&self, state: EntryState) -> i64 {
-        EntryState::ALL.iter().position(|known| *known == state).map_or(0, |at| self.states[at])
+        EntryState::ALL.iter().position(|known| *known == state).map_or(0, |at| self.states_all()[at])
+    }
+
+    /// Mirrored entries in each state, in the order of [`EntryState::ALL`].
+    pub(crate) fn states_all(&self) -> [i64; STATES] {
+        let mut all = [0; STATES];
+        all.iter_mut().zip(self.states.iter().chain(&self.drained)).for_each(|(to, from)| *to = *from);
+        all
     }
 
     /// The problem code behind a condition, if there is one.

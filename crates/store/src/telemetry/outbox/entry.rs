@@ -1,8 +1,10 @@
-//! One entry of one device: what the mirror holds of it, its attempts, and what waits behind it.
+//! One entry of one device: what the mirror holds of it, its attempts, what waits behind it, and what it waits for.
 
+use serde_json::json;
 use sqlx::{QueryBuilder, Sqlite};
 use tidewatch_domain::fleet::{Attempt, EntryRow, OutboxEntryView};
 use tidewatch_domain::ids::ClientId;
+use tidewatch_domain::report::EntryState;
 use tidewatch_domain::signature::signature_id;
 use tidewatch_domain::time::Millis;
 
@@ -10,10 +12,19 @@ use super::super::Telemetry;
 use super::list::{COLUMNS, EntryRead};
 use crate::{Error, Result};
 
-/// Entries that wait behind it and are listed.
-const BLOCKED_MAX: i64 = 20;
+/// Entries that wait behind it, or before which it waits, and are listed.
+const NEIGHBOURS_MAX: i64 = 20;
 
-type Rest = (Option<String>, Option<i64>, i64, String);
+/// What the list does not show.
+#[derive(sqlx::FromRow)]
+struct Rest {
+    signature: Option<String>,
+    refused_ms: Option<i64>,
+    seen_ms: i64,
+    history: String,
+    job: Option<i64>,
+    sort_age: i64,
+}
 
 impl Telemetry {
     /// One entry.
@@ -21,7 +32,8 @@ impl Telemetry {
     /// # Errors
     /// Not found: the mirror has no such entry.
     pub async fn outbox_entry(&self, client_id: &ClientId, operation_id: &str) -> Result<OutboxEntryView> {
-        const REST: &str = "select signature, refused_ms, seen_ms, history from outbox where device = ?1 and operation_id = ?2";
+        const REST: &str = r"
+            select signature, refused_ms, seen_ms, history, job, sort_age from outbox where device = ?1 and operation_id = ?2";
         let readers = &self.database.readers;
         let mut query = entries(" join devices d on d.id = o.device where d.client_id = ");
         query.push_bind(client_id.as_str()).push(" and o.operation_id = ").push_bind(operation_id);
@@ -29,30 +41,55 @@ impl Telemetry {
         let found = found.ok_or(Error::NotFound("entry"))?;
         let rest: Option<Rest> = sqlx::query_as(REST).bind(found.device).bind(operation_id).fetch_optional(readers).await?;
         // Gone between the two reads: as if it had never been asked for in time.
-        let (signature, refused, seen, history) = rest.ok_or(Error::NotFound("entry"))?;
+        let rest = rest.ok_or(Error::NotFound("entry"))?;
         let blocks = self.blocks(std::slice::from_ref(&found)).await?.first().copied().unwrap_or_default();
         let device = found.device;
         let row = found.read(blocks)?;
-        let blocked = self.blocked(device, &row.entry).await?;
+        let blocked = self.blocked(device, &row.entry, rest.sort_age).await?;
+        let waits_for = self.waits_for(device, &row.entry, rest.sort_age).await?;
         Ok(OutboxEntryView {
+            pending: row.pending,
             row,
-            group: signature.as_deref().map(signature_id),
-            refused: refused.map(Millis),
-            seen: Millis(seen),
-            attempts: attempts(&history)?,
+            group: rest.signature.as_deref().map(signature_id),
+            refused: rest.refused_ms.map(Millis),
+            seen: Millis(rest.seen_ms),
+            attempts: attempts(&rest.history)?,
             blocked,
+            waits_for,
+            job: rest.job.map(|number| format!("J{number}")),
         })
     }
 
     /// What waits behind an entry, oldest first.
-    async fn blocked(&self, device: i64, entry: &EntryRow) -> Result<Vec<EntryRow>> {
+    async fn blocked(&self, device: i64, entry: &EntryRow, age: i64) -> Result<Vec<EntryRow>> {
         let mut query = entries(" join devices d on d.id = o.device where o.state = 3 and o.device = ");
         query.push_bind(device).push(" and o.operation_id <> ").push_bind(entry.operation_id.clone());
         query.push(" and (o.collection = ").push_bind(entry.collection.clone());
         query.push(" and o.record_id = ").push_bind(entry.record_id.clone());
-        query.push(" and o.sort_age >= ").push_bind(entry.created_at.map_or(0, |at| at.0));
+        query.push(" and o.sort_age >= ").push_bind(age);
         query.push(" or exists (select 1 from json_each(o.depends_on) as j where j.value = ");
-        query.push_bind(entry.operation_id.clone()).push(")) order by o.sort_age, o.operation_id limit ").push_bind(BLOCKED_MAX);
+        query
+            .push_bind(entry.operation_id.clone())
+            .push(")) order by o.sort_age, o.operation_id limit ")
+            .push_bind(NEIGHBOURS_MAX);
+        self.neighbours(query).await
+    }
+
+    /// What an entry waits for, oldest first: what it names, and what is before it on its record and still to be sent.
+    async fn waits_for(&self, device: i64, entry: &EntryRow, age: i64) -> Result<Vec<EntryRow>> {
+        if entry.state != EntryState::Waiting && entry.depends_on.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut query = entries(" join devices d on d.id = o.device where o.state <= 5 and o.device = ");
+        query.push_bind(device).push(" and o.operation_id <> ").push_bind(entry.operation_id.clone());
+        query.push(" and (o.operation_id in (select value from json_each(").push_bind(json!(entry.depends_on).to_string());
+        query.push(")) or o.state < 3 and o.collection = ").push_bind(entry.collection.clone());
+        query.push(" and o.record_id = ").push_bind(entry.record_id.clone()).push(" and o.sort_age <= ").push_bind(age);
+        query.push(") order by o.sort_age, o.operation_id limit ").push_bind(NEIGHBOURS_MAX);
+        self.neighbours(query).await
+    }
+
+    async fn neighbours(&self, mut query: QueryBuilder<Sqlite>) -> Result<Vec<EntryRow>> {
         let found: Vec<EntryRead> = query.build_query_as().fetch_all(&self.database.readers).await?;
         found.into_iter().map(|row| row.read(0).map(|row| row.entry)).collect()
     }

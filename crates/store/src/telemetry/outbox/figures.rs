@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tidewatch_domain::fleet::{CollectionTally, FailureGroup, GROUP_HOURS, OutboxFigures, StateTally};
-use tidewatch_domain::report::EntryState;
+use tidewatch_domain::report::{EntryState, STATES, STATES_REPORTED};
 use tidewatch_domain::signature::signature_id;
 use tidewatch_domain::time::{HOUR_MS, MINUTE_MS, Millis, SECOND_MS};
 
@@ -89,6 +89,28 @@ impl Telemetry {
         Ok(())
     }
 
+    /// Groups with poisoned entries, up to a hundred: what a person has to look at. One step in the index for each group, so that
+    /// every page can ask.
+    ///
+    /// # Errors
+    /// As the database.
+    pub async fn outbox_groups_act(&self) -> Result<u64> {
+        const TEXT: &str = r"
+            with recursive groups (signature) as (
+                select min(signature) from outbox indexed by outbox_failed where state <= 1 and signature is not null
+                union all
+                select (
+                    select min(o.signature) from outbox o indexed by outbox_failed
+                    where o.state <= 1 and o.signature is not null and o.signature > groups.signature)
+                from groups where groups.signature is not null limit 400)
+            select count(*) from (
+                select 1 from groups where signature is not null and exists (
+                    select 1 from outbox o indexed by outbox_failed
+                    where o.state <= 1 and o.signature = groups.signature and o.state = 0) limit 100)";
+        let count: i64 = sqlx::query_scalar(TEXT).fetch_one(&self.database.readers).await?;
+        Ok(count.cast_unsigned())
+    }
+
     async fn outbox_keep(&self, now: Millis, asked: Millis) -> Result<KeptFigures> {
         let commits = *self.shared.commits.borrow();
         let started = Instant::now();
@@ -114,7 +136,7 @@ impl Telemetry {
         })
     }
 
-    async fn state_tallies(&self) -> Result<[StateTally; 6]> {
+    async fn state_tallies(&self) -> Result<[StateTally; STATES]> {
         const TEXT: &str = "select state, count(*), min(sort_age) from outbox indexed by outbox_worst group by state";
         let rows: Vec<(i64, i64, i64)> = sqlx::query_as(TEXT).fetch_all(&self.database.readers).await?;
         let mut tallies = EntryState::ALL.map(|state| StateTally { state, entries: 0, oldest: None });
@@ -135,11 +157,14 @@ impl Telemetry {
         let mut tallies: Vec<CollectionTally> = Vec::new();
         for (collection, state, entries, oldest) in rows {
             if tallies.last().is_none_or(|last| last.collection != collection) {
-                tallies.push(CollectionTally { collection, states: [0; 6], devices: 0, oldest: None });
+                tallies.push(CollectionTally { collection, states: [0; STATES], devices: 0, oldest: None });
             }
             let tally = tallies.last_mut().expect("pushed just now");
-            tally.states[usize::try_from(state).expect("a checked column")] = entries.cast_unsigned();
-            tally.oldest = Some(tally.oldest.map_or(Millis(oldest), |known| known.min(Millis(oldest))));
+            let state = usize::try_from(state).expect("a checked column");
+            tally.states[state] = entries.cast_unsigned();
+            if state < STATES_REPORTED {
+                tally.oldest = Some(tally.oldest.map_or(Millis(oldest), |known| known.min(Millis(oldest))));
+            }
         }
         // In the same order as above: both are grouped by the same column.
         let devices: Vec<(String, i64)> = sqlx::query_as(DEVICES).fetch_all(readers).await?;

@@ -1,16 +1,22 @@
-//! A page of entries across devices, worst and oldest first. What a filter pins (an operation, a record, a group, a collection) is one
-//! range of an index; everything else is looked for in a bounded stretch of the whole list, and the page says where it stopped.
+//! A page of entries, of all devices or of one, worst and oldest first. What a filter pins (an operation, a record, a group, a
+//! collection, a state, a job, payloads that were found) is one range of an index; everything else is looked for in a bounded stretch
+//! of the whole list, and the page says where it stopped.
+//!
+//! What was drained is not listed unless the filter names it: by state, job, pending action, operation or record.
 
 use sqlx::{QueryBuilder, Sqlite};
-use tidewatch_domain::filter::Filter;
+use tidewatch_domain::drain::DrainAction;
+use tidewatch_domain::filter::{Filter, Op, Subject, Term, Value};
 use tidewatch_domain::fleet::{EntryRow, OutboxRow};
 use tidewatch_domain::ids::ClientId;
 use tidewatch_domain::page::{Page, Position, Total};
-use tidewatch_domain::report::{EntryState, ReportedError};
+use tidewatch_domain::report::{EntryState, ReportedError, STATES, STATES_REPORTED};
 use tidewatch_domain::time::Millis;
 
 use super::super::Telemetry;
 use super::super::columns::state_rank;
+use super::super::terms::texts;
+use super::payloads::{Found, Looked};
 use super::terms;
 use crate::{Error, Result};
 
@@ -23,14 +29,14 @@ const COUNT_MAX: i64 = 50_000;
 /// Columns of [`EntryRead`].
 pub(super) const COLUMNS: &str = "o.device, o.operation_id, o.collection, o.record_id, o.scope, o.op, o.priority, o.state, o.attempts, \
     o.created_ms, o.last_attempt_ms, o.next_attempt_ms, o.bytes, o.error_code, o.error_status, o.error_message, o.depends_on, o.sort_age, \
-    d.client_id, d.name, d.app_version";
+    o.pending, d.client_id, d.name, d.app_version";
 
 #[derive(Debug, sqlx::FromRow)]
 pub(super) struct EntryRead {
     pub(super) device: i64,
-    operation_id: String,
-    collection: String,
-    record_id: String,
+    pub(super) operation_id: String,
+    pub(super) collection: String,
+    pub(super) record_id: String,
     scope: Option<String>,
     op: String,
     priority: i64,
@@ -44,7 +50,8 @@ pub(super) struct EntryRead {
     error_status: Option<i64>,
     error_message: Option<String>,
     depends_on: String,
-    sort_age: i64,
+    pub(super) sort_age: i64,
+    pending: Option<String>,
     client_id: String,
     name: String,
     app_version: Option<String>,
@@ -78,7 +85,8 @@ impl EntryRead {
             // The column holds an array of texts, by its constraint and its only writer.
             depends_on: serde_json::from_str(&self.depends_on).unwrap_or_default(),
         };
-        Ok(OutboxRow { entry, device_name: self.name, app_version: self.app_version, blocks })
+        let pending = self.pending.as_deref().and_then(DrainAction::parse);
+        Ok(OutboxRow { entry, device_name: self.name, app_version: self.app_version, blocks, pending })
     }
 }
 
@@ -108,43 +116,81 @@ impl Place {
 /// What a list is of.
 #[derive(Clone, Copy)]
 pub(super) struct Wanted<'a> {
+    /// One device.
+    pub(super) device: Option<i64>,
+    /// One group of failures.
     pub(super) signature: Option<&'a str>,
     pub(super) filter: &'a Filter,
+    /// What was found for its terms about payloads: [`Telemetry::payloads_find`].
+    pub(super) found: &'a Found,
     pub(super) now: i64,
 }
+
+/// Keys whose naming lists what was drained, too.
+const NAMES_DRAINED: [&str; 5] = ["state", "job", "pending", "operation", "record"];
 
 impl Wanted<'_> {
     /// The index that serves it, and whether that narrows the list to a range of its own.
     fn index(&self) -> (&'static str, bool) {
         let pinned = |key| terms::pinned(self.filter, key).is_some();
         match self.signature {
-            _ if pinned("operation") => ("outbox_by_operation", true),
+            _ if self.device.is_some() => ("outbox_by_state", true),
+            _ if pinned("operation") || self.found.pin().is_some() => ("outbox_by_operation", true),
             _ if pinned("record") => ("outbox_by_record", true),
             Some(_) => ("outbox_failed", true),
+            None if self.job().is_some() => ("outbox_by_job", true),
+            None if pinned("pending") => ("outbox_pending", true),
             None if pinned("collection") => ("outbox_by_collection", true),
-            None => ("outbox_worst", self.state().is_some()),
+            None => ("outbox_worst", self.ranks().0 == self.ranks().1),
         }
     }
 
     /// `from outbox o … where …` with everything but the position.
     pub(super) fn push(&self, query: &mut QueryBuilder<Sqlite>) {
         query.push(" from outbox o indexed by ").push(self.index().0).push(" cross join devices d on d.id = o.device where ");
-        terms::push(query, self.filter, self.now);
+        terms::push(query, self.filter, self.found, self.now);
         let pinned = |key| terms::pinned(self.filter, key).map(str::to_owned);
         pin(query, "o.operation_id collate nocase", pinned("operation"));
         pin(query, "o.record_id collate nocase", pinned("record"));
         pin(query, "o.collection", pinned("collection").map(|name| name.to_ascii_lowercase()));
-        if let Some(state) = self.state() {
-            query.push(" and o.state = ").push_bind(state_rank(state) as i64);
+        pin(query, "o.pending", pinned("pending").map(|name| name.to_ascii_lowercase()));
+        if let Some(job) = self.job() {
+            query.push(" and o.job = ").push_bind(job);
         }
+        if let Some(operations) = self.found.pin() {
+            query.push(" and o.operation_id collate nocase in (select value from json_each(").push_bind(operations).push("))");
+        }
+        if let Some(device) = self.device {
+            query.push(" and o.device = ").push_bind(device);
+        }
+        self.states_push(query);
         if self.signature.is_some() {
             query.push(" and o.state <= 1");
         }
         pin(query, "o.signature", self.signature.map(str::to_owned));
     }
 
-    fn state(&self) -> Option<EntryState> {
-        terms::pinned(self.filter, "state").and_then(EntryState::parse)
+    fn states_push(&self, query: &mut QueryBuilder<Sqlite>) {
+        match self.ranks() {
+            (only, last) if only == last => query.push(" and o.state = ").push_bind(only),
+            (first, last) => query.push(" and o.state between ").push_bind(first).push(" and ").push_bind(last),
+        };
+    }
+
+    /// First and last of the states that it can hold.
+    fn ranks(&self) -> (i64, i64) {
+        let named = |term: &&Term| term.key() == Some("state") && !term.negated;
+        let ranks = self.filter.terms().iter().filter(named).map(|term| {
+            let ranks = texts(term).filter_map(EntryState::parse).map(|state| state_rank(state) as i64);
+            ranks.fold((STATES as i64, 0), |(first, last), rank| (first.min(rank), last.max(rank)))
+        });
+        let names_drained = self.filter.terms().iter().any(|term| term.key().is_some_and(|key| NAMES_DRAINED.contains(&key)));
+        let all = (0, if names_drained { STATES } else { STATES_REPORTED } as i64 - 1);
+        ranks.fold(all, |(first, last), (low, high)| (first.max(low), last.min(high)))
+    }
+
+    fn job(&self) -> Option<i64> {
+        terms::pinned(self.filter, "job").and_then(terms::job_number)
     }
 }
 
@@ -167,14 +213,36 @@ impl Telemetry {
         rows: u32,
         now: Millis,
     ) -> Result<Page<OutboxRow>> {
-        let wanted = Wanted { signature, filter, now: now.0 };
+        let found = self.payloads_find(filter).await?;
+        self.wanted_page(Wanted { device: None, signature, filter, found: &found, now: now.0 }, position, rows).await
+    }
+
+    /// One page of the outbox of a device, worst first.
+    ///
+    /// # Errors
+    /// Not found: the device, or a position that is not one.
+    pub async fn device_outbox(
+        &self,
+        client_id: &ClientId,
+        state: Option<EntryState>,
+        position: &Position,
+        rows: u32,
+    ) -> Result<Page<OutboxRow>> {
+        let device = Some(self.device_number(client_id).await?);
+        let filter = state.map_or_else(Filter::default, |state| Filter::default().with(in_state(state)));
+        let wanted = Wanted { device, signature: None, filter: &filter, found: &Found::default(), now: 0 };
+        self.wanted_page(wanted, position, rows).await
+    }
+
+    async fn wanted_page(&self, wanted: Wanted<'_>, position: &Position, rows: u32) -> Result<Page<OutboxRow>> {
         let place = match position {
             Position::Start => None,
             Position::After(text) | Position::Before(text) => Some(Place::parse(text).ok_or(Error::NotFound("position"))?),
         };
         let back = matches!(position, Position::Before(_));
         let limit = rows.max(1) as usize;
-        let end = if wanted.index().1 || filter.is_empty() { None } else { self.stretch_end(place.as_ref(), back).await? };
+        let free = wanted.index().1 || wanted.filter.is_empty();
+        let end = if free { None } else { self.stretch_end(wanted, place.as_ref(), back).await? };
         let mut found = self.entries(wanted, place.as_ref(), back, end.as_ref(), limit + 1).await?;
         let total = match &end {
             None => self.entries_total(wanted).await?,
@@ -218,10 +286,11 @@ impl Telemetry {
     }
 
     /// The last place of a stretch; `None` when it reaches the end of the list before.
-    async fn stretch_end(&self, place: Option<&Place>, back: bool) -> Result<Option<Place>> {
+    async fn stretch_end(&self, wanted: Wanted<'_>, place: Option<&Place>, back: bool) -> Result<Option<Place>> {
         let mut query = QueryBuilder::new(
             "select o.state, o.sort_age, o.device, o.operation_id from outbox o indexed by outbox_worst where 1",
         );
+        wanted.states_push(&mut query);
         if let Some(place) = place {
             place.push(&mut query, if back { "<" } else { ">" });
         }
@@ -237,30 +306,17 @@ impl Telemetry {
         query.push(" limit ").push_bind(COUNT_MAX).push(")");
         let count: i64 = query.build_query_scalar().fetch_one(&self.database.readers).await?;
         let found = count.cast_unsigned();
-        Ok(if count < COUNT_MAX { Total::Exact(found) } else { Total::AtLeast(found) })
+        Ok(match wanted.found.looked() {
+            Some(Looked { payloads, all }) => Total::Among { found, looked: payloads, all },
+            None if count < COUNT_MAX => Total::Exact(found),
+            None => Total::AtLeast(found),
+        })
     }
+}
 
-    /// How many entries wait behind each: of the same record or named in their `depends_on`, on the same device.
-    pub(super) async fn blocks(&self, rows: &[EntryRead]) -> Result<Vec<u64>> {
-        const TEXT: &str = r"
-            select wanted.key, count(*) from json_each(?1) as wanted
-            cross join outbox o indexed by outbox_by_state on o.device = wanted.value ->> '$[0]' and o.state = 3
-                and o.operation_id <> wanted.value ->> '$[1]'
-                and (o.collection = wanted.value ->> '$[2]' and o.record_id = wanted.value ->> '$[3]' and o.sort_age >= wanted.value ->> '$[4]'
-                    or exists (select 1 from json_each(o.depends_on) as d where d.value = wanted.value ->> '$[1]'))
-            group by wanted.key";
-        let wanted: Vec<serde_json::Value> = rows
-            .iter()
-            .map(|row| serde_json::json!([row.device, row.operation_id, row.collection, row.record_id, row.sort_age]))
-            .collect();
-        let mut blocks = vec![0; rows.len()];
-        let counts: Vec<(i64, i64)> =
-            sqlx::query_as(TEXT).bind(serde_json::Value::from(wanted).to_string()).fetch_all(&self.database.readers).await?;
-        for (at, count) in counts {
-            blocks[usize::try_from(at).expect("an index of the array")] = count.cast_unsigned();
-        }
-        Ok(blocks)
-    }
+fn in_state(state: EntryState) -> Term {
+    let values = vec![Value::Text(state.as_str().to_owned())];
+    Term { negated: false, subject: Subject::Key("state".to_owned()), op: Op::Is, values, span: Default::default() }
 }
 
 pub(super) fn order_push(query: &mut QueryBuilder<Sqlite>, back: bool) {

@@ -105,7 +105,8 @@ impl Telemetry {
     ) -> Result<(Vec<Member>, Option<MembersFrom>)> {
         let mut query = QueryBuilder::new("select ");
         query.push(COLUMNS);
-        Wanted { signature, filter, now: now.0 }.push(&mut query);
+        let found = self.payloads_find(filter).await?;
+        Wanted { device: None, signature, filter, found: &found, now: now.0 }.push(&mut query);
         if let Some(place) = &from.0 {
             place.push(&mut query, ">");
         }
@@ -124,7 +125,8 @@ impl Telemetry {
     /// As the database.
     pub async fn outbox_newer(&self, signature: Option<&str>, filter: &Filter, since: Millis, now: Millis) -> Result<u64> {
         let mut query = QueryBuilder::new("select count(*) from (select 1");
-        Wanted { signature, filter, now: now.0 }.push(&mut query);
+        let found = self.payloads_find(filter).await?;
+        Wanted { device: None, signature, filter, found: &found, now: now.0 }.push(&mut query);
         query.push(" and coalesce(o.refused_ms, o.first_seen_ms) > ").push_bind(since.0);
         query.push(" limit ").push_bind(NEWER_MAX).push(")");
         let count: i64 = query.build_query_scalar().fetch_one(&self.database.readers).await?;

@@ -5,13 +5,20 @@ use tidewatch_domain::report::EntryState;
 
 use super::super::columns::state_rank;
 use super::super::terms::{Query, age_push, any_push, like_push, number_push, ranks_push, texts, version_push};
+use super::payloads::Found;
 
-/// Appends the filter as one condition; `1` when it is empty.
-pub(super) fn push(query: &mut Query, filter: &Filter, now: i64) {
+/// Appends the filter as one condition; `1` when it is empty. `found` holds what was found for its terms about payloads.
+pub(super) fn push(query: &mut Query, filter: &Filter, found: &Found, now: i64) {
     query.push("1");
-    for term in filter.terms() {
+    for (at, term) in filter.terms().iter().enumerate() {
         query.push(if term.negated { " and not coalesce((" } else { " and coalesce((" });
-        term_push(query, term, now);
+        match found.pairs(at) {
+            Some(pairs) => {
+                query.push("(d.client_id, o.operation_id) in (select value ->> '$[0]', value ->> '$[1]' from json_each(");
+                query.push_bind(pairs).push("))");
+            }
+            None => term_push(query, term, now),
+        }
         query.push("), 0)");
     }
 }
@@ -24,6 +31,10 @@ fn term_push(query: &mut Query, term: &Term, now: i64) {
         "record" => like_push(query, "o.record_id", term),
         "operation" => like_push(query, "o.operation_id", term),
         "op" => like_push(query, "o.op", term),
+        "pending" => like_push(query, "o.pending", term),
+        "job" => any_push(query, term, |query, value| {
+            query.push("o.job = ").push_bind(job_number(&value.to_string()));
+        }),
         "code" => like_push(query, "o.error_code", term),
         "scope" => like_push(query, "o.scope", term),
         "tries" => number_push(query, "o.attempts", term),
@@ -52,6 +63,11 @@ fn word_push(query: &mut Query, term: &Term) {
         }
         query.push(")");
     });
+}
+
+/// The number in the name of a job, `J17`.
+pub(super) fn job_number(name: &str) -> Option<i64> {
+    name.strip_prefix(['J', 'j']).unwrap_or(name).parse().ok()
 }
 
 /// What a filter pins to one value that has an index of its own.

@@ -2,12 +2,12 @@
 
 use super::*;
 
-async fn listed(telemetry: &Telemetry, n: u32) -> Vec<(String, EntryState)> {
+pub(super) async fn listed(telemetry: &Telemetry, n: u32) -> Vec<(String, EntryState)> {
     let page = telemetry.device_outbox(&client(n), None, &Position::Start, 500).await.expect("known");
-    page.rows.into_iter().map(|row| (row.operation_id, row.state)).collect()
+    page.rows.into_iter().map(|row| (row.entry.operation_id, row.entry.state)).collect()
 }
 
-async fn told(telemetry: &Telemetry, id: &str, at: Millis, outbox: Option<OutboxDigest>) {
+pub(super) async fn told(telemetry: &Telemetry, id: &str, at: Millis, outbox: Option<OutboxDigest>) {
     let mut report = report(id, at);
     report.outbox = outbox;
     telemetry.reports_ingest(&client(1), vec![report], at).await.expect("stored");
@@ -41,7 +41,7 @@ async fn states_add_up_to_what_is_listed_and_worst_comes_first() {
     let dir = tempfile::tempdir().expect("a folder");
     let store = store(dir.path()).await;
     let telemetry = store.telemetry();
-    let entries: Vec<OutboxEntry> = EntryState::ALL
+    let entries: Vec<OutboxEntry> = EntryState::reported()
         .iter()
         .rev()
         .enumerate()
@@ -49,9 +49,9 @@ async fn states_add_up_to_what_is_listed_and_worst_comes_first() {
         .collect();
     told(telemetry, "1", NOW, outbox(true, 40, entries)).await;
     let list = listed(telemetry, 1).await;
-    assert_eq!(list.iter().map(|(_, state)| *state).collect::<Vec<_>>(), EntryState::ALL);
-    for state in EntryState::ALL {
-        let page = telemetry.device_outbox(&client(1), Some(state), &Position::Start, 10).await.expect("known");
+    assert_eq!(list.iter().map(|(_, state)| *state).collect::<Vec<_>>(), EntryState::reported());
+    for state in EntryState::reported() {
+        let page = telemetry.device_outbox(&client(1), Some(*state), &Position::Start, 10).await.expect("known");
         assert_eq!(page.total, Total::Exact(1), "{state:?}");
     }
     let view = telemetry.device_view(&client(1), NOW).await.expect("known");
@@ -79,14 +79,14 @@ async fn attempts_that_were_seen_are_remembered() {
     store.close().await.expect("closes");
 }
 
-mod refusals {
+pub(super) mod refusals {
     use serde_json::json;
     use tidewatch_domain::ids::{CollectionName, IdempotencyKey, OperationId, RecordId};
     use tidewatch_domain::sync::{Base, ClientRegistration, Intent, IntentStatus, Mutation, MutationOp, Push};
 
     use super::*;
 
-    fn intent(operation: &str, reading: &serde_json::Value) -> Intent {
+    pub(crate) fn intent(operation: &str, reading: &serde_json::Value) -> Intent {
         let raw = json!({"operation_id": operation, "collection": "readings", "record_id": "R-1", "scope": "site:a", "op": "put", "priority": 1});
         Intent::Valid(Box::new(Mutation {
             operation_id: OperationId::parse(operation).expect("an id"),
@@ -109,7 +109,7 @@ mod refusals {
     }
 
     /// Pushes through the real log, and notes the answer as the API does.
-    async fn push(store: &Store, at: Millis, intents: Vec<Intent>) -> Vec<IntentStatus> {
+    pub(crate) async fn push(store: &Store, at: Millis, intents: Vec<Intent>) -> Vec<IntentStatus> {
         let push = Push {
             client_id: client(1),
             sent_at: Some(at),
@@ -125,7 +125,7 @@ mod refusals {
         found
     }
 
-    async fn ready(dir: &Path) -> Store {
+    pub(crate) async fn ready(dir: &Path) -> Store {
         let store = store(dir).await;
         let readings = CollectionDefinition {
             name: CollectionName::parse("readings").expect("a name"),
@@ -157,7 +157,7 @@ mod refusals {
         assert_eq!(statuses, [IntentStatus::Rejected, IntentStatus::Applied]);
         assert_eq!(listed(store.telemetry(), 1).await, [("bad-1".to_owned(), EntryState::Poisoned)]);
         let page = store.telemetry().device_outbox(&client(1), None, &Position::Start, 10).await.expect("known");
-        let row = &page.rows[0];
+        let row = &page.rows[0].entry;
         assert_eq!((row.collection.as_str(), row.record_id.as_str(), row.op.as_str()), ("readings", "R-1", "put"));
         let facts = store.telemetry().fleet_facts(NOW).await.expect("read");
         assert_eq!(
@@ -219,7 +219,8 @@ mod refusals {
         told(telemetry, "same", NOW.plus(1_000), outbox(false, 1, vec![seen])).await;
         assert_eq!(listed(telemetry, 1).await, [("bad-1".to_owned(), EntryState::Poisoned)]);
         let page = telemetry.device_outbox(&client(1), None, &Position::Start, 10).await.expect("known");
-        let codes: Vec<_> = page.rows.iter().filter_map(|row| row.error.as_ref()).map(|error| error.code.as_str()).collect();
+        let codes: Vec<_> =
+            page.rows.iter().filter_map(|row| row.entry.error.as_ref()).map(|error| error.code.as_str()).collect();
         assert_eq!(codes, ["schema_invalid"]);
         let view = telemetry.device_view(&client(1), NOW.plus(1_000)).await.expect("known");
         assert_eq!(view.row.condition_note, "1 rejected · schema_invalid");

@@ -1,0 +1,133 @@
+//! What became of entries, as the journal of the log tells it: the mirror follows. Whatever is told twice, or late, ends the same,
+//! since an entry gets the state that the archive has *now*; of what is on its way to the device, the newest word counts.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::{Value, json};
+use sqlx::SqliteConnection;
+use tidewatch_domain::report::ReportedError;
+
+use super::super::group::{Group, Refusal};
+use super::super::sync_facts::{Archived, EntryEvent, SyncFacts, mirror_state};
+use super::{WRITE, refusal_row};
+use crate::Result;
+
+/// Where the journal has been followed to, in `marks`.
+pub(crate) const MARK: &str = "entry_events_through";
+
+/// The newest word about one entry.
+#[derive(Debug)]
+struct Told<'e> {
+    state: Option<i64>,
+    event: &'e EntryEvent,
+    job: Option<i64>,
+}
+
+/// Applies what the group was told. Answers the devices it changed.
+pub(super) async fn follow(connection: &mut SqliteConnection, facts: &SyncFacts, group: &mut Group) -> Result<Vec<i64>> {
+    let events = std::mem::take(&mut group.followed);
+    if events.is_empty() {
+        return Ok(Vec::new());
+    }
+    let devices: HashMap<&str, i64> = group.devices.iter().map(|(client, touched)| (client.as_str(), touched.id)).collect();
+    let mut told: BTreeMap<(i64, &str), Told<'_>> = BTreeMap::new();
+    for event in &events {
+        let entry = (devices[event.client_id.as_str()], event.operation_id.as_str());
+        let before = told.get(&entry);
+        let state = event.state.or(before.and_then(|told| told.state));
+        let job = event.job.or(before.and_then(|told| told.job));
+        told.insert(entry, Told { state, event, job });
+    }
+    let asked: Vec<(&str, &str)> =
+        told.values().map(|told| (told.event.client_id.as_str(), told.event.operation_id.as_str())).collect();
+    let archive = facts.archived(&asked).await?;
+    let archive: HashMap<(&str, &str), &Archived> =
+        archive.iter().map(|letter| ((letter.client_id.as_str(), letter.operation_id.as_str()), letter)).collect();
+    entries_add(connection, &told, &archive).await?;
+    let changed = entries_update(connection, &told, &archive).await?;
+    let mut devices = group.by_id();
+    for device in &changed {
+        // The next digest is written whatever it says: the device may speak of what it has not heard of yet.
+        devices.get_mut(device).expect("loaded with the group").doc.outbox_print = None;
+    }
+    Ok(changed)
+}
+
+/// Adds what the mirror has never listed and the archive holds.
+async fn entries_add(
+    connection: &mut SqliteConnection,
+    told: &BTreeMap<(i64, &str), Told<'_>>,
+    archive: &HashMap<(&str, &str), &Archived>,
+) -> Result<()> {
+    const MISSING: &str = r"
+        select w.key from json_each(?1) as w
+        where not exists (select 1 from outbox o where o.device = w.value ->> '$[0]' and o.operation_id = w.value ->> '$[1]')";
+    let held: Vec<(i64, &Archived)> = told
+        .iter()
+        .filter_map(|((device, _), told)| {
+            let letter = archive.get(&(told.event.client_id.as_str(), told.event.operation_id.as_str()))?;
+            (letter.is_kept() || told.state.is_some()).then_some((*device, *letter))
+        })
+        .collect();
+    let keys: Vec<Value> = held.iter().map(|(device, letter)| json!([device, letter.operation_id])).collect();
+    let missing: Vec<i64> = sqlx::query_scalar(MISSING).bind(Value::from(keys).to_string()).fetch_all(&mut *connection).await?;
+    let at = |key: i64| &held[usize::try_from(key).expect("an index of the array")];
+    let rows: Vec<Value> = missing.into_iter().map(at).map(|(device, letter)| letter_row(*device, letter)).collect();
+    if !rows.is_empty() {
+        sqlx::query(WRITE).bind(Value::from(rows).to_string()).execute(connection).await?;
+    }
+    Ok(())
+}
+
+/// A row of the mirror as the archive tells it.
+fn letter_row(device: i64, letter: &Archived) -> Value {
+    let intent: Value = serde_json::from_str(&letter.mutation).unwrap_or_default();
+    let error = ReportedError { code: letter.code.clone(), status: None, message: letter.detail.clone() };
+    let refusal = Refusal { device, operation_id: letter.operation_id.clone(), at: letter.at_ms, attempts: 1, error };
+    refusal_row(&refusal, &intent, letter.is_refused())
+}
+
+/// Gives entries their state, what is on its way, and the job.
+async fn entries_update(
+    connection: &mut SqliteConnection,
+    told: &BTreeMap<(i64, &str), Told<'_>>,
+    archive: &HashMap<(&str, &str), &Archived>,
+) -> Result<Vec<i64>> {
+    const TEXT: &str = r"
+        update outbox set
+            state = coalesce(w.value ->> '$[2]', state),
+            kept = w.value ->> '$[3]',
+            pending = w.value ->> '$[4]',
+            job = coalesce(w.value ->> '$[5]', job)
+        from json_each(?1) as w
+        where outbox.device = w.value ->> '$[0]' and outbox.operation_id = w.value ->> '$[1]'
+        returning device";
+    let row = |((device, operation), told): (&(i64, &str), &Told<'_>)| {
+        let letter = archive.get(&(told.event.client_id.as_str(), *operation));
+        let state = letter.map_or(told.state, |letter| Some(letter.mirror_state()));
+        let kept = letter.is_some_and(|letter| letter.is_kept());
+        json!([device, operation, state, i64::from(kept), told.event.pending, told.job])
+    };
+    let rows: Vec<Value> = told.iter().map(row).collect();
+    let mut changed: Vec<i64> = sqlx::query_scalar(TEXT).bind(Value::from(rows).to_string()).fetch_all(connection).await?;
+    changed.sort_unstable();
+    changed.dedup();
+    Ok(changed)
+}
+
+impl Archived {
+    /// Whether this server refused it; the others came from the device by another way.
+    fn is_refused(&self) -> bool {
+        self.origin == 0
+    }
+
+    /// Whether the archive alone says its state and whether it is there: its device has dropped it, or has nothing to say of it.
+    fn is_kept(&self) -> bool {
+        self.state != 0 || !self.is_refused()
+    }
+
+    /// Its state as the mirror counts states.
+    fn mirror_state(&self) -> i64 {
+        mirror_state(self.state)
+    }
+}
