@@ -233,6 +233,7 @@ export function pagesOf(fleet: Fleet): [name: string, path: string][] {
     ["device metrics", `${fleet.device(stuck).path}/metrics`],
     ["outbox", "/outbox"],
     ["outbox entries", "/outbox/entries"],
+    ["outbox devices", "/outbox/devices"],
     ["outbox collections", "/outbox/collections"],
     ["outbox entry", `/outbox/entries/${fleet.device(stuck).id}/${stuck}-op-0001`],
     ["changes", "/log"],

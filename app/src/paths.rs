@@ -16,6 +16,8 @@ pub const OUTBOX: &str = "/outbox";
 pub const OUTBOX_ENTRIES: &str = "/outbox/entries";
 /// The same, by collection.
 pub const OUTBOX_COLLECTIONS: &str = "/outbox/collections";
+/// The same, by device.
+pub const OUTBOX_DEVICES: &str = "/outbox/devices";
 /// Log explorer. Not `/changes`: that is the feed of devices, which the protocol puts at the root.
 pub const CHANGES: &str = "/log";
 /// Search for an operation by its id.
@@ -162,7 +164,7 @@ pub fn device_metrics(client_id: &ClientId) -> String {
     format!("{DEVICES}/{client_id}/metrics")
 }
 
-/// Export of a list as a file: `list` is `devices`, `changes` or `audit`, `kind` the file's ending, `query` its state with the `?`.
+/// Export of a list as a file: `list` is `devices`, `outbox`, `outbox-devices`, `changes` or `audit`, `kind` the file's ending, `query` its state with the `?`.
 #[must_use]
 pub fn export(list: &str, kind: &str, query: &str) -> String {
     format!("{EXPORT}/{list}.{kind}{query}")

@@ -19,6 +19,7 @@ use crate::pages::changes::ChangesPage;
 use crate::pages::device::{DeviceMetricsPage, DeviceOutboxPage, DevicePage};
 use crate::pages::devices::DevicesPage;
 use crate::pages::outbox::collections::OutboxCollectionsPage;
+use crate::pages::outbox::devices::OutboxDevicesPage;
 use crate::pages::outbox::entries::OutboxEntriesPage;
 use crate::pages::outbox::entry::OutboxEntryPage;
 use crate::pages::outbox::group::OutboxGroupPage;
@@ -105,6 +106,7 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/devices/:id/metrics") view=DeviceMetricsPage ssr=SsrMode::Async/>
                 <Route path=path!("/outbox") view=OutboxPage ssr=SsrMode::Async/>
                 <Route path=path!("/outbox/collections") view=OutboxCollectionsPage ssr=SsrMode::Async/>
+                <Route path=path!("/outbox/devices") view=OutboxDevicesPage ssr=SsrMode::Async/>
                 <Route path=path!("/outbox/entries") view=OutboxEntriesPage ssr=SsrMode::Async/>
                 <Route path=path!("/outbox/entries/:device/:operation") view=OutboxEntryPage ssr=SsrMode::Async/>
                 <Route path=path!("/outbox/groups/:id") view=OutboxGroupPage ssr=SsrMode::Async/>

@@ -30,6 +30,7 @@ use writer::Writer;
 enum List {
     Devices { filter: String, sort: DeviceSort, columns: Vec<Column> },
     Outbox { filter: String, group: Option<String> },
+    OutboxDevices { filter: String },
     Changes { filter: String },
     Audit { filter: String },
 }
@@ -45,6 +46,7 @@ impl List {
             "outbox" => {
                 Ok(Self::Outbox { filter: ListState::parse(params)?.filter, group: params.one("group").map(str::to_owned) })
             }
+            "outbox-devices" => Ok(Self::OutboxDevices { filter: ListState::parse(params)?.filter }),
             "changes" => Ok(Self::Changes { filter: ListState::parse(params)?.filter }),
             "audit" => Ok(Self::Audit { filter: ListState::parse(params)?.filter }),
             _ => Err(Error::NotFound("export")),
@@ -55,6 +57,7 @@ impl List {
         match self {
             Self::Devices { columns, .. } => table::device_header(columns),
             Self::Outbox { .. } => table::outbox_header(),
+            Self::OutboxDevices { .. } => table::outbox_device_header(),
             Self::Changes { .. } => table::change_header(),
             Self::Audit { .. } => table::audit_header(),
         }
@@ -73,6 +76,9 @@ impl List {
                     None => None,
                 };
                 Ok(cells(service.outbox_list(cx, group.as_deref(), filter, at, PAGE_ROWS_MAX).await?, table::outbox_cells))
+            }
+            Self::OutboxDevices { filter } => {
+                Ok(cells(service.outbox_devices(cx, filter, at, PAGE_ROWS_MAX).await?, table::outbox_device_cells))
             }
             Self::Changes { filter } => {
                 Ok(cells(service.changes_list(cx, filter, at, PAGE_ROWS_MAX).await?, table::change_cells))

@@ -113,7 +113,13 @@ async fn admit(app: &App, access: Access, parts: &mut Parts) -> Result<Cx, Turne
         Access::Device => Ok(as_actor(device_of(app, parts).await?)),
         Access::Staff if has_bearer(parts) => Ok(as_actor(bearer_of(app, access, parts).await?)),
         Access::Staff => match session::user_of(app, parts).await? {
-            session::Found::User(actor) => Ok(as_actor(actor)),
+            session::Found::User(actor) => {
+                // A cookie comes along with whatever another site makes the browser send.
+                if !matches!(parts.method, Method::GET | Method::HEAD) {
+                    csrf::check(&parts.headers)?;
+                }
+                Ok(as_actor(actor))
+            }
             _ => Err(credential("sign in, or send `Authorization: Bearer` with an API token").into()),
         },
         Access::Page | Access::PublicPage => page_actor(app, access, parts).await.map(as_actor),

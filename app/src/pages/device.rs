@@ -14,7 +14,6 @@ use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
 use tidewatch_domain::fleet::DeviceView;
 use tidewatch_domain::ids::ClientId;
-use tidewatch_domain::page::Position;
 use tidewatch_domain::report::EntryState;
 use tidewatch_service::{Error, Result};
 
@@ -25,7 +24,7 @@ use crate::paths;
 use crate::shell::{Frame, Section};
 use head::DeviceHead;
 use metrics::MetricsTab;
-use outbox::{OutboxTab, Tallies};
+use outbox::OutboxTab;
 use query::{MetricsQuery, OutboxQuery, TimelineQuery};
 use timeline::TimelineTab;
 
@@ -64,7 +63,7 @@ pub fn DeviceOutboxPage() -> impl IntoView {
         let client_id = view.row.client_id.clone();
         let page =
             console.service.device_outbox(&console.cx, &client_id, query.state, &query.list.position, query.list.rows).await?;
-        let tallies = tallies(&console, &client_id).await?;
+        let tallies = EntryState::ALL.into_iter().zip(console.service.device_states(&console.cx, &client_id).await?).collect();
         Ok(framed(view, Tab::Outbox, move |view| view! { <OutboxTab view query page tallies now=console.cx.now/> }.into_any()))
     })
 }
@@ -86,16 +85,6 @@ pub fn DeviceMetricsPage() -> impl IntoView {
 fn id_here() -> Result<ClientId> {
     let text = use_params_map().with_untracked(|map| map.get("id")).unwrap_or_default();
     ClientId::parse(text).map_err(|_| Error::NotFound("device"))
-}
-
-/// How many entries are in each state: one page of one row each, for its total.
-async fn tallies(console: &Console, client_id: &ClientId) -> Result<Tallies> {
-    let mut tallies = Vec::with_capacity(EntryState::ALL.len());
-    for state in EntryState::ALL {
-        let page = console.service.device_outbox(&console.cx, client_id, Some(state), &Position::Start, 1).await?;
-        tallies.push((state, page.total));
-    }
-    Ok(tallies)
 }
 
 fn framed(view: DeviceView, tab: Tab, body: impl FnOnce(DeviceView) -> AnyView + Send + 'static) -> AnyView {

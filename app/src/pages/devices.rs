@@ -126,7 +126,9 @@ fn Toolbar(query: DevicesQuery, list: Filtered<DeviceList>) -> impl IntoView {
     let problem = list.as_ref().err().cloned();
     let total = list.ok().map(|list| match list.page.total {
         tidewatch_domain::page::Total::Exact(total) => count(total),
-        tidewatch_domain::page::Total::AtLeast(total) => format!("{}+", count(total)),
+        tidewatch_domain::page::Total::AtLeast(total) | tidewatch_domain::page::Total::Among { found: total, .. } => {
+            format!("{}+", count(total))
+        }
     });
     let state = query.clone();
     let export = query.print_export();

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use tidewatch_domain::fleet::{
     ChangeRow, Condition, Contact, Convergence, ConvergenceVerdict, DeviceList, DeviceRow, DeviceView, Drift, DriftCause,
-    EntryRow, FleetCounts, Gate, Score, Scores, Tone, Trace, TraceStage,
+    EntryRow, FleetCounts, Gate, OutboxRow, Score, Scores, Tone, Trace, TraceStage,
 };
 use tidewatch_domain::ids::{ClientId, Seq};
 use tidewatch_domain::page::{Page, Total};
@@ -212,6 +212,11 @@ pub(crate) fn entry(id: &str, state: EntryState) -> EntryRow {
         }),
         depends_on: Vec::new(),
     }
+}
+
+/// An entry in a list across devices, with nothing behind it.
+pub(crate) fn outbox_row(entry: EntryRow) -> OutboxRow {
+    OutboxRow { entry, device_name: "LOW-TAB-0412".into(), app_version: Some("4.18.0".into()), blocks: 0, pending: None }
 }
 
 pub(crate) fn change(seq: i64) -> ChangeRow {

@@ -86,6 +86,8 @@ pub fn range_words<T>(page: &Page<T>, position: &Position) -> String {
     let total = match page.total {
         Total::Exact(total) => format!("of {}, exact", count(total)),
         Total::AtLeast(total) => format!("of more than {}", count(total)),
+        Total::Among { found, looked, all: true } => format!("of {}, looked at all {} payloads", count(found), count(looked)),
+        Total::Among { found, looked, .. } => format!("of {}, looked at the newest {} payloads", count(found), count(looked)),
     };
     let first = *position == Position::Start || page.previous.is_none();
     match (rows, first) {

@@ -2,6 +2,7 @@
 //! addresses of their own. Every figure is of the mirror: what the devices last reported, and what this server refused.
 
 pub mod collections;
+pub mod devices;
 pub mod entries;
 pub mod entry;
 pub mod group;
@@ -27,6 +28,8 @@ use totals::Totals;
 pub enum Way {
     /// By failure signature.
     Groups,
+    /// By device.
+    Devices,
     /// By collection.
     Collections,
     /// Entry by entry.
@@ -70,8 +73,7 @@ fn ways(current: Way) -> Vec<Segment> {
         |label: &str, href: String, way: Option<Way>| Segment { label: label.to_owned(), href, current: way == Some(current) };
     vec![
         segment("By error", paths::OUTBOX.to_owned(), Some(Way::Groups)),
-        // The device table is the list by device: the deepest queue first.
-        segment("By device", format!("{}?filter=queue:%3E0&sort=queue", paths::DEVICES), None),
+        segment("By device", paths::OUTBOX_DEVICES.to_owned(), Some(Way::Devices)),
         segment("By collection", paths::OUTBOX_COLLECTIONS.to_owned(), Some(Way::Collections)),
         segment("All entries", paths::OUTBOX_ENTRIES.to_owned(), Some(Way::Entries)),
     ]

@@ -76,12 +76,29 @@ fn Group(name: &'static str, links: &'static [Link], section: Section) -> impl I
                 .iter()
                 .map(|link| {
                     let current = (link.section == section).then_some("page");
-                    view! { <a class="rail-link" href=link.href aria-current=current data-tab=""><Icon name=link.icon/><span>{link.label}</span></a> }
+                    let badge = (link.section == Section::Outbox)
+                        .then(|| view! { <b class="rail-mark" id="rail-outbox" data-live="">{Suspend::new(async move { groups_badge(console()).await })}</b> });
+                    view! { <a class="rail-link" href=link.href aria-current=current data-tab=""><Icon name=link.icon/><span>{link.label}</span>{badge}</a> }
                 })
                 .collect_view()}
         </div>
     }
     .into_any()
+}
+
+/// How many groups of failures need a person; nothing when none does.
+async fn groups_badge(console: Console) -> AnyView {
+    match console.service.outbox_groups_act(&console.cx).await {
+        Ok(groups @ 1..) => view! { <GroupsBadge groups/> }.into_any(),
+        _ => ().into_any(),
+    }
+}
+
+#[component]
+pub(crate) fn GroupsBadge(groups: u64) -> impl IntoView {
+    let shown = if groups >= 100 { "99+".to_owned() } else { groups.to_string() };
+    let (title, words) = (counted(groups, "group needs a person", "groups need a person"), ", need a person");
+    view! { <b class="rail-badge" data-tone="act" title=title>{shown}<span class="sr-only">{words}</span></b> }
 }
 
 async fn fleet_state(console: Console) -> AnyView {

@@ -13,6 +13,7 @@ pub fn total_words(total: Total, one: &str, many: &str) -> String {
         Total::Exact(1) => format!("1 {one}"),
         Total::Exact(n) => format!("{} {many}", count(n)),
         Total::AtLeast(n) => format!("more than {} {many}", count(n)),
+        Total::Among { found, looked, .. } => format!("{} {many} in the newest {}", count(found), count(looked)),
     }
 }
 

@@ -47,7 +47,7 @@ impl Cx {
         if self.actor == Actor::System { Ok(()) } else { self.require(action).map(|_| ()) }
     }
 
-    fn audit(&self, action: &'static str, subject: String, after: Option<serde_json::Value>) -> AuditEntry {
+    pub(crate) fn audit(&self, action: &'static str, subject: String, after: Option<serde_json::Value>) -> AuditEntry {
         AuditEntry {
             at: self.now,
             actor: self.actor.audit_name(),

@@ -6,18 +6,20 @@ mod figures;
 mod outbox;
 mod outlook;
 mod overview;
+mod payload;
 mod work;
 
 use std::sync::Arc;
 
+pub use payload::REVEAL_MS;
 pub use tidewatch_domain::contact::Contact;
 use tidewatch_domain::filter::{Filter, keys};
 use tidewatch_domain::fleet::{
-    DeviceList, DeviceSort, DeviceView, EntryRow, Figure, FleetCounts, Overview, TimelineEvent, TimelineKind,
+    DeviceList, DeviceSort, DeviceView, Figure, FleetCounts, OutboxRow, Overview, TimelineEvent, TimelineKind,
 };
 use tidewatch_domain::ids::ClientId;
 use tidewatch_domain::page::{PAGE_ROWS_MAX, Page, Position};
-use tidewatch_domain::report::{EntryState, Report};
+use tidewatch_domain::report::{EntryState, Report, STATES};
 use tidewatch_domain::role::Action;
 use tidewatch_domain::time::{Millis, TimeRange};
 use tokio::sync::watch;
@@ -197,11 +199,20 @@ impl Service {
         state: Option<EntryState>,
         position: &Position,
         rows: u32,
-    ) -> Result<Page<EntryRow>> {
+    ) -> Result<Page<OutboxRow>> {
         cx.require(Action::Look)?;
         let rows = rows.clamp(1, PAGE_ROWS_MAX);
         let found = self.store.telemetry().device_outbox(client_id, state, position, rows).await;
         found.map_err(|error| position_error(position, error))
+    }
+
+    /// Mirrored entries of a device in each state, in the order of [`EntryState::ALL`].
+    ///
+    /// # Errors
+    /// Not found.
+    pub async fn device_states(&self, cx: &Cx, client_id: &ClientId) -> Result<[u64; STATES]> {
+        cx.require(Action::Look)?;
+        Ok(self.store.telemetry().device_states(client_id).await?)
     }
 
     /// Metrics of a device over a range: the six of the overview, for this device alone.

@@ -19,7 +19,7 @@ use crate::gate::SESSION_COOKIE;
         adapters::arxos::batch_sync, adapters::arxos::equipment_updates, adapters::arxos::equipment_create,
         adapters::arxos::equipment_create_named, adapters::arxos::equipment_update, adapters::arxos::equipment_delete,
         adapters::queues::asyncstorage_push, adapters::queues::posalpro_push, adapters::queues::prism_push,
-        v1::report::resilience_report, v1::devices::devices_list, v1::devices::device_view, v1::outbox::outbox_report, v1::outbox::outbox_entries, v1::changes::changes_list,
+        v1::report::resilience_report, v1::devices::devices_list, v1::devices::device_view, v1::outbox::outbox_report, v1::outbox::outbox_entries, v1::entry::outbox_devices, v1::entry::entry_view, v1::entry::entry_reveal, v1::changes::changes_list,
         v1::changes::operation_trace, v1::audit::audit_list, system::healthz, system::readyz, system::metrics
     ),
     components(schemas(tidewatch_protocol::v1::Mutation, tidewatch_protocol::v1::Report, tidewatch_protocol::v1::DeadLetterEntry)),

@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod changes;
 pub mod devices;
+pub mod entry;
 pub mod outbox;
 pub mod report;
 
@@ -29,14 +30,18 @@ pub struct ListingTotal {
     pub count: u64,
     /// `false` when there are at least so many.
     pub exact: bool,
+    /// Where no index helps: the newest so many were looked at for them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub looked: Option<u64>,
 }
 
 impl<T> Listing<T> {
     /// A page of read models as JSON rows.
     pub fn of<R>(page: Page<R>, row: impl Fn(R) -> T) -> Self {
         let total = match page.total {
-            Total::Exact(count) => ListingTotal { count, exact: true },
-            Total::AtLeast(count) => ListingTotal { count, exact: false },
+            Total::Exact(count) => ListingTotal { count, exact: true, looked: None },
+            Total::AtLeast(count) => ListingTotal { count, exact: false, looked: None },
+            Total::Among { found, looked, all } => ListingTotal { count: found, exact: all, looked: Some(looked) },
         };
         Self { rows: page.rows.into_iter().map(row).collect(), next: page.next, previous: page.previous, total }
     }

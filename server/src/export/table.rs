@@ -3,7 +3,9 @@
 
 use tidewatch_app::pages::devices::query::Column;
 use tidewatch_domain::audit::AuditEvent;
-use tidewatch_domain::fleet::{ChangeRow, DeviceRow, DriftCause, OutboxRow};
+use tidewatch_domain::drain::DrainAction;
+use tidewatch_domain::fleet::{ChangeRow, DeviceRow, DriftCause, OutboxDevice, OutboxRow};
+use tidewatch_domain::report::EntryState;
 
 use super::cell::Cell;
 
@@ -90,6 +92,7 @@ pub(crate) fn outbox_header() -> Header {
         "error_message",
         "depends_on",
         "blocks",
+        "pending",
     ]
 }
 
@@ -118,7 +121,31 @@ pub(crate) fn outbox_cells(row: &OutboxRow) -> Vec<Cell> {
         Cell::from(error.and_then(|error| error.message.clone())),
         Cell::List(entry.depends_on.clone()),
         Cell::from(i64::try_from(row.blocks).unwrap_or(i64::MAX)),
+        Cell::from(row.pending.map(DrainAction::as_str)),
     ]
+}
+
+/// Columns of the export of the outbox by device: one for each state.
+pub(crate) fn outbox_device_header() -> Header {
+    let mut header = vec!["client_id", "name", "app_version", "condition", "contact", "queue_depth", "oldest_pending"];
+    header.extend(EntryState::ALL.map(EntryState::as_str));
+    header
+}
+
+/// One device, in the order of [`outbox_device_header`].
+pub(crate) fn outbox_device_cells(device: &OutboxDevice) -> Vec<Cell> {
+    let row = &device.row;
+    let mut cells = vec![
+        Cell::from(row.client_id.as_str()),
+        Cell::from(row.name.as_str()),
+        Cell::from(row.app_version.clone()),
+        Cell::from(row.condition.as_str()),
+        Cell::from(row.contact.as_str()),
+        Cell::from(row.queue_depth),
+        Cell::from(row.oldest_pending),
+    ];
+    cells.extend(device.states.map(|entries| Cell::from(i64::try_from(entries).unwrap_or(i64::MAX))));
+    cells
 }
 
 /// Columns of the export of the change log.

@@ -21,6 +21,9 @@ const API: [(&str, &str, Access); 40] = [
     ("GET", "/api/v1/devices/{client_id}", Access::Staff),
     ("GET", "/api/v1/outbox", Access::Staff),
     ("GET", "/api/v1/outbox/entries", Access::Staff),
+    ("GET", "/api/v1/outbox/devices", Access::Staff),
+    ("GET", "/api/v1/outbox/entries/{client_id}/{operation_id}", Access::Staff),
+    ("POST", "/api/v1/outbox/entries/{client_id}/{operation_id}/reveal", Access::Staff),
     ("GET", "/api/v1/changes", Access::Staff),
     ("GET", "/api/v1/operations/{operation_id}", Access::Staff),
     ("GET", "/api/v1/audit", Access::Staff),
@@ -55,7 +58,7 @@ const API: [(&str, &str, Access); 40] = [
 ];
 
 /// Pages and actions of the console.
-const CONSOLE: [(&str, &str, Access); 20] = [
+const CONSOLE: [(&str, &str, Access); 22] = [
     ("GET", "/", Access::Page),
     ("GET", "/devices", Access::Page),
     ("GET", "/devices/{id}", Access::Page),
@@ -63,6 +66,7 @@ const CONSOLE: [(&str, &str, Access); 20] = [
     ("GET", "/devices/{id}/metrics", Access::Page),
     ("GET", "/outbox", Access::Page),
     ("GET", "/outbox/collections", Access::Page),
+    ("GET", "/outbox/devices", Access::Page),
     ("GET", "/outbox/entries", Access::Page),
     ("GET", "/outbox/entries/{device}/{operation}", Access::Page),
     ("GET", "/outbox/groups/{id}", Access::Page),
@@ -73,6 +77,7 @@ const CONSOLE: [(&str, &str, Access); 20] = [
     ("GET", "/legend", Access::Page),
     ("GET", "/palette", Access::Page),
     ("GET", "/sign-in", Access::PublicPage),
+    ("POST", "/console/outbox/reveal", Access::Action),
     ("POST", "/console/palette/search", Access::Action),
     ("POST", "/console/session/sign_in", Access::SignIn),
     ("POST", "/console/session/sign_out", Access::Action),

@@ -11,6 +11,7 @@ mod devices;
 mod openapi;
 mod outbox;
 mod pages_lists;
+mod payloads;
 mod push;
 mod sessions;
 mod signed;

@@ -2,8 +2,9 @@
 //! it is shown.
 
 use leptos::prelude::*;
-use tidewatch_domain::fleet::{DeviceView, EntryRow, Tone};
-use tidewatch_domain::page::{Page, Position, Total};
+use tidewatch_domain::drain::DrainAction;
+use tidewatch_domain::fleet::{DeviceView, EntryRow, OutboxRow, Tone};
+use tidewatch_domain::page::{Page, Position};
 use tidewatch_domain::report::EntryState;
 use tidewatch_domain::time::Millis;
 
@@ -17,7 +18,7 @@ use crate::ui::table::Column;
 use crate::ui::{Empty, Glyph, Id, Pager, Panel, Segment, Segmented, Sign, Table};
 
 /// Entries in each state.
-pub type Tallies = Vec<(EntryState, Total)>;
+pub type Tallies = Vec<(EntryState, u64)>;
 
 /// The tab.
 #[component]
@@ -27,7 +28,7 @@ pub fn OutboxTab(
     /// State of the URL.
     query: OutboxQuery,
     /// The page.
-    page: Page<EntryRow>,
+    page: Page<OutboxRow>,
     /// Entries in each state.
     tallies: Tallies,
     /// As of.
@@ -60,13 +61,9 @@ fn digest_note(view: &DeviceView, tallies: &Tallies, now: Millis) -> String {
     }
 }
 
+/// Entries that are still to be sent.
 fn total(tallies: &Tallies) -> u64 {
-    tallies
-        .iter()
-        .map(|(_, total)| match total {
-            Total::Exact(n) | Total::AtLeast(n) => *n,
-        })
-        .sum()
+    tallies.iter().filter(|(state, _)| !state.is_drained()).map(|(_, entries)| entries).sum()
 }
 
 fn segments(path: &str, query: &OutboxQuery, tallies: &Tallies) -> Vec<Segment> {
@@ -76,14 +73,10 @@ fn segments(path: &str, query: &OutboxQuery, tallies: &Tallies) -> Vec<Segment> 
         current: query.state == state,
     };
     let all = segment(format!("All {}", count(total(tallies))), None);
-    let states =
-        tallies.iter().filter(|(state, total)| *total != Total::Exact(0) || query.state == Some(*state)).map(|(state, total)| {
-            let n = match total {
-                Total::Exact(n) => count(*n),
-                Total::AtLeast(n) => format!("{}+", count(*n)),
-            };
-            segment(format!("{} {n}", state_label(*state)), Some(*state))
-        });
+    let states = tallies
+        .iter()
+        .filter(|(state, entries)| *entries > 0 || query.state == Some(*state))
+        .map(|(state, entries)| segment(format!("{} {}", state_label(*state), count(*entries)), Some(*state)));
     [all].into_iter().chain(states).collect()
 }
 
@@ -97,7 +90,18 @@ pub(crate) const fn state_label(state: EntryState) -> &'static str {
         EntryState::Waiting => "Waiting",
         EntryState::Poisoned => "Poisoned",
         EntryState::Held => "Held",
+        EntryState::Escrowed => "Escrowed",
+        EntryState::Quarantined => "Quarantined",
+        EntryState::Skipped => "Skipped",
+        EntryState::Discarded => "Discarded",
+        EntryState::Done => "Done",
     }
+}
+
+/// An action on its way to the device, in words.
+#[must_use]
+pub(crate) fn pending_words(action: DrainAction) -> String {
+    format!("{} on its way", action.as_str().replace('_', " "))
 }
 
 pub(crate) const fn state_sign(state: EntryState) -> (Tone, Sign) {
@@ -107,11 +111,13 @@ pub(crate) const fn state_sign(state: EntryState) -> (Tone, Sign) {
         EntryState::Sending => (Tone::Run, Sign::CatchingUp),
         EntryState::Held => (Tone::Idle, Sign::Held),
         EntryState::Queued | EntryState::Waiting => (Tone::Idle, Sign::Unknown),
+        EntryState::Done => (Tone::Good, Sign::Converged),
+        EntryState::Escrowed | EntryState::Quarantined | EntryState::Skipped | EntryState::Discarded => (Tone::Idle, Sign::Held),
     }
 }
 
 #[component]
-fn Entries(path: String, query: OutboxQuery, page: Page<EntryRow>, now: Millis) -> impl IntoView {
+fn Entries(path: String, query: OutboxQuery, page: Page<OutboxRow>, now: Millis) -> impl IntoView {
     let link = |position: Position| format!("{path}{}", query.with_position(position).print());
     let previous = page.previous.clone().map(Position::Before).map(link);
     let next = page.next.clone().map(Position::After).map(link);
@@ -129,7 +135,7 @@ fn Entries(path: String, query: OutboxQuery, page: Page<EntryRow>, now: Millis) 
     ];
     view! {
         <Table caption="Entries of this device's outbox, worst first" columns class="entries">
-            {page.rows.into_iter().map(|entry| view! { <Entry entry now/> }).collect_view()}
+            {page.rows.into_iter().map(|row| view! { <Entry row now/> }).collect_view()}
         </Table>
         <Pager summary=foot previous next keys=true/>
     }
@@ -137,11 +143,13 @@ fn Entries(path: String, query: OutboxQuery, page: Page<EntryRow>, now: Millis) 
 }
 
 #[component]
-fn Entry(entry: EntryRow, now: Millis) -> impl IntoView {
+fn Entry(row: OutboxRow, now: Millis) -> impl IntoView {
+    let note = row.pending.map_or_else(|| format!("priority {}", row.entry.priority), pending_words);
+    let entry = row.entry;
     let (tone, sign) = state_sign(entry.state);
     view! {
         <tr role="row" id=format!("op-{}", entry.operation_id)>
-            <td role="cell" class="cell-wide"><span class="status" data-tone=tone.as_str()><Glyph sign/><b>{state_label(entry.state)}</b><small>{format!("priority {}", entry.priority)}</small></span></td>
+            <td role="cell" class="cell-wide"><span class="status" data-tone=tone.as_str()><Glyph sign/><b>{state_label(entry.state)}</b><small>{note}</small></span></td>
             <th role="rowheader" scope="row"><Id id=entry.operation_id.clone() href=Some(paths::trace(&entry.operation_id))/></th>
             <td role="cell" data-label="Record"><span class="mono">{entry.collection.clone()} "/" {entry.record_id.clone()}</span><small>{entry.op.clone()} {entry.scope.clone().map(|scope| format!(" in {scope}"))}</small></td>
             <td role="cell" data-label="Error" class="cell-error">{failure(&entry)}</td>
@@ -172,6 +180,7 @@ fn age(entry: &EntryRow, now: Millis) -> AnyView {
 
 fn next_try(entry: &EntryRow, now: Millis) -> AnyView {
     match (entry.next_attempt_at, entry.state) {
+        (_, state) if state.is_drained() => view! { <span class="faint" title="It was drained">"none"</span> }.into_any(),
         (_, EntryState::Poisoned) => view! { <span class="faint" title="It cannot succeed by retrying">"none"</span> }.into_any(),
         (Some(at), _) if at > now => view! { <When at now/> }.into_any(),
         (Some(_), _) => view! { <span>"due"</span> }.into_any(),

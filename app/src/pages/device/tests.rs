@@ -1,16 +1,14 @@
 //! A device's pages as their reader sees them.
 
-use tidewatch_domain::fleet::{EntryRow, TimelineEvent, TimelineKind, Tone};
-use tidewatch_domain::page::Total;
-
 use super::*;
-use crate::pages::fixture::{NOW, client, device_view, entry, html, page, part, stuck, text};
+use crate::pages::fixture::{NOW, client, device_view, entry, html, outbox_row, page, part, stuck, text};
+use tidewatch_domain::fleet::{EntryRow, TimelineEvent, TimelineKind, Tone};
 
-fn outbox(raw: &str, rows: Vec<EntryRow>, tallies: Tallies, depth: Option<i64>) -> String {
+fn outbox(raw: &str, rows: Vec<EntryRow>, tallies: Vec<(EntryState, u64)>, depth: Option<i64>) -> String {
     let query = OutboxQuery::parse(&Params::parse(raw)).expect("a valid query");
     let mut row = stuck();
     row.queue_depth = depth;
-    let list = page(rows, 2);
+    let list = page(rows.into_iter().map(outbox_row).collect(), 2);
     html(|| view! { <OutboxTab view=device_view(row) query page=list tallies now=NOW/> })
 }
 
@@ -80,10 +78,10 @@ fn an_event_leads_to_the_trace_of_its_operation_and_kinds_are_links() {
 
 #[test]
 fn a_cut_digest_says_how_much_of_it_is_shown() {
-    let tallies = vec![(EntryState::Poisoned, Total::Exact(9)), (EntryState::Queued, Total::Exact(491))];
+    let tallies = vec![(EntryState::Poisoned, 9), (EntryState::Queued, 491), (EntryState::Quarantined, 3)];
     let shown = text(&outbox("", vec![entry("op-1", EntryState::Poisoned)], tallies, Some(1_204)));
     assert!(shown.contains("showing the 500 worst of 1,204"), "{shown}");
-    assert!(shown.contains("All 500 Poisoned 9 Queued 491"), "{shown}");
+    assert!(shown.contains("All 500 Poisoned 9 Queued 491 Quarantined 3"), "{shown}");
 }
 
 #[test]
@@ -91,7 +89,7 @@ fn an_entry_shows_its_error_its_tries_and_what_it_waits_for() {
     let mut waiting = entry("op-2", EntryState::Waiting);
     waiting.error = None;
     waiting.depends_on = vec!["op-1".into(), "op-0".into()];
-    let tallies = vec![(EntryState::Poisoned, Total::Exact(1)), (EntryState::Waiting, Total::Exact(1))];
+    let tallies = vec![(EntryState::Poisoned, 1), (EntryState::Waiting, 1)];
     let page = outbox("", vec![entry("op-1", EntryState::Poisoned), waiting], tallies, Some(2));
     let first = text(part(&page, "id=\"op-op-1\"", "</tr>"));
     for words in

@@ -44,6 +44,11 @@ const fn entry_words(state: EntryState) -> (Tone, &'static str, &'static str) {
         EntryState::Waiting => (Tone::Idle, "Waiting", "Behind another entry that it depends on"),
         EntryState::Queued => (Tone::Run, "Queued", "Not sent yet"),
         EntryState::Sending => (Tone::Run, "Sending", "On its way"),
+        EntryState::Escrowed => (Tone::Idle, "Escrowed", "Drained: handed in by the device, which has dropped its copy"),
+        EntryState::Quarantined => (Tone::Idle, "Quarantined", "Drained: taken out of the queue, can be put back"),
+        EntryState::Skipped => (Tone::Idle, "Skipped", "Drained: what waited behind it passed, can be put back"),
+        EntryState::Discarded => (Tone::Idle, "Discarded", "Drained: given up, can be put back until retention"),
+        EntryState::Done => (Tone::Good, "Done", "Drained: decided again, corrected, or a conflict stands for it"),
     }
 }
 

@@ -56,6 +56,7 @@ fn Collections(collections: Vec<CollectionTally>, now: Millis) -> impl IntoView 
         Column::number("Poisoned"),
         Column::number("Retrying"),
         Column::number("Waiting"),
+        Column::number("Drained"),
         Column::number("Devices"),
         Column::number("Oldest"),
     ];
@@ -74,6 +75,13 @@ fn entries(collection: &str, state: Option<EntryState>) -> String {
     Query::new().with("filter", &filter).on(paths::OUTBOX_ENTRIES)
 }
 
+/// The entries of a collection that were drained.
+fn drained_entries(collection: &str) -> String {
+    let states: Vec<&str> = EntryState::ALL.into_iter().filter(|state| state.is_drained()).map(EntryState::as_str).collect();
+    let filter = format!("{} state:{}", with_term(KEYS, "", "collection", collection), states.join(","));
+    Query::new().with("filter", &filter).on(paths::OUTBOX_ENTRIES)
+}
+
 #[component]
 fn Collection(tally: CollectionTally, now: Millis) -> impl IntoView {
     let cell = |label: &'static str, state: EntryState| {
@@ -85,7 +93,11 @@ fn Collection(tally: CollectionTally, now: Millis) -> impl IntoView {
         view! { <td role="cell" data-label=label class="num">{figure}</td> }
     };
     let name = if tally.collection.is_empty() { "not named".to_owned() } else { tally.collection.clone() };
-    let oldest = tally.oldest.map_or_else(|| "unknown".to_owned(), |at| span(now.since(at).max(0)));
+    let drained = match tally.drained() {
+        0 => view! { <span class="faint">"0"</span> }.into_any(),
+        n => view! { <a href=drained_entries(&tally.collection)>{count(n)}</a> }.into_any(),
+    };
+    let oldest = tally.oldest.map_or_else(|| "none".to_owned(), |at| span(now.since(at).max(0)));
     view! {
         <tr role="row" id=format!("collection-{name}")>
             <th role="rowheader" scope="row" class="mono"><a href=entries(&tally.collection, None)>{name.clone()}</a></th>
@@ -93,6 +105,7 @@ fn Collection(tally: CollectionTally, now: Millis) -> impl IntoView {
             {cell("Poisoned", EntryState::Poisoned)}
             {cell("Retrying", EntryState::Retrying)}
             {cell("Waiting", EntryState::Waiting)}
+            <td role="cell" data-label="Drained" class="num">{drained}</td>
             <td role="cell" data-label="Devices" class="num">{count(tally.devices)}</td>
             <td role="cell" data-label="Oldest" class="num">{oldest}</td>
         </tr>

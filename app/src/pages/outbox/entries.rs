@@ -11,7 +11,7 @@ use crate::context::{Console, console};
 use crate::error::answer_status;
 use crate::format::{count, integer, span};
 use crate::icon::{Icon, IconName};
-use crate::pages::device::outbox::{failure, state_label, state_sign};
+use crate::pages::device::outbox::{failure, pending_words, state_label, state_sign};
 use crate::pages::list::{RefusedFilter, filtered, range_words, suggestions};
 use crate::pages::loaded;
 use crate::pages::params::{ListState, Params};
@@ -37,9 +37,10 @@ pub fn OutboxEntriesPage() -> impl IntoView {
             answer_status(StatusCode::BAD_REQUEST);
         }
         let as_of = list.is_ok().then_some(cx.now);
-        Ok(
-            view! { <Frame title="Outbox entries" section=Section::Outbox as_of><EntriesView figures query list now=cx.now/></Frame> },
-        )
+        let fields = service.payload_fields(&cx).await?;
+        Ok(view! {
+            <Frame title="Outbox entries" section=Section::Outbox as_of><EntriesView figures query list fields now=cx.now/></Frame>
+        })
     })
 }
 
@@ -52,13 +53,15 @@ pub fn EntriesView(
     query: ListState,
     /// The page, or what is wrong with the filter.
     list: Entries,
+    /// Fields of payloads that can be looked for.
+    fields: Vec<String>,
     /// As of.
     now: Millis,
 ) -> impl IntoView {
     let problem = list.as_ref().err().cloned();
     view! {
         <Overall figures way=Way::Entries now/>
-        <Toolbar path=paths::OUTBOX_ENTRIES.to_owned() group=None query=query.clone() problem/>
+        <Toolbar path=paths::OUTBOX_ENTRIES.to_owned() group=None query=query.clone() problem fields/>
         <section class="panel" aria-label="Entries"><EntryTable path=paths::OUTBOX_ENTRIES.to_owned() query list alike=false now/></section>
     }
     .into_any()
@@ -75,7 +78,10 @@ pub fn Toolbar(
     query: ListState,
     /// What is wrong with the filter.
     problem: Option<String>,
+    /// Fields of payloads that can be looked for.
+    fields: Vec<String>,
 ) -> impl IntoView {
+    let words = suggestions(KEYS).into_iter().chain(fields.into_iter().map(|field| format!("{field}:"))).collect();
     let (state, readable, here) = (query.clone(), problem.is_none(), path.clone());
     let export = query.print_export();
     let export = match group {
@@ -87,7 +93,7 @@ pub fn Toolbar(
             <FilterBar
                 action=path filter=query.filter.clone() problem keep=query.kept()
                 href=Callback::new(move |filter: String| format!("{here}{}", state.with_filter(filter).print()))
-                placeholder="record:INS-40217, device:\"LOW-TAB-0412\", version:4.18.*, age:>=1h" suggestions=suggestions(KEYS)
+                placeholder="record:INS-40217, device:\"LOW-TAB-0412\", payload.reading.pressure_kpa:412, age:>=1h" suggestions=words
             />
             {readable.then(|| view! {
                 <a class="btn" href=paths::export("outbox", "csv", &export) download="" title="All matching entries as CSV"><Icon name=IconName::Download/>"CSV"</a>
@@ -143,7 +149,7 @@ fn Rows(path: String, query: ListState, page: Page<OutboxRow>, alike: bool, now:
 
 #[component]
 fn Row(row: OutboxRow, alike: bool, now: Millis) -> impl IntoView {
-    let OutboxRow { entry, device_name, blocks, .. } = row;
+    let OutboxRow { entry, device_name, blocks, pending, .. } = row;
     let (tone, sign) = state_sign(entry.state);
     let age = entry.created_at.map_or_else(
         || view! { <span class="unsure" title="Not reported">"unknown"</span> }.into_any(),
@@ -154,7 +160,7 @@ fn Row(row: OutboxRow, alike: bool, now: Millis) -> impl IntoView {
     view! {
         <tr role="row" id=format!("entry-{}-{}", entry.client_id, entry.operation_id)>
             <th role="rowheader" scope="row"><Id id=entry.operation_id.clone() href=Some(paths::outbox_entry(&entry.client_id, &entry.operation_id))/></th>
-            <td role="cell" data-label="State"><span class="status" data-tone=tone.as_str()><Glyph sign/><b>{state_label(entry.state)}</b></span></td>
+            <td role="cell" data-label="State"><span class="status" data-tone=tone.as_str()><Glyph sign/><b>{state_label(entry.state)}</b>{pending.map(|action| view! { <small>{pending_words(action)}</small> })}</span></td>
             <td role="cell" data-label="Device"><a href=paths::device_outbox(&entry.client_id)>{device_name}</a></td>
             <td role="cell" data-label="Record"><span class="mono">{entry.collection.clone()} "/" {entry.record_id.clone()}</span><small>{entry.op.clone()}</small></td>
             {(!alike).then(|| view! { <td role="cell" data-label="Error" class="cell-error">{failure(&entry)}</td> })}

@@ -1,9 +1,13 @@
-//! One entry of one device: why it is where it is, its attempts, what waits behind it, and the shape of what it wants to write.
+//! One entry of one device: why it is where it is, its attempts, what waits behind it, and what it wants to write. The parts that are
+//! more than a list of facts are modules of their own.
+
+pub mod blocks;
+pub mod payload;
 
 use http::StatusCode;
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
-use tidewatch_domain::fleet::{Attempt, EntryRow, OutboxEntryView, Trace};
+use tidewatch_domain::fleet::{Attempt, EntryPayload, EntryRow, OutboxEntryView, Trace};
 use tidewatch_domain::ids::ClientId;
 use tidewatch_domain::report::EntryState;
 use tidewatch_domain::time::Millis;
@@ -12,14 +16,15 @@ use tidewatch_service::{Error, Result};
 use crate::context::{Console, console};
 use crate::error::answer_status;
 use crate::format::{When, bytes, count, counted, id_short, integer};
-use crate::pages::device::outbox::{failure, state_label, state_sign};
-use crate::pages::loaded;
-use crate::pages::trace::shape::Shape;
+use crate::pages::device::outbox::{failure, pending_words, state_label, state_sign};
+use crate::pages::{loaded, query};
 use crate::paths;
 use crate::shell::{Frame, Section};
 use crate::ui::empty::Reason;
 use crate::ui::table::Column;
 use crate::ui::{Empty, Glyph, Id, Panel, Table};
+use blocks::Blocks;
+use payload::PayloadPanel;
 
 /// One entry.
 #[component]
@@ -43,10 +48,17 @@ pub fn OutboxEntryPage() -> impl IntoView {
             }
             Err(other) => return Err(other),
         };
+        let payload = service.entry_payload(&cx, &view.row.entry.client_id, &operation).await?;
         let trace = known(service.operation_trace(&cx, &operation).await)?;
+        let shape = trace.and_then(|trace| trace.shape);
         let title = format!("Entry {}", id_short(&operation));
-        Ok(view! { <Frame title section=Section::Outbox crumbs=crumbs() as_of=Some(cx.now)><EntryView view trace now=cx.now/></Frame> }
-            .into_any())
+        let notice = query("notice");
+        Ok(view! {
+            <Frame title section=Section::Outbox crumbs=crumbs() as_of=Some(cx.now)>
+                <EntryView view payload shape notice now=cx.now/>
+            </Frame>
+        }
+        .into_any())
     })
 }
 
@@ -81,15 +93,20 @@ fn NoEntry(operation: String) -> impl IntoView {
 pub fn EntryView(
     /// The entry.
     view: OutboxEntryView,
-    /// What this server knows of the operation.
-    trace: Option<Trace>,
+    /// Its payload, when it is here.
+    payload: Option<EntryPayload>,
+    /// Names and types of its fields, when this server has ever seen them.
+    shape: Option<String>,
+    /// What a form leads back with.
+    notice: String,
     /// As of.
     now: Millis,
 ) -> impl IntoView {
     let entry = view.row.entry.clone();
     let (tone, sign) = state_sign(entry.state);
     let (lead, sentence) = words(&view);
-    let (attempts, blocked, blocks) = (view.attempts.clone(), view.blocked.clone(), view.row.blocks);
+    let attempts = view.attempts.clone();
+    let neighbours = view.clone();
     let note = attempts_note(&entry, &attempts);
     view! {
         <div class="page-head">
@@ -102,11 +119,11 @@ pub fn EntryView(
         <div class="cols cols-main-side">
             <div class="stack">
                 <Panel id="h-attempts" title="Attempts" note><Attempts attempts now/></Panel>
-                <Panel id="h-blocked" title="Waits behind it" note="on the same device"><Blocked blocked all=blocks now/></Panel>
+                <Blocks view=neighbours now/>
             </div>
             <aside class="stack" aria-label="What it is about">
                 <Panel id="h-facts" title="Entry"><div class="panel-body"><Facts view now/></div></Panel>
-                <Panel id="h-payload" title="Payload" note="types only, no values"><Payload shape=trace.and_then(|trace| trace.shape)/></Panel>
+                <PayloadPanel entry=entry payload shape notice now/>
             </aside>
         </div>
     }
@@ -130,6 +147,13 @@ fn words(view: &OutboxEntryView) -> (&'static str, String) {
         EntryState::Waiting => "Another entry has to be answered first.",
         EntryState::Queued => "It goes out at the next sync.",
         EntryState::Sending => "It was on its way at the last report.",
+        EntryState::Escrowed => "The device has handed it in and dropped its copy. Nothing sends it until a person puts it back.",
+        EntryState::Quarantined => "A person has taken it out of the queue. It can be put back.",
+        EntryState::Skipped => "A person has let what waited behind it pass. It is not sent, and it can be put back.",
+        EntryState::Discarded => {
+            "A person has given it up. Its payload is kept until retention, and it can be put back until then."
+        }
+        EntryState::Done => "It is settled: decided again, corrected, or a conflict stands for it.",
     };
     (state_word(view.row.entry.state), format!("{sentence}{behind}"))
 }
@@ -142,6 +166,11 @@ const fn state_word(state: EntryState) -> &'static str {
         EntryState::Waiting => "Waiting.",
         EntryState::Queued => "Queued.",
         EntryState::Sending => "Sending.",
+        EntryState::Escrowed => "Escrowed.",
+        EntryState::Quarantined => "Quarantined.",
+        EntryState::Skipped => "Skipped.",
+        EntryState::Discarded => "Discarded.",
+        EntryState::Done => "Done.",
     }
 }
 
@@ -177,31 +206,6 @@ fn Attempts(attempts: Vec<Attempt>, now: Millis) -> impl IntoView {
 }
 
 #[component]
-fn Blocked(blocked: Vec<EntryRow>, all: u64, now: Millis) -> impl IntoView {
-    if blocked.is_empty() {
-        return view! { <Empty reason=Reason::Healthy title="Nothing waits behind it" text="No other entry of this device names it or changes the same record."/> }.into_any();
-    }
-    let more = all.saturating_sub(blocked.len() as u64);
-    let columns = vec![Column::text("Entry"), Column::text("Record"), Column::text("Made")];
-    view! {
-        <Table caption="Entries that wait behind it, oldest first" columns class="blocked">
-            {blocked
-                .into_iter()
-                .map(|entry| view! {
-                    <tr role="row">
-                        <th role="rowheader" scope="row"><Id id=entry.operation_id.clone() href=Some(paths::outbox_entry(&entry.client_id, &entry.operation_id))/></th>
-                        <td role="cell" data-label="Record"><span class="mono">{entry.collection.clone()} "/" {entry.record_id.clone()}</span><small>{entry.op.clone()}</small></td>
-                        <td role="cell" data-label="Made">{entry.created_at.map(|at| view! { <When at now/> })}</td>
-                    </tr>
-                })
-                .collect_view()}
-        </Table>
-        {(more > 0).then(|| view! { <div class="panel-foot"><span>{format!("and {} more", count(more))}</span></div> })}
-    }
-    .into_any()
-}
-
-#[component]
 fn Facts(view: OutboxEntryView, now: Millis) -> impl IntoView {
     let group =
         view.group.clone().map(|id| view! { <small><a href=paths::outbox_group(&id)>"All that fail in this way"</a></small> });
@@ -211,7 +215,8 @@ fn Facts(view: OutboxEntryView, now: Millis) -> impl IntoView {
     view! {
         <dl class="facts facts-lines">
             <dt>"State"</dt>
-            <dd>{state_label(entry.state)}</dd>
+            <dd>{state_label(entry.state)}{view.pending.map(|action| view! { <small>{pending_words(action)}</small> })}</dd>
+            {view.job.clone().map(|job| view! { <dt>"Drain job"</dt><dd class="mono">{job}</dd> })}
             <dt>"Device"</dt>
             <dd><a href=paths::device_outbox(&entry.client_id)>{view.row.device_name.clone()}</a>{app}</dd>
             <dt>"Record"</dt>
@@ -233,12 +238,4 @@ fn Facts(view: OutboxEntryView, now: Millis) -> impl IntoView {
         </dl>
     }
     .into_any()
-}
-
-#[component]
-fn Payload(shape: Option<String>) -> impl IntoView {
-    match shape {
-        Some(json) => view! { <Shape json/> }.into_any(),
-        None => view! { <div class="empty"><b>"Still on the device"</b><p>"A payload is known here once the device has sent it."</p></div> }.into_any(),
-    }
 }

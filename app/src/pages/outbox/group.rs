@@ -4,6 +4,7 @@ use http::StatusCode;
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
 use tidewatch_domain::fleet::FailureGroup;
+use tidewatch_domain::page::Total;
 use tidewatch_domain::time::Millis;
 use tidewatch_service::Error;
 
@@ -19,6 +20,7 @@ use crate::pages::params::{ListState, Params};
 use crate::paths;
 use crate::shell::{Frame, Section};
 use crate::ui::empty::Reason;
+use crate::ui::pager::total_words;
 use crate::ui::{Empty, Glyph, Panel};
 
 /// One group.
@@ -44,10 +46,12 @@ pub fn OutboxGroupPage() -> impl IntoView {
         if list.is_err() {
             answer_status(StatusCode::BAD_REQUEST);
         }
+        let blocked = service.outbox_group_blocked(&cx, &group.signature).await?;
         let title = error_words(&group);
+        let fields = service.payload_fields(&cx).await?;
         let as_of = list.is_ok().then_some(cx.now);
         Ok(view! {
-            <Frame title section=Section::Outbox crumbs=crumbs() as_of><GroupView group query list now=cx.now/></Frame>
+            <Frame title section=Section::Outbox crumbs=crumbs() as_of><GroupView group blocked query list fields now=cx.now/></Frame>
         }
         .into_any())
     })
@@ -74,10 +78,14 @@ fn NoGroup() -> impl IntoView {
 pub fn GroupView(
     /// The group.
     group: FailureGroup,
+    /// Entries that wait behind its own.
+    blocked: Total,
     /// State of the URL.
     query: ListState,
     /// Its entries, or what is wrong with the filter.
     list: Entries,
+    /// Fields of payloads that can be looked for.
+    fields: Vec<String>,
     /// As of.
     now: Millis,
 ) -> impl IntoView {
@@ -92,8 +100,8 @@ pub fn GroupView(
                 <p class="lede" data-tone=tone.as_str()><Glyph sign/><span>{sentence(&group)}</span></p>
             </div>
         </div>
-        <Panel id="h-common" title="What they have in common"><div class="panel-body"><Facts group=common now/></div></Panel>
-        <Toolbar path=path.clone() group=Some(id) query=query.clone() problem/>
+        <Panel id="h-common" title="What they have in common"><div class="panel-body"><Facts group=common blocked now/></div></Panel>
+        <Toolbar path=path.clone() group=Some(id) query=query.clone() problem fields/>
         <section class="panel" aria-label="Entries of this group"><EntryTable path query list alike=true now/></section>
     }
     .into_any()
@@ -118,7 +126,7 @@ fn sentence(group: &FailureGroup) -> String {
 }
 
 #[component]
-fn Facts(group: FailureGroup, now: Millis) -> impl IntoView {
+fn Facts(group: FailureGroup, blocked: Total, now: Millis) -> impl IntoView {
     let versions = group.versions.iter().map(|(version, n)| format!("{version} on {}", count(*n))).collect::<Vec<_>>();
     let versions = if versions.is_empty() { "not reported".to_owned() } else { versions.join(", ") };
     view! {
@@ -127,6 +135,8 @@ fn Facts(group: FailureGroup, now: Millis) -> impl IntoView {
             <dd>{group.message.unwrap_or_else(|| "none".to_owned())}</dd>
             <dt>"Collection"</dt>
             <dd class="mono">{group.collection}</dd>
+            <dt>"Blocked behind"</dt>
+            <dd>{total_words(blocked, "entry", "entries")}</dd>
             <dt>"App versions"</dt>
             <dd>{versions}</dd>
             <dt>"First of those here"</dt>

@@ -1,11 +1,19 @@
 //! The pages of the outbox from hand-made figures.
 
-use tidewatch_domain::fleet::{FailureGroup, OutboxFigures, StateTally, Tone};
-use tidewatch_domain::report::EntryState;
+use serde_json::json;
+use tidewatch_domain::drain::DrainAction;
+use tidewatch_domain::fleet::{
+    Attempt, EntryPayload, EntryRow, FailureGroup, OutboxDevice, OutboxEntryView, OutboxFigures, StateTally, Tone,
+};
+use tidewatch_domain::redact::{Rules, Secret, Shown, fault_find, redact};
+use tidewatch_domain::report::{EntryState, STATES};
 
+use super::devices::DevicesView;
+use super::entries::EntriesView;
+use super::entry::EntryView;
 use super::groups::{GroupsView, state_words, tone, version_words};
 use super::*;
-use crate::pages::fixture::{NOW, html, text};
+use crate::pages::fixture::{NOW, client, entry, html, lost, outbox_row, page as page_of, part, stuck, text};
 
 fn group(entries: u64, poisoned: u64, waiting: u64, versions: &[(&str, u64)]) -> FailureGroup {
     FailureGroup {
@@ -28,8 +36,13 @@ fn group(entries: u64, poisoned: u64, waiting: u64, versions: &[(&str, u64)]) ->
 }
 
 fn figures(groups: Vec<FailureGroup>) -> std::sync::Arc<OutboxFigures> {
-    let tally =
-        |state: EntryState| StateTally { state, entries: if state == EntryState::Poisoned { 3 } else { 0 }, oldest: None };
+    let entries = |state: EntryState| match state {
+        EntryState::Poisoned => 3,
+        EntryState::Quarantined => 1_284,
+        EntryState::Done => 16,
+        _ => 0,
+    };
+    let tally = |state: EntryState| StateTally { state, entries: entries(state), oldest: None };
     std::sync::Arc::new(OutboxFigures {
         as_of: NOW,
         depth: 18_406,
@@ -71,7 +84,139 @@ fn the_page_says_how_much_of_the_depth_is_listed_and_whose_count_is_old() {
 }
 
 #[test]
+fn what_was_drained_is_told_apart_from_what_has_still_to_be_sent() {
+    let page = html(|| view! { <GroupsView figures=figures(Vec::new()) now=NOW/> });
+    let drained = part(&page, "class=\"drained\"", "</p>");
+    assert!(
+        text(drained).contains("1,300 entries were drained 1,284 quarantined 16 done not counted above"),
+        "{}",
+        text(drained)
+    );
+    assert!(drained.contains("href=\"/outbox/entries?filter=state:quarantined\""), "{drained}");
+    let bar = part(&page, "class=\"bar\"", "</div>");
+    assert!(!bar.contains("quarantined"), "{bar}");
+}
+
+#[test]
 fn without_a_failure_the_page_says_that_all_is_well() {
     let page = html(|| view! { <GroupsView figures=figures(Vec::new()) now=NOW/> });
     assert!(page.contains("Nothing has failed"), "{page}");
+}
+
+fn states(of: &[(EntryState, u64)]) -> [u64; STATES] {
+    EntryState::ALL.map(|state| of.iter().find(|(known, _)| *known == state).map_or(0, |(_, entries)| *entries))
+}
+
+#[test]
+fn a_device_says_its_worst_state_and_one_that_lists_nothing_says_so() {
+    let first = OutboxDevice {
+        row: stuck(),
+        states: states(&[(EntryState::Poisoned, 9), (EntryState::Waiting, 44), (EntryState::Skipped, 2)]),
+    };
+    let second = OutboxDevice { row: lost(), states: states(&[]) };
+    let list = Ok(page_of(vec![first, second], 2));
+    let page = html(|| view! { <DevicesView figures=figures(Vec::new()) query=Default::default() list now=NOW/> });
+    let row = part(&page, "id=\"outbox-0199a3c2-0000-7000-8000-000000000412\"", "</tr>");
+    assert!(text(row).contains("LOW-TAB-0412 app 4.18.0 Poisoned 53 9 0 44 2 8:11 h"), "{}", text(row));
+    assert!(row.contains("/outbox?state=poisoned\""), "{row}");
+    let row = text(part(&page, "id=\"outbox-0199a3c2-0000-7000-8000-000000000871\"", "</tr>"));
+    assert!(row.contains("not listed 24 last known 0"), "{row}");
+}
+
+#[test]
+fn an_entry_on_its_way_to_its_device_says_so_in_the_list() {
+    let mut row = outbox_row(entry("op-1", EntryState::Poisoned));
+    row.pending = Some(DrainAction::ToConflict);
+    let list = Ok(page_of(vec![row], 1));
+    let page = html(|| {
+        view! { <EntriesView figures=figures(Vec::new()) query=Default::default() list fields=vec!["payload.reading.pressure_kpa".into()] now=NOW/> }
+    });
+    let id = format!("id=\"entry-{}-op-1\"", client(412));
+    assert!(text(part(&page, &id, "</tr>")).contains("Poisoned to conflict on its way"), "{page}");
+    assert!(page.contains("payload.reading.pressure_kpa:"), "{page}");
+}
+
+fn view(state: EntryState, waits_for: Vec<EntryRow>, blocked: Vec<EntryRow>) -> OutboxEntryView {
+    let mut row = outbox_row(entry("op-1", state));
+    row.blocks = blocked.len() as u64;
+    OutboxEntryView {
+        row,
+        group: Some("5be240cd".into()),
+        refused: Some(NOW),
+        seen: NOW,
+        attempts: vec![Attempt { at: NOW, code: Some("schema_invalid".into()) }],
+        blocked,
+        waits_for,
+        pending: None,
+        job: Some("J17".into()),
+    }
+}
+
+fn payload(revealed: bool, may_reveal: bool) -> EntryPayload {
+    let body = json!({"inspector": "R. Adeyemi", "reading": {"pressure_kpa": 412}});
+    let fault = fault_find(&body, "pressure_kpa: text, not number");
+    let secret = Secret::new([7; 32]);
+    let rules = Rules { secret: &secret, known: &[], fault: fault.as_deref() };
+    let shown = if revealed { Shown::plain(&body) } else { redact(&body, rules) };
+    let revealed_until = revealed.then(|| NOW.plus(9 * 60_000));
+    EntryPayload { shown, fault, revealed_until, may_reveal, at: NOW }
+}
+
+fn entry_page(view: OutboxEntryView, payload: Option<EntryPayload>, notice: &str) -> String {
+    let notice = notice.to_owned();
+    html(|| view! { <EntryView view payload shape=None notice now=NOW/> })
+}
+
+#[test]
+fn a_redacted_payload_hides_who_and_marks_the_field_at_fault() {
+    let page = entry_page(view(EntryState::Poisoned, vec![], vec![]), Some(payload(false, true)), "");
+    let shown = part(&page, "class=\"payload", "</pre>");
+    assert!(!page.contains("Adeyemi"), "{page}");
+    assert!(text(shown).contains("\"inspector\" : person·"), "{}", text(shown));
+    assert!(text(part(shown, "data-hit", "</span>")).contains("\"pressure_kpa\" : 412"), "{shown}");
+    let form = part(&page, "<form", "</form>");
+    assert!(
+        form.contains("method=\"post\"") && form.contains("/console/outbox/reveal") && form.contains("name=\"reason\""),
+        "{form}"
+    );
+}
+
+#[test]
+fn whoever_may_not_reveal_sees_no_form_and_a_bad_reason_is_named() {
+    let page = entry_page(view(EntryState::Poisoned, vec![], vec![]), Some(payload(false, false)), "");
+    assert!(!page.contains("<form") && page.contains("Support, operators and admins can have it revealed."), "{page}");
+    let page = entry_page(view(EntryState::Poisoned, vec![], vec![]), Some(payload(false, true)), "reason");
+    assert!(text(&page).contains("The reason must have 8 to 500 characters Nothing was revealed."), "{}", text(&page));
+    assert!(part(&page, "name=\"reason\"", ">").contains("aria-invalid=\"true\""), "{page}");
+}
+
+#[test]
+fn a_revealed_payload_says_to_whom_and_how_long() {
+    let page = entry_page(view(EntryState::Poisoned, vec![], vec![]), Some(payload(true, true)), "");
+    assert!(page.contains("R. Adeyemi") && !page.contains("<form"), "{page}");
+    assert!(text(&page).contains("Shown to you alone for 9 min more."), "{}", text(&page));
+}
+
+#[test]
+fn a_payload_that_only_the_device_has_is_said_to_be_there() {
+    assert!(text(&entry_page(view(EntryState::Retrying, vec![], vec![]), None, "")).contains("Still on the device"));
+}
+
+#[test]
+fn an_entry_names_what_it_waits_for_and_what_waits_behind_it() {
+    let before = entry("op-0", EntryState::Poisoned);
+    let behind = entry("op-2", EntryState::Waiting);
+    let page = entry_page(view(EntryState::Waiting, vec![before], vec![behind]), None, "");
+    let waits = text(part(&page, "id=\"h-waits\"", "</section>"));
+    assert!(waits.contains("op-0") && waits.contains("Poisoned") && !waits.contains("op-2"), "{waits}");
+    let blocked = text(part(&page, "id=\"h-blocked\"", "</section>"));
+    assert!(blocked.contains("op-2") && !blocked.contains("op-0"), "{blocked}");
+    assert!(text(&page).contains("J17"), "{page}");
+}
+
+#[test]
+fn the_rail_counts_groups_that_need_a_person() {
+    let badge = |groups| text(&html(move || view! { <crate::shell::rail::GroupsBadge groups/> }));
+    assert_eq!(badge(1), "1 , need a person");
+    assert_eq!(badge(100), "99+ , need a person");
 }

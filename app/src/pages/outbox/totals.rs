@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 use tidewatch_domain::fleet::{OutboxFigures, StateTally};
-use tidewatch_domain::report::EntryState;
+use tidewatch_domain::report::{EntryState, STATES, STATES_REPORTED};
 use tidewatch_domain::time::Millis;
 
 use crate::format::{count, counted, span};
@@ -12,8 +12,11 @@ use crate::paths::{self, Query};
 use crate::ui::Panel;
 
 /// In the order of the bar: what flows first, what needs a person last.
-const ORDER: [EntryState; 6] =
+const ORDER: [EntryState; STATES_REPORTED] =
     [EntryState::Queued, EntryState::Sending, EntryState::Retrying, EntryState::Waiting, EntryState::Held, EntryState::Poisoned];
+/// What was drained and can be put back, then what is settled.
+const DRAINED: [EntryState; STATES - STATES_REPORTED] =
+    [EntryState::Escrowed, EntryState::Quarantined, EntryState::Skipped, EntryState::Discarded, EntryState::Done];
 
 /// The panel.
 #[component]
@@ -25,6 +28,7 @@ pub fn Totals(
 ) -> impl IntoView {
     let title = format!("{} on {}", counted(figures.depth, "entry", "entries"), counted(figures.devices, "device", "devices"));
     let tallies = ORDER.map(|state| tally(&figures, state));
+    let drained = (figures.drained() > 0).then(|| view! { <Drained figures=figures.clone()/> });
     let label = tallies.map(|tally| format!("{} {}", count(tally.entries), state_label(tally.state).to_lowercase())).join(", ");
     view! {
         <Panel id="h-totals" title note=note(&figures) plain=true>
@@ -33,6 +37,7 @@ pub fn Totals(
                     {shares(&tallies).into_iter().map(|(state, share)| view! { <i data-state=state.as_str() data-pct=share.to_string()></i> }).collect_view()}
                 </div>
                 <dl class="tally">{tallies.into_iter().map(|tally| view! { <Tally tally now/> }).collect_view()}</dl>
+                {drained}
             </div>
         </Panel>
     }
@@ -44,11 +49,34 @@ fn tally(figures: &OutboxFigures, state: EntryState) -> StateTally {
     figures.states.iter().find(|tally| tally.state == state).copied().unwrap_or(empty)
 }
 
+/// What was taken out of the way: no part of what still has to be sent, and no part of the bar.
+#[component]
+fn Drained(figures: std::sync::Arc<OutboxFigures>) -> impl IntoView {
+    let all = counted(figures.drained(), "entry was", "entries were");
+    let parts = DRAINED.map(|state| tally(&figures, state)).into_iter().filter(|tally| tally.entries > 0);
+    view! {
+        <p class="drained">
+            <b>{format!("{all} drained")}</b>
+            {parts
+                .map(|tally| view! { <a href=entries(tally.state)>{format!("{} {}", count(tally.entries), state_label(tally.state).to_lowercase())}</a> })
+                .collect_view()}
+            <span class="faint">"not counted above"</span>
+        </p>
+    }
+    .into_any()
+}
+
+/// The entries in a state.
+fn entries(state: EntryState) -> String {
+    Query::new().with("filter", &with_term(super::KEYS, "", "state", state.as_str())).on(paths::OUTBOX_ENTRIES)
+}
+
 /// How much of it is listed, and how old it is where devices are asleep.
 fn note(figures: &OutboxFigures) -> String {
     let mut parts = Vec::new();
-    if figures.mirrored() < figures.depth {
-        parts.push(format!("{} of them are listed, the worst of each device", count(figures.mirrored())));
+    if figures.listed() < figures.depth {
+        let (be, each) = if figures.listed() == 1 { ("is", "the worst") } else { ("are", "the worst of each device") };
+        parts.push(format!("{} of them {be} listed, {each}", count(figures.listed())));
     }
     if figures.asleep > 0 {
         let (be, theirs) = if figures.asleep == 1 { ("is", "its count is") } else { ("are", "theirs are") };
@@ -66,7 +94,7 @@ fn shares(tallies: &[StateTally]) -> Vec<(EntryState, u64)> {
 
 #[component]
 fn Tally(tally: StateTally, now: Millis) -> impl IntoView {
-    let href = Query::new().with("filter", &with_term(super::KEYS, "", "state", tally.state.as_str())).on(paths::OUTBOX_ENTRIES);
+    let href = entries(tally.state);
     let figure = match tally.entries {
         0 => view! { "0" }.into_any(),
         n => view! { <a href=href>{count(n)}</a> }.into_any(),

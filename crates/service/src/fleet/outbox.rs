@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use tidewatch_domain::filter::{Filter, keys};
-use tidewatch_domain::fleet::{FailureGroup, OutboxEntryView, OutboxFigures, OutboxRow};
+use tidewatch_domain::fleet::{FailureGroup, OutboxDevice, OutboxEntryView, OutboxFigures, OutboxRow};
 use tidewatch_domain::ids::ClientId;
-use tidewatch_domain::page::{PAGE_ROWS_MAX, Page, Position};
+use tidewatch_domain::page::{PAGE_ROWS_MAX, Page, Position, Total};
 use tidewatch_domain::role::Action;
 
 use super::position_error;
 use crate::{Cx, Error, Result, Service};
+
+/// How the filter names fields of payloads.
+const PAYLOAD_FAMILY: &str = "payload.";
 
 impl Service {
     /// What the fleet still has to send: totals, groups of failures, collections.
@@ -30,10 +33,20 @@ impl Service {
         figures.groups.iter().find(|group| group.id == id).cloned().ok_or(Error::NotFound("group"))
     }
 
+    /// How many entries wait behind those of a group of failures.
+    ///
+    /// # Errors
+    /// As the store.
+    pub async fn outbox_group_blocked(&self, cx: &Cx, signature: &str) -> Result<Total> {
+        cx.require(Action::Look)?;
+        Ok(self.store.telemetry().outbox_group_blocked(signature).await?)
+    }
+
     /// Entries of all devices by filter, worst and oldest first; of one group of failures when its signature is given.
     ///
     /// # Errors
-    /// Invalid with field `filter` for an unknown key or a bad value, with `after` or `before` for a position of another list.
+    /// Invalid with field `filter` for an unknown key or a bad value, with `after` or `before` for a position of another list;
+    /// forbidden for a search in payloads by a role that may not have one revealed.
     pub async fn outbox_list(
         &self,
         cx: &Cx,
@@ -45,9 +58,45 @@ impl Service {
         cx.require(Action::Look)?;
         let filter =
             Filter::parse(keys::OUTBOX, filter).map_err(|error| Error::Invalid { field: "filter", detail: error.to_string() })?;
+        // Whoever can ask whether a payload holds a text can find it letter by letter.
+        if filter.terms().iter().any(|term| term.key().is_some_and(|key| key.starts_with(PAYLOAD_FAMILY))) {
+            cx.require(Action::RevealPayload)?;
+        }
         let rows = rows.clamp(1, PAGE_ROWS_MAX);
         let found = self.store.telemetry().outbox_page(signature, &filter, position, rows, cx.now).await;
         found.map_err(|error| position_error(position, error))
+    }
+
+    /// Devices that still have something to send by a filter of the device table, the worst first.
+    ///
+    /// # Errors
+    /// Invalid with field `filter` for an unknown key or a bad value, with `after` or `before` for a position of another list.
+    pub async fn outbox_devices(&self, cx: &Cx, filter: &str, position: &Position, rows: u32) -> Result<Page<OutboxDevice>> {
+        cx.require(Action::Look)?;
+        let filter = Filter::parse(keys::DEVICES, filter)
+            .map_err(|error| Error::Invalid { field: "filter", detail: error.to_string() })?;
+        let found = self.store.telemetry().outbox_devices(&filter, position, rows.clamp(1, PAGE_ROWS_MAX), cx.now).await;
+        found.map_err(|error| position_error(position, error))
+    }
+
+    /// Groups of failures that need a person: some of their entries cannot succeed by being sent again. Counted up to a hundred.
+    ///
+    /// # Errors
+    /// As the store.
+    pub async fn outbox_groups_act(&self, cx: &Cx) -> Result<u64> {
+        cx.require(Action::Look)?;
+        Ok(self.store.telemetry().outbox_groups_act().await?)
+    }
+
+    /// Fields of the newest payloads that are here, as the filter names them; none for a role that may not search in them.
+    ///
+    /// # Errors
+    /// As the store.
+    pub async fn payload_fields(&self, cx: &Cx) -> Result<Vec<String>> {
+        if !cx.require(Action::Look)?.can(Action::RevealPayload) {
+            return Ok(Vec::new());
+        }
+        Ok(self.store.telemetry().payload_fields().await?)
     }
 
     /// One entry of one device.

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
 use serde::Serialize;
+use tidewatch_domain::drain::DrainAction;
 use tidewatch_domain::fleet::{CollectionTally, FailureGroup, OutboxFigures, OutboxRow, StateTally};
 use tidewatch_domain::report::EntryState;
 use tidewatch_protocol::{Problem, Timestamp};
@@ -22,8 +23,10 @@ pub struct OutboxReport {
     pub as_of: Timestamp,
     /// Queue depth of the fleet, as the devices last reported it.
     pub queue_depth: u64,
-    /// Entries that are listed; a device lists at most its 500 worst.
+    /// Entries that are listed and still to be sent; a device lists at most its 500 worst.
     pub listed: u64,
+    /// Entries that were drained: no part of `queue_depth` and `listed`.
+    pub drained: u64,
     /// Devices with a queue.
     pub devices: u64,
     /// Of them, past their expected contact.
@@ -41,7 +44,8 @@ pub struct OutboxReport {
 /// Listed entries in one state.
 #[derive(Clone, Copy, Debug, Serialize, utoipa::ToSchema)]
 pub struct StateEntry {
-    /// `poisoned`, `retrying`, `held`, `waiting`, `queued` or `sending`.
+    /// `poisoned`, `retrying`, `held`, `waiting`, `queued` or `sending`; drained: `escrowed`, `quarantined`, `skipped`, `discarded` or
+    /// `done`.
     pub state: &'static str,
     /// How many.
     pub entries: u64,
@@ -127,10 +131,12 @@ impl From<FailureGroup> for GroupEntry {
 pub struct CollectionEntry {
     /// Collection.
     pub collection: String,
-    /// Entries in all.
+    /// Entries that are still to be sent.
     pub entries: u64,
     /// Of them, poisoned.
     pub poisoned: u64,
+    /// Entries that were drained.
+    pub drained: u64,
     /// Devices that have any.
     pub devices: u64,
     /// When the oldest of them was made.
@@ -144,6 +150,7 @@ impl From<CollectionTally> for CollectionEntry {
         Self {
             entries: tally.entries(),
             poisoned: tally.states[at],
+            drained: tally.drained(),
             devices: tally.devices,
             oldest: tally.oldest.map(Timestamp),
             collection: tally.collection,
@@ -156,7 +163,8 @@ impl From<&OutboxFigures> for OutboxReport {
         Self {
             as_of: Timestamp(figures.as_of),
             queue_depth: figures.depth,
-            listed: figures.mirrored(),
+            listed: figures.listed(),
+            drained: figures.drained(),
             devices: figures.devices,
             devices_overdue: figures.asleep,
             states: figures.states.iter().copied().map(StateEntry::from).collect(),
@@ -210,6 +218,8 @@ pub struct EntryEntry {
     pub depends_on: Vec<String>,
     /// Entries of its device that wait behind it.
     pub blocks: u64,
+    /// Drain action that is on its way to the device.
+    pub pending: Option<&'static str>,
 }
 
 impl From<OutboxRow> for EntryEntry {
@@ -236,6 +246,7 @@ impl From<OutboxRow> for EntryEntry {
             error_message: message,
             depends_on: entry.depends_on,
             blocks: row.blocks,
+            pending: row.pending.map(DrainAction::as_str),
         }
     }
 }
@@ -249,9 +260,10 @@ pub async fn outbox_report(State(app): State<App>, Caller(cx): Caller, uri: Uri)
     Ok(Json(OutboxReport::from(&*figures)))
 }
 
-/// Lists entries of all devices, worst and oldest first.
+/// Lists entries of all devices, worst and oldest first. What was drained is listed when the filter names it by state, job, pending
+/// action, operation or record.
 #[utoipa::path(get, path = "/api/v1/outbox/entries", tag = "console", security(("api" = []), ("session" = [])),
-    params(("q" = Option<String>, Query, description = "filter, e.g. `state:poisoned version:4.18.* age:>=1h`"),
+    params(("q" = Option<String>, Query, description = "filter, e.g. `state:poisoned version:4.18.* payload.reading.pressure_kpa:412`"),
         ("group" = Option<String>, Query, description = "id of a group of failures"),
         ("limit" = Option<u32>, Query), ("after" = Option<String>, Query), ("before" = Option<String>, Query)),
     responses((status = 200, body = Listing<EntryEntry>), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
