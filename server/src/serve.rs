@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use tidewatch_app::context::Assets;
 use tidewatch_service::Service;
-use tidewatch_store::{Store, StoreOptions};
+use tidewatch_store::{Store, StoreOptions, folder_make};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -35,7 +35,7 @@ impl Opened {
     /// When another process has it, or as the store.
     pub async fn open(data: &DataArgs, clock: &Clock) -> anyhow::Result<Self> {
         let dir = &data.data;
-        std::fs::create_dir_all(dir).with_context(|| format!("--data {} cannot be made", dir.display()))?;
+        folder_make(dir).with_context(|| format!("--data {} cannot be made", dir.display()))?;
         let lock = File::create(dir.join("lock")).with_context(|| format!("--data {} cannot be written", dir.display()))?;
         if lock.try_lock().is_err() {
             bail!("--data {} is in use by another process", dir.display());

@@ -13,4 +13,4 @@ pub mod telemetry;
 
 pub use database::Durability;
 pub use error::{Error, Result};
-pub use store::{Store, StoreOptions};
+pub use store::{Store, StoreOptions, folder_make};

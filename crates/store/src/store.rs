@@ -37,6 +37,22 @@ impl StoreOptions {
     }
 }
 
+/// Makes the folder of a store, unless it is there, and its name durable: what was synced in a folder is lost with the name of
+/// the folder.
+///
+/// # Errors
+/// The file system.
+pub fn folder_make(dir: &Path) -> std::io::Result<()> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(dir)?;
+    match dir.canonicalize()?.parent() {
+        Some(above) => std::fs::File::open(above)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
 /// The store. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -56,7 +72,7 @@ impl Store {
     /// # Errors
     /// The file system, the database, a migration; corrupt when a file is not what it should be.
     pub async fn open(dir: &Path, options: StoreOptions) -> Result<Self> {
-        tokio::fs::create_dir_all(dir).await?;
+        folder_make(dir)?;
         let sync = Sync::open(dir, &options).await?;
         let telemetry = Telemetry::open(dir, &options).await?;
         let console = Console::open(dir, &options).await?;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use sqlx::{Connection, SqliteConnection};
 use tidewatch_domain::ids::Seq;
+use tokio::io::AsyncWriteExt as _;
 use tokio::sync::oneshot;
 
 use super::Shared;
@@ -77,7 +78,10 @@ pub(crate) async fn hint_write(shared: &Shared) -> Result<()> {
     let Some(path) = &shared.hint else { return Ok(()) };
     let text = format!("{} {}\n", shared.epoch, *shared.head.borrow());
     let fresh = path.with_extension("new");
-    tokio::fs::write(&fresh, text).await?;
+    let mut file = tokio::fs::File::create(&fresh).await?;
+    file.write_all(text.as_bytes()).await?;
+    // Before the new name: else the name may outlive a loss of power and the text not, and an empty hint is none.
+    file.sync_all().await?;
     Ok(tokio::fs::rename(&fresh, path).await?)
 }
 
