@@ -209,6 +209,16 @@ mod documents {
     }
 
     #[test]
+    fn a_deletion_of_nothing_is_left_out() {
+        // A stretch of one client; then, of three clients: nothing, a range without length, and one with length.
+        let update = [1, 1, 1, 0, 0, 3, 3, 7, 0, 8, 1, 5, 0, 9, 2, 5, 0, 6, 2];
+        let state = apply(CrdtType::Yjs, None, as_op(&update));
+        let bytes = STANDARD.decode(state["$yjs1"].as_str().expect("a state")).expect("base64");
+        assert_eq!(bytes, [1, 1, 1, 0, 0, 3, 1, 9, 1, 6, 2]);
+        assert_eq!(apply(CrdtType::Yjs, Some(&state), as_op(&update)), state);
+    }
+
+    #[test]
     fn counts_that_would_take_memory_are_refused() {
         let bombs: [&[u8]; 6] = [
             &[0xff, 0xff, 0xff, 0xff, 0x0f, 0, 0],

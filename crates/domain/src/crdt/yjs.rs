@@ -15,9 +15,7 @@ use crate::sync::Body;
 pub(super) fn applied(before: Option<&Value>, op: &Body) -> Result<Value, CrdtRefusal> {
     let text = op.get("update").and_then(Value::as_str).ok_or_else(|| wrong("update", "must be base64"))?;
     let update = STANDARD.decode(text).map_err(|_| wrong("update", "must be base64"))?;
-    if !walk::is_sane(&update) {
-        return Err(wrong("update", "is no Yjs update of format 1"));
-    }
+    let update = walk::canonical(&update).ok_or_else(|| wrong("update", "is no Yjs update of format 1"))?;
     let state = before.and_then(|before| before["$yjs1"].as_str()).and_then(|text| STANDARD.decode(text).ok());
     let merged = merged(state.as_deref(), &update).ok_or_else(|| wrong("update", "cannot be merged with the document"))?;
     Ok(json!({"$yjs1": STANDARD.encode(merged)}))

@@ -20,11 +20,6 @@ const HAS_ORIGIN: u8 = 0x80;
 const HAS_RIGHT_ORIGIN: u8 = 0x40;
 const HAS_PARENT_SUB: u8 = 0x20;
 
-/// Whether the library may read these bytes.
-pub(super) fn is_sane(bytes: &[u8]) -> bool {
-    canonical(bytes).is_some()
-}
-
 /// The update in its one form; `None` when the library may not read it.
 pub(super) fn canonical(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut walk = Walk { rest: bytes, out: Vec::with_capacity(bytes.len()) };
@@ -155,17 +150,9 @@ impl<'a> Walk<'a> {
         let begun = self.out.len();
         let text = value_text(&serde_json::from_str(self.text()?).ok()?);
         self.out.truncate(begun);
-        self.number_write(text.len());
+        number_write(&mut self.out, text.len() as u64);
         self.out.extend_from_slice(text.as_bytes());
         Some(())
-    }
-
-    fn number_write(&mut self, mut number: usize) {
-        while number > 0x7f {
-            self.out.push((number & 0x7f) as u8 | 0x80);
-            number >>= 7;
-        }
-        self.out.push(number as u8);
     }
 
     fn list(&mut self, item: impl Fn(&mut Self) -> Option<()>) -> Option<u64> {
@@ -210,7 +197,7 @@ impl<'a> Walk<'a> {
         }
         let sorted: Vec<u8> = members.values().flat_map(|place| &self.out[place.clone()]).copied().collect();
         self.out.truncate(before);
-        self.number_write(members.len());
+        number_write(&mut self.out, members.len() as u64);
         self.out.extend_from_slice(&sorted);
         Some(())
     }
@@ -225,16 +212,43 @@ impl<'a> Walk<'a> {
         None
     }
 
+    /// What is deleted, by client. Ranges of no length delete nothing, and the library keeps them now and then: they are left out.
     fn deletions(&mut self) -> Option<()> {
+        let begun = self.out.len();
+        let (mut clients, mut kept) = (0, Vec::new());
         for _ in 0..self.count()? {
-            self.number(CLIENT_MAX)?;
+            let client = self.number(CLIENT_MAX)?;
+            let (mut count, mut ranges) = (0, Vec::new());
             for _ in 0..self.count()? {
+                let at = self.out.len();
                 let (clock, length) = (self.number(CLOCK_MAX)?, self.number(CLOCK_MAX)?);
                 if clock + length > CLOCK_MAX {
                     return None;
                 }
+                if length > 0 {
+                    count += 1;
+                    ranges.extend_from_slice(&self.out[at..]);
+                }
+            }
+            if count > 0 {
+                clients += 1;
+                number_write(&mut kept, client);
+                number_write(&mut kept, count);
+                kept.extend(ranges);
             }
         }
+        self.out.truncate(begun);
+        number_write(&mut self.out, clients);
+        self.out.extend(kept);
         Some(())
     }
+}
+
+/// A number, seven bits a byte, the lowest first.
+fn number_write(out: &mut Vec<u8>, mut number: u64) {
+    while number > 0x7f {
+        out.push((number & 0x7f) as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
 }
