@@ -138,6 +138,4 @@ async fn the_lesser_durability_is_seen_to_lose_acknowledged_intents() {
         lost += outage.missing(left, false).await.unwrap_or_else(|error| panic!("disk {number} ({left:?}): {error}")).len();
     }
     assert!(lost > 0, "a test that sees no loss proves nothing");
-    let refused = outage.missing(Left::Nothing, true).await.expect_err("a log that is shorter than it was is not served");
-    assert!(refused.contains("it once reached"), "{refused}");
 }
