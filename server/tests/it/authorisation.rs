@@ -11,7 +11,7 @@ use tidewatch_server::router::routes;
 use tidewatch_testkit::{Reply, TestApp, Visitor};
 
 /// Every route that is not a page or an action, with who may take it.
-const API: [(&str, &str, Access); 40] = [
+const API: [(&str, &str, Access); 43] = [
     ("GET", "/healthz", Access::Public),
     ("GET", "/readyz", Access::Public),
     ("GET", "/metrics", Access::Public),

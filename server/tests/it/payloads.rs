@@ -60,7 +60,7 @@ async fn a_reveal_needs_a_role_and_a_reason_and_is_for_one_person_and_one_entry(
     }
     let reason = json!({"reason": "the caller asked what was sent"});
     let viewer = app.api("looker", Role::Viewer).await;
-    assert_eq!(viewer.post(&reveal, &reason).await.refusal(), "403 role_insufficient");
+    assert_eq!(viewer.post(&reveal, &reason).await.refusal(), "403 forbidden");
     let missing = format!("{}/reveal", path(&device, "op-none"));
     assert_eq!(support.post(&missing, &reason).await.refusal(), "404 not_found");
     assert!(
