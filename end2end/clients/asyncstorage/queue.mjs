@@ -98,7 +98,16 @@ export class Queue {
 
   async mirror() {
     const items = await this.dead();
-    return items.length === 0 ? undefined : this.send("/api/v1/adapters/asyncstorage/dead-letters", { items });
+    if (items.length === 0) return undefined;
+    for (let failures = 0; ; failures += 1) {
+      try {
+        // The store keeps each once, so a report whose answer was lost is sent again as it is.
+        return await this.send("/api/v1/adapters/asyncstorage/dead-letters", { items });
+      } catch (error) {
+        if (!(error instanceof LinkError) || failures === this.backoff.length) throw error;
+        await pause(Math.random() * this.backoff[failures]);
+      }
+    }
   }
 
   send(path, body) {
