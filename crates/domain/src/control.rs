@@ -1,13 +1,30 @@
 //! The control channel (`control.md` 4): commands to devices, their states and what moves them. It works when the data sync of a device
 //! does not.
 
+mod course;
+mod forecast;
+mod order;
+
 use serde_json::Value;
 
+pub use self::course::{Reported, Stays, Step, ends_at, step};
+pub use self::forecast::{ContactRhythm, forecast};
+pub use self::order::{EntryOrder, Order, OrderError, ResyncMode, WalWanted};
 use crate::ids::ClientId;
-use crate::time::{DAY_MS, Millis};
+use crate::time::{DAY_MS, HOUR_MS, Millis, SECOND_MS};
 
 /// How long a command waits for its device, unless it says otherwise.
 pub const COMMAND_TTL_MS: i64 = 3 * DAY_MS;
+/// The longest that a command may wait for its device.
+pub const COMMAND_TTL_MS_MAX: i64 = 30 * DAY_MS;
+/// A device that is at a command and says nothing for so long is given up, once the time of the command is over as well.
+pub const RUNNING_SILENT_MS: i64 = DAY_MS;
+/// A command that was handed over is handed over again after this long without a word.
+pub const HAND_OVER_AGAIN_MS: i64 = 15 * SECOND_MS;
+/// A command that a device is at is handed over again after this long without a word.
+pub const RUNNING_AGAIN_MS: i64 = HOUR_MS;
+/// Entries of one `drain` command.
+pub const DRAIN_ENTRIES_MAX: usize = 500;
 /// Commands that one poll hands over.
 pub const COMMANDS_PAGE: u32 = 50;
 /// Open commands that one device may have.
@@ -138,3 +155,112 @@ pub struct NewCommand {
     /// Why.
     pub reason: String,
 }
+
+/// A command as a device gets it, but for its signature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Command {
+    /// Id; a device obeys each once.
+    pub id: String,
+    /// What.
+    pub kind: CommandKind,
+    /// Its arguments, JSON text.
+    pub args: String,
+    /// 1 (first) to 5.
+    pub priority: i64,
+    /// Made at.
+    pub created: Millis,
+    /// Not to be begun after.
+    pub expires: Millis,
+    /// A newer command with the same key takes its place.
+    pub supersede_key: Option<String>,
+    /// Why.
+    pub reason: String,
+}
+
+/// What a device says of a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandReport {
+    /// Where it stands.
+    pub reported: Reported,
+    /// Done and total.
+    pub progress: Option<(u64, u64)>,
+    /// Result, JSON text.
+    pub result: Option<String>,
+    /// Code and words of a failure.
+    pub error: Option<(String, String)>,
+    /// Of a `drain` command: what became of its entries.
+    pub entries: Vec<EntryAnswer>,
+}
+
+/// What a device says became of one entry of a `drain` command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EntryOutcome {
+    /// Done.
+    Ok,
+    /// The device has no such entry.
+    NotFound,
+    /// It was not done, with the reason.
+    Refused,
+}
+
+impl EntryOutcome {
+    /// Every outcome.
+    pub const ALL: [Self; 3] = [Self::Ok, Self::NotFound, Self::Refused];
+
+    /// As the wire writes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::NotFound => "not_found",
+            Self::Refused => "refused",
+        }
+    }
+
+    /// Reads what [`EntryOutcome::as_str`] writes.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|outcome| outcome.as_str() == text)
+    }
+}
+
+/// The answer of a device to one entry of a `drain` command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntryAnswer {
+    /// Which.
+    pub operation_id: String,
+    /// What became of it.
+    pub outcome: EntryOutcome,
+    /// Code of a refusal.
+    pub code: Option<String>,
+    /// Words of a refusal.
+    pub detail: Option<String>,
+}
+
+impl CommandKind {
+    /// Why nobody can give this command yet; none for those that clients carry out.
+    #[must_use]
+    pub const fn unavailable(self) -> Option<&'static str> {
+        match self {
+            Self::Drain | Self::UploadWal | Self::Resync | Self::RefreshPolicy => None,
+            Self::Mesh => Some("no client reports a mesh mode that a command could change"),
+            Self::UploadLogs => Some("no client keeps logs that it could upload"),
+        }
+    }
+
+    /// What a forced end of a command that is under way leaves behind.
+    #[must_use]
+    pub const fn cannot_undo(self) -> &'static str {
+        match self {
+            Self::Drain => "entries that the device has drained already stay drained; their payloads are in the archive",
+            Self::UploadWal => "payloads that were uploaded already stay in the archive",
+            Self::Resync => "operations in escrow stay there; a replica that was dropped is pulled again in any case",
+            Self::RefreshPolicy => "a policy that was fetched already stays in force",
+            Self::Mesh => "a mode that was changed already stays changed",
+            Self::UploadLogs => "logs that were uploaded already stay here",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
