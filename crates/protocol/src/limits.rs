@@ -14,6 +14,12 @@ pub const RECORD_BYTES_MAX: usize = 256 * 1_024;
 pub const DECOMPRESSION_RATIO_MAX: usize = 100;
 /// Answers above this many bytes are compressed when the client accepts it.
 pub const COMPRESS_BYTES_MIN: usize = 1_024;
+/// Most bytes of the result of a command, as JSON text.
+pub const COMMAND_RESULT_BYTES_MAX: usize = 256 * 1_024;
+/// Most bytes of one upload in escrow.
+pub const ESCROW_BYTES_MAX: usize = 64 * 1_024 * 1_024;
+/// Most intents of one upload in escrow.
+pub const ESCROW_LINES_MAX: usize = 20_000;
 /// Most rows of a feed page.
 pub const PAGE_MAX: u32 = 5_000;
 /// Rows of a feed page when nobody asks.

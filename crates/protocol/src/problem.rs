@@ -90,6 +90,10 @@ codes! {
     CursorFilterMismatch = "cursor_filter_mismatch", 409, false, "The cursor belongs to another filter";
     /// The base is not the current version.
     VersionConflict = "version_conflict", 409, false, "The record has changed";
+    /// A command that has ended cannot be taken back.
+    CommandEnded = "command_ended", 409, false, "The command has ended";
+    /// The device is at it.
+    CommandUnderWay = "command_under_way", 409, false, "The device is at it";
     /// A push of the same device is under way.
     InFlight = "in_flight", 409, true, "A request of this device is under way";
     /// What a drain names is not what was frozen.

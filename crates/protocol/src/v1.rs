@@ -2,6 +2,7 @@
 
 pub mod changes;
 pub mod clients;
+pub mod control;
 pub mod dead_letters;
 pub mod events;
 pub mod mutations;
@@ -11,6 +12,10 @@ pub mod telemetry;
 
 pub use changes::{Change, ChangesPage, SnapshotState};
 pub use clients::{ClientLimits, ClientRegistered, ClientRequest, CollectionEntry, TokenRefresh, TokensIssued};
+pub use control::{
+    CommandEntry, CommandFailure, CommandRequest, CommandStatusAnswered, CommandStatusRequest, CommandsAnswered, ControlKeyEntry,
+    ControlKeysAnswered, EscrowAnswered, EscrowRefused, PolicyEntry, ProgressEntry,
+};
 pub use dead_letters::{DeadLetterEntry, DeadLetterRefused, DeadLettersAnswered, DeadLettersRequest};
 pub use mutations::{
     Mutation, MutationProblem, MutationResult, MutationStatus, PushAnswered, PushRead, PushRequest, ResolutionEntry,
