@@ -56,11 +56,16 @@ pub(crate) async fn database_open(
     version_check(&mut writer).await?;
     migrations.run(&mut writer).await?;
     statistics_drop(&mut writer).await?;
-    let readers = SqlitePoolOptions::new()
+    let readers = readers_again(&path, readers, cache.reader);
+    Ok(Database { writer: Mutex::new(Some(writer)), readers })
+}
+
+/// A pool of read-only connections to a file that is open already.
+pub(crate) fn readers_again(path: &Path, readers: u32, cache_kib: u32) -> SqlitePool {
+    SqlitePoolOptions::new()
         .max_connections(readers.max(1))
         .acquire_timeout(Duration::from_secs(10))
-        .connect_lazy_with(reader_options(&path, cache.reader));
-    Ok(Database { writer: Mutex::new(Some(writer)), readers })
+        .connect_lazy_with(reader_options(path, cache_kib))
 }
 
 /// Another connection to a file that is open already, with the pragmas of the writer; it folds the log and keeps no pages.

@@ -10,6 +10,7 @@ mod checkpoint;
 mod clients;
 pub mod collections;
 mod commands;
+mod control;
 pub mod drain;
 mod explore;
 mod feed;
@@ -43,6 +44,7 @@ use tokio::task::JoinHandle;
 pub use self::capturing::CapturedGroup;
 pub use self::clients::ClientFacts;
 pub use self::collections::CollectionDefinition;
+pub use self::control::{By, ControlKey, EscrowLine, Escrowed, ReportRefusal};
 pub use self::explore::Place;
 use self::live::Live;
 pub use self::nonces::NonceRow;
@@ -67,6 +69,8 @@ pub(crate) struct Shared {
     hint: Option<PathBuf>,
     /// Who wants to see what decides each group.
     capture: Mutex<Option<mpsc::Sender<CapturedGroup>>>,
+    /// Who waits for commands.
+    listeners: control::Listeners,
 }
 
 impl Shared {
@@ -80,6 +84,8 @@ impl Shared {
 pub struct Sync {
     shared: Arc<Shared>,
     readers: SqlitePool,
+    /// Those of the control channel, so that it works while the others are busy.
+    control_readers: SqlitePool,
     started: Millis,
     failures: poison::Failures,
     tasks: Mutex<Option<Tasks>>,
@@ -105,8 +111,14 @@ impl Sync {
             path: dir.join("sync.db"),
             hint: options.hint.clone(),
             capture: Mutex::new(None),
+            listeners: control::Listeners::default(),
         });
-        let writer = Writer { connection: opened.writer, shared: Arc::clone(&shared), state: opened.state };
+        let writer = Writer {
+            connection: opened.writer,
+            shared: Arc::clone(&shared),
+            state: opened.state,
+            commands_moved: std::collections::HashMap::new(),
+        };
         let (stop, stopped) = oneshot::channel();
         let tasks = Tasks {
             writer: tokio::spawn(writer.run()),
@@ -116,6 +128,7 @@ impl Sync {
         Ok(Self {
             shared,
             readers: opened.readers,
+            control_readers: opened.control_readers,
             started: options.now,
             failures: poison::Failures::default(),
             tasks: Mutex::new(Some(tasks)),
@@ -134,6 +147,7 @@ impl Sync {
         let _ = tasks.stop.send(());
         tasks.checkpointer.await.map_err(|error| Error::Corrupt(format!("the checkpointer ended: {error}")))?;
         self.readers.close().await;
+        self.control_readers.close().await;
         checkpoint::hint_write(&self.shared).await?;
         Ok(writer.close().await?)
     }

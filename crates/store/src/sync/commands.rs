@@ -44,6 +44,10 @@ impl Writer {
                 Ok(answer(reply, Ok(())))
             }
             Job::Drain(work) => self.drain(*work, pending).await,
+            Job::Control(job) => {
+                pending.drained |= job.settles();
+                self.control(*job).await
+            }
             Job::Push { reply, .. } => Ok(answer(reply, Err(Error::Corrupt("a batch is no command".to_owned())))),
         }
     }

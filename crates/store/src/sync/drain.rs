@@ -11,6 +11,7 @@ mod sets;
 pub(crate) mod statements;
 
 pub use self::journal::EntryEvent;
+pub(crate) use self::journal::NewEvent;
 pub use self::letters::NewLetter;
 pub use self::sets::{MemberLook, NewSet, SetMember, SetRow};
 use super::writer::{Answer, Pending, Reply, Writer, answer};

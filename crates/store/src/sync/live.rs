@@ -76,6 +76,8 @@ pub(crate) struct Live {
     pub(crate) client_ids: HashMap<ClientKey, ClientId>,
     /// Only of devices that push strict batches or name an `ack_floor`.
     pub(crate) sequences: HashMap<ClientKey, Sequence>,
+    /// Open commands of devices that have any.
+    pub(crate) commands_open: HashMap<ClientKey, u32>,
     pub(crate) shared_grants: HashMap<Vec<Scope>, (Grants, Arc<[Scope]>)>,
 }
 
@@ -115,6 +117,17 @@ impl Live {
         }
         let by_name = self.collections.iter().map(|known| (known.engine.name.clone(), Arc::clone(&known.engine)));
         self.catalogue = Arc::new(by_name.collect());
+    }
+
+    /// Adds to the open commands of devices.
+    pub(crate) fn commands_count(&mut self, moved: &HashMap<ClientKey, i64>) {
+        for (client, by) in moved {
+            let before = i64::from(self.commands_open.get(client).copied().unwrap_or(0));
+            match u32::try_from(before + by) {
+                Ok(0) | Err(_) => drop(self.commands_open.remove(client)),
+                Ok(after) => drop(self.commands_open.insert(*client, after)),
+            }
+        }
     }
 
     pub(crate) fn collection_name(&self, key: CollectionKey) -> Option<&CollectionName> {

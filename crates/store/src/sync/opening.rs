@@ -13,17 +13,22 @@ use tidewatch_domain::time::Millis;
 
 use super::checkpoint::hint_read;
 use super::live::{Client, Configured, Live, Sequence};
+use super::statements::control::COMMANDS_OPEN;
 use super::statements::{
     AUDIT_HEAD, CLIENT_LIST, COLLECTION_LIST, CONFLICT_LAST, DEAD_LETTER_LAST, DIGEST_LIST, EPOCH_ADD, EPOCH_LIST, GENESIS_ADD,
     LOG_HEAD, META_LIST, META_PUT, SCOPE_LIST,
 };
 use super::writer::WriterState;
-use crate::database::{CacheSize, connect_again, database_open};
+use crate::database::{CacheSize, connect_again, database_open, readers_again};
 use crate::{Error, Result, StoreOptions};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/sync");
 /// The writer reads records and remembered answers at random; pages of the feed are read once and in order.
 const CACHE: CacheSize = CacheSize { writer: 64 * 1024, reader: 4 * 1024 };
+
+/// Readers of the control channel, and what each may keep of the file.
+const CONTROL_READERS: u32 = 2;
+const CONTROL_CACHE_KIB: u32 = 512;
 
 /// Devices that are read at once.
 const CLIENTS_AT_ONCE: i64 = 1_000;
@@ -34,6 +39,7 @@ pub(crate) struct Opened {
     pub(crate) writer: SqliteConnection,
     pub(crate) checkpointer: SqliteConnection,
     pub(crate) readers: SqlitePool,
+    pub(crate) control_readers: SqlitePool,
     pub(crate) live: Live,
     pub(crate) state: WriterState,
     pub(crate) epoch: Epoch,
@@ -50,10 +56,11 @@ pub(crate) async fn open(dir: &Path, options: &StoreOptions) -> Result<Opened> {
     let live = live_load(&mut writer, state.log.head).await?;
     let (epoch, ancestors) = lineage(&mut writer).await?;
     let checkpointer = connect_again(&path, options.durability).await?;
+    let control_readers = readers_again(&path, CONTROL_READERS, CONTROL_CACHE_KIB);
     let scope_last = live.scope_names.keys().map(|key| key.0).max().unwrap_or(0);
     let client_last = live.client_ids.keys().map(|key| key.0).max().unwrap_or(0);
     let state = WriterState { scope_last, client_last, ..state };
-    Ok(Opened { writer, checkpointer, readers: database.readers, live, state, epoch, ancestors })
+    Ok(Opened { writer, checkpointer, readers: database.readers, control_readers, live, state, epoch, ancestors })
 }
 
 fn hash(bytes: &[u8]) -> Result<Hash> {
@@ -175,6 +182,8 @@ async fn live_load(connection: &mut SqliteConnection, head: Seq) -> Result<Live>
         live.digests.insert((ScopeKey(scope), CollectionKey(collection)), (rows, digest.cast_unsigned()));
     }
     clients_load(connection, &mut live).await?;
+    let open: Vec<(i64, i64)> = sqlx::query_as(COMMANDS_OPEN).fetch_all(connection).await?;
+    live.commands_count(&open.into_iter().map(|(client, count)| (ClientKey(client), count)).collect());
     Ok(live)
 }
 

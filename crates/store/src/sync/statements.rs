@@ -51,6 +51,8 @@ macro_rules! inserts {
 
 pub(crate) use {inserts, statements};
 
+pub(crate) mod control;
+
 /// Makes the younger generation of what is remembered the older one. `protocol.md` asks for a rename, since rows by the
 /// million would hold up the writer.
 pub(crate) const MEMORY_ROTATE: [&str; 3] = [

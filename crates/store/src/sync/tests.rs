@@ -12,6 +12,7 @@ use tidewatch_domain::time::Millis;
 use crate::sync::CollectionDefinition;
 use crate::{Store, StoreOptions};
 
+mod control;
 mod explore;
 mod feed;
 mod plans;

@@ -1,6 +1,7 @@
 //! Proof that the file is what the engine wrote: the chains of the log and of the audit log are computed again, and records
 //! and digests are rebuilt from the log and compared. Reads one snapshot, in stretches.
 
+mod commands;
 mod merges;
 mod things;
 
@@ -137,6 +138,8 @@ impl Sync {
         verify_records(&mut snapshot, &records, &mut report).await?;
         verify_digests(&mut snapshot, &records, &mut report).await?;
         verify_audit(&mut snapshot, &mut report).await?;
+        let open = self.shared.live().commands_open.clone();
+        commands::verify(&mut snapshot, &open, &mut report).await?;
         snapshot.rollback().await?;
         connection.close().await?;
         Ok(report)

@@ -1,6 +1,7 @@
 //! The writer: one task that owns the only connection that writes. It takes what has queued up, decides it in memory, writes
 //! it in one transaction and answers after the commit. What is in memory moves only once the commit has succeeded.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -17,6 +18,7 @@ use tokio::sync::oneshot;
 use super::Shared;
 use super::capturing::{Capture, Seen};
 use super::collections::CollectionDefinition;
+use super::control::ControlJob;
 use super::drain::DrainWork;
 use super::flush::{DigestRow, digests_after, flush};
 use super::live::{Client, Configured, Live, Sequence};
@@ -50,6 +52,8 @@ pub(crate) enum Job {
     AuditAppend { entries: Vec<AuditEntry>, reply: Reply<()> },
     /// Something of the archive, of a frozen set or of a job.
     Drain(Box<DrainWork>),
+    /// Something of the control channel.
+    Control(Box<ControlJob>),
 }
 
 /// The state that only the writer knows.
@@ -68,6 +72,8 @@ pub(crate) struct Writer {
     pub(crate) connection: SqliteConnection,
     pub(crate) shared: Arc<Shared>,
     pub(crate) state: WriterState,
+    /// By how much the group under way changes the open commands of devices.
+    pub(crate) commands_moved: HashMap<ClientKey, i64>,
 }
 
 /// What a group will change in memory once it is committed.
@@ -126,6 +132,7 @@ impl Writer {
                 // When even this fails, the next `begin` will say so.
                 let _ = sqlx::query("rollback").execute(&mut self.connection).await;
                 self.state = before;
+                self.commands_moved.clear();
             }
         }
         answers.into_iter().for_each(|answer| answer(done.as_ref().err()));
@@ -225,11 +232,14 @@ impl Writer {
     fn publish(&mut self, pending: Pending) {
         let head = self.state.log.head;
         let drained = pending.drained;
+        let moved = std::mem::take(&mut self.commands_moved);
         {
             let mut live = self.shared.live.write().expect("no holder of this lock panics");
             apply(&mut live, pending);
+            live.commands_count(&moved);
             live.head = head;
         }
+        self.shared.listeners.wake(moved.into_iter().filter(|(_, by)| *by > 0).map(|(client, _)| client));
         self.shared.head.send_if_modified(|known| {
             let moved = *known != head;
             *known = head;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::sync::drain::statements as drain;
-use crate::sync::statements::{MANY, SINGLE};
+use crate::sync::statements::{MANY, SINGLE, control};
 
 /// Statements that read a whole table on purpose: once at start, tables of a few rows, the end of a table, and every device
 /// when an operation is looked for whose device is not known.
@@ -21,6 +21,12 @@ const MAY_SCAN: &[&str] = &[
     "VERIFY_POLICIES",
     "VERIFY_ANCHORS",
     "VERIFY_ALIASES",
+    "COMMANDS_OPEN",
+    "CONTROL_KEY_LIST",
+    "CONTROL_KEY_LAST",
+    "VERIFY_COMMAND_STATES",
+    "VERIFY_COMMAND_EVENTS",
+    "VERIFY_COMMANDS",
 ];
 
 #[tokio::test]
@@ -29,7 +35,7 @@ async fn every_statement_is_prepared_and_only_the_named_ones_scan() {
     let store = store(dir.path()).await;
     let pool = &store.sync().readers;
     let mut plans = String::new();
-    for (name, text) in SINGLE.iter().chain(drain::SINGLE) {
+    for (name, text) in SINGLE.iter().chain(drain::SINGLE).chain(control::SINGLE) {
         let plan: Vec<(i64, i64, i64, String)> =
             sqlx::query_as(sqlx::AssertSqlSafe(format!("explain query plan {text}"))).fetch_all(pool).await.expect(name);
         let lines: Vec<&str> = plan.iter().map(|(.., line)| line.as_str()).collect();

@@ -1,0 +1,212 @@
+//! Intents that devices hand over without having them applied. They are kept as they are, in the archive, in the state that the
+//! command asks for under which they come; without one they are `escrowed`, for a person to decide.
+
+use serde_json::Value;
+use tidewatch_domain::audit::AuditEntry;
+use tidewatch_domain::control::{CommandKind, EntryOrder, Order, WalWanted};
+use tidewatch_domain::drain::{DrainAction, RESTORE_MS};
+use tidewatch_domain::engine::ClientKey;
+use tidewatch_domain::ids::ClientId;
+use tidewatch_domain::time::Millis;
+
+use super::jobs::Done;
+use crate::sync::drain::NewEvent;
+use crate::sync::statements::control::{ARCHIVE_ADD, ARCHIVE_MUTATION, COMMAND_ESCROWING};
+use crate::sync::writer::Writer;
+use crate::{Error, Result};
+
+/// One intent that is handed over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EscrowLine {
+    /// Which.
+    pub operation_id: String,
+    /// The intent as it was frozen, JSON text.
+    pub intent: String,
+    /// Why the device could not send it: code and words.
+    pub error: Option<(String, String)>,
+    /// Whether a person holds it on the device.
+    pub held: bool,
+}
+
+/// What became of intents that were handed over.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Escrowed {
+    /// Kept now.
+    pub stored: u64,
+    /// Were here already, the same.
+    pub duplicates: u64,
+    /// Operation, code and words of those that were not kept.
+    pub refused: Vec<(String, &'static str, String)>,
+}
+
+/// Under which command intents come.
+struct Under {
+    id: String,
+    reason: String,
+    actor: String,
+    job: Option<i64>,
+    order: Order,
+}
+
+/// Where a payload is kept: state in the archive, state in the mirror (none: it stays as it is), origin.
+#[derive(Clone, Copy)]
+struct Shelf {
+    state: i64,
+    mirror: Option<i64>,
+    origin: i64,
+    ended: bool,
+}
+
+const ESCROWED: Shelf = Shelf { state: 6, mirror: Some(6), origin: 3, ended: false };
+
+impl Shelf {
+    const fn of_action(action: DrainAction) -> Self {
+        match action {
+            DrainAction::Skip => Self { state: 3, mirror: Some(8), origin: 3, ended: true },
+            DrainAction::Quarantine => Self { state: 4, mirror: Some(7), origin: 3, ended: true },
+            DrainAction::Discard => Self { state: 5, mirror: Some(9), origin: 3, ended: true },
+            _ => ESCROWED,
+        }
+    }
+}
+
+impl Under {
+    /// Where an intent goes; `None` when the command is not about it.
+    fn shelf(&self, line: &EscrowLine) -> Option<Shelf> {
+        // It stays on the device, in the state that it has there.
+        let uploaded = Shelf { state: if line.held { 2 } else { 0 }, mirror: None, origin: 2, ended: false };
+        match &self.order {
+            Order::Drain(entries) => {
+                let named = |entry: &&EntryOrder| entry.operation_id.as_str() == line.operation_id;
+                entries.iter().find(named).map(|entry| Shelf::of_action(entry.action))
+            }
+            Order::UploadWal { wanted: WalWanted::All, .. } => Some(uploaded),
+            Order::UploadWal { wanted: WalWanted::Operations(ids), .. } => {
+                ids.iter().any(|id| id.as_str() == line.operation_id).then_some(uploaded)
+            }
+            Order::Resync { .. } => Some(ESCROWED),
+            Order::RefreshPolicy => None,
+        }
+    }
+}
+
+impl Writer {
+    pub(super) async fn escrow_write(
+        &mut self,
+        client_id: &ClientId,
+        command: Option<&str>,
+        lines: &[EscrowLine],
+        now: Millis,
+    ) -> Done<Escrowed> {
+        let client = match self.client_key(client_id) {
+            Ok(client) => client,
+            Err(error) => return Ok(Err(error)),
+        };
+        let under = match command {
+            None => None,
+            Some(id) => match self.escrow_command(client, id).await? {
+                Some(under) => Some(under),
+                None => return Ok(Err(Error::NotFound("command"))),
+            },
+        };
+        let mut done = Escrowed::default();
+        for line in lines {
+            let shelf = under.as_ref().map_or(Some(ESCROWED), |under| under.shelf(line));
+            match shelf {
+                None => {
+                    done.refused.push((line.operation_id.clone(), "not_of_command", "the command does not name it".to_owned()));
+                }
+                Some(shelf) => self.escrow_one(client, under.as_ref(), line, shelf, now, &mut done).await?,
+            }
+        }
+        if done.stored > 0 {
+            self.audit_append(&[escrow_audited(client_id, command, &done, now)]).await?;
+        }
+        Ok(Ok(done))
+    }
+
+    async fn escrow_command(&mut self, client: ClientKey, id: &str) -> Result<Option<Under>> {
+        let query = sqlx::query_as(COMMAND_ESCROWING).bind(id.to_owned()).bind(client.0);
+        let found: Option<(i64, String, String, String, Option<String>)> = query.fetch_optional(&mut self.connection).await?;
+        let Some((kind, args, actor, reason, job)) = found else { return Ok(None) };
+        let kind = usize::try_from(kind).ok().and_then(|kind| CommandKind::ALL.get(kind).copied());
+        let args: Value = serde_json::from_str(&args).map_err(|error| Error::Corrupt(error.to_string()))?;
+        let order = kind.and_then(|kind| Order::read(kind, &args).ok());
+        let order = order.ok_or_else(|| Error::Corrupt("the arguments of a command cannot be read".to_owned()))?;
+        // Jobs are named by a letter and their number.
+        let job = job.and_then(|job| job.trim_start_matches('J').parse().ok());
+        Ok(Some(Under { id: id.to_owned(), reason, actor, job, order }))
+    }
+
+    async fn escrow_one(
+        &mut self,
+        client: ClientKey,
+        under: Option<&Under>,
+        line: &EscrowLine,
+        shelf: Shelf,
+        now: Millis,
+        done: &mut Escrowed,
+    ) -> Result<()> {
+        let query = sqlx::query_as(ARCHIVE_MUTATION).bind(client.0).bind(line.operation_id.clone());
+        let here: Option<(String,)> = query.fetch_optional(&mut self.connection).await?;
+        if let Some((kept,)) = here {
+            if same(&kept, &line.intent) {
+                done.duplicates += 1;
+            } else {
+                let words = "another intent was kept under this operation id".to_owned();
+                done.refused.push((line.operation_id.clone(), "idempotency_key_reused", words));
+            }
+            return Ok(());
+        }
+        self.state.dead_letter_last += 1;
+        let (code, detail) = line.error.clone().unzip();
+        sqlx::query(ARCHIVE_ADD)
+            .bind(self.state.dead_letter_last)
+            .bind(client.0)
+            .bind(line.operation_id.clone())
+            .bind(code.unwrap_or_else(|| "not_sent".to_owned()))
+            .bind(detail)
+            .bind(line.intent.clone())
+            .bind(shelf.origin)
+            .bind(shelf.state)
+            .bind(if shelf.state == ESCROWED.state { ESCROWED.state } else { 0 })
+            .bind(under.map(|under| under.reason.clone()))
+            .bind(under.map(|under| under.actor.clone()))
+            .bind(under.and_then(|under| under.job))
+            .bind(now.0)
+            .bind(shelf.ended.then(|| now.plus(RESTORE_MS).0))
+            .execute(&mut self.connection)
+            .await?;
+        let event = NewEvent {
+            client,
+            operation_id: line.operation_id.clone(),
+            state: shelf.mirror,
+            pending: None,
+            job: under.and_then(|under| under.job),
+            command: under.map(|under| under.id.clone()),
+            at: now,
+            detail: line.error.as_ref().map(|(code, _)| code.clone()),
+        };
+        self.events_add(&[event]).await?;
+        done.stored += 1;
+        Ok(())
+    }
+}
+
+/// Whether two texts are the same intent, however they are written.
+fn same(one: &str, other: &str) -> bool {
+    let read = |text: &str| serde_json::from_str::<Value>(text).ok();
+    one == other || read(one).is_some_and(|value| Some(value) == read(other))
+}
+
+fn escrow_audited(client_id: &ClientId, command: Option<&str>, done: &Escrowed, now: Millis) -> AuditEntry {
+    AuditEntry {
+        at: now,
+        actor: format!("device:{client_id}"),
+        action: "escrow_put",
+        subject: Some(format!("device:{client_id}")),
+        before: None,
+        after: Some(serde_json::json!({ "stored": done.stored, "command": command }).to_string()),
+        trace_id: None,
+    }
+}

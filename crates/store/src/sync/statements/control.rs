@@ -1,0 +1,73 @@
+//! Statements of the control channel.
+
+statements! {
+    /// A command that is given out, or why there is none: answers its number.
+    COMMAND_ADD = r"
+        insert into commands (id, client, kind, args, priority, supersede_key, job, actor, reason, created_ms, expires_ms, changed_ms, ends_ms)
+        values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?10, ?11) returning n";
+    COMMAND_EVENT_ADD = "insert into command_events (command, at_ms, state, actor, detail) values (?1, ?2, ?3, ?4, ?5)";
+    COMMAND_BY_ID = "select n, id, client, state from commands where id = ?1";
+    /// Older commands with the same key that were not handed over.
+    COMMANDS_OF_KEY = "select n, id, client, state from commands where client = ?1 and supersede_key = ?2 and state = 0";
+    COMMANDS_OPEN_OF = "select n, id, client, state from commands where client = ?1 and state < 3 order by priority, n";
+    COMMANDS_ENDING = "select n, id, client, state from commands where ends_ms <= ?1 and state < 3 order by ends_ms limit ?2";
+    COMMANDS_OVER = "select 1 from commands where ends_ms <= ?1 and state < 3 limit 1";
+    COMMAND_END = "update commands set state = ?2, changed_ms = ?3, ends_ms = ?3 where n = ?1 and state < 3";
+    /// What a device is to be handed now; what it was handed before comes again after a while.
+    COMMANDS_DUE = r"
+        select n, id, kind, args, priority, supersede_key, reason, created_ms, expires_ms from commands
+        where client = ?1 and state < 3 and expires_ms > ?2 and (handed_ms is null or handed_ms <= iif(state = 2, ?4, ?3))
+        order by priority, n limit ?5";
+    /// `[n, …]`: the state that those come to which go out for the first time.
+    COMMANDS_HANDED_EVENTS = r"
+        insert into command_events (command, at_ms, state, actor)
+        select c.n, ?2, 1, ?3 from json_each(?1) j cross join commands c on c.n = j.value where c.state = 0 and c.expires_ms > ?2";
+    COMMANDS_HAND_OVER = r"
+        update commands set deliveries = deliveries + 1, handed_ms = ?2, changed_ms = iif(state = 0, ?2, changed_ms), state = max(state, 1)
+        where n in (select value from json_each(?1)) and state < 3 and expires_ms > ?2 returning n";
+    COMMAND_OF_CLIENT = "select n, client, kind, args, state, expires_ms from commands where id = ?1 and client = ?2";
+    COMMAND_REPORT = r"
+        update commands set state = ?2, changed_ms = ?3, ends_ms = iif(?2 < 3, ?4, ?3), done = ifnull(?5, done), total = ifnull(?6, total),
+            result = ifnull(?7, result), error_code = ?8, error_detail = ?9
+        where n = ?1";
+    COMMAND_VIEW = r"
+        select n, id, client, kind, args, priority, state, job, actor, reason, created_ms, expires_ms, changed_ms, deliveries, done, total,
+            result, error_code, error_detail
+        from commands where id = ?1";
+    COMMAND_EVENTS_OF = "select state, at_ms from command_events where command = ?1 order by state";
+    COMMANDS_OLDER = r"
+        select n, id, client, kind, args, priority, state, job, actor, reason, created_ms, expires_ms, changed_ms, deliveries, done, total,
+            result, error_code, error_detail
+        from commands where client = ?1 and n < ?2 order by n desc limit ?3";
+    COMMANDS_NEWER = r"
+        select n, id, client, kind, args, priority, state, job, actor, reason, created_ms, expires_ms, changed_ms, deliveries, done, total,
+            result, error_code, error_detail
+        from commands where client = ?1 and n > ?2 order by n limit ?3";
+    COMMANDS_COUNT = "select count(*) from commands where client = ?1";
+    /// Open commands by device.
+    COMMANDS_OPEN = "select client, count(*) from commands where state < 3 group by client";
+    COMMAND_ESCROWING = "select kind, args, actor, reason, job from commands where id = ?1 and client = ?2";
+
+    CONTROL_KEY_LIST = "select kid, n, public_key, created_ms, signed_by, signature from control_keys order by n";
+    CONTROL_KEY_LAST = "select kid, n, secret_key from control_keys order by n desc limit 1";
+    CONTROL_KEY_ADD = r"
+        insert into control_keys (kid, n, public_key, secret_key, created_ms, signed_by, signature) values (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+        on conflict do nothing";
+
+    ARCHIVE_HAS = "select 1 from dead_letters where client = ?1 and operation_id = ?2";
+    ARCHIVE_MUTATION = "select mutation from dead_letters where client = ?1 and operation_id = ?2";
+    ARCHIVE_ADD = r"
+        insert into dead_letters (id, client, operation_id, code, detail, mutation, origin, state, home, reason, actor, job, at_ms, changed_ms,
+            restore_until_ms)
+        values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13, ?14)";
+
+    VERIFY_COMMAND_STATES = "select ifnull(sum(state < 3), 0) from commands";
+    VERIFY_COMMAND_EVENTS = "select ifnull(sum(state = 0), 0), ifnull(sum(state >= 3), 0) from command_events";
+    /// Commands without an event for their state or for their issue, and those that ended more than once, or not at all.
+    VERIFY_COMMANDS = r"
+        select c.id from commands c
+        where not exists (select 1 from command_events e where e.command = c.n and e.state = 0)
+            or not exists (select 1 from command_events e where e.command = c.n and e.state = c.state)
+            or (select count(*) from command_events e where e.command = c.n and e.state >= 3) <> (c.state >= 3)
+        limit 100";
+}
