@@ -21,7 +21,12 @@ pub fn status(error: &Error) -> StatusCode {
         Error::Invalid { .. } | Error::Cursor(_) => StatusCode::BAD_REQUEST,
         Error::Overloaded { .. } => StatusCode::SERVICE_UNAVAILABLE,
         Error::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
-        Error::InFlight | Error::Refused(_) | Error::SetChanged(_) | Error::StateConflict(_) => StatusCode::CONFLICT,
+        Error::InFlight
+        | Error::Refused(_)
+        | Error::SetChanged(_)
+        | Error::StateConflict(_)
+        | Error::CommandEnded
+        | Error::CommandUnderWay(_) => StatusCode::CONFLICT,
         Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
@@ -53,6 +58,8 @@ pub fn words(error: &Error) -> (String, String) {
             format!("It holds {} entries, and {} match now. Nothing was done.", change.frozen, change.now),
         ),
         Error::StateConflict(detail) => ("That is not possible now", format!("{detail}. Nothing was changed.")),
+        Error::CommandEnded => ("The command has ended", "Nothing was changed: what has ended cannot be taken back.".to_owned()),
+        Error::CommandUnderWay(left) => ("The device is at it", format!("Nothing was changed. If the end is forced, {left}.")),
         Error::Internal(_) => (
             "This page could not be made",
             "The fault is ours and has been logged. The rest of the console is not affected.".to_owned(),

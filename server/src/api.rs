@@ -2,6 +2,7 @@
 
 pub mod adapters;
 pub mod body;
+pub mod control;
 pub mod error;
 pub mod openapi;
 pub mod query;

@@ -13,7 +13,7 @@ use crate::serve;
 use crate::settings::{DataArgs, LogArgs, ServeArgs};
 use crate::simulate::{self, SimulateArgs};
 
-pub use staff::{CollectionsCommand, DeviceCommand, TokenCommand, UserCommand};
+pub use staff::{CollectionsCommand, ControlCommand, DeviceCommand, TokenCommand, UserCommand};
 
 /// An operations console for fleets of offline-first clients, with its own sync store.
 #[derive(Clone, Debug, Parser)]
@@ -45,6 +45,9 @@ pub enum Command {
     /// Devices
     #[command(subcommand)]
     Device(DeviceCommand),
+    /// The control channel
+    #[command(subcommand)]
+    Control(ControlCommand),
     /// Collections: import, list, export
     #[command(subcommand)]
     Collections(CollectionsCommand),
@@ -123,6 +126,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::User(command) => Ok(runtime.block_on(staff::user(command))?),
         Command::Token(command) => Ok(runtime.block_on(staff::token(command))?),
         Command::Device(command) => Ok(runtime.block_on(staff::device(command))?),
+        Command::Control(command) => Ok(runtime.block_on(staff::control(command))?),
         Command::Collections(command) => Ok(runtime.block_on(staff::collections(command))?),
         Command::Migrate(data) => Ok(runtime.block_on(migrate(&data))?),
         Command::Verify(data) => Ok(runtime.block_on(verify(&data))?),

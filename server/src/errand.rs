@@ -10,6 +10,8 @@ use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 use tidewatch_domain::ids::{ClientId, Scope};
 use tidewatch_domain::role::Role;
+use tidewatch_protocol::Timestamp;
+use tidewatch_protocol::v1::control::key_bytes;
 use tidewatch_service::auth::TokenKind;
 use tidewatch_service::{Cx, Error, Service};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -85,6 +87,8 @@ pub enum Errand {
         /// Id of the device.
         client_id: String,
     },
+    /// Make the next key that signs commands.
+    ControlRotateKey,
 }
 
 /// How an errand ended: what to print, or what was refused.
@@ -133,6 +137,10 @@ pub async fn run(service: &Service, cx: &Cx, errand: Errand) -> Result<String, E
             let client_id = ClientId::parse(client_id)
                 .map_err(|_| Error::Invalid { field: "client_id", detail: "must be a lower-case UUID".to_owned() })?;
             service.device_tokens_revoke(cx, &client_id).await?;
+        }
+        Errand::ControlRotateKey => {
+            let bytes = |kid: &str, public: &[u8; 32], created| key_bytes(kid, public, Timestamp(created));
+            return Ok(format!("{}\n", service.control_key_rotate(cx, bytes).await?));
         }
     }
     Ok(String::new())

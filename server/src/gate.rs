@@ -38,6 +38,8 @@ pub enum Access {
     BodySecret,
     /// A device.
     Device,
+    /// A device, on the control channel: the same token, a rate limit of its own.
+    Control,
     /// Staff in a browser, or an API token.
     Staff,
     /// Staff in a browser; nobody signed in is led to the sign-in form.
@@ -111,6 +113,7 @@ async fn admit(app: &App, access: Access, parts: &mut Parts) -> Result<Cx, Turne
             Ok(as_actor(bearer_of(app, access, parts).await?))
         }
         Access::Device => Ok(as_actor(device_of(app, parts).await?)),
+        Access::Control => Ok(as_actor(control_of(app, parts).await?)),
         Access::Staff if has_bearer(parts) => Ok(as_actor(bearer_of(app, access, parts).await?)),
         Access::Staff => match session::user_of(app, parts).await? {
             session::Found::User(actor) => {
@@ -184,6 +187,28 @@ fn no_bearer_check(parts: &Parts) -> Answer<()> {
 }
 
 async fn device_of(app: &App, parts: &mut Parts) -> Answer<Actor> {
+    let (actor, client_id) = device_known(app, parts).await?;
+    match app.limits().devices.check_key(&client_id) {
+        Ok(state) => {
+            parts.extensions.insert(rate::Left::of(&state));
+            Ok(actor)
+        }
+        Err(until) => {
+            let wait = until.wait_time_from(DefaultClock::default().now());
+            Err(rate::Left::none(wait).refuse(rate_limited(wait)))
+        }
+    }
+}
+
+/// What a device has used up of its data sync does not count here, nor the other way round.
+async fn control_of(app: &App, parts: &Parts) -> Answer<Actor> {
+    let (actor, client_id) = device_known(app, parts).await?;
+    let checked = app.limits().control.check_key(&client_id);
+    checked.map_err(|until| rate_limited(until.wait_time_from(DefaultClock::default().now())))?;
+    Ok(actor)
+}
+
+async fn device_known(app: &App, parts: &Parts) -> Answer<(Actor, ClientId)> {
     protocol_check(&parts.headers)?;
     if !has_bearer(parts) {
         let detail = if session::has_cookie(&parts.headers) {
@@ -197,16 +222,8 @@ async fn device_of(app: &App, parts: &mut Parts) -> Answer<Actor> {
     let Actor::Device { client_id, .. } = &actor else { unreachable!("the gate let only devices through") };
     client_check(&parts.headers, client_id)?;
     signature::check(app, parts, client_id, bearer_token(parts).unwrap_or_default()).await?;
-    match app.limits().devices.check_key(client_id) {
-        Ok(state) => {
-            parts.extensions.insert(rate::Left::of(&state));
-            Ok(actor)
-        }
-        Err(until) => {
-            let wait = until.wait_time_from(DefaultClock::default().now());
-            Err(rate::Left::none(wait).refuse(rate_limited(wait)))
-        }
-    }
+    let client_id = client_id.clone();
+    Ok((actor, client_id))
 }
 
 /// The text after `Bearer`.

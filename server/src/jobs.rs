@@ -13,12 +13,13 @@ use crate::state::App;
 
 const TIDY_PAUSE: Duration = Duration::from_secs(60);
 const ROLL_PAUSE: Duration = Duration::from_secs(1);
+const COMMANDS_PAUSE: Duration = Duration::from_secs(1);
 const NONCES_PAUSE: Duration = Duration::from_secs(2);
 
 /// Starts the jobs.
 #[must_use]
 pub fn start(app: &App, metrics: Option<metrics_exporter_prometheus::PrometheusHandle>) -> Vec<JoinHandle<()>> {
-    let (tidied, rolled, signed) = (app.clone(), app.clone(), app.clone());
+    let (tidied, rolled, signed, told) = (app.clone(), app.clone(), app.clone(), app.clone());
     vec![
         tokio::spawn(every(app.clone(), "tidy", TIDY_PAUSE, move || {
             let (app, metrics) = (tidied.clone(), metrics.clone());
@@ -36,6 +37,10 @@ pub fn start(app: &App, metrics: Option<metrics_exporter_prometheus::PrometheusH
         tokio::spawn(every(app.clone(), "nonces", NONCES_PAUSE, move || {
             let app = signed.clone();
             async move { app.service().nonces_keep(app.now()).await }
+        })),
+        tokio::spawn(every(app.clone(), "commands", COMMANDS_PAUSE, move || {
+            let app = told.clone();
+            async move { app.service().commands_expire(app.now()).await }
         })),
     ]
 }
@@ -64,6 +69,7 @@ async fn every<F: Future<Output = tidewatch_service::Result<()>>>(
 async fn tidy(app: &App) -> tidewatch_service::Result<()> {
     let limits = app.limits();
     limits.devices.retain_recent();
+    limits.control.retain_recent();
     limits.enrol.retain_recent();
     limits.sign_in.retain_recent();
     app.service().auth_tidy(&app.system_cx()).await

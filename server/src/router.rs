@@ -14,7 +14,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 use tower_http::compression::{CompressionLayer, CompressionLevel};
 
-use crate::api::{adapters, openapi, sync, system, v1};
+use crate::api::{adapters, control, openapi, sync, system, v1};
 use crate::gate::{Access, Gate, gate, wants_html};
 use crate::state::App;
 use crate::{assets, console, export, frame};
@@ -44,7 +44,7 @@ fn route(method: Method, path: impl Into<String>, access: Access, handler: Metho
 
 /// Every route of the server but the built files, which are open to everybody.
 fn all(app: &App) -> Vec<Routed> {
-    use Access::{Action, BodySecret, Device, Enrolment, Public, Staff};
+    use Access::{Action, BodySecret, Control, Device, Enrolment, Public, Staff};
     let mut all = vec![
         route(Method::GET, "/healthz", Public, get(system::healthz)),
         route(Method::GET, "/readyz", Public, get(system::readyz)),
@@ -53,6 +53,10 @@ fn all(app: &App) -> Vec<Routed> {
         route(Method::GET, "/api/v1/resilience-report", Staff, get(v1::report::resilience_report)),
         route(Method::GET, "/api/v1/devices", Staff, get(v1::devices::devices_list)),
         route(Method::GET, "/api/v1/devices/{client_id}", Staff, get(v1::devices::device_view)),
+        route(Method::GET, "/api/v1/devices/{client_id}/commands", Staff, get(v1::commands::commands_list)),
+        route(Method::POST, "/api/v1/devices/{client_id}/commands", Staff, post(v1::commands::command_issue)),
+        route(Method::GET, "/api/v1/commands/{id}", Staff, get(v1::commands::command_view)),
+        route(Method::POST, "/api/v1/commands/{id}/cancel", Staff, post(v1::commands::command_cancel)),
         route(Method::GET, "/api/v1/outbox", Staff, get(v1::outbox::outbox_report)),
         route(Method::GET, "/api/v1/outbox/entries", Staff, get(v1::outbox::outbox_entries)),
         route(Method::GET, "/api/v1/outbox/devices", Staff, get(v1::entry::outbox_devices)),
@@ -76,6 +80,10 @@ fn all(app: &App) -> Vec<Routed> {
             route(Method::GET, path("/events"), Device, get(sync::events::events_stream)),
             route(Method::POST, path("/dead-letters"), Device, post(sync::dead_letters::dead_letters_report)),
             route(Method::POST, path("/telemetry"), Device, post(sync::telemetry::telemetry_ingest)),
+            route(Method::GET, path("/control/commands"), Control, get(control::commands_poll)),
+            route(Method::POST, path("/control/commands/{id}/status"), Control, post(control::command_report)),
+            route(Method::POST, path("/control/escrow"), Control, post(control::escrow_put)),
+            route(Method::GET, path("/control/keys"), Public, get(control::control_keys)),
         ]);
     }
     all.extend(page_routes(app));

@@ -21,12 +21,16 @@ use crate::gate::SESSION_IDLE_S;
 
 /// Requests per second of one device, and how many it may save up.
 pub const DEVICE_QUOTA: (u32, u32) = (50, 200);
+/// The same on the control channel: polls wait, and hardly ever say anything.
+const CONTROL_QUOTA: (u32, u32) = (10, 100);
 /// Registrations and token refreshes per second of one address: a whole site may be behind it.
 const ENROL_QUOTA: (u32, u32) = (500, 2_000);
 /// Sign-in attempts per second of one address.
 const SIGN_IN_QUOTA: (u32, u32) = (2, 30);
 /// Event streams that are open at a time: of devices, and of browsers.
 const STREAMS_MAX: (usize, usize) = (20_000, 1_000);
+/// Devices that wait for a command at a time, requests of the control channel that are looked after at a time, and uploads in escrow.
+const CONTROL_MAX: (usize, usize, usize) = (20_000, 32, 16);
 
 /// Shared state. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -56,6 +60,8 @@ pub type DeviceLimiter =
 pub struct Limits {
     /// By device.
     pub devices: DeviceLimiter,
+    /// By device, on the control channel.
+    pub control: DefaultKeyedRateLimiter<ClientId>,
     /// Registration and refresh by address.
     pub enrol: DefaultKeyedRateLimiter<IpAddr>,
     /// Sign-in by address.
@@ -69,6 +75,12 @@ pub struct Streams {
     pub device_places: Arc<Semaphore>,
     /// Places for browsers.
     pub console_places: Arc<Semaphore>,
+    /// Places for devices that wait for a command.
+    pub control_places: Arc<Semaphore>,
+    /// Turns of the control channel.
+    pub control_turns: Semaphore,
+    /// Places for uploads in escrow.
+    pub escrow_places: Arc<Semaphore>,
     by_device: Mutex<HashMap<ClientId, CancellationToken>>,
 }
 
@@ -104,12 +116,16 @@ impl App {
     pub fn new(service: Service, clock: Clock, assets: Assets, metrics: Option<PrometheusHandle>) -> Self {
         let limits = Limits {
             devices: RateLimiter::keyed(quota(DEVICE_QUOTA)).with_middleware(),
+            control: RateLimiter::keyed(quota(CONTROL_QUOTA)),
             enrol: RateLimiter::keyed(quota(ENROL_QUOTA)),
             sign_in: RateLimiter::keyed(quota(SIGN_IN_QUOTA)),
         };
         let streams = Streams {
             device_places: Arc::new(Semaphore::new(STREAMS_MAX.0)),
             console_places: Arc::new(Semaphore::new(STREAMS_MAX.1)),
+            control_places: Arc::new(Semaphore::new(CONTROL_MAX.0)),
+            control_turns: Semaphore::new(CONTROL_MAX.1),
+            escrow_places: Arc::new(Semaphore::new(CONTROL_MAX.2)),
             by_device: Mutex::default(),
         };
         let stopping = CancellationToken::new();

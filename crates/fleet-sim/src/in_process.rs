@@ -1,6 +1,8 @@
 //! Carries requests to a [`Service`] in this process: the wire's JSON goes through the protocol's own reader and writer, only
 //! HTTP and tokens are left out. A device's token is its id here.
 
+mod control;
+
 use serde_json::{Value, json};
 use tidewatch_client::{Purpose, Reply, Request};
 use tidewatch_domain::ids::{ClientId, Scope};
@@ -49,6 +51,10 @@ impl InProcess {
             Purpose::Register => self.register(request, now).await,
             Purpose::Push => self.push(request, now).await,
             Purpose::Pull => self.pull(request, now).await,
+            Purpose::ControlKeys => self.control_keys(now).await,
+            Purpose::Commands => self.commands(request, now).await,
+            Purpose::CommandStatus => self.command_status(request, now).await,
+            Purpose::Escrow => self.escrow(request, now).await,
             Purpose::Refresh | Purpose::Report => Err(Problem::new(Code::NotFound)),
         };
         let (status, body) = match answer {
@@ -144,6 +150,8 @@ fn problem(error: Error) -> Problem {
         Error::Forbidden => Problem::new(Code::Forbidden),
         Error::NotFound(_) => Problem::new(Code::NotFound),
         Error::Invalid { field, detail } => Problem::new(Code::EnvelopeInvalid).detail(format!("{field}: {detail}")),
+        Error::CommandEnded => Problem::new(Code::CommandEnded),
+        Error::CommandUnderWay(_) => Problem::new(Code::CommandUnderWay),
         Error::Internal(cause) => {
             tracing::error!(?cause, "the service failed");
             Problem::new(Code::Internal)

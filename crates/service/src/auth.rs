@@ -43,7 +43,7 @@ fn token_make(prefix: &str) -> Result<String> {
 
 impl Cx {
     /// As [`Cx::require`], and lets the console itself (its command line) through.
-    fn require_admin(&self, action: Action) -> Result<()> {
+    pub(crate) fn require_admin(&self, action: Action) -> Result<()> {
         if self.actor == Actor::System { Ok(()) } else { self.require(action).map(|_| ()) }
     }
 

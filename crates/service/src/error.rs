@@ -47,6 +47,12 @@ pub enum Error {
     /// A push of the same device is under way.
     #[error("a request of this device is under way")]
     InFlight,
+    /// The command has ended.
+    #[error("the command has ended")]
+    CommandEnded,
+    /// The device is at the command; a forced end leaves something behind.
+    #[error("the device is at it: {0}")]
+    CommandUnderWay(&'static str),
     /// The device is blocked.
     #[error("this device is blocked")]
     ClientBlocked,

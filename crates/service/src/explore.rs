@@ -92,7 +92,7 @@ fn filter_read(keys: &[Key], text: &str) -> Result<Filter> {
     Filter::parse(keys, text).map_err(|error| Error::Invalid { field: "filter", detail: error.to_string() })
 }
 
-fn place_read(position: &Position) -> Result<Place> {
+pub(crate) fn place_read(position: &Position) -> Result<Place> {
     let number = |field: &'static str, text: &str| {
         let number = text.parse::<i64>().ok().filter(|number| *number >= 0);
         number.ok_or_else(|| Error::Invalid { field, detail: "must be the number of a row".to_owned() })

@@ -2,9 +2,10 @@
 //!
 //! The first parameter of every use case is [`Cx`]: who acts, when, under which request id. One module a capability:
 //! [`sync`] (devices' data), [`fleet`] (telemetry and what is made of it), [`drain`] (taking entries of outboxes out of the way),
-//! [`explore`] (log, traces, audit), [`auth`] (staff, sessions, tokens).
+//! [`explore`] (log, traces, audit), [`auth`] (staff, sessions, tokens), [`control`] (commands to devices).
 
 pub mod auth;
+pub mod control;
 pub mod cx;
 pub mod drain;
 pub mod error;
@@ -30,6 +31,7 @@ pub struct Service {
     pub(crate) nonces: Arc<sync::Nonces>,
     /// Held while a set is frozen.
     pub(crate) freezing: Arc<tokio::sync::Mutex<()>>,
+    pub(crate) signers: Arc<control::Signers>,
 }
 
 impl Service {
@@ -48,6 +50,7 @@ impl Service {
             in_flight: sync::InFlight::default(),
             nonces: Arc::default(),
             freezing: Arc::default(),
+            signers: Arc::default(),
         }
     }
 }

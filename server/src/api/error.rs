@@ -97,6 +97,8 @@ impl From<Error> for Refusal {
                 ))
                 .into(),
             Error::StateConflict(detail) => problem(Code::StateConflict).detail(detail).into(),
+            Error::CommandEnded => problem(Code::CommandEnded).into(),
+            Error::CommandUnderWay(left) => problem(Code::CommandUnderWay).detail(format!("with `force`, {left}")).into(),
             Error::Internal(cause) => Self::internal(cause),
         }
     }

@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use crate::api::{adapters, sync, system, v1};
+use crate::api::{adapters, control, sync, system, v1};
 use crate::gate::SESSION_COOKIE;
 
 /// The description.
@@ -19,6 +19,8 @@ use crate::gate::SESSION_COOKIE;
         adapters::arxos::batch_sync, adapters::arxos::equipment_updates, adapters::arxos::equipment_create,
         adapters::arxos::equipment_create_named, adapters::arxos::equipment_update, adapters::arxos::equipment_delete,
         adapters::queues::asyncstorage_push, adapters::queues::posalpro_push, adapters::queues::prism_push,
+        control::commands_poll, control::command_report, control::escrow_put, control::control_keys,
+        v1::commands::commands_list, v1::commands::command_issue, v1::commands::command_view, v1::commands::command_cancel,
         v1::report::resilience_report, v1::devices::devices_list, v1::devices::device_view, v1::outbox::outbox_report, v1::outbox::outbox_entries, v1::entry::outbox_devices, v1::entry::entry_view, v1::entry::entry_reveal, v1::changes::changes_list,
         v1::changes::operation_trace, v1::audit::audit_list, system::healthz, system::readyz, system::metrics
     ),

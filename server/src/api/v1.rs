@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod changes;
+pub mod commands;
 pub mod devices;
 pub mod entry;
 pub mod outbox;

@@ -136,6 +136,13 @@ pub enum DeviceCommand {
     },
 }
 
+/// The control channel.
+#[derive(Clone, Debug, Subcommand)]
+pub enum ControlCommand {
+    /// Make the next key that signs commands, and print its name; the key before it vouches for it
+    RotateKey(DataArgs),
+}
+
 fn role_read(text: &str) -> Result<Role, String> {
     Role::parse(text).ok_or_else(|| "must be viewer, support, operator, product_owner or admin".to_owned())
 }
@@ -180,6 +187,15 @@ pub(super) async fn token(command: TokenCommand) -> anyhow::Result<()> {
 pub(super) async fn device(command: DeviceCommand) -> anyhow::Result<()> {
     let DeviceCommand::Revoke { client_id, data } = command;
     errand_run(&data, Errand::DeviceRevoke { client_id }).await
+}
+
+/// Runs a command about the control channel.
+///
+/// # Errors
+/// What is refused, in one sentence.
+pub(super) async fn control(command: ControlCommand) -> anyhow::Result<()> {
+    let ControlCommand::RotateKey(data) = command;
+    errand_run(&data, Errand::ControlRotateKey).await
 }
 
 /// Runs a command about collections.

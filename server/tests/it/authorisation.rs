@@ -11,7 +11,7 @@ use tidewatch_server::router::routes;
 use tidewatch_testkit::{Reply, TestApp, Visitor};
 
 /// Every route that is not a page or an action, with who may take it.
-const API: [(&str, &str, Access); 43] = [
+const API: [(&str, &str, Access); 55] = [
     ("GET", "/healthz", Access::Public),
     ("GET", "/readyz", Access::Public),
     ("GET", "/metrics", Access::Public),
@@ -19,6 +19,10 @@ const API: [(&str, &str, Access); 43] = [
     ("GET", "/api/v1/resilience-report", Access::Staff),
     ("GET", "/api/v1/devices", Access::Staff),
     ("GET", "/api/v1/devices/{client_id}", Access::Staff),
+    ("GET", "/api/v1/devices/{client_id}/commands", Access::Staff),
+    ("POST", "/api/v1/devices/{client_id}/commands", Access::Staff),
+    ("GET", "/api/v1/commands/{id}", Access::Staff),
+    ("POST", "/api/v1/commands/{id}/cancel", Access::Staff),
     ("GET", "/api/v1/outbox", Access::Staff),
     ("GET", "/api/v1/outbox/entries", Access::Staff),
     ("GET", "/api/v1/outbox/devices", Access::Staff),
@@ -47,6 +51,10 @@ const API: [(&str, &str, Access); 43] = [
     ("GET", "/events", Access::Device),
     ("POST", "/telemetry", Access::Device),
     ("POST", "/dead-letters", Access::Device),
+    ("GET", "/control/commands", Access::Control),
+    ("POST", "/control/commands/{id}/status", Access::Control),
+    ("POST", "/control/escrow", Access::Control),
+    ("GET", "/control/keys", Access::Public),
     ("POST", "/api/v1/sync/clients", Access::Enrolment),
     ("POST", "/api/v1/sync/clients/token", Access::BodySecret),
     ("GET", "/api/v1/sync/changes", Access::Device),
@@ -55,6 +63,10 @@ const API: [(&str, &str, Access); 43] = [
     ("GET", "/api/v1/sync/events", Access::Device),
     ("POST", "/api/v1/sync/telemetry", Access::Device),
     ("POST", "/api/v1/sync/dead-letters", Access::Device),
+    ("GET", "/api/v1/sync/control/commands", Access::Control),
+    ("POST", "/api/v1/sync/control/commands/{id}/status", Access::Control),
+    ("POST", "/api/v1/sync/control/escrow", Access::Control),
+    ("GET", "/api/v1/sync/control/keys", Access::Public),
 ];
 
 /// Pages and actions of the console.
@@ -109,7 +121,7 @@ fn may(access: Access, kind: Kind) -> bool {
     match access {
         Access::Public | Access::BodySecret => true,
         Access::Enrolment => kind == Kind::Enrolment,
-        Access::Device => kind == Kind::Device,
+        Access::Device | Access::Control => kind == Kind::Device,
         Access::Staff => matches!(kind, Kind::ApiToken | Kind::Session),
         Access::Page | Access::Action => kind == Kind::Session,
         Access::PublicPage | Access::SignIn => matches!(kind, Kind::Nobody | Kind::Session),

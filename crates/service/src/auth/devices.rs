@@ -127,6 +127,7 @@ impl Service {
         cx.require_admin(Action::ManageTokens)?;
         self.store.console().device_tokens_revoke(client_id, cx.now).await?;
         self.auth.device_forget(client_id);
+        self.commands_close(cx, client_id).await?;
         self.audit_append(cx.audit("device_tokens_revoke", format!("device:{client_id}"), None)).await
     }
 

@@ -14,6 +14,7 @@ use futures::Stream;
 use serde::Serialize;
 use tidewatch_domain::ids::{Scope, Seq};
 use tidewatch_protocol::limits::{EVENTS_COALESCE_MS, EVENTS_HEARTBEAT_S};
+use tidewatch_protocol::v1::control::CommandHint;
 use tidewatch_protocol::v1::events::{Bye, Hello, Invalidate};
 use tidewatch_protocol::{Code, Problem};
 use tidewatch_service::auth::Bearer;
@@ -77,6 +78,9 @@ struct Listener {
     greeted: bool,
     behind: bool,
     head: watch::Receiver<Seq>,
+    /// Commands that wait are to be told of.
+    told: bool,
+    commands: Option<watch::Receiver<()>>,
     mine: CancellationToken,
     _place: OwnedSemaphorePermit,
 }
@@ -93,7 +97,9 @@ impl Listener {
         let head = app.service().head_watch();
         let behind = last_seen.is_some_and(|seen| seen < *head.borrow());
         let seen = app.service().scope_heads(&device.scopes);
-        Self { app, device, token, seen, greeted: false, behind, head, mine, _place: place }
+        let commands = app.service().commands_watch(&device.client_id);
+        let told = app.service().commands_waiting(&device.client_id) > 0;
+        Self { app, device, token, seen, greeted: false, behind, head, told, commands, mine, _place: place }
     }
 
     fn stream(self) -> impl Stream<Item = Result<Event, Infallible>> {
@@ -117,6 +123,9 @@ impl Listener {
             };
             return (sse("hello", Some(&id), &hello), true);
         }
+        if std::mem::take(&mut self.told) {
+            return (self.command(), true);
+        }
         if self.behind {
             self.behind = false;
             return (self.invalidate(self.device.scopes.clone()), true);
@@ -125,10 +134,17 @@ impl Listener {
             let moved = tokio::select! {
                 () = self.mine.cancelled() => return (self.bye(), false),
                 changed = self.head.changed() => changed.is_ok(),
+                () = given(&mut self.commands) => {
+                    self.told = true;
+                    false
+                }
                 () = tokio::time::sleep(TOKEN_LOOK) => false,
             };
             if !self.token_works().await {
                 return (self.bye(), false);
+            }
+            if std::mem::take(&mut self.told) {
+                return (self.command(), true);
             }
             if moved {
                 tokio::time::sleep(Duration::from_millis(EVENTS_COALESCE_MS)).await;
@@ -156,6 +172,11 @@ impl Listener {
         sse("invalidate", Some(&self.app.service().cursor_at(head)), &body)
     }
 
+    fn command(&self) -> Event {
+        let waiting = self.app.service().commands_waiting(&self.device.client_id);
+        sse("command", None, &CommandHint { waiting })
+    }
+
     /// A stream outlives neither its token nor the device's rights.
     async fn token_works(&self) -> bool {
         matches!(self.app.service().bearer(self.app.now(), &self.token).await, Ok(Bearer::Known(_)))
@@ -164,5 +185,16 @@ impl Listener {
     fn bye(&self) -> Event {
         let pause = super::jittered(2_000, self.device.client_id.as_str());
         sse("bye", None, &Bye { reconnect_after_ms: u64::try_from(pause).unwrap_or(2_000) })
+    }
+}
+
+/// Waits for a command. Without a cell to look at it waits for ever: there is nobody who could be given one.
+async fn given(commands: &mut Option<watch::Receiver<()>>) {
+    let gone = match commands {
+        Some(cell) => cell.changed().await.is_err(),
+        None => true,
+    };
+    if gone {
+        std::future::pending::<()>().await;
     }
 }

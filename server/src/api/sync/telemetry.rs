@@ -40,7 +40,7 @@ pub async fn telemetry_ingest(
         duplicates: stored.duplicates,
         rejected,
         poll_after_ms: jittered(REPORT_PAUSE_MS, &device.cx.request_id),
-        commands_waiting: 0,
+        commands_waiting: app.service().commands_waiting(&device.client_id),
     };
     Ok((StatusCode::ACCEPTED, Json(answer)))
 }
