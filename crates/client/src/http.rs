@@ -8,7 +8,7 @@ use flate2::write::GzEncoder;
 use serde_json::Value;
 use tidewatch_domain::time::SECOND_MS;
 
-use crate::wire::{Reply, Request};
+use crate::wire::{Purpose, Reply, Request};
 
 /// Bodies above this size are compressed.
 const COMPRESS_BYTES_MIN: usize = 1_024;
@@ -50,6 +50,9 @@ impl HttpTransport {
         let url = format!("{}{}", self.base, request.path);
         let mut outgoing = match &request.body {
             None => self.client.get(url),
+            Some(body) if request.purpose == Purpose::Escrow => {
+                self.client.post(url).header("content-type", "application/x-ndjson").body(body.clone())
+            }
             Some(body) => with_body(self.client.post(url), body),
         };
         outgoing = outgoing.header("sync-protocol", "1").header("sync-schema", request.schema_version);

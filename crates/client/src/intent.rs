@@ -103,9 +103,7 @@ impl Intent {
         if let Some(deadline) = draft.deadline {
             wire.insert("deadline".into(), json!(deadline.to_string()));
         }
-        let checksum = format!("sha256:{}", hex::encode(Sha256::digest(canonical(&Value::Object(wire.clone())))));
-        wire.insert("checksum".into(), json!(checksum));
-        let text = Value::Object(wire).to_string();
+        let text = frozen(wire);
         let depends_on = draft.depends_on.iter().map(|id| id.as_str().to_owned()).collect();
         Self::thaw(&text, depends_on).expect("a frozen intent reads back")
     }
@@ -142,6 +140,37 @@ impl Intent {
             _ => Body::new(),
         }
     }
+}
+
+/// The operation id in a frozen form.
+#[must_use]
+pub fn operation_of(text: &str) -> Option<String> {
+    let wire: Value = serde_json::from_str(text).ok()?;
+    wire.get("operation_id").and_then(Value::as_str).map(str::to_owned)
+}
+
+/// A corrected copy of an intent, frozen under another id and linked to it; everything but the fields stays as it was.
+///
+/// # Errors
+/// What is wrong with the correction, in words.
+pub fn patched(intent: &Intent, patch: &Value, operation_id: String) -> Result<Box<str>, String> {
+    let operations = patch.as_array().ok_or("the correction is no list of operations")?;
+    let fields = tidewatch_domain::patch::patched(&intent.fields(), operations).map_err(|fault| fault.to_string())?;
+    let mut wire: Map<String, Value> = serde_json::from_str(&intent.text).expect("a frozen intent is JSON");
+    wire.insert("supersedes".into(), json!(intent.operation_id));
+    wire.insert("operation_id".into(), json!(operation_id));
+    if intent.op != MutationOp::Delete {
+        wire.insert("fields".into(), Value::Object(fields));
+    }
+    Ok(frozen(wire))
+}
+
+/// The frozen form of an intent: its members and the sum of them.
+fn frozen(mut wire: Map<String, Value>) -> Box<str> {
+    wire.remove("checksum");
+    let checksum = format!("sha256:{}", hex::encode(Sha256::digest(canonical(&Value::Object(wire.clone())))));
+    wire.insert("checksum".into(), json!(checksum));
+    Value::Object(wire).to_string().into()
 }
 
 /// Lays a payload over a body: `{"$unset": true}` removes the field, anything else sets it.

@@ -8,6 +8,7 @@
 //! only once it is synced to the disk, and the rows of a page and its cursor are one frame, so they stand or fall together.
 
 pub mod clock;
+pub mod control;
 pub mod http;
 pub mod intent;
 pub mod journal;

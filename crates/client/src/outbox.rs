@@ -21,6 +21,8 @@ pub struct Entry {
     pub intent: Intent,
     /// Can not succeed by retrying.
     pub poisoned: bool,
+    /// A person holds it: it is not sent, and what stands on it waits.
+    pub held: bool,
     /// Answered sends that did not settle it; a `deferred` answer is not counted.
     pub attempts: u32,
     /// Answers `500` while it was alone in its batch.
@@ -35,14 +37,23 @@ pub struct Entry {
 
 impl Entry {
     fn new(intent: Intent) -> Self {
-        Self { intent, poisoned: false, attempts: 0, server_errors: 0, last_attempt_at: None, next_attempt_at: None, error: None }
+        Self {
+            intent,
+            poisoned: false,
+            held: false,
+            attempts: 0,
+            server_errors: 0,
+            last_attempt_at: None,
+            next_attempt_at: None,
+            error: None,
+        }
     }
 }
 
 /// Why an entry can not go now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Block {
-    /// Itself or something it stands on is poisoned.
+    /// Itself or something it stands on is poisoned, or held by a person.
     Poison,
     /// Itself or something it stands on has to wait: for its time, or for an answer.
     Wait,
@@ -126,6 +137,20 @@ impl Outbox {
         Some(entry)
     }
 
+    /// Holds an entry.
+    pub fn hold(&mut self, operation_id: &str) {
+        if let Some(entry) = self.get_mut(operation_id) {
+            entry.held = true;
+        }
+    }
+
+    /// Lets an entry go out again, whatever it failed on before.
+    pub fn release(&mut self, operation_id: &str) {
+        if let Some(entry) = self.get_mut(operation_id) {
+            (entry.poisoned, entry.held, entry.server_errors, entry.next_attempt_at) = (false, false, 0, None);
+        }
+    }
+
     /// What an entry stands on: earlier ones of its record, and what it depends on.
     fn stands_on<'a>(&'a self, entry: &'a Entry) -> impl Iterator<Item = i64> + 'a {
         let own = entry.intent.client_seq;
@@ -137,7 +162,7 @@ impl Outbox {
         let mut blocks = HashMap::new();
         for (seq, entry) in &self.entries {
             let own = match entry {
-                Entry { poisoned: true, .. } => Some(Block::Poison),
+                Entry { poisoned: true, .. } | Entry { held: true, .. } => Some(Block::Poison),
                 Entry { next_attempt_at: Some(at), .. } if *at > now => Some(Block::Wait),
                 Entry { intent, .. } if intent.depends_on.iter().any(|id| self.by_operation.contains_key(id)) => {
                     Some(Block::Wait)
@@ -179,7 +204,7 @@ impl Outbox {
     /// When the next entry that waits for its time may go.
     #[must_use]
     pub fn next_attempt_at(&self) -> Option<Millis> {
-        self.entries.values().filter(|entry| !entry.poisoned).filter_map(|entry| entry.next_attempt_at).min()
+        self.entries.values().filter(|entry| !entry.poisoned && !entry.held).filter_map(|entry| entry.next_attempt_at).min()
     }
 
     /// Entries with their state, worst first, oldest first within a state. `sending` is what is on its way.
@@ -188,6 +213,7 @@ impl Outbox {
         let blocks = self.blocks(now);
         let on_its_way: HashSet<&str> = sending.iter().map(String::as_str).collect();
         let state = |seq: &i64, entry: &Entry| match blocks.get(seq) {
+            _ if entry.held => EntryState::Held,
             _ if entry.poisoned => EntryState::Poisoned,
             Some(Block::Poison) => EntryState::Waiting,
             _ if on_its_way.contains(entry.intent.operation_id.as_str()) => EntryState::Sending,

@@ -5,6 +5,8 @@
 //! report that can not be sent never holds up a push or a pull.
 
 mod account;
+mod control;
+mod handled;
 mod pull;
 mod push;
 mod report;
@@ -15,6 +17,7 @@ use rand::RngCore;
 use serde_json::Value;
 use tidewatch_domain::time::Millis;
 
+pub use self::handled::{Handled, Pulled, Settlement};
 use crate::intent::{Draft, Freezing, Intent, uuid_v7};
 use crate::journal::Journal;
 use crate::link::{Attempts, Link, Stop};
@@ -64,49 +67,6 @@ pub enum Action {
     Stopped(Stop),
 }
 
-/// What an answer changed.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Handled {
-    /// Entries that got an answer.
-    pub settled: Vec<Settlement>,
-    /// A page that was applied.
-    pub pulled: Option<Pulled>,
-    /// The request failed: its code.
-    pub failed: Option<String>,
-}
-
-/// The answer to one entry.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settlement {
-    /// Which.
-    pub operation_id: String,
-    /// Status, in the protocol's word.
-    pub status: String,
-    /// Whether it was a stored answer.
-    pub replayed: bool,
-    /// Whether nothing changed, so that the log has no row of it.
-    pub noop: bool,
-    /// Position.
-    pub seq: Option<i64>,
-    /// Entry of the conflicts log.
-    pub conflict_id: Option<String>,
-    /// Problem code.
-    pub code: Option<String>,
-}
-
-/// A page that was applied.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pulled {
-    /// Positions of its rows.
-    pub seqs: Vec<i64>,
-    /// Whether it was part of a scan.
-    pub scan: bool,
-    /// Cursor it was asked with.
-    pub since: Option<String>,
-    /// Cursor it moved to.
-    pub cursor: String,
-}
-
 /// What can go wrong locally.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -143,6 +103,7 @@ pub struct Client<J> {
     scan_wanted: bool,
     compact_above: u64,
     reports: report::Queue,
+    round: control::Round,
 }
 
 impl<J: Journal> Client<J> {
@@ -173,6 +134,7 @@ impl<J: Journal> Client<J> {
             scan_wanted: false,
             compact_above,
             reports: report::Queue::default(),
+            round: control::Round::default(),
         })
     }
 
@@ -261,18 +223,25 @@ impl<J: Journal> Client<J> {
     /// As the journal.
     pub fn next_action(&mut self, now: Millis, rng: &mut dyn RngCore) -> Result<Action, Error> {
         assert!(self.in_flight.is_none(), "one request at a time: handle the reply, or say that it was lost");
+        if let Some(action) = self.control_action(now, rng)? {
+            return Ok(action);
+        }
         if let Some(stop) = &self.link.stop {
             return Ok(Action::Stopped(stop.clone()));
         }
+        let wakes = self.control_wakes(now);
         if let Some(at) = self.link.not_before.filter(|at| *at > now) {
-            return Ok(Action::Wait(at));
+            return Ok(Action::Wait(wakes.map_or(at, |own| own.min(at))));
         }
         let wants = self.round_is_due() || self.reports.is_due(now);
         if !wants {
-            return Ok(Action::Idle);
+            return Ok(wakes.map_or(Action::Idle, Action::Wait));
         }
         if let Some(request) = self.account_request(now, rng)? {
             return Ok(request);
+        }
+        if self.resyncing() && self.pull_due {
+            return self.pull_request(now);
         }
         if self.push_due {
             if let Some(request) = self.push_request(now, rng) {
@@ -299,7 +268,7 @@ impl<J: Journal> Client<J> {
         if let Some(server) = server_time(&body) {
             self.link.clock_offset_ms = Some(now.since(server));
         }
-        if status == 401 && matches!(flight.purpose, Purpose::Push | Purpose::Pull | Purpose::Report) {
+        if status == 401 && !matches!(flight.purpose, Purpose::Register | Purpose::Refresh) {
             return Ok(self.token_refused(&flight, now, &body, rng));
         }
         let handled = match flight.purpose {
@@ -309,6 +278,9 @@ impl<J: Journal> Client<J> {
             Purpose::Push => self.push_answer(&flight, status, &body, retry_after_ms, took_ms, now, rng)?,
             Purpose::Pull => self.pull_answer(&flight, status, &body, retry_after_ms, took_ms, now, rng)?,
             Purpose::Report => self.report_answer(&flight, status, &body, retry_after_ms, now, rng),
+            Purpose::ControlKeys | Purpose::Commands | Purpose::CommandStatus | Purpose::Escrow => {
+                self.control_answer(&flight, (status, &body), retry_after_ms, now, rng)?
+            }
         };
         self.compact_if_worth_it()?;
         Ok(handled)
@@ -345,6 +317,8 @@ impl<J: Journal> Client<J> {
         let code = error.code.clone();
         if flight.purpose == Purpose::Report {
             self.reports.failed(now, retry_after_ms, rng);
+        } else if flight.purpose.is_control() {
+            self.control_failed(now, retry_after_ms, rng);
         } else {
             for id in &flight.operations {
                 if let Some(entry) = self.state.outbox.get_mut(id) {

@@ -6,9 +6,11 @@
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
+use tidewatch_domain::drain::DrainAction;
 use tidewatch_domain::sync::{Body, MutationOp};
 
 use crate::clock::Hlc;
+use crate::control::{Commands, Drained, PinnedKey, Taken};
 use crate::intent::{Intent, LocalBase, merge_fields};
 use crate::outbox::Outbox;
 use crate::replica::{Answered, Effect, Image, Key, Replica};
@@ -66,6 +68,52 @@ pub enum Event {
         /// Whether the store took the intent as it was.
         as_sent: bool,
     },
+    /// A person holds an entry, in a compacted journal.
+    Held {
+        /// Which.
+        operation_id: String,
+    },
+    /// Keys of the control channel that are trusted from here on.
+    Pinned {
+        /// All of them.
+        keys: Vec<PinnedKey>,
+    },
+    /// A command was verified and taken.
+    Commanded {
+        /// The command.
+        taken: Taken,
+    },
+    /// The server's configuration is in force here.
+    Policy {
+        /// Its revision.
+        collections_revision: Option<i64>,
+    },
+    /// What was unsent is in escrow: it leaves the outbox, and the replica goes.
+    ReplicaDropped {
+        /// By which command.
+        command: String,
+        /// What was in the way.
+        operations: Vec<String>,
+    },
+    /// A command was carried out: what it changed, and the last word about it.
+    Finished {
+        /// Which.
+        command: String,
+        /// What became of entries.
+        drained: Vec<Drained>,
+        /// To send until the server has it.
+        report: serde_json::Value,
+    },
+    /// The server has the last word about a command.
+    Ended {
+        /// Which.
+        command: String,
+    },
+    /// The control channel, in a compacted journal.
+    Control {
+        /// Everything about it.
+        commands: Commands,
+    },
     /// Acknowledged intents go out again: the store lost its tail.
     Replayed {
         /// Above this position; all without.
@@ -104,7 +152,17 @@ impl Event {
     /// Whether it counts only once it is on the disk: what could not be learnt again from the store.
     #[must_use]
     pub fn must_be_durable(&self) -> bool {
-        matches!(self, Self::Named { .. } | Self::Account(_) | Self::Queued { .. } | Self::Replayed { .. })
+        matches!(
+            self,
+            Self::Named { .. }
+                | Self::Account(_)
+                | Self::Queued { .. }
+                | Self::Replayed { .. }
+                | Self::Pinned { .. }
+                | Self::Commanded { .. }
+                | Self::ReplicaDropped { .. }
+                | Self::Finished { .. }
+        )
     }
 }
 
@@ -119,6 +177,8 @@ pub struct State {
     pub outbox: Outbox,
     /// Confirmed records.
     pub replica: Replica,
+    /// The control channel.
+    pub commands: Commands,
     /// Hybrid clock.
     pub hlc: Hlc,
     /// Position of the last intent.
@@ -160,6 +220,19 @@ impl State {
             Event::Settled { operation_id, seq, version, record, as_sent } => {
                 self.settle(&operation_id, seq, version, record, as_sent)
             }
+            Event::Held { operation_id } => self.outbox.hold(&operation_id),
+            Event::Pinned { keys } => self.commands.pin(keys),
+            Event::Commanded { taken } => self.commands.take(taken),
+            Event::Policy { collections_revision } => self.commands.collections_revision = collections_revision,
+            Event::ReplicaDropped { command, operations } => self.replica_drop(&command, &operations),
+            Event::Finished { command, drained, report } => {
+                drained.into_iter().for_each(|one| self.drain(one));
+                if let Some(taken) = self.commands.open_mut(&command) {
+                    taken.report = Some(report);
+                }
+            }
+            Event::Ended { command } => self.commands.end(&command),
+            Event::Control { commands } => self.commands = commands,
             Event::Replayed { above_seq } => self.replay(above_seq),
             Event::ScanBegun => self.replica.scan_begin(),
             Event::Page { rows, cursor, scan: None } => self.replica.page_apply(rows, cursor),
@@ -198,6 +271,36 @@ impl State {
         self.acknowledged.push_back((seq, intent));
         while self.acknowledged.len() > self.acknowledged_limit {
             self.acknowledged.pop_front();
+        }
+    }
+
+    /// What a command says of one entry. What leaves the outbox is in the archive of the server.
+    fn drain(&mut self, drained: Drained) {
+        let id = drained.operation_id.as_str();
+        match drained.action.as_deref().and_then(DrainAction::parse) {
+            None | Some(DrainAction::Restore) => {}
+            Some(DrainAction::Retry) => self.outbox.release(id),
+            Some(DrainAction::Hold) => self.outbox.hold(id),
+            Some(DrainAction::Skip | DrainAction::ToConflict | DrainAction::Quarantine | DrainAction::Discard) => {
+                drop(self.outbox.remove(id));
+            }
+            Some(DrainAction::Patch) => {
+                let depends_on = self.outbox.remove(id).map(|entry| entry.intent.depends_on).unwrap_or_default();
+                let successor = drained.successor.and_then(|text| Intent::thaw(&text, depends_on));
+                if let Some(intent) = successor {
+                    self.outbox.insert(intent);
+                }
+            }
+        }
+    }
+
+    fn replica_drop(&mut self, command: &str, operations: &[String]) {
+        for id in operations {
+            self.outbox.remove(id);
+        }
+        self.replica = Replica::default();
+        if let Some(taken) = self.commands.open_mut(command) {
+            (taken.pulling, taken.escrowed) = (true, operations.len() as u64);
         }
     }
 
@@ -259,7 +362,11 @@ impl State {
             if let (true, Some(error)) = (entry.poisoned, &entry.error) {
                 events.push(Event::Poisoned { operation_id: entry.intent.operation_id.clone(), error: error.clone() });
             }
+            if entry.held {
+                events.push(Event::Held { operation_id: entry.intent.operation_id.clone() });
+            }
         }
+        events.push(Event::Control { commands: self.commands.clone() });
         events.push(Event::Marks {
             client_seq: self.client_seq,
             stamp: self.last_stamp.clone(),

@@ -21,6 +21,22 @@ pub enum Purpose {
     Pull,
     /// `POST /telemetry`.
     Report,
+    /// `GET /control/keys`.
+    ControlKeys,
+    /// `GET /control/commands`.
+    Commands,
+    /// `POST /control/commands/{id}/status`.
+    CommandStatus,
+    /// `POST /control/escrow`.
+    Escrow,
+}
+
+impl Purpose {
+    /// Whether it belongs to the control channel, which knows nothing of the state of the sync.
+    #[must_use]
+    pub const fn is_control(self) -> bool {
+        matches!(self, Self::ControlKeys | Self::Commands | Self::CommandStatus | Self::Escrow)
+    }
 }
 
 /// A request to carry out.
@@ -36,7 +52,7 @@ pub struct Request {
     pub client_id: Option<String>,
     /// Schema version of the local database.
     pub schema_version: i64,
-    /// JSON text to POST; without it the request is a GET.
+    /// JSON text to POST, lines of it for [`Purpose::Escrow`]; without it the request is a GET.
     pub body: Option<String>,
 }
 

@@ -76,13 +76,15 @@ impl<J: Journal> Client<J> {
             self.record(Event::Page { rows: page.rows, cursor: page.cursor, scan: scan.then_some(page.complete) })?;
             self.link.last_applied_at = Some(now);
         }
+        let mut obeyed = None;
         if page.has_more || scan && !page.complete || self.state.replica.has_gap() {
             self.link.succeeded(took_ms);
             self.just_refreshed = false;
         } else {
             self.round_ended(took_ms, now);
+            obeyed = self.resync_pulled()?;
         }
-        Ok(Handled { pulled: Some(pulled), ..Handled::default() })
+        Ok(Handled { pulled: Some(pulled), obeyed, ..Handled::default() })
     }
 
     fn round_ended(&mut self, took_ms: f64, now: Millis) {

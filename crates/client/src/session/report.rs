@@ -89,6 +89,9 @@ impl<J: Journal> Client<J> {
         for refused in body.get("rejected").and_then(Value::as_array).into_iter().flatten() {
             tracing::warn!(%refused, "a report was refused");
         }
+        if body.get("commands_waiting").and_then(Value::as_u64).is_some_and(|waiting| waiting > 0) {
+            self.control_begin();
+        }
         self.reports.waiting.drain(..flight.reports.min(self.reports.waiting.len()));
         (self.reports.failures, self.reports.not_before) = (0, None);
         let failed = (status >= 300).then(|| Failure::of_problem(body, Some(status)).code);

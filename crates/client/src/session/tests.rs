@@ -10,10 +10,10 @@ use super::*;
 use crate::journal::MemoryJournal;
 
 /// A client with a clock and dice, and the verbs of a test.
-struct Bench {
-    client: Client<MemoryJournal>,
-    now: Millis,
-    rng: ChaCha8Rng,
+pub(super) struct Bench {
+    pub(super) client: Client<MemoryJournal>,
+    pub(super) now: Millis,
+    pub(super) rng: ChaCha8Rng,
 }
 
 fn config() -> Config {
@@ -37,7 +37,7 @@ impl Bench {
         Self { client, now: Millis(1_700_000_000_000), rng: ChaCha8Rng::seed_from_u64(9) }
     }
 
-    fn enrolled() -> Self {
+    pub(super) fn enrolled() -> Self {
         let mut bench = Self::new();
         bench.client.round_begin();
         bench.expect(Purpose::Register);
@@ -48,34 +48,34 @@ impl Bench {
         bench
     }
 
-    fn next(&mut self) -> Action {
+    pub(super) fn next(&mut self) -> Action {
         self.client.next_action(self.now, &mut self.rng).expect("the journal works")
     }
 
     #[track_caller]
-    fn expect(&mut self, purpose: Purpose) -> Request {
+    pub(super) fn expect(&mut self, purpose: Purpose) -> Request {
         match self.next() {
             Action::Send(request) if request.purpose == purpose => request,
             other => panic!("expected {purpose:?}, got {other:?}"),
         }
     }
 
-    fn answer(&mut self, status: u16, body: Value) -> Handled {
+    pub(super) fn answer(&mut self, status: u16, body: Value) -> Handled {
         let reply = Reply::Answer { status, body, retry_after_ms: None, took_ms: 12.0 };
         self.client.handle(reply, self.now, &mut self.rng).expect("the journal works")
     }
 
-    fn lose(&mut self) {
+    pub(super) fn lose(&mut self) {
         let reply = Reply::Lost { detail: "connection reset".into() };
         self.client.handle(reply, self.now, &mut self.rng).expect("the journal works");
     }
 
     /// Lets any backoff pass.
-    fn later(&mut self) {
+    pub(super) fn later(&mut self) {
         self.now = self.now.plus(120_000);
     }
 
-    fn edit(&mut self, record: &str, op: MutationOp, fields: Value) -> String {
+    pub(super) fn edit(&mut self, record: &str, op: MutationOp, fields: Value) -> String {
         let draft = Draft {
             collection: CollectionName::parse("todos").expect("valid"),
             record_id: RecordId::parse(record).expect("valid"),
@@ -89,20 +89,20 @@ impl Bench {
         self.client.enqueue(draft, self.now, &mut self.rng).expect("queued")
     }
 
-    fn push(&mut self, status: u16, body: Value) -> Handled {
+    pub(super) fn push(&mut self, status: u16, body: Value) -> Handled {
         self.client.round_begin();
         self.expect(Purpose::Push);
         self.answer(status, body)
     }
 
-    fn restart_after_crash(self) -> Self {
+    pub(super) fn restart_after_crash(self) -> Self {
         let mut rng = self.rng;
         let mut journal = self.client.into_journal();
         journal.crash(&mut rng);
         Self { client: Client::open(config(), journal).expect("opens"), now: self.now, rng }
     }
 
-    fn outbox(&self) -> Vec<&str> {
+    pub(super) fn outbox(&self) -> Vec<&str> {
         self.client.state().outbox.entries().map(|entry| entry.intent.operation_id.as_str()).collect()
     }
 
@@ -117,11 +117,11 @@ impl Bench {
     }
 }
 
-fn page(cursor: &str, changes: &[Value], complete: Option<bool>) -> Value {
+pub(super) fn page(cursor: &str, changes: &[Value], complete: Option<bool>) -> Value {
     json!({"cursor": cursor, "has_more": false, "changes": changes, "snapshot": complete.map(|complete| json!({"complete": complete}))})
 }
 
-fn results(results: &[Value]) -> Value {
+pub(super) fn results(results: &[Value]) -> Value {
     json!({ "results": results })
 }
 
