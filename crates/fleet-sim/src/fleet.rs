@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tidewatch_client::http::HttpTransport;
+use tidewatch_client::link::Stop;
 use tidewatch_client::{Action, FileJournal, Journal, MemoryJournal, Reply};
 use tidewatch_domain::time::{MINUTE_MS, Millis, SECOND_MS};
 use tokio::sync::{Semaphore, watch};
@@ -79,6 +80,8 @@ pub struct Progress {
     pub rejected: AtomicU64,
     /// Of them, merged, superseded or in conflict.
     pub contested: AtomicU64,
+    /// Commands that were carried out.
+    pub obeyed: AtomicU64,
     /// Reports of the past that were uploaded.
     pub history: AtomicU64,
 }
@@ -236,6 +239,7 @@ impl Life {
             let offline_ms = self.offline_since.take().map_or(0, |since| now.since(since));
             self.sync(window.closes).await?;
             self.device.round_begin(offline_ms, window.foreground);
+            self.device.client.control_begin();
             self.sync(window.closes).await?;
             let jittered = window.every_ms + self.dice.between(-window.every_ms / 5, window.every_ms / 5);
             let next_round = self.now().plus(jittered).min(window.closes);
@@ -270,6 +274,8 @@ impl Life {
                     tokio::time::sleep(Duration::from_millis(u64::try_from(wait).unwrap_or(1))).await;
                 }
                 Action::Idle => return Ok(()),
+                // Its sync is over until somebody helps; the control channel is how they do.
+                Action::Stopped(Stop::Refused(_)) => return Ok(()),
                 Action::Stopped(stop) => anyhow::bail!("the client stopped: {stop:?}"),
             }
         }
@@ -301,6 +307,7 @@ impl Life {
         let count = |counter: &AtomicU64, by: usize| counter.fetch_add(by as u64, Ordering::Relaxed);
         count(if handled.failed.is_some() { &self.progress.failed } else { &self.progress.answered }, 1);
         count(&self.progress.settled, handled.settled.iter().filter(|settled| settled.status != "deferred").count());
+        count(&self.progress.obeyed, usize::from(handled.obeyed.is_some()));
         count(&self.progress.rejected, handled.settled.iter().filter(|settled| settled.status == "rejected").count());
         let contested = |status: &str| matches!(status, "merged" | "superseded" | "conflict");
         count(&self.progress.contested, handled.settled.iter().filter(|settled| contested(&settled.status)).count());

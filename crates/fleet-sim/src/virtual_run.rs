@@ -5,6 +5,7 @@
 //! the next event is looked at.
 
 mod calm;
+mod command;
 mod observe;
 
 use std::cmp::Reverse;
@@ -43,6 +44,8 @@ pub struct RunOptions {
     pub stretch: i64,
     /// Mean time between two edits of one device.
     pub edit_every_ms: i64,
+    /// Mean time between two commands to one device; none without.
+    pub command_every_ms: Option<i64>,
     /// How rough the network is.
     pub roughness: Roughness,
 }
@@ -59,6 +62,7 @@ impl RunOptions {
             faults_ms: 12 * HOUR_MS,
             stretch: 30,
             edit_every_ms: 10 * MINUTE_MS,
+            command_every_ms: None,
             roughness: Roughness::ROUGH,
         }
     }
@@ -77,6 +81,8 @@ enum Happening {
     Go,
     /// Its owner does something.
     Edit,
+    /// Staff gives it a command.
+    Command,
     /// A request reaches the service.
     Arrive(Box<(Request, Fate)>),
     /// A copy of a request reaches the service.
@@ -176,6 +182,7 @@ impl<'t> World<'t> {
             let index = world.lives.len() - 1;
             world.plan(0, index, Happening::Rest { first: true });
             world.plan_edit(index);
+            world.plan_command(index);
         }
         Ok(world)
     }
@@ -216,6 +223,7 @@ impl<'t> World<'t> {
                 }
                 self.plan_edit(index);
             }
+            Happening::Command => self.command(index).await?,
             Happening::Arrive(exchange) => self.arrive(index, *exchange).await,
             Happening::Again(request) => drop(self.transport.send(&request, self.now).await),
             Happening::Reply(reply) if event.start == self.lives[index].start => self.reply(index, reply.0, reply.1)?,
@@ -228,6 +236,9 @@ impl<'t> World<'t> {
         let (now, life) = (self.now, &mut self.lives[index]);
         let Some(window) = life.window.filter(|window| now < window.closes) else { return Ok(()) };
         life.device_mut().round_begin(0, window.foreground);
+        if self.options.command_every_ms.is_some() {
+            life.device_mut().client.control_begin();
+        }
         self.plan(window.every_ms, index, Happening::Round);
         self.go(index)
     }
@@ -279,7 +290,7 @@ impl<'t> World<'t> {
         // A process that the system suspended does not see the answer.
         let suspended = life.window.is_none_or(|window| now >= window.closes.plus(TIMEOUT_MS));
         let handled = life.device_mut().handle(if suspended { lost() } else { reply }, now)?;
-        life.note(handled);
+        life.note(handled, now);
         self.go(index)
     }
 }
@@ -321,8 +332,10 @@ impl Life {
         Ok(())
     }
 
-    fn note(&mut self, handled: Handled) {
+    fn note(&mut self, handled: Handled, now: Millis) {
         self.seen.answers.extend(handled.settled);
+        self.seen.obeyed.extend(handled.obeyed.map(|command| (command, now.0)));
+        self.seen.drained.extend(handled.drained);
         let start = self.start;
         self.seen.pages.extend(handled.pulled.map(|pulled| PageSeen { start, pulled }));
     }

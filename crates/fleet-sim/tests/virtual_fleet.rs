@@ -84,15 +84,38 @@ async fn tablets_that_are_offline_for_days_come_back_with_everything() {
     assert_sound(&observe(options).await, &options);
 }
 
+#[tokio::test]
+async fn commands_over_a_rough_network_are_obeyed_once_and_lose_nothing() {
+    for seed in [11, 12] {
+        let options = RunOptions { command_every_ms: Some(40 * 60_000), devices: 12, ..RunOptions::rough(seed) };
+        let observed = observe(options).await;
+        assert_sound(&observed, &options);
+        let in_state = |state: &str| observed.commands.iter().filter(|command| command.state == state).count();
+        let drained: usize = observed.devices.iter().map(|device| device.drained.len()).sum();
+        // A world in which nobody was told anything would prove nothing.
+        assert!(
+            in_state("done") > 20
+                && in_state("cancelled") > 0
+                && in_state("superseded") + in_state("expired") > 0
+                && drained > 10,
+            "seed {seed}: {} done, {} cancelled, {drained} entries drained of {} commands",
+            in_state("done"),
+            in_state("cancelled"),
+            observed.commands.len()
+        );
+    }
+}
+
 /// What `cargo xtask sim` runs with seeds that nobody chose.
 #[tokio::test]
 #[expect(clippy::disallowed_methods, reason = "the seed of a run that is repeated comes from outside")]
 async fn any_seed() {
-    let seed = match std::env::var("TIDEWATCH_SIM_SEED") {
+    let seed: u64 = match std::env::var("TIDEWATCH_SIM_SEED") {
         Ok(text) => text.parse().expect("TIDEWATCH_SIM_SEED is a whole number"),
         Err(_) => 20_261_121,
     };
     let scenario = Scenario::ALL[usize::try_from(seed % 4).expect("below four")];
-    let options = RunOptions { scenario, ..RunOptions::rough(seed) };
+    let command_every_ms = seed.is_multiple_of(2).then_some(60 * 60_000);
+    let options = RunOptions { scenario, command_every_ms, ..RunOptions::rough(seed) };
     assert_sound(&observe(options).await, &options);
 }

@@ -30,12 +30,16 @@ fn sound() -> Observed {
             queued: vec!["op".into()],
             answers: vec![answer("op", "applied", Some(2))],
             pages: vec![page("v1.e.2.f.c", "v1.e.5.f.c", &[3, 5])],
+            obeyed: vec![("c-1".into(), 10)],
+            drained: vec!["gone".into()],
             left: HashMap::new(),
             records: records.clone(),
         }],
         log: vec![row(2, "op")],
         log_lines: Vec::new(),
         state: records,
+        commands: vec![CommandSeen { id: "c-1".into(), state: "done".into(), changed_ms: 20 }],
+        archived: HashSet::from([("c".to_owned(), "gone".to_owned())]),
         settled: true,
     }
 }
@@ -98,4 +102,19 @@ fn a_loss_without_an_entry_in_the_conflicts_log_is_seen() {
 fn a_queue_that_does_not_drain_is_seen() {
     assert_seen("liveness", |observed| observed.settled = false);
     assert_seen("liveness", |observed| observed.devices[0].left.extend([("op-2".into(), false)]));
+}
+
+#[test]
+fn a_command_that_is_obeyed_twice_or_too_late_or_by_nobody_is_seen() {
+    assert_seen("commands_obeyed", |observed| observed.devices[0].obeyed.push(("c-1".into(), 11)));
+    assert_seen("commands_obeyed", |observed| observed.devices[0].obeyed.clear());
+    assert_seen("commands_obeyed", |observed| {
+        observed.commands[0] = CommandSeen { id: "c-1".into(), state: "cancelled".into(), changed_ms: 9 };
+    });
+    assert_seen("commands_obeyed", |observed| observed.commands[0].state = "running".into());
+}
+
+#[test]
+fn an_entry_that_a_drain_lost_is_seen() {
+    assert_seen("commands_obeyed", |observed| observed.archived.clear());
 }

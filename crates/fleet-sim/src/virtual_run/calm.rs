@@ -36,6 +36,9 @@ impl World<'_> {
             self.now = self.now.plus(2 * MINUTE_MS);
         }
         self.lives[index].device_mut().round_begin(0, true);
+        if self.options.command_every_ms.is_some() {
+            self.lives[index].device_mut().client.control_begin();
+        }
         for _ in 0..REQUESTS_MAX {
             let now = self.now;
             match self.lives[index].device_mut().next_action(now)? {
@@ -44,7 +47,8 @@ impl World<'_> {
                     let handled = self.lives[index].device_mut().handle(reply, now)?;
                     news |= !handled.settled.is_empty() || handled.failed.is_some();
                     news |= handled.pulled.as_ref().is_some_and(|pulled| !pulled.seqs.is_empty());
-                    self.lives[index].note(handled);
+                    news |= handled.obeyed.is_some();
+                    self.lives[index].note(handled, now);
                 }
                 Action::Wait(_) => self.now = self.now.plus(5 * SECOND_MS),
                 Action::Idle => return Ok(news),

@@ -56,8 +56,8 @@ impl World<'_> {
             let state = device.client.state();
             // Seen from far ahead no entry waits for its time any more: what waits, waits behind poison.
             for (badness, entry) in state.outbox.by_badness(Millis(i64::MAX), &[]) {
-                use tidewatch_domain::report::EntryState::{Poisoned, Waiting};
-                life.seen.left.insert(entry.intent.operation_id.clone(), matches!(badness, Poisoned | Waiting));
+                use tidewatch_domain::report::EntryState::{Held, Poisoned, Waiting};
+                life.seen.left.insert(entry.intent.operation_id.clone(), matches!(badness, Held | Poisoned | Waiting));
             }
             for (key, image) in state.replica.live() {
                 let record = (image.version, image.body.as_deref().unwrap_or_default().to_owned());
@@ -65,6 +65,7 @@ impl World<'_> {
             }
             observed.devices.push(std::mem::take(&mut life.seen));
         }
+        self.observe_commands(&mut observed).await?;
         Ok(observed)
     }
 }
