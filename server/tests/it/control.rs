@@ -115,6 +115,8 @@ async fn a_command_that_cannot_be_given_or_taken_back_names_what_is_wrong_and_ch
         staff.post("/api/v1/devices/00000000-0000-4000-8000-000000000001/commands", &good).await.refusal(),
         "404 not_found"
     );
+    let operator = app.operator().await;
+    assert_eq!(operator.post(&path, &good).await.refusal(), "403 cross_site_refused", "another site could have sent it");
     assert_eq!(staff.get(&path).await.ok(200)["rows"], json!([]));
     let id = give(&staff, &device.client_id, "refresh_policy", json!({})).await;
     let cancel = format!("/api/v1/commands/{id}/cancel");
