@@ -1,5 +1,6 @@
 //! The command line. One binary, one sentence for what is wrong: exit 2 for bad settings, 1 for a failure, 0 otherwise.
 
+mod drain;
 mod staff;
 
 use std::process::ExitCode;
@@ -13,6 +14,7 @@ use crate::serve;
 use crate::settings::{DataArgs, LogArgs, ServeArgs};
 use crate::simulate::{self, SimulateArgs};
 
+pub use drain::{ChangeChoice, DrainCommand};
 pub use staff::{CollectionsCommand, ControlCommand, DeviceCommand, TokenCommand, UserCommand};
 
 /// An operations console for fleets of offline-first clients, with its own sync store.
@@ -51,6 +53,9 @@ pub enum Command {
     /// Collections: import, list, export
     #[command(subcommand)]
     Collections(CollectionsCommand),
+    /// Drain entries of outboxes, on a running server: preview, submit, watch, list, change, cancel
+    #[command(subcommand)]
+    Drain(DrainCommand),
     /// Bring the schema of the store up to date, and stop
     Migrate(DataArgs),
     /// Compute the chains of the log and of the audit log again, rebuild records and digests, and compare
@@ -84,7 +89,7 @@ pub fn main() -> ExitCode {
         Err(error) => return usage(&error),
     };
     match run(cli) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(Failure::Settings(sentence)) => {
             eprintln!("tidewatch: {sentence}");
             ExitCode::from(2)
@@ -112,11 +117,20 @@ fn usage(error: &clap::Error) -> ExitCode {
     ExitCode::from(2)
 }
 
-fn run(cli: Cli) -> Result<(), Failure> {
+fn run(cli: Cli) -> Result<ExitCode, Failure> {
     crate::observe::logs_start(&cli.log.log, cli.log.log_format).map_err(Failure::Settings)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| Failure::Broken(error.into()))?;
-    match cli.command {
+    if let Command::Drain(command) = cli.command {
+        return Ok(runtime.block_on(drain::drain(command))?);
+    }
+    run_plain(cli.command, &runtime).map(|()| ExitCode::SUCCESS)
+}
+
+/// Commands that either work or fail.
+fn run_plain(command: Command, runtime: &tokio::runtime::Runtime) -> Result<(), Failure> {
+    match command {
+        Command::Drain(_) => Ok(()),
         Command::Serve(args) => {
             let listen = args.listen_address().map_err(Failure::Settings)?;
             Ok(runtime.block_on(serve::serve(&args, listen))?)

@@ -14,6 +14,7 @@ use futures::stream;
 use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE};
 use tidewatch_app::pages::devices::query::{Column, DevicesQuery};
 use tidewatch_app::pages::params::{ListState, Params};
+use tidewatch_domain::drain::ItemOutcome;
 use tidewatch_domain::fleet::DeviceSort;
 use tidewatch_domain::page::{PAGE_ROWS_MAX, Page, Position};
 use tidewatch_domain::role::Action;
@@ -31,6 +32,7 @@ enum List {
     Devices { filter: String, sort: DeviceSort, columns: Vec<Column> },
     Outbox { filter: String, group: Option<String> },
     OutboxDevices { filter: String },
+    DrainItems { job: String, outcome: Option<ItemOutcome> },
     Changes { filter: String },
     Audit { filter: String },
 }
@@ -47,6 +49,12 @@ impl List {
                 Ok(Self::Outbox { filter: ListState::parse(params)?.filter, group: params.one("group").map(str::to_owned) })
             }
             "outbox-devices" => Ok(Self::OutboxDevices { filter: ListState::parse(params)?.filter }),
+            "drain-items" => {
+                let outcome = params.one("outcome").filter(|text| !text.is_empty());
+                let unknown = || Error::Invalid { field: "outcome", detail: "is no outcome of an item".to_owned() };
+                let outcome = outcome.map(|text| ItemOutcome::parse(text).ok_or_else(unknown)).transpose()?;
+                Ok(Self::DrainItems { job: params.one("job").ok_or(Error::NotFound("job"))?.to_owned(), outcome })
+            }
             "changes" => Ok(Self::Changes { filter: ListState::parse(params)?.filter }),
             "audit" => Ok(Self::Audit { filter: ListState::parse(params)?.filter }),
             _ => Err(Error::NotFound("export")),
@@ -58,6 +66,7 @@ impl List {
             Self::Devices { columns, .. } => table::device_header(columns),
             Self::Outbox { .. } => table::outbox_header(),
             Self::OutboxDevices { .. } => table::outbox_device_header(),
+            Self::DrainItems { .. } => table::drain_item_header(),
             Self::Changes { .. } => table::change_header(),
             Self::Audit { .. } => table::audit_header(),
         }
@@ -79,6 +88,9 @@ impl List {
             }
             Self::OutboxDevices { filter } => {
                 Ok(cells(service.outbox_devices(cx, filter, at, PAGE_ROWS_MAX).await?, table::outbox_device_cells))
+            }
+            Self::DrainItems { job, outcome } => {
+                Ok(cells(service.drain_job_items(cx, job, *outcome, at, PAGE_ROWS_MAX).await?, table::drain_item_cells))
             }
             Self::Changes { filter } => {
                 Ok(cells(service.changes_list(cx, filter, at, PAGE_ROWS_MAX).await?, table::change_cells))

@@ -9,11 +9,16 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use tokio::task::JoinHandle;
 
+use tidewatch_service::drain::Pace;
+
 use crate::state::App;
 
 const TIDY_PAUSE: Duration = Duration::from_secs(60);
 const ROLL_PAUSE: Duration = Duration::from_secs(1);
 const COMMANDS_PAUSE: Duration = Duration::from_secs(1);
+const SOON_PAUSE: Duration = Duration::from_millis(100);
+/// Stretches of sets that nobody has submitted, dropped at a time.
+const SETS_AT_ONCE: u32 = 50;
 const NONCES_PAUSE: Duration = Duration::from_secs(2);
 
 /// Starts the jobs.
@@ -21,6 +26,7 @@ const NONCES_PAUSE: Duration = Duration::from_secs(2);
 pub fn start(app: &App, metrics: Option<metrics_exporter_prometheus::PrometheusHandle>) -> Vec<JoinHandle<()>> {
     let (tidied, rolled, signed, told) = (app.clone(), app.clone(), app.clone(), app.clone());
     vec![
+        tokio::spawn(drains(app.clone())),
         tokio::spawn(every(app.clone(), "tidy", TIDY_PAUSE, move || {
             let (app, metrics) = (tidied.clone(), metrics.clone());
             async move {
@@ -43,6 +49,35 @@ pub fn start(app: &App, metrics: Option<metrics_exporter_prometheus::PrometheusH
             async move { app.service().commands_expire(app.now()).await }
         })),
     ]
+}
+
+/// Works off drain jobs: at once while there is something to do, else when something has changed, or about once a second.
+async fn drains(app: App) {
+    let mut changed = app.service().drain_watch();
+    loop {
+        let pace = match AssertUnwindSafe(app.service().drain_work(app.now())).catch_unwind().await {
+            Ok(Ok(pace)) => pace,
+            Ok(Err(error)) if error.passes() => Pace::Idle,
+            Ok(Err(error)) => failed("drain", &format!("{error:?}")),
+            Err(_) => failed("drain", "it panicked"),
+        };
+        let pause = match pace {
+            Pace::Now => Duration::ZERO,
+            Pace::Soon => SOON_PAUSE,
+            Pace::Idle => ROLL_PAUSE,
+        };
+        tokio::select! {
+            () = app.stopping().cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+            Ok(()) = changed.changed(), if pace == Pace::Idle => {}
+        }
+    }
+}
+
+fn failed(job: &'static str, failure: &str) -> Pace {
+    metrics::counter!("tidewatch_job_failures_total", "job" => job).increment(1);
+    tracing::error!(job, failure, "job {job} failed");
+    Pace::Idle
 }
 
 async fn every<F: Future<Output = tidewatch_service::Result<()>>>(
@@ -72,5 +107,10 @@ async fn tidy(app: &App) -> tidewatch_service::Result<()> {
     limits.control.retain_recent();
     limits.enrol.retain_recent();
     limits.sign_in.retain_recent();
+    for _ in 0..SETS_AT_ONCE {
+        if !app.service().drain_tidy(app.now()).await? {
+            break;
+        }
+    }
     app.service().auth_tidy(&app.system_cx()).await
 }

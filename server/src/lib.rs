@@ -17,6 +17,7 @@ pub mod errand;
 pub mod export;
 pub mod frame;
 pub mod gate;
+pub mod intents;
 pub mod jobs;
 pub mod observe;
 pub mod router;

@@ -110,7 +110,7 @@ impl Running {
     ) -> anyhow::Result<Self> {
         let opened = Opened::open(data, &clock).await?;
         let metrics = observe::metrics_start();
-        let service = Service::new(opened.store().clone());
+        let service = Service::new(opened.store().clone()).with_reader(crate::intents::intent_read);
         let app = App::new(service, clock, Assets::new(assets::urls()), metrics.clone())
             .with_session_idle(session_idle_s)
             .with_signatures_required(signatures_required);

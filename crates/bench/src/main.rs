@@ -7,6 +7,7 @@
 mod clock;
 mod console;
 mod devices;
+mod drain;
 mod filling;
 mod fleet;
 mod http;
@@ -66,6 +67,9 @@ async fn measure(options: &Options, table: &mut Table, pages: &mut PageTable, ou
     }
     if options.wants(Measurement::Outbox) {
         outbox::measure(options, table, outboxes).await?;
+    }
+    if options.wants(Measurement::Drain) {
+        drain::measure(options, table).await?;
     }
     if options.chosen.iter().any(|chosen| chosen.is_of_fleet()) {
         fleet::measure(options, table, pages).await?;

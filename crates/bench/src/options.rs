@@ -25,10 +25,12 @@ pub(crate) enum Measurement {
     Outbox,
     /// Items a minute of an app's queue over a slow link.
     Queue,
+    /// Draining in bulk.
+    Drain,
 }
 
 impl Measurement {
-    const ALL: [(&'static str, Self); 9] = [
+    const ALL: [(&'static str, Self); 10] = [
         ("mutations", Self::Mutations),
         ("feed", Self::Feed),
         ("polls", Self::Polls),
@@ -37,6 +39,7 @@ impl Measurement {
         ("weight", Self::Weight),
         ("memory", Self::Memory),
         ("outbox", Self::Outbox),
+        ("drain", Self::Drain),
         ("queue", Self::Queue),
     ];
 

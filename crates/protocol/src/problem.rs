@@ -247,6 +247,22 @@ pub struct Problem {
     /// With `version_conflict` and `precondition_failed` of a single write: what it met.
     #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
     pub met: Option<Box<Met>>,
+    /// With `set_changed`: the frozen set in comparison with what was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drain_change: Option<Box<SetDifference>>,
+}
+
+/// A frozen set in comparison with what a submission named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct SetDifference {
+    /// Entries of the frozen set.
+    pub frozen: u64,
+    /// Entries that match what was sent.
+    pub now: u64,
+    /// Match and are not in the set.
+    pub added: u64,
+    /// In the set and match no more.
+    pub removed: u64,
 }
 
 /// What a single write met that did not come through.
@@ -279,6 +295,7 @@ impl Problem {
             fork_seq: None,
             horizon: None,
             met: None,
+            drain_change: None,
         }
     }
 

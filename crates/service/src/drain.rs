@@ -1,11 +1,18 @@
 //! Draining: taking entries of outboxes out of the way. A selection is frozen with a dry run, submitted as a job, worked off in chunks,
 //! and can be taken back. The store does each step in one transaction; here is who may ask for it, and what a selection is.
 
+mod dry_run;
 mod gather;
 mod preview;
 mod selection;
+mod step;
+mod submit;
 mod summary;
+mod view;
 
+pub(crate) use self::step::Budgets;
+pub use self::step::{IntentReader, Pace};
+pub use self::submit::{DrainSubmit, Submitted};
 use tidewatch_domain::drain::{DrainAction, DrainOrder};
 use tidewatch_domain::sync::PATCH_OPS_MAX;
 

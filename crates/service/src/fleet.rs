@@ -58,7 +58,7 @@ fn position_check(position: &Position, valid: bool) -> Result<()> {
 }
 
 /// A position that the store did not know is the caller's mistake, not a missing thing.
-fn position_error(position: &Position, error: tidewatch_store::Error) -> Error {
+pub(crate) fn position_error(position: &Position, error: tidewatch_store::Error) -> Error {
     match error {
         tidewatch_store::Error::NotFound("position") => {
             position_check(position, false).err().unwrap_or(Error::NotFound("position"))

@@ -31,6 +31,9 @@ pub struct Service {
     pub(crate) nonces: Arc<sync::Nonces>,
     /// Held while a set is frozen.
     pub(crate) freezing: Arc<tokio::sync::Mutex<()>>,
+    pub(crate) budgets: Arc<drain::Budgets>,
+    /// Reads archived intents; the wire is not known here.
+    pub(crate) reader: Option<drain::IntentReader>,
     pub(crate) signers: Arc<control::Signers>,
 }
 
@@ -50,7 +53,15 @@ impl Service {
             in_flight: sync::InFlight::default(),
             nonces: Arc::default(),
             freezing: Arc::default(),
+            budgets: Arc::default(),
+            reader: None,
             signers: Arc::default(),
         }
+    }
+
+    /// The same, able to decide archived intents again.
+    #[must_use]
+    pub fn with_reader(self, reader: drain::IntentReader) -> Self {
+        Self { reader: Some(reader), ..self }
     }
 }

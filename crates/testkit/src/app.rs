@@ -41,7 +41,8 @@ impl TestApp {
         let mut options = StoreOptions::new(clock.now(), 0x7469_6465);
         options.readers = 2;
         let store = Store::open(dir.path(), options).await.expect("the store opens");
-        let service = Service::with_password_cost(store.clone(), PasswordCost::Test);
+        let service =
+            Service::with_password_cost(store.clone(), PasswordCost::Test).with_reader(tidewatch_server::intents::intent_read);
         let app = App::new(service, clock, Assets::default(), None);
         app.service().collections_import(&app.system_cx(), COLLECTIONS_DEMO).await.expect("the demo's collections are valid");
         let router = router(&app);

@@ -2,7 +2,9 @@
 
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use tidewatch_domain::fleet::DrainChange;
 use tidewatch_domain::sync::CursorRefusal;
+use tidewatch_protocol::problem::SetDifference;
 use tidewatch_protocol::{Code, FieldError, Problem};
 use tidewatch_service::Error;
 
@@ -90,12 +92,14 @@ impl From<Error> for Refusal {
             Error::ClientBlocked => problem(Code::ClientBlocked)
                 .detail("stop, and keep the outbox; an operator has to let this device in again")
                 .into(),
-            Error::SetChanged(change) => problem(Code::SetChanged)
-                .detail(format!(
-                    "the set holds {} entries; {} match what was sent: {} more, {} no longer. Nothing was done",
-                    change.frozen, change.now, change.added, change.removed
-                ))
-                .into(),
+            Error::SetChanged(change) => {
+                let DrainChange { frozen, now, added, removed } = change;
+                let words = format!(
+                    "the set holds {frozen} entries; {now} match what was sent: {added} more, {removed} no longer. Nothing was done"
+                );
+                let difference = Some(Box::new(SetDifference { frozen, now, added, removed }));
+                Problem { drain_change: difference, ..problem(Code::SetChanged).detail(words) }.into()
+            }
             Error::StateConflict(detail) => problem(Code::StateConflict).detail(detail).into(),
             Error::CommandEnded => problem(Code::CommandEnded).into(),
             Error::CommandUnderWay(left) => problem(Code::CommandUnderWay).detail(format!("with `force`, {left}")).into(),

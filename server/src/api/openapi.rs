@@ -11,7 +11,7 @@ use crate::gate::SESSION_COOKIE;
 /// The description.
 #[derive(Debug, OpenApi)]
 #[openapi(
-    info(title = "Tidewatch", description = "Sync API of devices, and read API of the console. The sync routes are also served under `/api/v1/sync`.",
+    info(title = "Tidewatch", description = "Sync API of devices, and API of the console. The sync routes are also served under `/api/v1/sync`.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")),
     paths(
         sync::clients::client_register, sync::clients::client_token, sync::changes::changes_page, sync::mutations::mutations_push,
@@ -21,7 +21,9 @@ use crate::gate::SESSION_COOKIE;
         adapters::queues::asyncstorage_push, adapters::queues::posalpro_push, adapters::queues::prism_push,
         control::commands_poll, control::command_report, control::escrow_put, control::control_keys,
         v1::commands::commands_list, v1::commands::command_issue, v1::commands::command_view, v1::commands::command_cancel,
-        v1::report::resilience_report, v1::devices::devices_list, v1::devices::device_view, v1::outbox::outbox_report, v1::outbox::outbox_entries, v1::entry::outbox_devices, v1::entry::entry_view, v1::entry::entry_reveal, v1::changes::changes_list,
+        v1::report::resilience_report, v1::devices::devices_list, v1::devices::device_view, v1::outbox::outbox_report, v1::outbox::outbox_entries,
+        v1::drain::preview_create, v1::drain::preview_view, v1::drain::job_submit, v1::drain::jobs_list, v1::drain::job_view, v1::drain::job_items,
+        v1::drain::job_change, v1::drain::job_retry_failed, v1::drain::entry_dry_run, v1::entry::outbox_devices, v1::entry::entry_view, v1::entry::entry_reveal, v1::changes::changes_list,
         v1::changes::operation_trace, v1::audit::audit_list, system::healthz, system::readyz, system::metrics
     ),
     components(schemas(tidewatch_protocol::v1::Mutation, tidewatch_protocol::v1::Report, tidewatch_protocol::v1::DeadLetterEntry)),

@@ -4,6 +4,7 @@ pub mod audit;
 pub mod changes;
 pub mod commands;
 pub mod devices;
+pub mod drain;
 pub mod entry;
 pub mod outbox;
 pub mod report;

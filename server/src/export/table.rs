@@ -4,7 +4,7 @@
 use tidewatch_app::pages::devices::query::Column;
 use tidewatch_domain::audit::AuditEvent;
 use tidewatch_domain::drain::DrainAction;
-use tidewatch_domain::fleet::{ChangeRow, DeviceRow, DriftCause, OutboxDevice, OutboxRow};
+use tidewatch_domain::fleet::{ChangeRow, DeviceRow, DrainItemRow, DriftCause, OutboxDevice, OutboxRow};
 use tidewatch_domain::report::EntryState;
 
 use super::cell::Cell;
@@ -67,6 +67,24 @@ pub(crate) fn device_cells(columns: &[Column], row: &DeviceRow) -> Vec<Cell> {
         }
     }
     cells
+}
+
+/// Columns of the export of a job's items.
+pub(crate) fn drain_item_header() -> Header {
+    vec!["client_id", "device_name", "operation_id", "outcome", "code", "detail", "at"]
+}
+
+/// One item, in the order of [`drain_item_header`].
+pub(crate) fn drain_item_cells(row: &DrainItemRow) -> Vec<Cell> {
+    vec![
+        Cell::from(row.client_id.as_str()),
+        Cell::from(row.device_name.as_str()),
+        Cell::from(row.operation_id.as_str()),
+        Cell::from(row.outcome.as_str()),
+        Cell::from(row.code.clone()),
+        Cell::from(row.detail.clone()),
+        Cell::from(row.at),
+    ]
 }
 
 /// Columns of the export of the outbox.

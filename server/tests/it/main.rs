@@ -9,6 +9,8 @@ mod control;
 mod crash;
 mod dead_letters;
 mod devices;
+mod drain;
+mod drain_crash;
 mod openapi;
 mod outbox;
 mod pages_lists;

@@ -15,7 +15,7 @@ use tidewatch_domain::sync::{Base, Body, IntentProblem, IntentResult, IntentStat
 use crate::timestamp::Timestamp;
 
 pub(crate) use read::intent_of;
-pub use read::{PushRead, push_read};
+pub use read::{PushRead, intent_kept_read, push_read};
 
 /// One intent, as a device sends it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]

@@ -41,7 +41,8 @@ impl Service {
         if gathering.members.is_empty() {
             return Err(Error::Invalid { field: "selection", detail: "means no entry that is there now".to_owned() });
         }
-        let summary = Summary::of(&order, &gathering);
+        let mut summary = Summary::of(&order, &gathering);
+        self.verdicts_add(cx, &order, &gathering, &mut summary).await?;
         let set = NewSet {
             action: order.action.as_str(),
             dependants: order.dependants.as_str(),

@@ -73,7 +73,7 @@ impl Service {
 
     /// What failed in a job and is still there.
     async fn failed_members(&self, job: &str, code: Option<&str>) -> Result<Vec<Member>> {
-        let (sync, number) = (self.store.sync(), job_number(job)?);
+        let (sync, number) = (self.store.sync(), self.job_row(job).await?.id);
         let (mut members, mut after) = (Vec::new(), 0);
         loop {
             let stretch = sync.failed_members(number, code, after, STRETCH).await?;

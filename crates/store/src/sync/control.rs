@@ -11,7 +11,6 @@ mod keys;
 mod listeners;
 mod read;
 mod report;
-mod settled;
 
 use tidewatch_domain::control::{Command, CommandReport, CommandState, NewCommand, Stays};
 use tidewatch_domain::ids::ClientId;

@@ -5,19 +5,37 @@
 //! Invariants: a payload in the archive never changes; a change of state names the state that it starts from; members of a frozen set
 //! are never added or removed.
 
+mod again;
+mod ask;
+mod chunk;
+mod dry_run;
+mod items;
+pub(crate) mod job_statements;
+mod jobs;
 mod journal;
 mod letters;
+mod read;
 mod sets;
+mod settle;
 pub(crate) mod statements;
+mod sweep;
+mod telling;
+pub(crate) mod verify;
 
+use tidewatch_domain::drain::JobState;
+use tidewatch_domain::ids::ClientId;
+use tidewatch_domain::time::Millis;
+
+pub use self::chunk::{CHUNK_ITEMS, ChunkItem, Way};
+pub use self::jobs::{JobMove, JobRow, NewJob, Submission, SystemMove};
 pub use self::journal::EntryEvent;
 pub(crate) use self::journal::NewEvent;
 pub use self::letters::NewLetter;
+pub use self::read::{CommandLook, ItemRow, LetterRow, ReasonRow, WaitingItem};
 pub use self::sets::{MemberLook, NewSet, SetMember, SetRow};
+pub use self::settle::job_action;
 use super::writer::{Answer, Pending, Reply, Writer, answer};
 use crate::Result;
-use tidewatch_domain::ids::ClientId;
-use tidewatch_domain::time::Millis;
 
 /// What the writer is asked to do about draining.
 #[derive(Debug)]
@@ -32,16 +50,34 @@ pub(crate) enum DrainWork {
     SetFreeze { set: i64, frozen: Box<sets::Frozen>, reply: Reply<()> },
     /// Drop some of what nobody has submitted in time; answers whether there is more.
     SetsDrop { now: Millis, reply: Reply<bool> },
+    /// Submit a frozen set.
+    Submit { job: Box<NewJob>, reply: Reply<Submission> },
+    /// Move a job as somebody asks; answers the state it is in when that does not allow it.
+    Change { job: i64, by: Box<JobMove>, reply: Reply<std::result::Result<(), JobState>> },
+    /// Move a job by itself.
+    Moved { job: i64, moved: SystemMove, now: Millis, reply: Reply<()> },
+    /// Take the next stretch of items for their job.
+    Claim { job: i64, now: Millis, reply: Reply<()> },
+    /// Work off a chunk; answers whether the job was still at work.
+    Chunk { job: i64, items: Vec<ChunkItem>, now: Millis, reply: Reply<bool> },
+    /// Sweep the next stretch of a job that was cancelled, refused or taken back.
+    Sweep { job: i64, now: Millis, reply: Reply<()> },
+}
+
+impl DrainWork {
+    /// Whether it decides intents, and so needs a transaction of its own: what a transaction changes in memory is summed up once.
+    pub(crate) const fn decides(&self) -> bool {
+        matches!(self, Self::Chunk { .. })
+    }
 }
 
 impl Writer {
     /// Does one piece of work inside the transaction. An error of the database ends the transaction; a refusal is an answer.
     pub(crate) async fn drain(&mut self, work: DrainWork, pending: &mut Pending) -> Result<Answer> {
+        pending.drained = true;
         match work {
             DrainWork::LettersPut { client_id, letters, now, reply } => {
-                let put = self.letters_report(&client_id, letters, now).await?;
-                pending.drained = true;
-                Ok(answer(reply, put))
+                Ok(answer(reply, self.letters_report(&client_id, letters, now).await?))
             }
             DrainWork::SetBegin { set, reply } => Ok(answer(reply, Ok(self.set_begin(&set).await?))),
             DrainWork::MembersAdd { set, first, members, reply } => {
@@ -50,6 +86,24 @@ impl Writer {
             }
             DrainWork::SetFreeze { set, frozen, reply } => Ok(answer(reply, self.set_freeze(set, &frozen).await?)),
             DrainWork::SetsDrop { now, reply } => Ok(answer(reply, Ok(self.sets_drop(now).await?))),
+            DrainWork::Submit { job, reply } => Ok(answer(reply, Ok(self.job_submit(&job).await?))),
+            DrainWork::Change { job, by, reply } => Ok(answer(reply, self.job_change(job, &by).await?)),
+            DrainWork::Moved { job, moved, now, reply } => {
+                self.job_moved(job, moved, now).await?;
+                Ok(answer(reply, Ok(())))
+            }
+            DrainWork::Claim { job, now, reply } => {
+                self.job_claim(job, now).await?;
+                Ok(answer(reply, Ok(())))
+            }
+            DrainWork::Chunk { job, items, now, reply } => {
+                let at_work = self.job_chunk(job, items, now, pending).await?;
+                Ok(answer(reply, Ok(at_work)))
+            }
+            DrainWork::Sweep { job, now, reply } => {
+                self.job_sweep(job, now).await?;
+                Ok(answer(reply, Ok(())))
+            }
         }
     }
 }

@@ -138,7 +138,7 @@ async fn log_head(connection: &mut SqliteConnection) -> Result<(Seq, Hash, Milli
     Ok((Seq(seq), hash(&chain)?, Millis(committed)))
 }
 
-async fn writer_state(connection: &mut SqliteConnection) -> Result<WriterState> {
+pub(super) async fn writer_state(connection: &mut SqliteConnection) -> Result<WriterState> {
     let (head, chain, committed) = log_head(connection).await?;
     let (conflict_id,): (i64,) = sqlx::query_as(CONFLICT_LAST).fetch_one(&mut *connection).await?;
     let (dead_letter_last,): (i64,) = sqlx::query_as(DEAD_LETTER_LAST).fetch_one(&mut *connection).await?;

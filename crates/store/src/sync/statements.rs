@@ -130,10 +130,11 @@ statements! {
             select p.idem_key from (select idem_key, client_seq, status, result from dedupe where client = ?1 order by idem_key limit ?3) p
             where p.client_seq <= ?2 and not (p.status = 1 and p.result ->> 'noop' is 1)
         )";
-    /// What became of `[[client, operation], …]` by the logs alone: 1 when it stands, 0 when it was refused.
+    /// What became of `[[client, operation], …]` by the logs alone: 1 when it stands, 0 when it was refused. What was refused and then
+    /// settled, or taken out of the way of what depends on it, stands.
     OUTCOME_FIND = r"
         select group_concat(line, char(30)) from (
-            select concat_ws(char(31), j.value ->> 0, j.value ->> 1, 0) as line
+            select concat_ws(char(31), j.value ->> 0, j.value ->> 1, iif(d.passes = 1 or d.state in (1, 7), 1, 0)) as line
             from json_each(?1) j cross join dead_letters d on d.client = j.value ->> 0 and d.operation_id = j.value ->> 1
             union all
             select concat_ws(char(31), j.value ->> 0, j.value ->> 1, 1) as line

@@ -13,6 +13,7 @@ use crate::sync::CollectionDefinition;
 use crate::{Store, StoreOptions};
 
 mod control;
+mod drain;
 mod explore;
 mod feed;
 mod plans;

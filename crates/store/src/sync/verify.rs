@@ -138,6 +138,7 @@ impl Sync {
         verify_records(&mut snapshot, &records, &mut report).await?;
         verify_digests(&mut snapshot, &records, &mut report).await?;
         verify_audit(&mut snapshot, &mut report).await?;
+        super::drain::verify::verify(&mut snapshot, &self.shared.live, &mut report).await?;
         let open = self.shared.live().commands_open.clone();
         commands::verify(&mut snapshot, &open, &mut report).await?;
         snapshot.rollback().await?;

@@ -20,6 +20,7 @@ use super::capturing::{Capture, Seen};
 use super::collections::CollectionDefinition;
 use super::control::ControlJob;
 use super::drain::DrainWork;
+use super::drain::job_statements::EVENTS_OF_REFUSALS;
 use super::flush::{DigestRow, digests_after, flush};
 use super::live::{Client, Configured, Live, Sequence};
 use super::nonces::NonceRow;
@@ -82,9 +83,9 @@ pub(crate) struct Pending {
     pub(crate) scopes: Vec<(tidewatch_domain::engine::ScopeKey, tidewatch_domain::ids::Scope)>,
     pub(crate) clients: Vec<Client>,
     pub(crate) collections: Vec<Configured>,
-    digests: Vec<DigestRow>,
+    pub(crate) digests: Vec<DigestRow>,
     sequences: Vec<(ClientKey, Sequence)>,
-    effects: Effects,
+    pub(crate) effects: Effects,
     seen: Option<Seen>,
     /// An entry of the archive or a job has changed.
     pub(crate) drained: bool,
@@ -110,7 +111,15 @@ impl Writer {
     pub(crate) async fn run(mut self) -> SqliteConnection {
         while let Some(jobs) = self.shared.queue.take(GROUP_INTENTS_MAX).await {
             let began = Instant::now();
-            let intents = self.group(jobs).await;
+            let (alone, together): (Vec<Job>, Vec<Job>) =
+                jobs.into_iter().partition(|job| matches!(job, Job::Drain(work) if work.decides()));
+            let mut intents = alone.len();
+            for job in alone {
+                self.group(vec![job]).await;
+            }
+            if !together.is_empty() {
+                intents += self.group(together).await;
+            }
             let took = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
             self.shared.queue.cost_note(intents, took);
         }
@@ -218,7 +227,14 @@ impl Writer {
         pending.seen = capture.map(|capture| capture.finish(&catalogue, self.state.log));
         pending.digests = digests_after(&shared.live().digests, effects);
         flush(&mut self.connection, effects, &set, &self.state.log, &pending.digests, self.state.dead_letter_last).await?;
+        let letters = self.state.dead_letter_last;
         self.state.dead_letter_last += i64::try_from(effects.dead_letters.len()).expect("a group is small");
+        if !effects.dead_letters.is_empty() {
+            // Those that were written: an intent that is refused again has its row already.
+            let (from, to) = (letters, self.state.dead_letter_last);
+            sqlx::query(EVENTS_OF_REFUSALS).bind(from).bind(to).execute(&mut self.connection).await?;
+            pending.drained = true;
+        }
         sequences.write(&mut self.connection).await?;
         pending.sequences = sequences.into_changed();
         let committed = self.state.log.head;

@@ -10,4 +10,4 @@ mod payloads;
 mod terms;
 
 pub(super) use self::figures::KeptFigures;
-pub use self::members::{Behind, Member, MembersFrom};
+pub use self::members::{Behind, DeviceLook, Member, MembersFrom};

@@ -58,6 +58,14 @@ pub fn push_read(body: &[u8]) -> Result<PushRead, Problem> {
     })
 }
 
+/// Reads an intent that was kept as it came, given the schema version of the device that made it.
+///
+/// # Errors
+/// When it has no readable id; such an intent is never kept.
+pub fn intent_kept_read(client_id: &ClientId, schema_version: i64, raw: &str) -> Result<Intent, FieldError> {
+    intent_read(raw, 0, &Around { client_id, schema_version, relays: true }, &mut Vec::new())
+}
+
 /// Checks the members that govern the whole batch and answers its schema version. What is not served is refused by name.
 fn envelope_check(members: &Members<'_>) -> Result<i64, Problem> {
     let invalid = |error: FieldError| Problem::new(Code::EnvelopeInvalid).field(error);

@@ -120,7 +120,7 @@ impl Writer {
         Ok(())
     }
 
-    pub(super) async fn command_cancelled(
+    pub(crate) async fn command_cancelled(
         &mut self,
         id: &str,
         force: bool,

@@ -5,7 +5,7 @@ use tidewatch_domain::digest::{Hash, content_hash};
 use tidewatch_domain::engine::{Catalogue, ClientKey, CollectionKey, Outcome, Past, WorkingSet};
 use tidewatch_domain::ids::{IdempotencyKey, OperationId, Version};
 use tidewatch_domain::json::body_text;
-use tidewatch_domain::sync::{Base, Mutation};
+use tidewatch_domain::sync::{Base, IntentStatus, Mutation};
 
 use super::{Keys, Sent, fetch, mutations, record_id};
 use crate::sync::packed;
@@ -34,7 +34,9 @@ pub(super) async fn outcomes(connection: &mut SqliteConnection, group: &[Sent<'_
     for (client, mutation) in mutations(group) {
         for operation in parents(mutation) {
             let key = IdempotencyKey::parse(operation.as_str()).map_err(|error| Error::Corrupt(error.to_string()))?;
-            if !set.memory.contains_key(&(client, key)) {
+            // A refusal that somebody has drained may let through what depends on it.
+            let known = set.memory.get(&(client, key)).is_some_and(|memory| memory.answer.status != IntentStatus::Rejected);
+            if !known {
                 keys.add(format_args!("{},\"{operation}\"", client.0));
             }
         }

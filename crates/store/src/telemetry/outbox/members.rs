@@ -86,6 +86,17 @@ pub struct Behind {
     pub depends_on: Vec<String>,
 }
 
+/// What is seen of a device in passing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeviceLook {
+    /// Its name.
+    pub name: String,
+    /// Whether it is past its expected contact.
+    pub asleep: bool,
+    /// Battery, percent.
+    pub battery: Option<f64>,
+}
+
 /// Where the next stretch of a selection begins.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MembersFrom(Option<Place>);
@@ -176,19 +187,19 @@ impl Telemetry {
         found.into_iter().map(behind).collect()
     }
 
-    /// Which of these devices are past their expected contact, and what people call them.
+    /// What a list of a job's devices shows of each.
     ///
     /// # Errors
     /// As the database.
-    pub async fn devices_contact(&self, devices: &[ClientId]) -> Result<HashMap<ClientId, (String, bool)>> {
+    pub async fn devices_look(&self, devices: &[ClientId]) -> Result<HashMap<ClientId, DeviceLook>> {
         const TEXT: &str = r"
-            select d.client_id, d.name, d.contact from json_each(?1) j cross join devices d on d.client_id = j.value";
+            select d.client_id, d.name, d.contact, d.battery from json_each(?1) j cross join devices d on d.client_id = j.value";
         let wanted: Vec<&str> = devices.iter().map(ClientId::as_str).collect();
-        let rows: Vec<(String, String, i64)> =
+        let rows: Vec<(String, String, i64, Option<f64>)> =
             sqlx::query_as(TEXT).bind(serde_json::json!(wanted).to_string()).fetch_all(&self.database.readers).await?;
-        let read = |(client, name, contact): (String, String, i64)| {
+        let read = |(client, name, contact, battery): (String, String, i64, Option<f64>)| {
             let client = ClientId::parse(client).map_err(|e| Error::Corrupt(format!("a device of the mirror: {e}")))?;
-            Ok((client, (name, contact <= 1)))
+            Ok((client, DeviceLook { name, asleep: contact <= 1, battery }))
         };
         rows.into_iter().map(read).collect()
     }

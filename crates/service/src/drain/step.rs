@@ -1,0 +1,261 @@
+//! A job at work: what the console does by itself. Each call does one step of every open job and says when to come again; everything that
+//! a step needs is in the store, so a process that was killed goes on where it stopped.
+
+use std::collections::HashMap;
+use std::sync::PoisonError;
+
+use serde_json::Value;
+use tidewatch_domain::drain::{DrainAction, ItemOutcome, JobChange, JobState, patched_id, patched_intent};
+use tidewatch_domain::engine::ClientKey;
+use tidewatch_domain::ids::ClientId;
+use tidewatch_domain::sync::Intent;
+use tidewatch_domain::time::Millis;
+use tidewatch_store::sync::drain::{CHUNK_ITEMS, ChunkItem, JobMove, JobRow, SystemMove, WaitingItem, Way, job_action};
+use tokio::sync::watch;
+
+use super::summary::Summary;
+use crate::{Error, Result, Service};
+
+/// Reads an archived intent of a device, given the schema version that the device was registered with. The text was read once before, so
+/// it fails only for what was refused because it could not be read.
+pub type IntentReader = fn(&ClientId, i64, &str) -> std::result::Result<Intent, String>;
+
+/// When the jobs want to be called again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Pace {
+    /// Nothing is due until something happens, or about a second from now.
+    Idle,
+    /// In a moment: a rate holds a job back.
+    Soon,
+    /// At once.
+    Now,
+}
+
+/// Budgets of jobs that have a rate: when they were last filled, and what is in them.
+#[derive(Debug, Default)]
+pub(crate) struct Budgets(std::sync::Mutex<HashMap<i64, (Millis, f64)>>);
+
+impl Budgets {
+    /// Items that a job may begin now.
+    fn take(&self, job: i64, rate: Option<i64>, now: Millis) -> u32 {
+        let Some(rate) = rate else { return CHUNK_ITEMS };
+        let mut budgets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // What a job has saved up is a second's worth at most.
+        let (since, saved) = budgets.get(&job).copied().unwrap_or((now, 1.0));
+        let filled = (saved + now.since(since).max(0) as f64 * rate as f64 / 1_000.0).min(rate as f64);
+        let taken = filled.floor().clamp(0.0, f64::from(CHUNK_ITEMS));
+        budgets.insert(job, (now, filled - taken));
+        taken as u32
+    }
+
+    fn keep(&self, open: &[i64]) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|job, _| open.contains(job));
+    }
+}
+
+impl Service {
+    /// Does one step of every open job.
+    ///
+    /// # Errors
+    /// As the store. What was committed before stays.
+    pub async fn drain_work(&self, now: Millis) -> Result<Pace> {
+        let open = self.store.sync().jobs_open(0).await?;
+        self.budgets.keep(&open);
+        let mut pace = Pace::Idle;
+        for id in open {
+            let Some(row) = self.store.sync().job_view(id).await? else { continue };
+            pace = pace.max(self.job_step(row, now).await?);
+        }
+        Ok(pace)
+    }
+
+    /// Drops sets that nobody has submitted in time, a stretch at a time; answers whether there is more.
+    ///
+    /// # Errors
+    /// As the store.
+    pub async fn drain_tidy(&self, now: Millis) -> Result<bool> {
+        Ok(self.store.sync().sets_drop(now).await?)
+    }
+
+    /// Wakes after each commit that changed an entry of the archive or a job.
+    #[must_use]
+    pub fn drain_watch(&self) -> watch::Receiver<u64> {
+        self.store.sync().drain_watch()
+    }
+
+    async fn job_step(&self, row: JobRow, now: Millis) -> Result<Pace> {
+        let sync = self.store.sync();
+        match row.job_state() {
+            JobState::Requested if row.approve_until_ms.is_some_and(|until| until < now.0) => {
+                let by = JobMove {
+                    change: JobChange::Refuse,
+                    actor: "system".to_owned(),
+                    request_id: row.request_id.clone(),
+                    remark: Some("nobody has approved it in time".to_owned()),
+                    at: now,
+                };
+                // Somebody may have approved it this very moment; then it is at work.
+                let _ = sync.job_change(row.id, by).await?;
+                Ok(Pace::Now)
+            }
+            JobState::Requested | JobState::Paused => Ok(Pace::Idle),
+            JobState::Canary | JobState::Running if row.claimed_n < row.entries => {
+                sync.job_claim(row.id, now).await?;
+                Ok(Pace::Now)
+            }
+            JobState::Canary => self.canary_step(&row, now).await,
+            JobState::Running => self.run_step(&row, now).await,
+            JobState::Done | JobState::Cancelled | JobState::Refused | JobState::Undone if row.undo_n.is_some() => {
+                sync.job_sweep(row.id, now).await?;
+                Ok(Pace::Now)
+            }
+            JobState::Done | JobState::Cancelled | JobState::Refused | JobState::Undone => Ok(Pace::Idle),
+        }
+    }
+
+    /// The first few go ahead; the others follow when all of them have an outcome and none has failed.
+    async fn canary_step(&self, row: &JobRow, now: Millis) -> Result<Pace> {
+        let sync = self.store.sync();
+        let mut places = Summary::read(&row.summary).canary;
+        places.truncate(usize::try_from(row.canary).unwrap_or(0));
+        let waiting = sync.items_waiting_at(row.set_id, &places).await?;
+        if !waiting.is_empty() {
+            let items = self.prepared(row, waiting, now);
+            sync.job_chunk(row.id, items, now).await?;
+            return Ok(Pace::Now);
+        }
+        let outcomes = sync.items_outcomes(row.set_id, &places).await?;
+        let failed = outcomes.iter().filter(|outcome| **outcome == ItemOutcome::Failed).count();
+        let moved = if failed > 0 {
+            SystemMove::Pause(format!("{failed} of the first {} failed", outcomes.len()))
+        } else if !outcomes.contains(&ItemOutcome::Sent) {
+            SystemMove::CanaryDone
+        } else if row.canary_until_ms.is_some_and(|until| until < now.0) {
+            SystemMove::Pause("the first few have no outcome after 15 minutes".to_owned())
+        } else {
+            return Ok(Pace::Idle);
+        };
+        sync.job_moved(row.id, moved, now).await?;
+        Ok(Pace::Now)
+    }
+
+    async fn run_step(&self, row: &JobRow, now: Millis) -> Result<Pace> {
+        let sync = self.store.sync();
+        if row.waiting == 0 {
+            if row.sent == 0 {
+                sync.job_moved(row.id, SystemMove::Done, now).await?;
+                return Ok(Pace::Now);
+            }
+            return Ok(Pace::Idle);
+        }
+        let budget = self.budgets.take(row.id, row.rate_per_s, now);
+        if budget == 0 {
+            return Ok(Pace::Soon);
+        }
+        let mut waiting = sync.items_waiting(row.set_id, row.next_n, budget).await?;
+        if waiting.is_empty() {
+            // What was passed over: its payload came in while its chunk was under way.
+            waiting = sync.items_waiting(row.set_id, 0, budget).await?;
+        }
+        let items = self.prepared(row, waiting, now);
+        sync.job_chunk(row.id, items, now).await?;
+        Ok(if row.rate_per_s.is_some() { Pace::Soon } else { Pace::Now })
+    }
+
+    /// Reads what a chunk needs before the writer has to do with it.
+    fn prepared(&self, row: &JobRow, waiting: Vec<WaitingItem>, now: Millis) -> Vec<ChunkItem> {
+        let patch: Option<Value> = row.patch.as_deref().and_then(|text| serde_json::from_str(text).ok());
+        let sync = self.store.sync();
+        let item = |item: WaitingItem| {
+            let client = ClientKey(item.client);
+            let client_id = sync.client_id_of(client)?;
+            let action = job_action(row, item.behind);
+            let way = self.way(row, &client_id, &item, action, patch.as_ref(), now);
+            Some(ChunkItem { n: item.n, client, client_id, operation_id: item.operation_id, action, way })
+        };
+        waiting.into_iter().filter_map(item).collect()
+    }
+
+    fn way(
+        &self,
+        row: &JobRow,
+        client_id: &ClientId,
+        item: &WaitingItem,
+        action: DrainAction,
+        patch: Option<&Value>,
+        now: Millis,
+    ) -> Way {
+        let Some(raw) = &item.mutation else { return Way::OnDevice };
+        let fails = |code: &'static str, detail: String| Way::Fails(code, detail);
+        match action {
+            DrainAction::Hold | DrainAction::Skip | DrainAction::Quarantine | DrainAction::Discard | DrainAction::Restore => {
+                Way::Move
+            }
+            DrainAction::Retry => match self.intent_read(client_id, raw) {
+                Ok(Intent::Invalid { problem, .. }) => fails(problem.code, problem.detail),
+                Ok(intent) => Way::Decide(Box::new(intent)),
+                Err(words) => fails("unreadable", words),
+            },
+            DrainAction::ToConflict => match self.intent_read(client_id, raw) {
+                Ok(Intent::Valid(mutation)) => Way::Conflict(mutation),
+                Ok(Intent::Invalid { problem, .. }) => fails(problem.code, problem.detail),
+                Err(words) => fails("unreadable", words),
+            },
+            DrainAction::Patch => match self.patched(client_id, raw, &item.operation_id, &row.name(), patch, now) {
+                Ok((_, Intent::Invalid { problem, .. })) => fails(problem.code, problem.detail),
+                Ok((original, copy)) => Way::Patched { original: Box::new(original), copy: Box::new(copy) },
+                Err(words) => fails("patch_failed", words),
+            },
+        }
+    }
+
+    pub(super) fn intent_read(&self, client_id: &ClientId, raw: &str) -> std::result::Result<Intent, String> {
+        let schema = self.store.sync().client(client_id).and_then(|known| known.schema_version).unwrap_or(1);
+        match self.reader {
+            Some(read) => read(client_id, schema, raw),
+            None => Err("this process does not read intents".to_owned()),
+        }
+    }
+
+    /// An intent and its corrected copy.
+    pub(super) fn patched(
+        &self,
+        client_id: &ClientId,
+        raw: &str,
+        operation_id: &str,
+        job: &str,
+        patch: Option<&Value>,
+        now: Millis,
+    ) -> std::result::Result<(Intent, Intent), String> {
+        let operations = patch.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let copy = patched_intent(raw, operations, &patched_id(operation_id, job), now)?;
+        Ok((self.intent_read(client_id, raw)?, self.intent_read(client_id, &copy)?))
+    }
+}
+
+impl Error {
+    /// Whether coming again in a moment can help.
+    #[must_use]
+    pub const fn passes(&self) -> bool {
+        matches!(self, Self::Overloaded { .. } | Self::RateLimited { .. } | Self::InFlight)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_gives_out_its_share_of_a_second_and_saves_up_one_at_most() {
+        let (budgets, start) = (Budgets::default(), Millis(1_000_000));
+        assert_eq!(budgets.take(1, None, start), CHUNK_ITEMS, "as fast as it goes");
+        assert_eq!(budgets.take(1, Some(50), start), 1, "the first goes at once");
+        assert_eq!(budgets.take(1, Some(50), start.plus(10)), 0);
+        assert_eq!(budgets.take(1, Some(50), start.plus(100)), 5);
+        assert_eq!(budgets.take(1, Some(50), start.plus(60_000)), 50, "a minute's pause is no licence for a flood");
+        assert_eq!(budgets.take(2, Some(10_000), start), 1, "each job has its own");
+        assert_eq!(budgets.take(2, Some(10_000), start.plus(1_000)), CHUNK_ITEMS, "a chunk at most");
+        budgets.keep(&[2]);
+        assert_eq!(budgets.take(1, Some(50), start.plus(60_000)), 1, "a job that is over leaves nothing behind");
+    }
+}

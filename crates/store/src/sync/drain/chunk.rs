@@ -1,0 +1,281 @@
+//! A chunk of a job, in one transaction: states of the archive, decisions of the engine, commands to devices, outcomes of items, journal,
+//! one audit row per entry, tally. What the transaction finds in another state than the chunk was prepared for is left alone.
+
+use std::collections::BTreeMap;
+
+use tidewatch_domain::audit::AuditEntry;
+use tidewatch_domain::drain::{ArchiveOrigin, ArchiveState, CANARY_MS, DrainAction, ItemOutcome, JobState, Recent};
+use tidewatch_domain::engine::ClientKey;
+use tidewatch_domain::ids::ClientId;
+use tidewatch_domain::sync::{Intent, Mutation};
+use tidewatch_domain::time::Millis;
+
+use super::again::Decision;
+use super::items::Settled;
+use super::job_statements::{LETTERS_AT, LETTERS_DECIDED, LETTERS_MOVE};
+use super::jobs::JobRow;
+use super::journal::NewEvent;
+use super::telling::Told;
+use crate::Result;
+use crate::sync::writer::{Pending, Writer};
+
+/// Most items of a chunk.
+pub const CHUNK_ITEMS: u32 = 500;
+
+/// An item with what was prepared for it outside the writer.
+#[derive(Clone, Debug)]
+pub struct ChunkItem {
+    /// Place in the set.
+    pub n: i64,
+    /// Device, by its short name.
+    pub client: ClientKey,
+    /// Device.
+    pub client_id: ClientId,
+    /// Operation.
+    pub operation_id: String,
+    /// What is done with it.
+    pub action: DrainAction,
+    /// How.
+    pub way: Way,
+}
+
+/// How an item is dealt with.
+#[derive(Clone, Debug)]
+pub enum Way {
+    /// Its payload is not here: its device is told.
+    OnDevice,
+    /// Its row of the archive moves to another state.
+    Move,
+    /// It is decided again, under its own id.
+    Decide(Box<Intent>),
+    /// A corrected copy is decided, and takes its place.
+    Patched {
+        /// The original, when it can be read.
+        original: Box<Intent>,
+        /// The copy.
+        copy: Box<Intent>,
+    },
+    /// It becomes an open conflict of its record.
+    Conflict(Box<Mutation>),
+    /// It cannot be done: code and words.
+    Fails(&'static str, String),
+}
+
+/// A row of the archive as the transaction finds it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Letter {
+    pub(super) id: i64,
+    pub(super) state: ArchiveState,
+    pub(super) origin: ArchiveOrigin,
+    pub(super) home: ArchiveState,
+}
+
+/// What a chunk comes to, before it is written.
+#[derive(Debug, Default)]
+struct Work {
+    outcomes: Vec<Settled>,
+    events: Vec<NewEvent>,
+    audit: Vec<AuditEntry>,
+    /// Rows of the archive by the state they are in and the one they move to.
+    moves: BTreeMap<(i64, i64), Vec<i64>>,
+    decided: Vec<serde_json::Value>,
+    /// What devices are told.
+    told: Vec<Told>,
+}
+
+impl Writer {
+    /// Works off a chunk. Answers whether the job is still at work; a job that was stopped meanwhile is left alone.
+    pub(super) async fn job_chunk(&mut self, id: i64, items: Vec<ChunkItem>, now: Millis, pending: &mut Pending) -> Result<bool> {
+        let Some(mut job) = self.job_load(id).await? else { return Ok(false) };
+        if !matches!(job.job_state(), JobState::Canary | JobState::Running) {
+            return Ok(false);
+        }
+        let letters = self.letters_at(items.iter().map(|item| (item.client, item.operation_id.as_str()))).await?;
+        let mut decisions = self.decisions(&job, &items, &letters, now).await?;
+        let mut work = Work::default();
+        let mut last = job.next_n;
+        for (item, letter) in items.iter().zip(&letters) {
+            if job.stops() || matches!((&item.way, letter), (Way::OnDevice, Some(_))) {
+                // The rest waits: for a person, or because its payload has only just come in.
+                break;
+            }
+            let may = letter.is_some_and(|letter| letter.state.allows(item.action));
+            let decided = if may { decisions.next(item) } else { None };
+            work.item(&mut job, item, *letter, decided, now);
+            last = last.max(item.n);
+        }
+        self.decisions_flush(decisions, pending).await?;
+        if job.job_state() == JobState::Running {
+            job.next_n = last;
+        } else {
+            job.canary_until_ms = job.canary_until_ms.or(Some(now.plus(CANARY_MS).0));
+        }
+        self.work_write(&mut job, work, now).await?;
+        self.job_stops(&mut job, now).await?;
+        self.job_save(&job).await?;
+        Ok(true)
+    }
+
+    /// Stops a job whose failures are too many.
+    pub(super) async fn job_stops(&mut self, job: &mut JobRow, now: Millis) -> Result<()> {
+        if !job.stops() || !matches!(job.job_state(), JobState::Canary | JobState::Running) {
+            return Ok(());
+        }
+        let failures = Recent::read(&job.recent).failures();
+        let words = format!("{failures} of the last {} failed; {} % stop it", job.recent.len(), job.stop_percent);
+        self.job_moves(job, JobState::Paused, now, Some(words)).await
+    }
+
+    pub(super) async fn letters_at<'a>(
+        &mut self,
+        entries: impl Iterator<Item = (ClientKey, &'a str)>,
+    ) -> Result<Vec<Option<Letter>>> {
+        let wanted: Vec<serde_json::Value> =
+            entries.map(|(client, operation)| serde_json::json!([client.0, operation])).collect();
+        let mut letters = vec![None; wanted.len()];
+        let rows: Vec<(i64, i64, i64, i64, i64)> =
+            sqlx::query_as(LETTERS_AT).bind(serde_json::Value::from(wanted).to_string()).fetch_all(&mut self.connection).await?;
+        for (at, id, state, origin, home) in rows {
+            letters[usize::try_from(at).expect("an index of the array")] = Some(Letter {
+                id,
+                state: ArchiveState::of_number(state).expect("a checked column"),
+                origin: ArchiveOrigin::of_number(origin).expect("a checked column"),
+                home: ArchiveState::of_number(home).expect("a checked column"),
+            });
+        }
+        Ok(letters)
+    }
+
+    async fn work_write(&mut self, job: &mut JobRow, mut work: Work, now: Millis) -> Result<()> {
+        for ((from, to), ids) in &work.moves {
+            let passes =
+                *to == ArchiveState::Skipped.number() || job.dependants == "cut" && *to != ArchiveState::Poisoned.number();
+            let restorable = job.restore_until_ms.filter(|_| [3, 4, 5].contains(to));
+            let moved: Vec<(i64,)> = sqlx::query_as(LETTERS_MOVE)
+                .bind(serde_json::json!(ids).to_string())
+                .bind(*from)
+                .bind(*to)
+                .bind(passes)
+                .bind(job.reason.clone())
+                .bind(job.created_by.clone())
+                .bind(job.id)
+                .bind(now.0)
+                .bind(restorable)
+                .fetch_all(&mut self.connection)
+                .await?;
+            assert_eq!(moved.len(), ids.len(), "the writer has seen their states in this transaction");
+        }
+        if !work.decided.is_empty() {
+            sqlx::query(LETTERS_DECIDED)
+                .bind(serde_json::Value::from(std::mem::take(&mut work.decided)).to_string())
+                .bind(job.reason.clone())
+                .bind(job.created_by.clone())
+                .bind(job.id)
+                .bind(now.0)
+                .execute(&mut self.connection)
+                .await?;
+        }
+        let told = std::mem::take(&mut work.told);
+        for (at, command) in self.devices_tell(job, &told, now).await? {
+            work.outcomes[at].command = Some(command.clone());
+            work.events[at].command = Some(command);
+        }
+        self.items_settle(job, &work.outcomes, now).await?;
+        self.events_add(&work.events).await?;
+        self.audit_append(&work.audit).await
+    }
+}
+
+impl Work {
+    /// Decides what becomes of one item.
+    fn item(&mut self, job: &mut JobRow, item: &ChunkItem, letter: Option<Letter>, decided: Option<Decision>, now: Millis) {
+        let Some(letter) = letter else {
+            if let Way::Fails(code, detail) = &item.way {
+                return self.settle(job, item, None, None, ItemOutcome::Failed, Some((*code, detail.clone())), now);
+            }
+            if item.action == DrainAction::Restore {
+                let words = "its payload is not in the archive".to_owned();
+                return self.settle(job, item, None, None, ItemOutcome::Skipped, Some(("not_archived", words)), now);
+            }
+            self.told.push(Told::of(self.outcomes.len(), item, item.action));
+            return self.settle(job, item, None, None, ItemOutcome::Sent, None, now);
+        };
+        if !letter.state.allows(item.action) {
+            let words = format!("it is {} already", letter.state.as_str());
+            return self.settle(job, item, Some(letter), None, ItemOutcome::Skipped, Some(("state_changed", words)), now);
+        }
+        match (&item.way, decided) {
+            (Way::Fails(code, detail), _) => {
+                self.settle(job, item, Some(letter), None, ItemOutcome::Failed, Some((*code, detail.clone())), now);
+            }
+            (_, Some(decision)) => self.decided(job, item, letter, decision, now),
+            _ => {
+                let to = ArchiveState::after(item.action).unwrap_or(letter.home);
+                self.moves.entry((letter.state.number(), to.number())).or_default().push(letter.id);
+                self.tell(item, letter, item.action);
+                self.settle(job, item, Some(letter), Some(to), ItemOutcome::Ok, None, now);
+            }
+        }
+    }
+
+    fn decided(&mut self, job: &mut JobRow, item: &ChunkItem, letter: Letter, decision: Decision, now: Millis) {
+        let (code, detail) = decision.problem.clone().unzip();
+        if let Some(state) = decision.state {
+            self.decided.push(serde_json::json!([letter.id, state.number(), code, detail, decision.successor]));
+        }
+        if decision.outcome == ItemOutcome::Ok {
+            self.tell(item, letter, decision.word);
+        }
+        let told = decision.problem.or_else(|| decision.answer.map(|answer| (answer, String::new())));
+        let told = told.as_ref().map(|(code, detail)| (code.as_str(), detail.clone()));
+        self.settle(job, item, Some(letter), decision.state, decision.outcome, told, now);
+    }
+
+    /// A device that keeps a copy of its own is told; one that has sent it up has none.
+    fn tell(&mut self, item: &ChunkItem, letter: Letter, word: DrainAction) {
+        let at = self.outcomes.len();
+        if letter.origin != ArchiveOrigin::Escrowed && word != DrainAction::Restore {
+            self.told.push(Told::of(at, item, word));
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one row of four tables is made here, so that they cannot differ")]
+    fn settle(
+        &mut self,
+        job: &mut JobRow,
+        item: &ChunkItem,
+        letter: Option<Letter>,
+        to: Option<ArchiveState>,
+        outcome: ItemOutcome,
+        told: Option<(&str, String)>,
+        now: Millis,
+    ) {
+        job.tally(ItemOutcome::Waiting, outcome);
+        let (code, detail) = told.unzip();
+        let detail = detail.filter(|detail| !detail.is_empty());
+        self.outcomes.push(Settled { n: item.n, outcome, code: code.map(str::to_owned), detail: detail.clone(), command: None });
+        self.events.push(NewEvent {
+            client: item.client,
+            operation_id: item.operation_id.clone(),
+            state: to.map(ArchiveState::mirror_number),
+            pending: (outcome == ItemOutcome::Sent).then_some(item.action.as_str()),
+            job: Some(job.id),
+            command: None,
+            at: now,
+            detail: code.map(str::to_owned),
+        });
+        let state = |state: ArchiveState| format!("{{\"state\":\"{}\"}}", state.as_str());
+        let after = serde_json::json!({
+            "job": job.name(), "outcome": outcome.as_str(), "state": to.map(ArchiveState::as_str), "code": code, "detail": detail,
+        });
+        self.audit.push(AuditEntry {
+            at: now,
+            actor: job.created_by.clone(),
+            action: item.action.audit_action(),
+            subject: Some(format!("entry:{}/{}", item.client_id, item.operation_id)),
+            before: letter.map(|letter| state(letter.state)),
+            after: Some(after.to_string()),
+            trace_id: Some(job.request_id.clone()),
+        });
+    }
+}

@@ -1,0 +1,131 @@
+//! Every statement of jobs, by name; the test of all statements looks at their plans too.
+
+use crate::sync::statements::statements;
+
+statements! {
+    JOB_BY_KEY = "select id, set_id from drain_jobs where idempotency_key = ?1";
+    JOB_OF_SET = "select id from drain_jobs where set_id = ?1";
+    JOB_ADD = r"
+        insert into drain_jobs (set_id, idempotency_key, state, created_by, request_id, created_ms, reason, approve_until_ms, canary, rate_per_s,
+            stop_percent, waiting, restore_until_ms)
+        values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) returning id";
+    JOB_VIEW = r"
+        select j.*, s.action, s.dependants, s.patch, s.selection, s.hash, s.entries, s.devices, s.summary, s.created_ms as frozen_ms
+        from drain_jobs j cross join drain_sets s on s.id = j.set_id where j.id = ?1";
+    JOBS_BELOW = r"
+        select j.*, s.action, s.dependants, s.patch, s.selection, s.hash, s.entries, s.devices, s.summary, s.created_ms as frozen_ms
+        from drain_jobs j cross join drain_sets s on s.id = j.set_id where j.id < ?1 order by j.id desc limit ?2";
+    JOBS_ABOVE = r"
+        select j.*, s.action, s.dependants, s.patch, s.selection, s.hash, s.entries, s.devices, s.summary, s.created_ms as frozen_ms
+        from drain_jobs j cross join drain_sets s on s.id = j.set_id where j.id > ?1 order by j.id limit ?2";
+    JOB_LAST = "select coalesce(max(id), 0) from drain_jobs";
+    /// Jobs that are not final yet, oldest first.
+    JOBS_OPEN = "select id from drain_jobs indexed by drain_jobs_open where finished_ms is null and id > ?1 order by id limit 100";
+    JOB_SAVE = r"
+        update drain_jobs set state = ?2, approved_by = ?3, canary_until_ms = ?4, canary_done = ?5, claimed_n = ?6, next_n = ?7, waiting = ?8,
+            sent = ?9, ok = ?10, skipped = ?11, failed = ?12, recent = ?13, finished_ms = ?14, undo_n = ?15, acknowledged_by = ?16,
+            acknowledged_ms = ?17
+        where id = ?1";
+    JOB_EVENT_ADD = "insert into drain_events (job, at_ms, state, actor, detail) values (?1, ?2, ?3, ?4, ?5)";
+    JOB_EVENTS = "select at_ms, state, actor, detail from drain_events where job = ?1 order by id desc limit ?2";
+    MINUTE_ADD = r"
+        insert into drain_minutes (job, minute, settled) values (?1, ?2, ?3)
+        on conflict (job, minute) do update set settled = settled + excluded.settled";
+    JOB_MINUTES = "select minute, settled from drain_minutes where job = ?1 and minute > ?2 order by minute";
+
+    /// Takes items for their job. What another open job has stays as it is.
+    ITEMS_CLAIM = "update or ignore drain_items set open = 1 where set_id = ?1 and n > ?2 and n <= ?3 and outcome = 0";
+    /// The items of a stretch that another open job has: place and that job.
+    ITEMS_TAKEN = r"
+        select i.n, j.id from drain_items i
+        cross join drain_items o indexed by drain_items_open on o.client = i.client and o.operation_id = i.operation_id and o.open = 1
+        cross join drain_jobs j on j.set_id = o.set_id
+        where i.set_id = ?1 and i.n > ?2 and i.n <= ?3 and i.outcome = 0 and i.open = 0";
+    /// Items that wait, after a place.
+    ITEMS_WAITING = r"
+        select i.n, i.client, i.operation_id, i.behind, d.mutation, d.state
+        from drain_items i left join dead_letters d on d.client = i.client and d.operation_id = i.operation_id
+        where i.set_id = ?1 and i.n > ?2 and i.outcome = 0 order by i.n limit ?3";
+    /// Items at `[place, …]` that wait.
+    ITEMS_AT = r"
+        select i.n, i.client, i.operation_id, i.behind, d.mutation, d.state
+        from json_each(?2) j cross join drain_items i on i.set_id = ?1 and i.n = j.value
+        left join dead_letters d on d.client = i.client and d.operation_id = i.operation_id
+        where i.outcome = 0";
+    /// Outcomes of items at `[place, …]`.
+    ITEMS_OUTCOMES = r"
+        select i.n, i.outcome from json_each(?2) j cross join drain_items i on i.set_id = ?1 and i.n = j.value";
+    /// `[[place, outcome, code, detail, command], …]`. An item with a command under way stays its job's.
+    ITEMS_SETTLE = r"
+        update drain_items set outcome = j.value ->> 1, code = j.value ->> 2, detail = j.value ->> 3, command = j.value ->> 4, at_ms = ?3,
+            open = (j.value ->> 1 = 1)
+        from json_each(?2) j where drain_items.set_id = ?1 and drain_items.n = j.value ->> 0";
+    /// Items of a stretch, whatever became of them, with their rows of the archive.
+    ITEMS_STRETCH = r"
+        select i.n, i.client, i.operation_id, i.behind, i.outcome, i.command, d.id as letter, d.state, d.job, d.home
+        from drain_items i left join dead_letters d on d.client = i.client and d.operation_id = i.operation_id
+        where i.set_id = ?1 and i.n > ?2 order by i.n limit ?3";
+    /// Which commands of `[id, …]` no device has fetched.
+    COMMANDS_QUEUED = "select c.id from json_each(?1) j cross join commands c on c.id = j.value where c.state = 0";
+    COMMANDS_STATES = r"
+        select c.id, c.state, c.done, c.total, c.changed_ms from json_each(?1) j cross join commands c on c.id = j.value";
+    /// Who brought a job to a state last.
+    JOB_MOVED_BY = "select actor, detail from drain_events where job = ?1 and state = ?2 order by id desc limit 1";
+    /// What a command is about: its items that wait for their device.
+    ITEMS_OF_COMMAND = r"
+        select i.set_id, i.n, i.client, i.operation_id, i.behind, i.outcome
+        from drain_items i indexed by drain_items_by_command where i.command = ?1 and i.outcome = 1 order by i.n";
+    /// Items of a job, after a place.
+    ITEMS_PAGE = r"
+        select n, client, operation_id, outcome, code, detail, at_ms from drain_items
+        where set_id = ?1 and n > ?2 and (?3 is null or outcome = ?3) order by n limit ?4";
+    ITEMS_PAGE_BACK = r"
+        select n, client, operation_id, outcome, code, detail, at_ms from drain_items
+        where set_id = ?1 and n < ?2 and (?3 is null or outcome = ?3) order by n desc limit ?4";
+    /// Failed and skipped items by reason.
+    ITEMS_REASONS = r"
+        select coalesce(code, '') as code, coalesce(detail, '') as detail, outcome, count(*) as entries, count(distinct client) as devices,
+            coalesce(max(at_ms), 0) as last_ms
+        from drain_items indexed by drain_items_rest where set_id = ?1 and outcome in (1, 3, 4) and outcome in (3, 4) group by code, detail, outcome
+        order by count(*) desc limit 50";
+    /// Devices that have items under way, with the newest command of each.
+    ITEMS_DEVICES = r"
+        select client, count(*), max(command), max(at_ms) from drain_items indexed by drain_items_rest
+        where set_id = ?1 and outcome in (1, 3, 4) and outcome = 1 group by client";
+
+    /// Rows of the archive at `[[client, operation], …]`: place in the list, number, state, origin, home.
+    LETTERS_AT = r"
+        select j.key as at, d.id, d.state, d.origin, d.home
+        from json_each(?1) j cross join dead_letters d on d.client = j.value ->> 0 and d.operation_id = j.value ->> 1";
+    /// Moves rows of the archive from one state to another; answers those that were in it.
+    LETTERS_MOVE = r"
+        update dead_letters set state = ?3, passes = ?4, reason = ?5, actor = ?6, job = ?7, changed_ms = ?8, restore_until_ms = ?9
+        where id in (select value from json_each(?1)) and +state = ?2 returning id";
+    /// `[[number, state, code, detail, successor, passes], …]`: what a decision came to. The state that it starts from is named.
+    LETTERS_DECIDED = r"
+        update dead_letters set state = j.value ->> 1, code = coalesce(j.value ->> 2, code), detail = coalesce(j.value ->> 3, detail),
+            successor = j.value ->> 4, reason = ?2, actor = ?3, job = ?4, changed_ms = ?5, restore_until_ms = null
+        from json_each(?1) j where dead_letters.id = j.value ->> 0 and +dead_letters.state in (0, 2, 6)";
+    /// Forgets answers, of both generations: `[[client, key], …]`.
+    MEMORY_DROP = r"
+        delete from dedupe where (client, idem_key) in (select j.value ->> 0, j.value ->> 1 from json_each(?1) j)";
+    MEMORY_DROP_PREV = r"
+        delete from dedupe_prev where (client, idem_key) in (select j.value ->> 0, j.value ->> 1 from json_each(?1) j)";
+    /// Refusals that were written just now go into the journal.
+    EVENTS_OF_REFUSALS = r"
+        insert into entry_events (client, operation_id, state, at_ms, detail)
+        select client, operation_id, 0, at_ms, code from dead_letters where id > ?1 and id <= ?2";
+    /// One row of the archive.
+    LETTER_VIEW = r"
+        select id, client, operation_id, code, detail, mutation, origin, state, home, passes, reason, actor, job, successor, at_ms, changed_ms,
+            restore_until_ms
+        from dead_letters where client = ?1 and operation_id = ?2";
+
+    VERIFY_JOBS = r"
+        select j.id, j.set_id, j.waiting, j.sent, j.ok, j.skipped, j.failed, j.finished_ms is not null as final, s.entries, s.hash
+        from drain_jobs j cross join drain_sets s on s.id = j.set_id where j.id > ?1 order by j.id limit ?2";
+    VERIFY_ITEMS = r"
+        select outcome, open, count(*) from drain_items where set_id = ?1 group by outcome, open";
+    VERIFY_LETTERS = "select id, client, operation_id, state from dead_letters where id > ?1 order by id limit ?2";
+    VERIFY_EVENTS = "select id, client, operation_id, state from entry_events where id > ?1 and state is not null order by id limit ?2";
+}

@@ -1,0 +1,285 @@
+//! Reading jobs: lists, items, what they are waiting for. Read-only connections; nothing here waits for the writer.
+
+use std::collections::HashMap;
+
+use sqlx::FromRow;
+use tidewatch_domain::control::CommandState;
+use tidewatch_domain::drain::{ArchiveState, ItemOutcome};
+use tidewatch_domain::engine::ClientKey;
+use tidewatch_domain::ids::ClientId;
+use tidewatch_domain::page::{Page, Position, Total};
+use tidewatch_domain::time::Millis;
+
+use super::job_statements::{
+    COMMANDS_STATES, ITEMS_AT, ITEMS_DEVICES, ITEMS_OUTCOMES, ITEMS_PAGE, ITEMS_PAGE_BACK, ITEMS_REASONS, ITEMS_WAITING,
+    JOB_EVENTS, JOB_LAST, JOB_MINUTES, JOB_VIEW, JOBS_ABOVE, JOBS_BELOW, JOBS_OPEN, LETTER_VIEW,
+};
+use super::jobs::JobRow;
+use crate::sync::Sync;
+use crate::{Error, Result};
+
+/// An item that waits, with what is needed to prepare it.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct WaitingItem {
+    /// Place in the set.
+    pub n: i64,
+    /// Device, by its short name.
+    pub client: i64,
+    /// Operation.
+    pub operation_id: String,
+    /// It waits behind a selected one.
+    pub behind: bool,
+    /// The intent as it came, when it is here.
+    pub mutation: Option<String>,
+    /// Where it stands in the archive, when it is here.
+    pub state: Option<i64>,
+}
+
+/// An item in a list.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct ItemRow {
+    /// Place in the set.
+    pub n: i64,
+    /// Device, by its short name.
+    pub client: i64,
+    /// Operation.
+    pub operation_id: String,
+    /// Outcome.
+    pub outcome: i64,
+    /// Code of why it was skipped or failed; of one that is done, what was answered.
+    pub code: Option<String>,
+    /// Words.
+    pub detail: Option<String>,
+    /// Since.
+    pub at_ms: Option<i64>,
+}
+
+/// Failed and skipped items of one reason.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct ReasonRow {
+    /// Code.
+    pub code: String,
+    /// Words.
+    pub detail: String,
+    /// Failed, or skipped.
+    pub outcome: i64,
+    /// Items.
+    pub entries: i64,
+    /// Devices.
+    pub devices: i64,
+    /// Last of them.
+    pub last_ms: i64,
+}
+
+/// What is seen of a command in passing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CommandLook {
+    /// Where it stands.
+    pub state: CommandState,
+    /// Done and total, as the device last said.
+    pub progress: Option<(u64, u64)>,
+    /// In this state since.
+    pub changed: Millis,
+}
+
+/// A row of the archive.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+#[expect(missing_docs, reason = "the columns are described where the table is made")]
+pub struct LetterRow {
+    pub id: i64,
+    pub client: i64,
+    pub operation_id: String,
+    pub code: String,
+    pub detail: Option<String>,
+    pub mutation: String,
+    pub origin: i64,
+    pub state: i64,
+    pub home: i64,
+    pub passes: bool,
+    pub reason: Option<String>,
+    pub actor: Option<String>,
+    pub job: Option<i64>,
+    pub successor: Option<String>,
+    pub at_ms: i64,
+    pub changed_ms: i64,
+    pub restore_until_ms: Option<i64>,
+}
+
+impl LetterRow {
+    /// Where it stands.
+    #[must_use]
+    pub fn archive_state(&self) -> ArchiveState {
+        ArchiveState::of_number(self.state).expect("a checked column")
+    }
+}
+
+impl Sync {
+    /// A job.
+    ///
+    /// # Errors
+    /// As the database.
+    pub async fn job_view(&self, id: i64) -> Result<Option<JobRow>> {
+        Ok(sqlx::query_as(JOB_VIEW).bind(id).fetch_optional(&self.readers).await?)
+    }
+
+    /// Jobs, newest first.
+    ///
+    /// # Errors
+    /// Not found for a position that is not one; as the database.
+    pub async fn jobs_page(&self, position: &Position, rows: u32) -> Result<Page<JobRow>> {
+        let (last,): (i64,) = sqlx::query_as(JOB_LAST).fetch_one(&self.readers).await?;
+        let number = |text: &str| text.parse::<i64>().map_err(|_| Error::NotFound("position"));
+        let (statement, from, back) = match position {
+            Position::Start => (JOBS_BELOW, i64::MAX, false),
+            Position::After(text) => (JOBS_BELOW, number(text)?, false),
+            Position::Before(text) => (JOBS_ABOVE, number(text)?, true),
+        };
+        let mut found: Vec<JobRow> =
+            sqlx::query_as(statement).bind(from).bind(i64::from(rows) + 1).fetch_all(&self.readers).await?;
+        let more = found.len() > rows as usize;
+        found.truncate(rows as usize);
+        if back {
+            found.reverse();
+        }
+        let (first, end) = (found.first().map(|job| job.id.to_string()), found.last().map(|job| job.id.to_string()));
+        let started = matches!(position, Position::Start);
+        let next = end.filter(|_| more || back);
+        let previous = first.filter(|_| if back { more } else { !started });
+        Ok(Page { rows: found, next, previous, total: Total::Exact(last.cast_unsigned()) })
+    }
+
+    /// Numbers of jobs that are not at their end, oldest first, a hundred at most.
+    ///
+    /// # Errors
+    /// As the database.
+    pub async fn jobs_open(&self, after: i64) -> Result<Vec<i64>> {
+        let rows: Vec<(i64,)> = sqlx::query_as(JOBS_OPEN).bind(after).fetch_all(&self.readers).await?;
+        Ok(rows.into_iter().map(|(id,)| id).collect())
+    }
+
+    /// Items of a set that wait, after a place.
+    ///
+    /// # Errors
+    /// As the database.
+    pub async fn items_waiting(&self, set: i64, after: i64, rows: u32) -> Result<Vec<WaitingItem>> {
+        Ok(sqlx::query_as(ITEMS_WAITING).bind(set).bind(after).bind(rows).fetch_all(&self.readers).await?)
+    }
+
+    /// Items of a set at these places that wait.
+    ///
+    /// # Errors
+    /// As the database.
+    pub async fn items_waiting_at(&self, set: i64, places: &[i64]) -> Result<Vec<WaitingItem>> {
+        let places = serde_json::json!(places).to_string();
+        Ok(sqlx::query_as(ITEMS_AT).bind(set).bind(places).fetch_all(&self.readers).await?)
+    }
+
+    /// Outcomes of the items of a set at these places.
+    ///
+    /// # Errors
+    /// As the database.
+    pub async fn items_outcomes(&self, set: i64, places: &[i64]) -> Result<Vec<ItemOutcome>> {
+        let places = serde_json::json!(places).to_string();
+        let rows: Vec<(i64, i64)> = sqlx::query_as(ITEMS_OUTCOMES).bind(set).bind(places).fetch_all(&self.readers).await?;
+        Ok(rows.into_iter().filter_map(|(_, outcome)| ItemOutcome::of_number(outcome)).collect())
+    }
+
+    /// Items of a set in their order, all or those with one outcome.
+    ///
+    /// # Errors
+    /// Not found for a position that is not one; as the database.
+    pub async fn items_page(
+        &self,
+        set: i64,
+        outcome: Option<ItemOutcome>,
+        position: &Position,
+        rows: u32,
+    ) -> Result<(Vec<ItemRow>, Option<i64>, Option<i64>)> {
+        let number = |text: &str| text.parse::<i64>().map_err(|_| Error::NotFound("position"));
+        let (statement, from, back) = match position {
+            Position::Start => (ITEMS_PAGE, 0, false),
+            Position::After(text) => (ITEMS_PAGE, number(text)?, false),
+            Position::Before(text) => (ITEMS_PAGE_BACK, number(text)?, true),
+        };
+        let mut found: Vec<ItemRow> = sqlx::query_as(statement)
+            .bind(set)
+            .bind(from)
+            .bind(outcome.map(ItemOutcome::number))
+            .bind(i64::from(rows) + 1)
+            .fetch_all(&self.readers)
+            .await?;
+        let more = found.len() > rows as usize;
+        found.truncate(rows as usize);
+        if back {
+            found.reverse();
+        }
+        let started = matches!(position, Position::Start);
+        let next = found.last().map(|item| item.n).filter(|_| more || back);
+        let previous = found.first().map(|item| item.n).filter(|_| if back { more } else { !started });
+        Ok((found, next, previous))
+    }
+
+    /// Failed and skipped items of a set by reason, most first, fifty at most.
+    ///
+    /// # Errors
+    /// As the database.
+    pub async fn items_reasons(&self, set: i64) -> Result<Vec<ReasonRow>> {
+        Ok(sqlx::query_as(ITEMS_REASONS).bind(set).fetch_all(&self.readers).await?)
+    }
+
+    /// Devices that have items of a set under way: how many, the newest command, since.
+    ///
+    /// # Errors
+    /// As the database.
+    pub async fn items_devices(&self, set: i64) -> Result<Vec<(ClientId, u64, Option<String>, Option<Millis>)>> {
+        type Row = (i64, i64, Option<String>, Option<i64>);
+        let rows: Vec<Row> = sqlx::query_as(ITEMS_DEVICES).bind(set).fetch_all(&self.readers).await?;
+        let live = self.shared.live();
+        let read = |(client, entries, command, at): Row| {
+            let client_id = live.client_ids.get(&ClientKey(client)).cloned()?;
+            Some((client_id, entries.cast_unsigned(), command, at.map(Millis)))
+        };
+        Ok(rows.into_iter().filter_map(read).collect())
+    }
+
+    /// What happened to a job, newest first: when, state, who, words.
+    ///
+    /// # Errors
+    /// As the database.
+    pub async fn job_events(&self, id: i64, rows: u32) -> Result<Vec<(i64, i64, String, Option<String>)>> {
+        Ok(sqlx::query_as(JOB_EVENTS).bind(id).bind(rows).fetch_all(&self.readers).await?)
+    }
+
+    /// Items of a job that came to an end, by minute, after a minute.
+    ///
+    /// # Errors
+    /// As the database.
+    pub async fn job_minutes(&self, id: i64, after: i64) -> Result<Vec<(i64, i64)>> {
+        Ok(sqlx::query_as(JOB_MINUTES).bind(id).bind(after).fetch_all(&self.readers).await?)
+    }
+
+    /// Where commands stand.
+    ///
+    /// # Errors
+    /// As the database.
+    pub async fn commands_states(&self, ids: &[&str]) -> Result<HashMap<String, CommandLook>> {
+        type Row = (String, i64, Option<i64>, Option<i64>, i64);
+        let ids = serde_json::json!(ids).to_string();
+        let rows: Vec<Row> = sqlx::query_as(COMMANDS_STATES).bind(ids).fetch_all(&self.readers).await?;
+        let read = |(id, state, done, total, changed): Row| {
+            let state = usize::try_from(state).ok().and_then(|at| CommandState::ALL.get(at)).copied()?;
+            let progress = done.zip(total).map(|(done, total)| (done.cast_unsigned(), total.cast_unsigned()));
+            Some((id, CommandLook { state, progress, changed: Millis(changed) }))
+        };
+        Ok(rows.into_iter().filter_map(read).collect())
+    }
+
+    /// A row of the archive.
+    ///
+    /// # Errors
+    /// As the database.
+    pub async fn letter_view(&self, client_id: &ClientId, operation_id: &str) -> Result<Option<LetterRow>> {
+        let Some(client) = self.key_of(client_id) else { return Ok(None) };
+        Ok(sqlx::query_as(LETTER_VIEW).bind(client.0).bind(operation_id).fetch_optional(&self.readers).await?)
+    }
+}

@@ -1,0 +1,163 @@
+//! What devices answer, and commands that end without an answer: outcomes of the items that waited for them.
+
+use sqlx::FromRow;
+use tidewatch_domain::control::{CommandState, EntryAnswer, EntryOutcome};
+use tidewatch_domain::drain::{ArchiveState, Dependants, DrainAction, ItemOutcome};
+use tidewatch_domain::engine::ClientKey;
+use tidewatch_domain::time::Millis;
+
+use super::chunk::Letter;
+use super::items::Settled;
+use super::job_statements::{ITEMS_OF_COMMAND, JOB_OF_SET, LETTERS_MOVE};
+use super::jobs::JobRow;
+use super::journal::NewEvent;
+use crate::Result;
+use crate::sync::writer::Writer;
+
+/// An item that waits for its device.
+#[derive(Clone, Debug, FromRow)]
+struct Awaited {
+    set_id: i64,
+    n: i64,
+    client: i64,
+    operation_id: String,
+    behind: bool,
+}
+
+/// What became of an awaited item.
+struct Verdict {
+    outcome: ItemOutcome,
+    code: Option<String>,
+    detail: Option<String>,
+}
+
+impl Writer {
+    /// Takes what a device says became of entries of a `drain` command. Items that nobody waits for any more stay as they are.
+    pub(crate) async fn drain_settled(
+        &mut self,
+        command: &str,
+        client: ClientKey,
+        answers: &[EntryAnswer],
+        now: Millis,
+    ) -> Result<()> {
+        let awaited: Vec<Awaited> = self.awaited(command).await?.into_iter().filter(|item| item.client == client.0).collect();
+        let verdict = |item: &Awaited| {
+            let answer = answers.iter().find(|answer| answer.operation_id == item.operation_id)?;
+            let outcome = match answer.outcome {
+                EntryOutcome::Ok => ItemOutcome::Ok,
+                EntryOutcome::NotFound => ItemOutcome::Skipped,
+                EntryOutcome::Refused => ItemOutcome::Failed,
+            };
+            let code = match answer.outcome {
+                EntryOutcome::Ok => None,
+                EntryOutcome::NotFound => Some("not_found".to_owned()),
+                EntryOutcome::Refused => Some(answer.code.clone().unwrap_or_else(|| "refused".to_owned())),
+            };
+            Some(Verdict { outcome, code, detail: answer.detail.clone() })
+        };
+        let settled = awaited.into_iter().filter_map(|item| verdict(&item).map(|verdict| (item, verdict))).collect();
+        self.awaited_settle(settled, command, now).await
+    }
+
+    /// A command has ended. What it was to do and is not answered is not done.
+    pub(crate) async fn drain_command_ended(&mut self, command: &str, state: CommandState, now: Millis) -> Result<()> {
+        let (outcome, code, detail) = match state {
+            CommandState::Queued | CommandState::Delivered | CommandState::Running => return Ok(()),
+            CommandState::Done => (ItemOutcome::Failed, "not_answered", "the device said nothing of this entry"),
+            CommandState::Failed => (ItemOutcome::Failed, "command_failed", "the device could not do it"),
+            CommandState::Expired => (ItemOutcome::Failed, "command_expired", "the device did not fetch it in time"),
+            CommandState::Superseded => (ItemOutcome::Skipped, "command_superseded", "a newer command took its place"),
+            CommandState::Cancelled => (ItemOutcome::Skipped, "command_cancelled", "its command was taken back"),
+        };
+        let verdict = || Verdict { outcome, code: Some(code.to_owned()), detail: Some(detail.to_owned()) };
+        let settled = self.awaited(command).await?.into_iter().map(|item| (item, verdict())).collect();
+        self.awaited_settle(settled, command, now).await
+    }
+
+    async fn awaited(&mut self, command: &str) -> Result<Vec<Awaited>> {
+        Ok(sqlx::query_as(ITEMS_OF_COMMAND).bind(command.to_owned()).fetch_all(&mut self.connection).await?)
+    }
+
+    async fn awaited_settle(&mut self, settled: Vec<(Awaited, Verdict)>, command: &str, now: Millis) -> Result<()> {
+        // A command belongs to one chunk, so to one job.
+        let Some(set) = settled.first().map(|(item, _)| item.set_id) else { return Ok(()) };
+        let found: Option<(i64,)> = sqlx::query_as(JOB_OF_SET).bind(set).fetch_optional(&mut self.connection).await?;
+        let Some((id,)) = found else { return Ok(()) };
+        let Some(mut job) = self.job_load(id).await? else { return Ok(()) };
+        let letters =
+            self.letters_at(settled.iter().map(|(item, _)| (ClientKey(item.client), item.operation_id.as_str()))).await?;
+        let (mut outcomes, mut events) = (Vec::new(), Vec::new());
+        for ((item, verdict), letter) in settled.iter().zip(&letters) {
+            let action = job_action(&job, item.behind);
+            // Its payload has come in, and what is to be done with it is done here.
+            let again = verdict.outcome == ItemOutcome::Ok
+                && action == DrainAction::ToConflict
+                && letter.is_some_and(|letter| letter.state == ArchiveState::Escrowed)
+                && !job.job_state().is_final();
+            let outcome = if again { ItemOutcome::Waiting } else { verdict.outcome };
+            if again {
+                job.next_n = job.next_n.min(item.n - 1);
+            }
+            job.tally(ItemOutcome::Sent, outcome);
+            let state = if outcome == ItemOutcome::Ok { self.letter_follows(&job, *letter, action, now).await? } else { None };
+            let (code, detail) = (verdict.code.clone(), verdict.detail.clone());
+            events.push(NewEvent {
+                client: ClientKey(item.client),
+                operation_id: item.operation_id.clone(),
+                state,
+                pending: None,
+                job: Some(job.id),
+                command: Some(command.to_owned()),
+                at: now,
+                detail: code.clone(),
+            });
+            outcomes.push(Settled { n: item.n, outcome, code, detail, command: Some(command.to_owned()) });
+        }
+        self.items_settle(&job, &outcomes, now).await?;
+        self.events_add(&events).await?;
+        self.job_stops(&mut job, now).await?;
+        job.end(now);
+        self.job_save(&job).await
+    }
+
+    /// Brings the archive to the state that the device has left the entry in. Answers the state that the mirror takes over.
+    async fn letter_follows(
+        &mut self,
+        job: &JobRow,
+        letter: Option<Letter>,
+        action: DrainAction,
+        now: Millis,
+    ) -> Result<Option<i64>> {
+        let Some(to) = ArchiveState::after(action) else {
+            // Sent again, or a corrected copy of its own: the device reports what comes of it.
+            return Ok(None);
+        };
+        let Some(letter) = letter else { return Ok((to == ArchiveState::Held).then(|| to.mirror_number())) };
+        if letter.state == to || !letter.state.allows(action) {
+            return Ok(Some(letter.state.mirror_number()));
+        }
+        let restorable = job.restore_until_ms.filter(|_| [3, 4, 5].contains(&to.number()));
+        sqlx::query(LETTERS_MOVE)
+            .bind(serde_json::json!([letter.id]).to_string())
+            .bind(letter.state.number())
+            .bind(to.number())
+            .bind(to == ArchiveState::Skipped || job.dependants == Dependants::Cut.as_str())
+            .bind(job.reason.clone())
+            .bind(job.created_by.clone())
+            .bind(job.id)
+            .bind(now.0)
+            .bind(restorable)
+            .execute(&mut self.connection)
+            .await?;
+        Ok(Some(to.mirror_number()))
+    }
+}
+
+/// What a job does with an item.
+#[must_use]
+pub fn job_action(job: &JobRow, behind: bool) -> DrainAction {
+    if behind && job.dependants == Dependants::Hold.as_str() {
+        return DrainAction::Hold;
+    }
+    DrainAction::parse(&job.action).unwrap_or(DrainAction::Hold)
+}

@@ -1,0 +1,267 @@
+//! Jobs and their items as JSON.
+
+use serde::Serialize;
+use serde_json::Value;
+use tidewatch_domain::fleet::{DrainItemRow, DrainJobRow, DrainJobView, FailureReason, JobEvent, RunningDevice};
+use tidewatch_protocol::Timestamp;
+
+use super::at;
+
+/// What a submission became.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct SubmittedEntry {
+    /// Id of the job.
+    pub job: String,
+    /// Whether this submission has made it.
+    pub new: bool,
+}
+
+/// A job in a list.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct JobEntry {
+    /// Id.
+    pub id: String,
+    /// What it does.
+    pub action: &'static str,
+    /// `requested`, `canary`, `running`, `paused`, `done`, `cancelled`, `refused` or `undone`.
+    pub state: &'static str,
+    /// Who started it.
+    pub created_by: String,
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    pub created: Timestamp,
+    /// Nothing more happens by itself since.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub finished: Option<Timestamp>,
+    /// Why.
+    pub reason: String,
+    /// Devices.
+    pub devices: u64,
+    /// Entries; the outcomes add up to them.
+    pub entries: u64,
+    /// Entries by outcome.
+    pub tally: TallyEntry,
+    /// Whether somebody has said that they have seen its end.
+    pub acknowledged: bool,
+}
+
+/// Entries by outcome.
+#[derive(Clone, Copy, Debug, Serialize, utoipa::ToSchema)]
+pub struct TallyEntry {
+    /// Done.
+    pub ok: u64,
+    /// Left alone.
+    pub skipped: u64,
+    /// Tried in vain.
+    pub failed: u64,
+    /// On their way to devices in contact.
+    pub sent: u64,
+    /// On their way to devices past their expected contact.
+    pub asleep: u64,
+    /// Not begun.
+    pub waiting: u64,
+}
+
+impl From<DrainJobRow> for JobEntry {
+    fn from(row: DrainJobRow) -> Self {
+        let tally = row.tally;
+        Self {
+            action: row.action.as_str(),
+            state: row.state.as_str(),
+            created: Timestamp(row.created),
+            finished: at(row.finished),
+            devices: row.devices,
+            entries: tally.all(),
+            tally: TallyEntry {
+                ok: tally.ok,
+                skipped: tally.skipped,
+                failed: tally.failed,
+                sent: tally.sent,
+                asleep: tally.asleep,
+                waiting: tally.waiting,
+            },
+            acknowledged: row.acknowledged,
+            id: row.id,
+            created_by: row.created_by,
+            reason: row.reason,
+        }
+    }
+}
+
+/// One job.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct JobReport {
+    /// Its line in the list.
+    #[serde(flatten)]
+    pub job: JobEntry,
+    /// Its frozen set.
+    pub set: String,
+    /// Hash of the set.
+    pub hash: String,
+    /// What was selected.
+    #[schema(value_type = Object)]
+    pub selection: Value,
+    /// What becomes of those behind them.
+    pub dependants: &'static str,
+    /// Operations of a patch.
+    #[schema(value_type = Option<Vec<Object>>)]
+    pub patch: Option<Value>,
+    /// Who approved.
+    pub approved_by: Option<String>,
+    /// Until when somebody can approve.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub approve_until: Option<Timestamp>,
+    /// Entries that go ahead.
+    pub canary: u32,
+    /// Entries a second, at most.
+    pub rate_per_s: Option<u32>,
+    /// Share of failures at which it stops by itself, percent.
+    pub stop_percent: u8,
+    /// Until when it can be taken back.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub undo_until: Option<Timestamp>,
+    /// Entries that can be taken back now.
+    pub undoable: u64,
+    /// Failed and skipped, by reason.
+    pub reasons: Vec<ReasonEntry>,
+    /// Devices at work, ten at most.
+    pub running: Vec<RunningEntry>,
+    /// Devices at work in all.
+    pub running_devices: u64,
+    /// What happened, newest first.
+    pub events: Vec<EventEntry>,
+    /// New in its list since, and not in the set.
+    pub newer: u64,
+}
+
+/// Entries that failed or were skipped for one reason.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct ReasonEntry {
+    /// `failed` or `skipped`.
+    pub outcome: &'static str,
+    /// Code.
+    pub code: String,
+    /// Words.
+    pub detail: String,
+    /// Entries.
+    pub entries: u64,
+    /// Devices.
+    pub devices: u64,
+    /// Last of them.
+    #[schema(value_type = String, format = DateTime)]
+    pub last: Timestamp,
+}
+
+/// A device at work.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct RunningEntry {
+    /// Device.
+    pub client_id: String,
+    /// Its name.
+    pub name: String,
+    /// Entries under way.
+    pub entries: u64,
+    /// State of its command.
+    pub state: &'static str,
+    /// Since.
+    #[schema(value_type = String, format = DateTime)]
+    pub since: Timestamp,
+}
+
+/// Something that happened to a job.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct EventEntry {
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// New state.
+    pub state: &'static str,
+    /// Who; `system` for the job itself.
+    pub actor: String,
+    /// Remark, or what made it stop.
+    pub detail: Option<String>,
+}
+
+fn reason(reason: FailureReason) -> ReasonEntry {
+    ReasonEntry {
+        outcome: reason.outcome.as_str(),
+        code: reason.code,
+        detail: reason.detail,
+        entries: reason.entries,
+        devices: reason.devices,
+        last: Timestamp(reason.last),
+    }
+}
+
+fn running(device: RunningDevice) -> RunningEntry {
+    RunningEntry {
+        client_id: device.client_id.to_string(),
+        name: device.name,
+        entries: device.entries,
+        state: device.state.as_str(),
+        since: Timestamp(device.since),
+    }
+}
+
+fn event(event: JobEvent) -> EventEntry {
+    EventEntry { at: Timestamp(event.at), state: event.state.as_str(), actor: event.actor, detail: event.detail }
+}
+
+impl From<DrainJobView> for JobReport {
+    fn from(view: DrainJobView) -> Self {
+        Self {
+            selection: super::set::selection(&view.selection),
+            set: view.set,
+            hash: view.hash,
+            dependants: view.dependants.as_str(),
+            patch: view.patch,
+            approved_by: view.approved_by,
+            approve_until: at(view.approve_until),
+            canary: view.canary,
+            rate_per_s: view.rate_per_s,
+            stop_percent: view.stop_percent,
+            undo_until: at(view.undo_until),
+            undoable: view.undoable,
+            reasons: view.reasons.into_iter().map(reason).collect(),
+            running: view.running.into_iter().map(running).collect(),
+            running_devices: view.running_all,
+            events: view.events.into_iter().map(event).collect(),
+            newer: view.newer,
+            job: view.row.into(),
+        }
+    }
+}
+
+/// One item of a job.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct JobItemEntry {
+    /// Device.
+    pub client_id: String,
+    /// Its name.
+    pub device: String,
+    /// Operation.
+    pub operation_id: String,
+    /// `waiting`, `sent`, `ok`, `skipped` or `failed`.
+    pub outcome: &'static str,
+    /// Code of why it was skipped or failed; of one that is done, what was answered.
+    pub code: Option<String>,
+    /// Words.
+    pub detail: Option<String>,
+    /// Since.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub at: Option<Timestamp>,
+}
+
+impl From<DrainItemRow> for JobItemEntry {
+    fn from(row: DrainItemRow) -> Self {
+        Self {
+            client_id: row.client_id.to_string(),
+            device: row.device_name,
+            operation_id: row.operation_id,
+            outcome: row.outcome.as_str(),
+            code: row.code,
+            detail: row.detail,
+            at: at(row.at),
+        }
+    }
+}
