@@ -1,14 +1,17 @@
 //! Freezing a selection with its dry run, and looking at it again.
 
 use serde_json::Value;
+use tidewatch_domain::control::forecast;
 use tidewatch_domain::drain::{Dependants, DrainAction, DrainOrder, SET_MS, Selection, needs_approval};
 use tidewatch_domain::fleet::{DrainPreview, SampleEntry};
+use tidewatch_domain::ids::ClientId;
 use tidewatch_domain::role::Action;
 use tidewatch_domain::time::Millis;
 use tidewatch_store::sync::drain::{NewSet, SetRow};
 
+use super::gather::Gathering;
 use super::order_check;
-use super::selection::{filter_read, selection_read, selection_write};
+use super::selection::{STRETCH, filter_read, selection_read, selection_write};
 use super::summary::Summary;
 use crate::error::Cause;
 use crate::{Cx, Error, Result, Service};
@@ -42,6 +45,7 @@ impl Service {
             return Err(Error::Invalid { field: "selection", detail: "means no entry that is there now".to_owned() });
         }
         let mut summary = Summary::of(&order, &gathering);
+        summary.asleep_day_percent = self.day_percent(cx, &gathering).await?;
         self.verdicts_add(cx, &order, &gathering, &mut summary).await?;
         let set = NewSet {
             action: order.action.as_str(),
@@ -98,7 +102,7 @@ impl Service {
             awake_devices: summary.awake_devices,
             asleep: summary.asleep,
             asleep_devices: summary.asleep_devices,
-            asleep_day_percent: None,
+            asleep_day_percent: summary.asleep_day_percent,
             sample: self.sample(&summary).await?,
             skipped: summary.skipped,
             behind: summary.behind,
@@ -111,6 +115,19 @@ impl Service {
             needs_approval: needs_approval(entries, devices),
             idempotency_key: row.idempotency_key,
         })
+    }
+
+    /// Share of the sleeping devices that is expected within a day; none when there is no rhythm to tell from.
+    async fn day_percent(&self, cx: &Cx, gathering: &Gathering) -> Result<Option<u8>> {
+        let of_device = gathering.members.chunk_by(|one, next| one.client == next.client);
+        let told = of_device.filter(|of| of[0].member.asleep && of.iter().any(|g| g.look.letter.is_none()));
+        let sleeping: Vec<ClientId> = told.map(|of| of[0].member.client_id.clone()).collect();
+        let mut rhythms = Vec::with_capacity(sleeping.len());
+        for some in sleeping.chunks(STRETCH as usize) {
+            rhythms.extend(self.store.telemetry().devices_look(some).await?.into_values().map(|look| look.rhythm));
+        }
+        let shares = forecast(&rhythms, cx.now).shares;
+        Ok(shares.into_iter().find(|(hours, _)| *hours == 24).map(|(_, percent)| percent))
     }
 
     /// The sample as it is now; what is gone from the mirror is left out.

@@ -25,6 +25,7 @@ pub(super) struct Summary {
     pub(super) awake_devices: u64,
     pub(super) asleep: u64,
     pub(super) asleep_devices: u64,
+    pub(super) asleep_day_percent: Option<u8>,
     pub(super) skipped: Vec<(String, u64)>,
     pub(super) behind: u64,
     pub(super) verdicts: Vec<(String, u64)>,
@@ -102,7 +103,7 @@ impl Summary {
             |parts: &[Breakdown]| -> Value { parts.iter().map(|part| json!([part.label, part.id, part.entries])).collect() };
         json!({
             "here": self.here, "awake": self.awake, "awake_devices": self.awake_devices,
-            "asleep": self.asleep, "asleep_devices": self.asleep_devices,
+            "asleep": self.asleep, "asleep_devices": self.asleep_devices, "asleep_day_percent": self.asleep_day_percent,
             "skipped": self.skipped, "behind": self.behind, "verdicts": self.verdicts, "decided": self.decided,
             "by_device": parts(&self.by_device), "by_signature": parts(&self.by_signature),
             "by_collection": parts(&self.by_collection), "sample": self.sample, "canary": self.canary,
@@ -128,6 +129,7 @@ impl Summary {
             awake_devices: number("awake_devices"),
             asleep: number("asleep"),
             asleep_devices: number("asleep_devices"),
+            asleep_day_percent: value["asleep_day_percent"].as_u64().and_then(|percent| u8::try_from(percent).ok()),
             skipped: counted("skipped"),
             behind: number("behind"),
             verdicts: counted("verdicts"),

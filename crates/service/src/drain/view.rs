@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use tidewatch_domain::control::CommandState;
+use tidewatch_domain::control::{CommandState, ContactRhythm, forecast};
 use tidewatch_domain::drain::{Dependants, DrainAction, ItemOutcome, JobState};
 use tidewatch_domain::fleet::{
     DrainItemRow, DrainJobRow, DrainJobView, FailureReason, Forecast, JobEvent, JobTally, RunningDevice,
@@ -80,7 +80,7 @@ impl Service {
             minutes: self.minutes(&row, cx.now).await?,
             reasons: self.reasons(&row).await?,
             running_all: at_work.len() as u64,
-            forecast: self.forecast(cx, &at_work, &looks).await?,
+            forecast: forecast_of(&at_work, &looks, cx.now),
             running: self.running(&at_work, &looks).await?,
             events: sync.job_events(row.id, EVENTS_MAX).await?.into_iter().map(event).collect(),
             row: job_row(&row, sleeping)?,
@@ -257,10 +257,10 @@ fn item_row(item: ItemRow, device_name: String, client_id: ClientId) -> DrainIte
     }
 }
 
-impl Service {
-    /// When the sleeping devices of a job are expected.
-    async fn forecast(&self, _cx: &Cx, at_work: &[AtWork], looks: &HashMap<ClientId, DeviceLook>) -> Result<Forecast> {
-        let sleeping = at_work.iter().filter(|device| looks.get(&device.client_id).is_none_or(|look| look.asleep)).count() as u64;
-        Ok(Forecast { devices: sleeping, shares: Vec::new(), unknown: sleeping })
-    }
+/// When the sleeping devices of a job are expected.
+fn forecast_of(at_work: &[AtWork], looks: &HashMap<ClientId, DeviceLook>, now: Millis) -> Forecast {
+    let look = |device: &AtWork| looks.get(&device.client_id);
+    let sleeping = at_work.iter().filter(|device| look(device).is_none_or(|look| look.asleep));
+    let rhythms: Vec<ContactRhythm> = sleeping.map(|device| look(device).map(|look| look.rhythm).unwrap_or_default()).collect();
+    forecast(&rhythms, now)
 }

@@ -55,11 +55,14 @@ statements! {
     /// Outcomes of items at `[place, …]`.
     ITEMS_OUTCOMES = r"
         select i.n, i.outcome from json_each(?2) j cross join drain_items i on i.set_id = ?1 and i.n = j.value";
-    /// `[[place, outcome, code, detail, command], …]`. An item with a command under way stays its job's.
+    /// `[[place, outcome, code, detail, command], …]`. An item with a command under way stays its job's. The rows are there: stated as an
+    /// insert, so that each is found by its place and the list is gone through once.
     ITEMS_SETTLE = r"
-        update drain_items set outcome = j.value ->> 1, code = j.value ->> 2, detail = j.value ->> 3, command = j.value ->> 4, at_ms = ?3,
-            open = (j.value ->> 1 = 1)
-        from json_each(?2) j where drain_items.set_id = ?1 and drain_items.n = j.value ->> 0";
+        insert into drain_items (set_id, n, client, operation_id, outcome, code, detail, command, at_ms, open)
+        select ?1, j.value ->> 0, 0, '', j.value ->> 1, j.value ->> 2, j.value ->> 3, j.value ->> 4, ?3, j.value ->> 1 = 1
+        from json_each(?2) j where true
+        on conflict (set_id, n) do update set outcome = excluded.outcome, code = excluded.code, detail = excluded.detail,
+            command = excluded.command, at_ms = excluded.at_ms, open = excluded.open";
     /// Items of a stretch, whatever became of them, with their rows of the archive.
     ITEMS_STRETCH = r"
         select i.n, i.client, i.operation_id, i.behind, i.outcome, i.command, d.id as letter, d.state, d.job, d.home

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use sqlx::{FromRow, QueryBuilder};
+use tidewatch_domain::control::ContactRhythm;
 use tidewatch_domain::filter::Filter;
 use tidewatch_domain::ids::ClientId;
 use tidewatch_domain::report::EntryState;
@@ -95,6 +96,8 @@ pub struct DeviceLook {
     pub asleep: bool,
     /// Battery, percent.
     pub battery: Option<f64>,
+    /// How often it is in touch.
+    pub rhythm: ContactRhythm,
 }
 
 /// Where the next stretch of a selection begins.
@@ -193,13 +196,15 @@ impl Telemetry {
     /// As the database.
     pub async fn devices_look(&self, devices: &[ClientId]) -> Result<HashMap<ClientId, DeviceLook>> {
         const TEXT: &str = r"
-            select d.client_id, d.name, d.contact, d.battery from json_each(?1) j cross join devices d on d.client_id = j.value";
+            select d.client_id, d.name, d.contact, d.battery, d.interval_ms, d.last_contact_ms from json_each(?1) j cross join devices d on d.client_id = j.value";
         let wanted: Vec<&str> = devices.iter().map(ClientId::as_str).collect();
-        let rows: Vec<(String, String, i64, Option<f64>)> =
+        type Row = (String, String, i64, Option<f64>, Option<i64>, Option<i64>);
+        let rows: Vec<Row> =
             sqlx::query_as(TEXT).bind(serde_json::json!(wanted).to_string()).fetch_all(&self.database.readers).await?;
-        let read = |(client, name, contact, battery): (String, String, i64, Option<f64>)| {
+        let read = |(client, name, contact, battery, interval_ms, last): Row| {
             let client = ClientId::parse(client).map_err(|e| Error::Corrupt(format!("a device of the mirror: {e}")))?;
-            Ok((client, DeviceLook { name, asleep: contact <= 1, battery }))
+            let rhythm = ContactRhythm { interval_ms, last_contact: last.map(Millis) };
+            Ok((client, DeviceLook { name, asleep: contact <= 1, battery, rhythm }))
         };
         rows.into_iter().map(read).collect()
     }

@@ -43,6 +43,8 @@ pub struct SetReport {
     pub asleep: u64,
     /// Devices of those.
     pub asleep_devices: u64,
+    /// Share of those devices that is expected within a day, percent; null when there is no rhythm to tell from.
+    pub asleep_day_percent: Option<u8>,
     /// Of the entries: would be skipped, by reason.
     pub skipped: Vec<WordCount>,
     /// Entries that wait behind them and are not in the set.
@@ -186,6 +188,7 @@ impl From<DrainPreview> for SetReport {
             awake_devices: preview.awake_devices,
             asleep: preview.asleep,
             asleep_devices: preview.asleep_devices,
+            asleep_day_percent: preview.asleep_day_percent,
             skipped: words(preview.skipped),
             behind: preview.behind,
             verdicts: words(preview.verdicts),
