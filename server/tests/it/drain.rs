@@ -69,7 +69,7 @@ async fn a_quarantined_entry_is_kept_and_taken_back() {
     roll(&app).await;
     let after = staff.get(&format!("{JOBS}/{id}")).await.ok(200);
     assert_eq!((tally(&after), after["reasons"][0]["code"].as_str()), ([0, 2, 0, 0, 0, 0], Some("undone")), "{after}");
-    assert_eq!(after["finished"].is_string(), true);
+    assert!(after["finished"].is_string(), "{after}");
     let audit = staff.get("/api/v1/audit?q=action:entry_quarantine").await.ok(200);
     assert_eq!(audit["total"]["count"], 2, "one row an entry");
     assert_eq!(app.verify().await, Vec::<String>::new());

@@ -1,3 +1,5 @@
+//! Redaction: what is shown of a payload, and what is not.
+
 use proptest::prelude::*;
 use rstest::rstest;
 use serde_json::json;

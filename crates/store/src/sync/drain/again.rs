@@ -138,10 +138,10 @@ impl Decisions {
 
     /// The copy is decided; when it is kept, the original gets the same answer and both are closed.
     fn patched(&mut self, client: ClientKey, original: &Intent, copy: &Intent) -> Option<Decision> {
-        if let Intent::Valid(mutation) = original {
-            if let Some(stands) = self.stands(client, mutation) {
-                return Some(stands);
-            }
+        if let Intent::Valid(mutation) = original
+            && let Some(stands) = self.stands(client, mutation)
+        {
+            return Some(stands);
         }
         let answer = self.decide(client, copy)?;
         let successor = Some(copy.operation_id().as_str().to_owned());

@@ -124,7 +124,8 @@ impl Sync {
     pub async fn members_look(&self, entries: &[(ClientKey, &str)]) -> Result<Vec<MemberLook>> {
         let wanted: Vec<serde_json::Value> =
             entries.iter().map(|(client, operation)| serde_json::json!([client.0, operation])).collect();
-        let rows: Vec<(i64, Option<i64>, Option<i64>, Option<i64>)> =
+        type Row = (i64, Option<i64>, Option<i64>, Option<i64>);
+        let rows: Vec<Row> =
             sqlx::query_as(MEMBERS_LOOK).bind(serde_json::Value::from(wanted).to_string()).fetch_all(&self.readers).await?;
         let mut looks = vec![MemberLook { letter: None, job: None }; entries.len()];
         for (at, letter, state, job) in rows {

@@ -103,7 +103,7 @@ async fn a_newer_command_takes_the_place_of_one_that_was_not_handed_over_and_of_
     let elsewhere = issue(&store, keyed(2)).await;
     let second = issue(&store, keyed(1)).await;
     assert_eq!((state(&store, &first).await, state(&store, &elsewhere).await), (CommandState::Superseded, CommandState::Queued));
-    assert_eq!(take(&store, 1, NOW).await, [second.clone()]);
+    assert_eq!(take(&store, 1, NOW).await, std::slice::from_ref(&second));
     let third = issue(&store, keyed(1)).await;
     assert_eq!((state(&store, &second).await, state(&store, &third).await), (CommandState::Delivered, CommandState::Queued));
     assert_sound(store).await;

@@ -142,7 +142,10 @@ async fn applied(store: &Store) -> BTreeMap<String, u32> {
     applied
 }
 
-fn actions() -> impl Strategy<Value = Vec<(usize, BTreeSet<(u32, u32)>, bool)>> {
+/// Which action, on which entries, and whether their collection is there from then on.
+type Step = (usize, BTreeSet<(u32, u32)>, bool);
+
+fn actions() -> impl Strategy<Value = Vec<Step>> {
     let member = (1..=DEVICES, 0..OPERATIONS);
     let step = (0..7_usize, prop::collection::btree_set(member, 1..8), prop::bool::weighted(0.2));
     prop::collection::vec(step, 1..10)
@@ -158,7 +161,7 @@ const TRIED: [DrainAction; 7] = [
     DrainAction::Restore,
 ];
 
-async fn sequence(steps: Vec<(usize, BTreeSet<(u32, u32)>, bool)>) {
+async fn sequence(steps: Vec<Step>) {
     let dir = tempfile::tempdir().expect("a folder");
     let store = refused(dir.path()).await;
     let mut known = false;
