@@ -4,9 +4,11 @@
 //! Missing data is a gap under hatching, never zero. Formatters that are code are not used: options travel as JSON.
 
 mod axis;
+mod rate;
 mod trend;
 
 pub use axis::{AxisLabel, axis_labels, segments};
+pub use rate::rate;
 pub use trend::trend;
 
 /// A chart, ready for the page.

@@ -138,3 +138,17 @@ pub fn unanswered(cause: impl std::fmt::Debug) -> ServerFnError {
     tracing::error!(request_id, ?cause, "action failed");
     ServerFnError::new(format!("The fault is ours and has been logged, request {request_id}"))
 }
+
+/// Answers a form: leads to where its work can be seen, or to the sign-in form. Expected refusals have their own address already.
+///
+/// # Errors
+/// When the fault is ours.
+pub fn led_to(target: tidewatch_service::Result<String>) -> Result<(), ServerFnError> {
+    let target = match target {
+        Ok(target) => target,
+        Err(Error::Unauthenticated) => paths::sign_in(paths::OUTBOX, "expired"),
+        Err(other) => return Err(unanswered(other)),
+    };
+    leptos_axum::redirect(&target);
+    Ok(())
+}

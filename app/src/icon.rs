@@ -89,6 +89,14 @@ pub enum IconName {
     Box,
     /// `bolt`.
     Bolt,
+    /// `patch`.
+    Patch,
+    /// `skip`.
+    Skip,
+    /// `trash`.
+    Trash,
+    /// `undo`.
+    Undo,
 }
 
 impl IconName {
@@ -138,6 +146,10 @@ impl IconName {
             Self::Merge => "#i-merge",
             Self::Box => "#i-box",
             Self::Bolt => "#i-bolt",
+            Self::Patch => "#i-patch",
+            Self::Skip => "#i-skip",
+            Self::Trash => "#i-trash",
+            Self::Undo => "#i-undo",
         }
     }
 }
@@ -195,4 +207,8 @@ pub const SPRITE: &str = concat!(
     r##"<symbol id="i-merge" viewBox="0 0 16 16"><circle cx="4" cy="3.8" r="1.5"/><circle cx="4" cy="12.2" r="1.5"/><circle cx="12" cy="8" r="1.5"/><path d="M4 5.3v5.4M4 5.3C4 7 6 8 10.5 8"/></symbol>"##,
     r##"<symbol id="i-box" viewBox="0 0 16 16"><path d="M2.5 5.2 8 2.5l5.5 2.7v5.6L8 13.5l-5.5-2.7zM2.5 5.2 8 8l5.5-2.8M8 8v5.5"/></symbol>"##,
     r##"<symbol id="i-bolt" viewBox="0 0 16 16"><path d="M8.8 1.8 3.8 9h3.8l-.6 5.2 5-7.2H8.2z"/></symbol>"##,
+    r##"<symbol id="i-patch" viewBox="0 0 16 16"><path d="m10.5 2.8 2.7 2.7-7.4 7.4-3.3.6.6-3.3z"/></symbol>"##,
+    r##"<symbol id="i-skip" viewBox="0 0 16 16"><path d="M3.5 4v8l5.5-4zM12 4v8"/></symbol>"##,
+    r##"<symbol id="i-trash" viewBox="0 0 16 16"><path d="M2.8 4.5h10.4M6 4.5V3c0-.4.3-.7.7-.7h2.6c.4 0 .7.3.7.7v1.5M4.2 4.5l.6 8.2c0 .5.4.8.9.8h4.6c.5 0 .9-.3.9-.8l.6-8.2"/></symbol>"##,
+    r##"<symbol id="i-undo" viewBox="0 0 16 16"><path d="M5.5 3 2.8 5.7l2.7 2.7M3 5.7h6.2a3.8 3.8 0 1 1 0 7.6H6"/></symbol>"##,
 );

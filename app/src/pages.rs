@@ -9,6 +9,7 @@ pub mod first_run;
 mod fixture;
 pub mod legend;
 pub mod list;
+pub mod may;
 pub mod not_found;
 pub mod outbox;
 pub mod overview;

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use tidewatch_domain::drain::{ItemOutcome, Selection};
 use tidewatch_domain::fleet::Target;
 use tidewatch_domain::ids::ClientId;
 use tidewatch_domain::time::TimeRange;
@@ -14,10 +15,28 @@ pub const DEVICES: &str = "/devices";
 pub const OUTBOX: &str = "/outbox";
 /// The same, entry by entry.
 pub const OUTBOX_ENTRIES: &str = "/outbox/entries";
-/// The same, by collection.
-pub const OUTBOX_COLLECTIONS: &str = "/outbox/collections";
 /// The same, by device.
 pub const OUTBOX_DEVICES: &str = "/outbox/devices";
+/// The same, by collection.
+pub const OUTBOX_COLLECTIONS: &str = "/outbox/collections";
+/// Drains at work and those that ended.
+pub const OUTBOX_JOBS: &str = "/outbox/jobs";
+/// Where a correction is written and tried before anything is frozen.
+pub const DRAIN_PATCH: &str = "/outbox/drain/patch";
+/// Form: freezes what was picked.
+pub const DRAIN_FREEZE: &str = "/console/drain/freeze";
+/// Form: says what becomes of those that wait behind.
+pub const DRAIN_CHOOSE: &str = "/console/drain/choose";
+/// Form: submits a frozen set.
+pub const DRAIN_START: &str = "/console/drain/start";
+/// Form: takes a step with a drain.
+pub const DRAIN_STEP: &str = "/console/drain/step";
+/// Form: freezes what failed in a drain.
+pub const DRAIN_AGAIN: &str = "/console/drain/again";
+/// Form: sends a device a command.
+pub const COMMAND_SEND: &str = "/console/commands/send";
+/// Form: calls a command back.
+pub const COMMAND_CANCEL: &str = "/console/commands/cancel";
 /// Log explorer. Not `/changes`: that is the feed of devices, which the protocol puts at the root.
 pub const CHANGES: &str = "/log";
 /// Search for an operation by its id.
@@ -188,6 +207,51 @@ pub fn outbox_entry(client_id: &ClientId, operation_id: &str) -> String {
     format!("{OUTBOX}/entries/{client_id}/{}", encode(operation_id))
 }
 
+/// A frozen set: what a drain would do, and the form that starts it.
+#[must_use]
+pub fn drain_set(set: &str) -> String {
+    format!("{OUTBOX}/drain/{}", encode(set))
+}
+
+/// A drain.
+#[must_use]
+pub fn drain_job(id: &str) -> String {
+    format!("{OUTBOX_JOBS}/{}", encode(id))
+}
+
+/// The entries of a drain, in one outcome or in all.
+#[must_use]
+pub fn drain_items(id: &str, outcome: Option<ItemOutcome>) -> String {
+    Query::new().with_some("outcome", outcome.map(ItemOutcome::as_str)).on(&format!("{}/items", drain_job(id)))
+}
+
+/// The page that writes a correction for a selection, with the correction as it stands.
+#[must_use]
+pub fn drain_patch(selection: &Selection, patch: &str) -> String {
+    let query = if let Selection::Entries(entries) = selection {
+        entries.iter().fold(Query::new(), |query, (client_id, operation)| query.with("entry", &entry_key(client_id, operation)))
+    } else if let Selection::Matching { signature, filter } = selection {
+        Query::new().with("all", "1").with_some("signature", signature.as_deref()).with("filter", filter)
+    } else if let Selection::Failed { job, code } = selection {
+        Query::new().with("job", job).with_some("code", code.as_deref())
+    } else {
+        Query::new()
+    };
+    query.with("patch", patch).on(DRAIN_PATCH)
+}
+
+/// An entry as a form and an address name it.
+#[must_use]
+pub fn entry_key(client_id: &ClientId, operation_id: &str) -> String {
+    format!("{client_id}/{operation_id}")
+}
+
+/// Commands of a device.
+#[must_use]
+pub fn device_commands(client_id: &ClientId) -> String {
+    format!("{DEVICES}/{client_id}/commands")
+}
+
 /// Trace of an operation.
 #[must_use]
 pub fn trace(operation_id: &str) -> String {
@@ -222,6 +286,7 @@ pub fn target(target: &Target) -> String {
         Target::Changes(filter) => changes(filter),
         Target::Trace(operation_id) => trace(operation_id),
         Target::Failures(group) => outbox_group(group),
+        Target::Drain(id) => drain_job(id),
     }
 }
 

@@ -16,14 +16,19 @@ use crate::context::{Console, console};
 use crate::icon::SPRITE;
 use crate::pages::audit::AuditPage;
 use crate::pages::changes::ChangesPage;
-use crate::pages::device::{DeviceMetricsPage, DeviceOutboxPage, DevicePage};
+use crate::pages::device::{DeviceCommandsPage, DeviceMetricsPage, DeviceOutboxPage, DevicePage};
 use crate::pages::devices::DevicesPage;
 use crate::pages::outbox::collections::OutboxCollectionsPage;
 use crate::pages::outbox::devices::OutboxDevicesPage;
+use crate::pages::outbox::drain::DrainSetPage;
+use crate::pages::outbox::drain::patch::DrainPatchPage;
 use crate::pages::outbox::entries::OutboxEntriesPage;
 use crate::pages::outbox::entry::OutboxEntryPage;
 use crate::pages::outbox::group::OutboxGroupPage;
 use crate::pages::outbox::groups::OutboxPage;
+use crate::pages::outbox::job::OutboxJobPage;
+use crate::pages::outbox::job::items::OutboxItemsPage;
+use crate::pages::outbox::jobs::OutboxJobsPage;
 use crate::pages::trace::{OperationsPage, TracePage};
 use crate::pages::{
     legend::LegendPage, not_found::NotFoundPage, overview::OverviewPage, palette::PalettePage, sign_in::SignInPage,
@@ -103,6 +108,7 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/devices") view=DevicesPage ssr=SsrMode::Async/>
                 <Route path=path!("/devices/:id") view=DevicePage ssr=SsrMode::Async/>
                 <Route path=path!("/devices/:id/outbox") view=DeviceOutboxPage ssr=SsrMode::Async/>
+                <Route path=path!("/devices/:id/commands") view=DeviceCommandsPage ssr=SsrMode::Async/>
                 <Route path=path!("/devices/:id/metrics") view=DeviceMetricsPage ssr=SsrMode::Async/>
                 <Route path=path!("/outbox") view=OutboxPage ssr=SsrMode::Async/>
                 <Route path=path!("/outbox/collections") view=OutboxCollectionsPage ssr=SsrMode::Async/>
@@ -110,6 +116,11 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/outbox/entries") view=OutboxEntriesPage ssr=SsrMode::Async/>
                 <Route path=path!("/outbox/entries/:device/:operation") view=OutboxEntryPage ssr=SsrMode::Async/>
                 <Route path=path!("/outbox/groups/:id") view=OutboxGroupPage ssr=SsrMode::Async/>
+                <Route path=path!("/outbox/drain/patch") view=DrainPatchPage ssr=SsrMode::Async/>
+                <Route path=path!("/outbox/drain/:set") view=DrainSetPage ssr=SsrMode::Async/>
+                <Route path=path!("/outbox/jobs") view=OutboxJobsPage ssr=SsrMode::Async/>
+                <Route path=path!("/outbox/jobs/:id") view=OutboxJobPage ssr=SsrMode::Async/>
+                <Route path=path!("/outbox/jobs/:id/items") view=OutboxItemsPage ssr=SsrMode::Async/>
                 <Route path=path!("/log") view=ChangesPage ssr=SsrMode::Async/>
                 <Route path=path!("/operations") view=OperationsPage ssr=SsrMode::Async/>
                 <Route path=path!("/operations/:id") view=TracePage ssr=SsrMode::Async/>

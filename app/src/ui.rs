@@ -4,6 +4,7 @@
 //! `data-pct` (see [`pct`]); anything else that varies is a class or a `data-` attribute.
 
 pub mod banner;
+pub mod bar;
 pub mod board;
 pub mod chart;
 pub mod empty;
@@ -27,6 +28,7 @@ pub mod views;
 
 pub use crate::icon::{Icon, IconName};
 pub use banner::Banner;
+pub use bar::{BarPart, PartsBar};
 pub use board::BoardGrid;
 pub use chart::FleetChart;
 pub use empty::Empty;

@@ -13,12 +13,15 @@ use tower::ServiceExt;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 use tower_http::compression::{CompressionLayer, CompressionLevel};
+use tower_http::limit::RequestBodyLimitLayer;
 
 use crate::api::{adapters, control, openapi, sync, system, v1};
 use crate::gate::{Access, Gate, gate, wants_html};
 use crate::state::App;
 use crate::{assets, console, export, frame};
 
+/// Bytes of a form of the console: five hundred ticked entries and a correction fit in a tenth of it.
+const FORM_BYTES_MAX: usize = 1024 * 1024;
 /// Brotli quality of pages: half again smaller than the fastest.
 const HTML_QUALITY: i32 = 5;
 
@@ -134,7 +137,8 @@ fn action_routes(app: &App) -> impl Iterator<Item = Routed> {
         let access = if path.ends_with("/session/sign_in") { Access::SignIn } else { Access::Action };
         let app = app.clone();
         let filter = axum::routing::MethodFilter::try_from(method.clone()).expect("server functions are GET or POST");
-        route(method, path, access, on(filter, move |request: Request| console::action(app.clone(), request)))
+        let handler = on(filter, move |request: Request| console::action(app.clone(), request));
+        route(method, path, access, handler.layer(RequestBodyLimitLayer::new(FORM_BYTES_MAX)))
     })
 }
 

@@ -53,7 +53,7 @@ function hold(): void {
 function busy(): boolean {
   if (document.querySelector("dialog[open], :popover-open, details.menu[open]")) return true;
   const regions = [...document.querySelectorAll("[data-live]")];
-  if (regions.some((region) => region.querySelector("tbody input:checked, [data-selected]"))) return true;
+  if (regions.some((region) => region.querySelector("tbody input:checked, .actionbar input:checked, [data-selected]"))) return true;
   const selection = document.getSelection();
   if (selection && !selection.isCollapsed && regions.some((region) => selection.containsNode(region, true))) return true;
   const field = document.activeElement;

@@ -4,11 +4,13 @@ import { startCopying } from "./copy";
 import { startIslands } from "./islands";
 import { startKeys } from "./keys";
 import { startLive } from "./live";
+import { startPicking } from "./pick";
 
 startIslands();
 startLive();
 startKeys();
 startCopying();
+startPicking();
 
 // The charting library is the heaviest thing we have: it comes when a chart is on the screen.
 const charts = document.querySelectorAll("fleet-chart");

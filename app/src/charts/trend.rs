@@ -217,7 +217,7 @@ fn axis_text(metric: Metric) -> &'static str {
 }
 
 /// A round end at or above a value, and the step that divides it into three or four.
-fn steps(value: f64) -> (f64, f64) {
+pub(super) fn steps(value: f64) -> (f64, f64) {
     if value <= 0.0 || !value.is_finite() {
         return (1.0, 0.25);
     }
@@ -257,7 +257,7 @@ fn limit(figure: &Figure, divisor: f64) -> Value {
 }
 
 /// A dot on the newest point of each line, and on every point between two gaps, which no line would show.
-fn dots(option: &mut Value) {
+pub(super) fn dots(option: &mut Value) {
     let lines = option["series"].as_array_mut().expect("a chart has a list of series");
     for line in lines {
         // Else only points that an axis label stands under have theirs.

@@ -1,6 +1,8 @@
 //! One device: what is the matter, at which gate its drift stops, and three tabs that are addresses of their own:
 //! timeline, outbox, metrics. An unknown id, or text that is no id, is a 404.
 
+pub mod commands;
+pub mod deeds;
 pub mod head;
 pub mod metrics;
 pub mod outbox;
@@ -18,10 +20,11 @@ use tidewatch_domain::report::EntryState;
 use tidewatch_service::{Error, Result};
 
 use super::loaded;
-use super::params::Params;
+use super::params::{ListState, Params};
 use crate::context::{Console, console};
 use crate::paths;
 use crate::shell::{Frame, Section};
+use commands::CommandsTab;
 use head::DeviceHead;
 use metrics::MetricsTab;
 use outbox::OutboxTab;
@@ -35,6 +38,8 @@ pub enum Tab {
     Timeline,
     /// What it still has to send.
     Outbox,
+    /// What it was told to do.
+    Commands,
     /// Its figures over time.
     Metrics,
 }
@@ -65,6 +70,21 @@ pub fn DeviceOutboxPage() -> impl IntoView {
             console.service.device_outbox(&console.cx, &client_id, query.state, &query.list.position, query.list.rows).await?;
         let tallies = EntryState::ALL.into_iter().zip(console.service.device_states(&console.cx, &client_id).await?).collect();
         Ok(framed(view, Tab::Outbox, move |view| view! { <OutboxTab view query page tallies now=console.cx.now/> }.into_any()))
+    })
+}
+
+/// Commands.
+#[component]
+pub fn DeviceCommandsPage() -> impl IntoView {
+    let (params, id) = (Params::here(), id_here());
+    loaded(async move {
+        let query = ListState { filter: String::new(), ..ListState::parse(&params)? };
+        let problem = params.one("problem").map(str::to_owned);
+        let Console { service, cx, .. } = console();
+        let view = service.device_view(&cx, &id?).await?;
+        let page = service.commands_list(&cx, &view.row.client_id, &query.position, query.rows).await?;
+        let (role, now) = (cx.actor.role(), cx.now);
+        Ok(framed(view, Tab::Commands, move |view| view! { <CommandsTab view query page role problem now/> }.into_any()))
     })
 }
 

@@ -1,5 +1,7 @@
 //! Read models made by hand, for tests of the views. Nothing outside tests sees them.
 
+pub(crate) mod drain;
+
 use leptos::prelude::*;
 use tidewatch_domain::fleet::{
     ChangeRow, Condition, Contact, Convergence, ConvergenceVerdict, DeviceList, DeviceRow, DeviceView, Drift, DriftCause,

@@ -2,11 +2,18 @@
 //! addresses of their own. Every figure is of the mirror: what the devices last reported, and what this server refused.
 
 pub mod collections;
+pub mod deeds;
 pub mod devices;
+pub mod drain;
 pub mod entries;
 pub mod entry;
 pub mod group;
 pub mod groups;
+pub mod job;
+pub mod jobs;
+pub mod notice;
+pub mod pick;
+pub mod selection;
 #[cfg(test)]
 mod tests;
 pub mod totals;
@@ -53,7 +60,7 @@ pub fn Overall(
     view! {
         <div class="page-head">
             <div><h1>"Outbox"</h1><p>{format!("What {} to send, as their write-ahead logs last reported it.", still(devices))}</p></div>
-            <div class="page-actions"><Segmented label="Look at the outbox" segments=ways(way)/></div>
+            <div class="page-actions"><Segmented label="Look at the outbox" segments=ways(way)/><a class="btn" href=paths::OUTBOX_JOBS>"Drains"</a></div>
         </div>
         <Totals figures now/>
     }

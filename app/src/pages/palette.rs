@@ -5,8 +5,9 @@ use tidewatch_domain::fleet::{DeviceRow, DeviceSort};
 use tidewatch_domain::ids::OperationId;
 use tidewatch_domain::page::Position;
 use tidewatch_domain::role::Action;
-use tidewatch_service::Result;
+use tidewatch_service::{Error, Result};
 
+use super::outbox::drain::words;
 use super::{loaded, query};
 use crate::actions::palette::PaletteHit;
 use crate::context::{Console, console};
@@ -38,10 +39,30 @@ pub async fn hits(console: &Console, typed: &str) -> Result<Vec<PaletteHit>> {
     if more {
         hits.push(plain("Devices", IconName::Devices, "All that match", &word, paths::devices(&filter)));
     }
+    if let Some(hit) = drain_hit(console, &word).await? {
+        hits.push(hit);
+    }
     if hits.is_empty() && word.len() >= 8 && OperationId::parse(word.as_str()).is_ok() {
         hits.push(plain("Operations", IconName::Changes, &word, "open its trace", paths::trace(&word)));
     }
     Ok(hits)
+}
+
+/// The drain whose id was typed: `J` and digits.
+async fn drain_hit(console: &Console, word: &str) -> Result<Option<PaletteHit>> {
+    let id = word.to_uppercase();
+    if !id.strip_prefix('J').is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())) {
+        return Ok(None);
+    }
+    match console.service.drain_job(&console.cx, &id).await {
+        Ok(view) => {
+            let note = format!("{}, {}", id, words::job_state(view.row.state).0.to_lowercase());
+            let label = words::title(view.row.action, view.row.tally.all());
+            Ok(Some(plain("Drains", IconName::Outbox, &label, &note, paths::drain_job(&id))))
+        }
+        Err(Error::NotFound(_)) => Ok(None),
+        Err(other) => Err(other),
+    }
 }
 
 fn device_hit(row: &DeviceRow) -> PaletteHit {

@@ -49,11 +49,31 @@ fn the_way_back_keeps_its_own_query() {
 }
 
 #[test]
+fn the_forms_post_to_the_actions_that_there_are() {
+    use server_fn::ServerFn;
+
+    use crate::actions::commands::{CommandCancel, CommandSend};
+    use crate::actions::drain::{DrainAgain, DrainChoose, DrainFreeze, DrainStart, DrainStep};
+    let posted = [DRAIN_FREEZE, DRAIN_CHOOSE, DRAIN_START, DRAIN_STEP, DRAIN_AGAIN, COMMAND_SEND, COMMAND_CANCEL];
+    let there = [
+        DrainFreeze::PATH,
+        DrainChoose::PATH,
+        DrainStart::PATH,
+        DrainStep::PATH,
+        DrainAgain::PATH,
+        CommandSend::PATH,
+        CommandCancel::PATH,
+    ];
+    assert_eq!(posted, there);
+}
+
+#[test]
 fn every_target_has_a_path() {
     let id = ClientId::parse("0192f1c2-0000-7000-8000-000000000001").expect("a lower-case UUID");
     assert_eq!(target(&Target::Device(id)), "/devices/0192f1c2-0000-7000-8000-000000000001");
     assert_eq!(target(&Target::Devices("condition:stuck".into())), "/devices?filter=condition:stuck");
     assert_eq!(target(&Target::Changes("collection:notes".into())), "/log?filter=collection:notes");
+    assert_eq!(target(&Target::Drain("J7".into())), "/outbox/jobs/J7");
     assert_eq!(target(&Target::Trace("op_1:a".into())), "/operations/op_1:a");
 }
 

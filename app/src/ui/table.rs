@@ -24,6 +24,8 @@ pub struct Column {
     pub numeric: bool,
     /// Label for assistive technology only.
     pub hidden: bool,
+    /// Boxes to tick; the head ticks those of the page, where there is a script.
+    pub check: bool,
     /// Address that sorts by it; none when it cannot be sorted by.
     pub sort_href: Option<String>,
     /// Whether the table is sorted by it.
@@ -41,6 +43,12 @@ impl Column {
     #[must_use]
     pub fn number(label: &'static str) -> Self {
         Self { label, numeric: true, ..Self::default() }
+    }
+
+    /// A column of boxes to tick.
+    #[must_use]
+    pub fn check() -> Self {
+        Self { label: "Select all on this page", check: true, ..Self::default() }
     }
 
     /// With an address that sorts by it.
@@ -88,8 +96,11 @@ fn Head(column: Column) -> impl IntoView {
     });
     let label = match column.sort_href {
         Some(href) => view! { <a href=href>{column.label}{sort.map(|(_, icon)| view! { <Icon name=icon/> })}</a> }.into_any(),
+        None if column.check => {
+            view! { <input type="checkbox" class="js-only" data-check-all="" aria-label=column.label/> }.into_any()
+        }
         None if column.hidden => view! { <span class="sr-only">{column.label}</span> }.into_any(),
         None => column.label.into_any(),
     };
-    view! { <th role="columnheader" scope="col" class:num=column.numeric aria-sort=sort.map(|(word, _)| word)>{label}</th> }
+    view! { <th role="columnheader" scope="col" class:num=column.numeric class:cell-check=column.check aria-sort=sort.map(|(word, _)| word)>{label}</th> }
 }

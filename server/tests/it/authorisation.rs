@@ -79,11 +79,12 @@ const API: [(&str, &str, Access); 64] = [
 ];
 
 /// Pages and actions of the console.
-const CONSOLE: [(&str, &str, Access); 22] = [
+const CONSOLE: [(&str, &str, Access); 35] = [
     ("GET", "/", Access::Page),
     ("GET", "/devices", Access::Page),
     ("GET", "/devices/{id}", Access::Page),
     ("GET", "/devices/{id}/outbox", Access::Page),
+    ("GET", "/devices/{id}/commands", Access::Page),
     ("GET", "/devices/{id}/metrics", Access::Page),
     ("GET", "/outbox", Access::Page),
     ("GET", "/outbox/collections", Access::Page),
@@ -91,6 +92,11 @@ const CONSOLE: [(&str, &str, Access); 22] = [
     ("GET", "/outbox/entries", Access::Page),
     ("GET", "/outbox/entries/{device}/{operation}", Access::Page),
     ("GET", "/outbox/groups/{id}", Access::Page),
+    ("GET", "/outbox/drain/patch", Access::Page),
+    ("GET", "/outbox/drain/{set}", Access::Page),
+    ("GET", "/outbox/jobs", Access::Page),
+    ("GET", "/outbox/jobs/{id}", Access::Page),
+    ("GET", "/outbox/jobs/{id}/items", Access::Page),
     ("GET", "/log", Access::Page),
     ("GET", "/operations", Access::Page),
     ("GET", "/operations/{id}", Access::Page),
@@ -98,6 +104,13 @@ const CONSOLE: [(&str, &str, Access); 22] = [
     ("GET", "/legend", Access::Page),
     ("GET", "/palette", Access::Page),
     ("GET", "/sign-in", Access::PublicPage),
+    ("POST", "/console/commands/cancel", Access::Action),
+    ("POST", "/console/commands/send", Access::Action),
+    ("POST", "/console/drain/again", Access::Action),
+    ("POST", "/console/drain/choose", Access::Action),
+    ("POST", "/console/drain/freeze", Access::Action),
+    ("POST", "/console/drain/start", Access::Action),
+    ("POST", "/console/drain/step", Access::Action),
     ("POST", "/console/outbox/reveal", Access::Action),
     ("POST", "/console/palette/search", Access::Action),
     ("POST", "/console/session/sign_in", Access::SignIn),

@@ -5,6 +5,7 @@ mod arxos;
 mod authorisation;
 mod bad_input;
 mod captures;
+mod console_drain;
 mod control;
 mod crash;
 mod dead_letters;

@@ -99,6 +99,7 @@ fn tabs(view: &DeviceView, tab: Tab) -> Vec<ViewTab> {
     vec![
         one("Timeline", None, None, paths::device(id), Tab::Timeline),
         one("Outbox", depth, act, paths::device_outbox(id), Tab::Outbox),
+        one("Commands", None, None, paths::device_commands(id), Tab::Commands),
         one("Metrics", None, None, paths::device_metrics(id), Tab::Metrics),
     ]
 }

@@ -6,10 +6,11 @@ use tidewatch_domain::fleet::{OutboxFigures, OutboxRow};
 use tidewatch_domain::page::{Page, Position};
 use tidewatch_domain::time::Millis;
 
+use super::pick::{Pick, PickForm};
 use super::{Entries, KEYS, Overall, Way};
 use crate::context::{Console, console};
 use crate::error::answer_status;
-use crate::format::{count, integer, span};
+use crate::format::{count, id_short, integer, span};
 use crate::icon::{Icon, IconName};
 use crate::pages::device::outbox::{failure, pending_words, state_label, state_sign};
 use crate::pages::list::{RefusedFilter, filtered, range_words, suggestions};
@@ -38,8 +39,10 @@ pub fn OutboxEntriesPage() -> impl IntoView {
         }
         let as_of = list.is_ok().then_some(cx.now);
         let fields = service.payload_fields(&cx).await?;
+        let back = format!("{}{}", paths::OUTBOX_ENTRIES, query.print());
+        let pick = Pick { signature: None, role: cx.actor.role(), back, problem: params.one("problem").map(str::to_owned) };
         Ok(view! {
-            <Frame title="Outbox entries" section=Section::Outbox as_of><EntriesView figures query list fields now=cx.now/></Frame>
+            <Frame title="Outbox entries" section=Section::Outbox as_of><EntriesView figures query list fields pick now=cx.now/></Frame>
         })
     })
 }
@@ -55,6 +58,9 @@ pub fn EntriesView(
     list: Entries,
     /// Fields of payloads that can be looked for.
     fields: Vec<String>,
+    /// How its entries are picked.
+    #[prop(optional)]
+    pick: Pick,
     /// As of.
     now: Millis,
 ) -> impl IntoView {
@@ -62,7 +68,7 @@ pub fn EntriesView(
     view! {
         <Overall figures way=Way::Entries now/>
         <Toolbar path=paths::OUTBOX_ENTRIES.to_owned() group=None query=query.clone() problem fields/>
-        <section class="panel" aria-label="Entries"><EntryTable path=paths::OUTBOX_ENTRIES.to_owned() query list alike=false now/></section>
+        <section class="panel" aria-label="Entries"><EntryTable path=paths::OUTBOX_ENTRIES.to_owned() query list pick alike=false now/></section>
     }
     .into_any()
 }
@@ -113,6 +119,8 @@ pub fn EntryTable(
     query: ListState,
     /// The page, or what is wrong with the filter.
     list: Entries,
+    /// How its entries are picked.
+    pick: Pick,
     /// Whether all of them failed in the same way, so that no row needs to say how.
     alike: bool,
     /// As of.
@@ -124,7 +132,11 @@ pub fn EntryTable(
             None => nothing(&path, &query),
             Some(next) => further(&path, &query, next),
         },
-        Ok(page) => view! { <Rows path query page alike now/> }.into_any(),
+        Ok(page) => {
+            let states = page.rows.iter().map(|row| row.entry.state).collect();
+            let (filter, total) = (query.filter.clone(), page.total);
+            view! { <PickForm pick filter total states><Rows path query page alike now/></PickForm> }.into_any()
+        }
     }
 }
 
@@ -135,7 +147,7 @@ fn Rows(path: String, query: ListState, page: Page<OutboxRow>, alike: bool, now:
     let next = page.next.clone().map(Position::After).map(link);
     let foot = format!("{} · worst and oldest first", range_words(&page, &query.position));
     let error = (!alike).then(|| Column::text("Error"));
-    let columns = [Column::text("Entry"), Column::text("State"), Column::text("Device"), Column::text("Record")];
+    let columns = [Column::check(), Column::text("Entry"), Column::text("State"), Column::text("Device"), Column::text("Record")];
     let columns =
         columns.into_iter().chain(error).chain([Column::number("Age"), Column::number("Tries"), Column::number("Blocks")]);
     view! {
@@ -159,6 +171,7 @@ fn Row(row: OutboxRow, alike: bool, now: Millis) -> impl IntoView {
     );
     view! {
         <tr role="row" id=format!("entry-{}-{}", entry.client_id, entry.operation_id)>
+            <td role="cell" class="cell-check"><input type="checkbox" name="entries[]" value=paths::entry_key(&entry.client_id, &entry.operation_id) aria-label=format!("Select {}", id_short(&entry.operation_id))/></td>
             <th role="rowheader" scope="row"><Id id=entry.operation_id.clone() href=Some(paths::outbox_entry(&entry.client_id, &entry.operation_id))/></th>
             <td role="cell" data-label="State"><span class="status" data-tone=tone.as_str()><Glyph sign/><b>{state_label(entry.state)}</b>{pending.map(|action| view! { <small>{pending_words(action)}</small> })}</span></td>
             <td role="cell" data-label="Device"><a href=paths::device_outbox(&entry.client_id)>{device_name}</a></td>

@@ -1,6 +1,7 @@
 //! One entry of one device: why it is where it is, its attempts, what waits behind it, and what it wants to write. The parts that are
 //! more than a list of facts are modules of their own.
 
+pub mod actions;
 pub mod blocks;
 pub mod payload;
 
@@ -10,6 +11,7 @@ use leptos_router::hooks::use_params_map;
 use tidewatch_domain::fleet::{Attempt, EntryPayload, EntryRow, OutboxEntryView, Trace};
 use tidewatch_domain::ids::ClientId;
 use tidewatch_domain::report::EntryState;
+use tidewatch_domain::role::Role;
 use tidewatch_domain::time::Millis;
 use tidewatch_service::{Error, Result};
 
@@ -17,12 +19,14 @@ use crate::context::{Console, console};
 use crate::error::answer_status;
 use crate::format::{When, bytes, count, counted, id_short, integer};
 use crate::pages::device::outbox::{failure, pending_words, state_label, state_sign};
+use crate::pages::params::Params;
 use crate::pages::{loaded, query};
 use crate::paths;
 use crate::shell::{Frame, Section};
 use crate::ui::empty::Reason;
 use crate::ui::table::Column;
 use crate::ui::{Empty, Glyph, Id, Panel, Table};
+use actions::EntryActions;
 use blocks::Blocks;
 use payload::PayloadPanel;
 
@@ -31,6 +35,7 @@ use payload::PayloadPanel;
 pub fn OutboxEntryPage() -> impl IntoView {
     let (device, operation) =
         use_params_map().with_untracked(|map| (map.get("device").unwrap_or_default(), map.get("operation").unwrap_or_default()));
+    let params = Params::here();
     loaded(async move {
         let Console { service, cx, .. } = console();
         let found = match ClientId::parse(device) {
@@ -53,9 +58,10 @@ pub fn OutboxEntryPage() -> impl IntoView {
         let shape = trace.and_then(|trace| trace.shape);
         let title = format!("Entry {}", id_short(&operation));
         let notice = query("notice");
+        let (role, problem) = (cx.actor.role(), params.one("problem").map(str::to_owned));
         Ok(view! {
             <Frame title section=Section::Outbox crumbs=crumbs() as_of=Some(cx.now)>
-                <EntryView view payload shape notice now=cx.now/>
+                <EntryView view payload shape notice role problem now=cx.now/>
             </Frame>
         }
         .into_any())
@@ -99,6 +105,12 @@ pub fn EntryView(
     shape: Option<String>,
     /// What a form leads back with.
     notice: String,
+    /// Role of the reader.
+    #[prop(optional_no_strip)]
+    role: Option<Role>,
+    /// Why a form of the actions led back here.
+    #[prop(optional_no_strip)]
+    problem: Option<String>,
     /// As of.
     now: Millis,
 ) -> impl IntoView {
@@ -118,6 +130,7 @@ pub fn EntryView(
         </div>
         <div class="cols cols-main-side">
             <div class="stack">
+                <EntryActions view=view.clone() role problem/>
                 <Panel id="h-attempts" title="Attempts" note><Attempts attempts now/></Panel>
                 <Blocks view=neighbours now/>
             </div>

@@ -10,6 +10,7 @@ use tidewatch_service::Error;
 
 use super::entries::{EntryTable, Toolbar};
 use super::groups::{state_words, tone};
+use super::pick::Pick;
 use super::{Entries, error_words};
 use crate::context::{Console, console};
 use crate::error::answer_status;
@@ -49,9 +50,12 @@ pub fn OutboxGroupPage() -> impl IntoView {
         let blocked = service.outbox_group_blocked(&cx, &group.signature).await?;
         let title = error_words(&group);
         let fields = service.payload_fields(&cx).await?;
+        let back = format!("{}{}", paths::outbox_group(&group.id), query.print());
+        let problem = params.one("problem").map(str::to_owned);
+        let pick = Pick { signature: Some(group.signature.clone()), role: cx.actor.role(), back, problem };
         let as_of = list.is_ok().then_some(cx.now);
         Ok(view! {
-            <Frame title section=Section::Outbox crumbs=crumbs() as_of><GroupView group blocked query list fields now=cx.now/></Frame>
+            <Frame title section=Section::Outbox crumbs=crumbs() as_of><GroupView group blocked query list fields pick now=cx.now/></Frame>
         }
         .into_any())
     })
@@ -86,6 +90,9 @@ pub fn GroupView(
     list: Entries,
     /// Fields of payloads that can be looked for.
     fields: Vec<String>,
+    /// How its entries are picked.
+    #[prop(optional)]
+    pick: Pick,
     /// As of.
     now: Millis,
 ) -> impl IntoView {
@@ -102,7 +109,7 @@ pub fn GroupView(
         </div>
         <Panel id="h-common" title="What they have in common"><div class="panel-body"><Facts group=common blocked now/></div></Panel>
         <Toolbar path=path.clone() group=Some(id) query=query.clone() problem fields/>
-        <section class="panel" aria-label="Entries of this group"><EntryTable path query list alike=true now/></section>
+        <section class="panel" aria-label="Entries of this group"><EntryTable path query list pick alike=true now/></section>
     }
     .into_any()
 }

@@ -7,13 +7,17 @@ use tidewatch_domain::fleet::{
 };
 use tidewatch_domain::redact::{Rules, Secret, Shown, fault_find, redact};
 use tidewatch_domain::report::{EntryState, STATES};
+use tidewatch_domain::role::Role;
 
 use super::devices::DevicesView;
 use super::entries::EntriesView;
 use super::entry::EntryView;
 use super::groups::{GroupsView, state_words, tone, version_words};
+use super::pick::Pick;
 use super::*;
+use crate::pages::fixture::drain::row;
 use crate::pages::fixture::{NOW, client, entry, html, lost, outbox_row, page as page_of, part, stuck, text};
+use crate::pages::params::ListState;
 
 fn group(entries: u64, poisoned: u64, waiting: u64, versions: &[(&str, u64)]) -> FailureGroup {
     FailureGroup {
@@ -174,7 +178,7 @@ fn a_redacted_payload_hides_who_and_marks_the_field_at_fault() {
     assert!(!page.contains("Adeyemi"), "{page}");
     assert!(text(shown).contains("\"inspector\" : person·"), "{}", text(shown));
     assert!(text(part(shown, "data-hit", "</span>")).contains("\"pressure_kpa\" : 412"), "{shown}");
-    let form = part(&page, "<form", "</form>");
+    let form = part(part(&page, "id=\"h-payload\"", "</section>"), "<form", "</form>");
     assert!(
         form.contains("method=\"post\"") && form.contains("/console/outbox/reveal") && form.contains("name=\"reason\""),
         "{form}"
@@ -184,7 +188,8 @@ fn a_redacted_payload_hides_who_and_marks_the_field_at_fault() {
 #[test]
 fn whoever_may_not_reveal_sees_no_form_and_a_bad_reason_is_named() {
     let page = entry_page(view(EntryState::Poisoned, vec![], vec![]), Some(payload(false, false)), "");
-    assert!(!page.contains("<form") && page.contains("Support, operators and admins can have it revealed."), "{page}");
+    let panel = part(&page, "id=\"h-payload\"", "</section>");
+    assert!(!panel.contains("<form") && panel.contains("Support, operators and admins can have it revealed."), "{panel}");
     let page = entry_page(view(EntryState::Poisoned, vec![], vec![]), Some(payload(false, true)), "reason");
     assert!(text(&page).contains("The reason must have 8 to 500 characters Nothing was revealed."), "{}", text(&page));
     assert!(part(&page, "name=\"reason\"", ">").contains("aria-invalid=\"true\""), "{page}");
@@ -193,7 +198,8 @@ fn whoever_may_not_reveal_sees_no_form_and_a_bad_reason_is_named() {
 #[test]
 fn a_revealed_payload_says_to_whom_and_how_long() {
     let page = entry_page(view(EntryState::Poisoned, vec![], vec![]), Some(payload(true, true)), "");
-    assert!(page.contains("R. Adeyemi") && !page.contains("<form"), "{page}");
+    let panel = part(&page, "id=\"h-payload\"", "</section>");
+    assert!(panel.contains("R. Adeyemi") && !panel.contains("<form"), "{panel}");
     assert!(text(&page).contains("Shown to you alone for 9 min more."), "{}", text(&page));
 }
 
@@ -219,4 +225,45 @@ fn the_rail_counts_groups_that_need_a_person() {
     let badge = |groups| text(&html(move || view! { <crate::shell::rail::GroupsBadge groups/> }));
     assert_eq!(badge(1), "1 , need a person");
     assert_eq!(badge(100), "99+ , need a person");
+}
+
+fn entries(role: Role, problem: Option<&str>) -> String {
+    let rows = vec![row("op_01KKH2B4XYZ9V8RM"), row("op_01KKH2B7XYZ90ZD6")];
+    let list: Entries = Ok(crate::pages::fixture::page(rows, 1_284));
+    let query = ListState { filter: "state:poisoned".into(), ..ListState::default() };
+    let back = "/outbox/entries?filter=state:poisoned".to_owned();
+    let pick = Pick { signature: None, role: Some(role), back, problem: problem.map(str::to_owned) };
+    html(move || view! { <EntriesView figures=figures(Vec::new()) query list fields=Vec::new() pick now=NOW/> })
+}
+
+#[test]
+fn entries_are_ticked_one_by_one_and_all_that_match_is_a_choice_of_its_own() {
+    let page = entries(Role::Support, None);
+    let form = part(&page, "<form method=\"post\" action=\"/console/drain/freeze\"", "</form>");
+    assert!(form.contains("class=\"pick\""), "{form}");
+    assert_eq!(form.matches("name=\"entries[]\"").count(), 2);
+    assert!(form.contains(&format!("value=\"{}/op_01KKH2B4XYZ9V8RM\"", crate::pages::fixture::client(412))), "{form}");
+    assert!(form.contains("name=\"all\" value=\"1\"") && text(form).contains("All 1,284 that match"), "{form}");
+    assert!(form.contains("name=\"filter\" value=\"state:poisoned\""), "{form}");
+    assert!(!form.contains("checked"), "nothing is ticked for anybody");
+    for verb in ["Retry", "Hold", "Skip", "Patch and requeue", "Turn into conflict", "Quarantine", "Discard"] {
+        assert!(text(form).contains(verb), "{verb}");
+    }
+    assert!(!text(form).contains("Restore"), "nothing here was drained");
+}
+
+#[test]
+fn a_viewer_sees_the_actions_and_the_role_that_they_need() {
+    let page = entries(Role::Viewer, None);
+    assert!(page.contains("title=\"Needs the role support, operator or admin; yours is viewer\""), "{page}");
+    assert!(
+        !part(&page, "<form method=\"post\" action=\"/console/drain/freeze\"", "</form>").contains("type=\"submit\""),
+        "{page}"
+    );
+}
+
+#[test]
+fn a_form_that_nothing_was_ticked_in_says_so_when_it_leads_back() {
+    let read = text(&entries(Role::Operator, Some("entry")));
+    assert!(read.contains("Nothing is selected Tick the entries first, or choose all that match."), "{read}");
 }

@@ -130,6 +130,8 @@ pub enum Target {
     Trace(String),
     /// A group of failures in the outbox, by its id.
     Failures(String),
+    /// A drain, by its id.
+    Drain(String),
 }
 
 /// Something that needs a person.

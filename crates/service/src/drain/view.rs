@@ -8,7 +8,7 @@ use tidewatch_domain::fleet::{
     DrainItemRow, DrainJobRow, DrainJobView, FailureReason, Forecast, JobEvent, JobTally, RunningDevice,
 };
 use tidewatch_domain::ids::ClientId;
-use tidewatch_domain::page::{PAGE_ROWS_MAX, Page, Position, Total};
+use tidewatch_domain::page::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, Page, Position, Total};
 use tidewatch_domain::role::Action;
 use tidewatch_domain::time::{HOUR_MS, MINUTE_MS, Millis};
 use tidewatch_store::sync::drain::{ItemRow, JobRow};
@@ -49,6 +49,12 @@ impl Service {
             jobs.push(job_row(&row, asleep(&at_work, &looks))?);
         }
         Ok(Page { rows: jobs, next: page.next, previous: page.previous, total: page.total })
+    }
+
+    /// The newest jobs, for the list of what needs a person. Who of their devices sleeps does not matter there.
+    pub(crate) async fn drains_newest(&self) -> Result<Vec<DrainJobRow>> {
+        let page = self.store.sync().jobs_page(&Position::Start, PAGE_ROWS_DEFAULT).await?;
+        page.rows.iter().map(|row| job_row(row, 0)).collect()
     }
 
     /// One job.

@@ -23,7 +23,15 @@ impl Service {
         let facts = telemetry.fleet_facts_shared(as_of).await?;
         let token_refusals = telemetry.token_refusals(as_of).await?;
         let spread = telemetry.score_spread(as_of.plus(-range.span_ms())).await?;
-        let material = Material { facts: &facts, trend: &trend, token_refusals, devices: snapshot.counts.devices, now: as_of };
+        let drains = self.drains_newest().await?;
+        let material = Material {
+            facts: &facts,
+            trend: &trend,
+            token_refusals,
+            drains: &drains,
+            devices: snapshot.counts.devices,
+            now: as_of,
+        };
         let mut work = work_items(&material);
         let headline = headline(&snapshot.counts, &facts, &work);
         work.truncate(WORK_MAX);

@@ -1,6 +1,7 @@
 //! "Needs a person": troubles as work items, worst first by devices × hours × entries at risk. Pure; every number is a row's.
 
-use tidewatch_domain::fleet::{FailureGroup, Target, Urgency, WorkItem};
+use tidewatch_domain::drain::JobState;
+use tidewatch_domain::fleet::{DrainJobRow, FailureGroup, Target, Urgency, WorkItem};
 use tidewatch_domain::signature::signature_op;
 use tidewatch_domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, Millis};
 use tidewatch_store::telemetry::{DeviceTrend, FleetFacts, Trouble};
@@ -67,6 +68,7 @@ pub(super) struct Material<'a> {
     pub facts: &'a FleetFacts,
     pub trend: &'a DeviceTrend,
     pub token_refusals: i64,
+    pub drains: &'a [DrainJobRow],
     pub devices: u64,
     pub now: Millis,
 }
@@ -74,6 +76,7 @@ pub(super) struct Material<'a> {
 /// Everything that needs a person, worst first.
 pub(super) fn work_items(material: &Material<'_>) -> Vec<WorkItem> {
     let mut items: Vec<WorkItem> = material.facts.failures.iter().map(|group| failure(group, material)).collect();
+    items.extend(material.drains.iter().filter_map(|job| drain(job, material.now)));
     items.extend(unacknowledged(material));
     items.extend(diverged(material));
     items.extend(silent(material));
@@ -123,6 +126,41 @@ fn failure(group: &FailureGroup, material: &Material<'_>) -> WorkItem {
         target: failure_target(group),
         weight: weight(group.devices, Some(group.since), group.poisoned + group.waiting, material.now),
     }
+}
+
+/// A drain that does not go on without a person: one that asks for a second one, one that stopped, one whose failures nobody has seen.
+fn drain(job: &DrainJobRow, now: Millis) -> Option<WorkItem> {
+    let tally = &job.tally;
+    let what = format!("drain of {}", counted(tally.all(), "entry", "entries"));
+    let by = job.created_by.strip_prefix("user:").unwrap_or(&job.created_by);
+    let asked = format!("{} asked for by {by}: {}", job.action.as_str(), job.reason);
+    let (urgency, title, detail, verb, at_risk) = match job.state {
+        JobState::Requested => (Urgency::Now, format!("A {what} waits for a second person"), asked, "Decide", tally.all()),
+        JobState::Paused => {
+            let detail = format!(
+                "{} not started, {} failed. {asked}",
+                whole(tally.waiting.cast_signed()),
+                whole(tally.failed.cast_signed())
+            );
+            (Urgency::Now, format!("A {what} is paused"), detail, "Look into it", tally.waiting)
+        }
+        state if state.is_final() && tally.failed > 0 && !job.acknowledged => {
+            let title = format!("{} in a {what}", counted(tally.failed, "entry failed", "entries failed"));
+            (Urgency::Today, title, asked, "Show failures", tally.failed)
+        }
+        _ => return None,
+    };
+    let since = Some(job.finished.unwrap_or(job.created));
+    Some(WorkItem {
+        urgency,
+        title,
+        detail,
+        since,
+        devices: job.devices,
+        verb,
+        target: Target::Drain(job.id.clone()),
+        weight: weight(job.devices, since, at_risk, now),
+    })
 }
 
 fn item(urgency: Urgency, trouble: &Trouble, now: Millis, title: String, detail: String, filter: &str) -> WorkItem {
@@ -249,7 +287,7 @@ mod tests {
 
     fn items(facts: &FleetFacts, whole: TrendPoint, token_refusals: i64) -> Vec<WorkItem> {
         let trend = DeviceTrend { points: Vec::new(), whole };
-        work_items(&Material { facts, trend: &trend, token_refusals, devices: 100, now: NOW })
+        work_items(&Material { facts, trend: &trend, token_refusals, drains: &[], devices: 100, now: NOW })
     }
 
     fn group(entries: u64, devices: u64, waiting: u64) -> FailureGroup {
@@ -312,6 +350,40 @@ mod tests {
         let facts = FleetFacts { failures: vec![group(5, 2, 1), group(50, 40, 100)], ..FleetFacts::default() };
         let found = items(&facts, TrendPoint::default(), 0);
         assert_eq!(found.iter().map(|item| item.devices).collect::<Vec<_>>(), [40, 2]);
+    }
+
+    fn job(state: JobState, failed: u64, acknowledged: bool) -> DrainJobRow {
+        DrainJobRow {
+            id: "J7".into(),
+            action: tidewatch_domain::drain::DrainAction::ToConflict,
+            state,
+            created_by: "user:maya".into(),
+            created: NOW.plus(-HOUR_MS),
+            finished: None,
+            tally: tidewatch_domain::fleet::JobTally { ok: 10 - failed, failed, ..Default::default() },
+            devices: 3,
+            reason: "a bad release".into(),
+            acknowledged,
+        }
+    }
+
+    #[test]
+    fn a_drain_needs_a_person_when_it_asks_stops_or_ends_with_failures_that_nobody_has_seen() {
+        let said = |state, failed, acknowledged| drain(&job(state, failed, acknowledged), NOW).map(|item| item.title);
+        let waits = Some("A drain of 10 entries waits for a second person".to_owned());
+        assert_eq!(said(JobState::Requested, 0, false), waits);
+        assert_eq!(said(JobState::Paused, 2, false).as_deref(), Some("A drain of 10 entries is paused"));
+        assert_eq!(said(JobState::Done, 2, false).as_deref(), Some("2 entries failed in a drain of 10 entries"));
+        for (state, failed, acknowledged) in
+            [(JobState::Done, 0, false), (JobState::Done, 2, true), (JobState::Running, 2, false), (JobState::Refused, 0, false)]
+        {
+            assert_eq!(said(state, failed, acknowledged), None, "{state:?}");
+        }
+        let item = drain(&job(JobState::Requested, 0, false), NOW).expect("it waits");
+        assert_eq!(
+            (item.target, item.detail.as_str()),
+            (Target::Drain("J7".into()), "to_conflict asked for by maya: a bad release")
+        );
     }
 
     #[test]

@@ -1,0 +1,214 @@
+//! What a drain is called, what it does, what it does not do, and how it is taken back: the sentences that a person decides by.
+
+use tidewatch_domain::drain::{Dependants, DrainAction, JobState, RESTORE_MS, Selection};
+use tidewatch_domain::fleet::{DrainPreview, Tone};
+use tidewatch_domain::time::Millis;
+
+use crate::format::{count, counted, when};
+use crate::icon::IconName;
+use crate::ui::Sign;
+
+/// The verb, as a button says it.
+#[must_use]
+pub const fn verb(action: DrainAction) -> &'static str {
+    match action {
+        DrainAction::Retry => "Retry",
+        DrainAction::Hold => "Hold",
+        DrainAction::Skip => "Skip",
+        DrainAction::Patch => "Patch and requeue",
+        DrainAction::ToConflict => "Turn into conflict",
+        DrainAction::Quarantine => "Quarantine",
+        DrainAction::Discard => "Discard",
+        DrainAction::Restore => "Restore",
+    }
+}
+
+/// What was done, as a tally says it.
+#[must_use]
+pub const fn done(action: DrainAction) -> &'static str {
+    match action {
+        DrainAction::Retry => "Retried",
+        DrainAction::Hold => "Held",
+        DrainAction::Skip => "Skipped over",
+        DrainAction::Patch => "Patched",
+        DrainAction::ToConflict => "In conflict",
+        DrainAction::Quarantine => "Quarantined",
+        DrainAction::Discard => "Discarded",
+        DrainAction::Restore => "Restored",
+    }
+}
+
+/// Its icon.
+#[must_use]
+pub const fn icon(action: DrainAction) -> IconName {
+    match action {
+        DrainAction::Retry => IconName::Retry,
+        DrainAction::Hold => IconName::Pause,
+        DrainAction::Skip => IconName::Skip,
+        DrainAction::Patch => IconName::Patch,
+        DrainAction::ToConflict => IconName::Merge,
+        DrainAction::Quarantine => IconName::Box,
+        DrainAction::Discard => IconName::Trash,
+        DrainAction::Restore => IconName::Undo,
+    }
+}
+
+/// Whether it takes entries out of the queues of their devices.
+#[must_use]
+pub const fn takes_out(action: DrainAction) -> bool {
+    matches!(action, DrainAction::Quarantine | DrainAction::Discard)
+}
+
+/// `Quarantine 1,284 entries`.
+#[must_use]
+pub fn title(action: DrainAction, entries: u64) -> String {
+    let entries = counted(entries, "entry", "entries");
+    match action {
+        DrainAction::ToConflict => {
+            format!("Turn {entries} into {}", if entries.starts_with("1\u{a0}") { "a conflict" } else { "conflicts" })
+        }
+        other => format!("{} {entries}", verb(other)),
+    }
+}
+
+/// What it does, one or two sentences.
+#[must_use]
+pub fn does(preview: &DrainPreview) -> String {
+    let many = preview.entries != 1;
+    let (them, their) = if many { ("them", "their") } else { ("it", "its") };
+    let main = match preview.action {
+        DrainAction::Retry if preview.here == preview.entries => {
+            format!("Decides {them} again now, under {their} own {}.", if many { "ids" } else { "id" })
+        }
+        DrainAction::Retry => format!(
+            "Has {them} decided once more under {their} own ids: at once where the payload is here, else when the device next asks."
+        ),
+        DrainAction::Hold => format!("Stops {them}. Nothing of {them} is sent until somebody retries or restores {them}."),
+        DrainAction::Skip => format!(
+            "Lets pass what waits behind {them}. {} archived, and {} listed, and not sent.",
+            if many { "The payloads are" } else { "The payload is" },
+            if many { "the entries stay" } else { "the entry stays" }
+        ),
+        DrainAction::Patch => format!(
+            "Closes {them} and sends a corrected copy of {} under a new id, linked to the original. Where the copy is refused, nothing changes.",
+            if many { "each" } else { "it" }
+        ),
+        DrainAction::ToConflict => format!(
+            "Opens a conflict of {} record with what the device wanted to write, for a person to decide, and closes the {}.",
+            if many { "each" } else { "its" },
+            if many { "entries" } else { "entry" }
+        ),
+        DrainAction::Quarantine => {
+            format!("Moves {them} out of the queue of {} into the archive of this server.", devices(preview.devices))
+        }
+        DrainAction::Discard => format!(
+            "Gives {them} up: out of the queue of {}, kept in the archive of this server until retention.",
+            devices(preview.devices)
+        ),
+        DrainAction::Restore => {
+            format!("Puts {them} back in {their} old place, as poisoned, under {their} own {}.", if many { "ids" } else { "id" })
+        }
+    };
+    format!("{main}{}", behind(preview))
+}
+
+fn devices(n: u64) -> String {
+    if n == 1 { "its device".to_owned() } else { counted(n, "device", "devices") }
+}
+
+/// What becomes of those that wait behind; nothing when none do.
+fn behind(preview: &DrainPreview) -> String {
+    match (preview.dependants, preview.behind) {
+        (Dependants::TakeAlong, _) => " What waits behind is among them.".to_owned(),
+        (Dependants::Hold, _) => " What waits behind is among them, and is held.".to_owned(),
+        (Dependants::Cut, 0) => String::new(),
+        (Dependants::Cut, n) => format!(" Lets the {} behind go out.", counted(n, "entry that waits", "entries that wait")),
+    }
+}
+
+/// What it does not do.
+#[must_use]
+pub fn does_not(preview: &DrainPreview) -> String {
+    let newer = match preview.newer {
+        0 => String::new(),
+        1 => " 1 more entry matches by now and is left alone.".to_owned(),
+        n => format!(" {} more entries match by now and are left alone.", count(n)),
+    };
+    let main = match preview.action {
+        DrainAction::Retry => "Change what an entry says. One that is refused for the same reason is poisoned again.",
+        DrainAction::Hold => "Delete anything, or change a record on this server.",
+        DrainAction::Skip => "Delete anything, or change a record on this server.",
+        DrainAction::Patch => "Alter an original: each is kept as its device wrote it.",
+        DrainAction::ToConflict => "Change any record before somebody has decided.",
+        DrainAction::Quarantine | DrainAction::Discard => {
+            "Delete anything, change a record on this server, or stop an app from making more of the same."
+        }
+        DrainAction::Restore => "Send anything by itself: a restored entry waits for a person, as before.",
+    };
+    format!("{main}{newer}")
+}
+
+/// How it is taken back.
+#[must_use]
+pub fn undo(action: DrainAction, now: Millis) -> String {
+    let until = when(now.plus(RESTORE_MS), now);
+    match action {
+        DrainAction::Quarantine | DrainAction::Discard | DrainAction::Skip | DrainAction::Hold => {
+            format!(
+                "Until {until}: puts back what is here in its old place under its own id, and calls back what no device has fetched."
+            )
+        }
+        DrainAction::Retry | DrainAction::Patch => {
+            "What no device has fetched is called back. What was accepted is part of the record, and is undone by a new change."
+                .to_owned()
+        }
+        DrainAction::ToConflict => "Not from here: the conflict stays open until somebody decides it.".to_owned(),
+        DrainAction::Restore => "At any time, by draining them once more.".to_owned(),
+    }
+}
+
+/// What becomes of those behind, as a choice.
+#[must_use]
+pub const fn dependants(choice: Dependants) -> (&'static str, &'static str) {
+    match choice {
+        Dependants::TakeAlong => ("Take them along", "The same is done with them; they become part of the set."),
+        Dependants::Hold => ("Hold them", "They stay listed and are not sent."),
+        Dependants::Cut => ("Let them go", "They no longer wait, and are sent without what they waited for."),
+    }
+}
+
+/// What was selected, as a reader would ask for it.
+#[must_use]
+pub fn selection(selection: &Selection) -> String {
+    if let Selection::Entries(entries) = selection {
+        return counted(entries.len() as u64, "entry that was ticked", "entries that were ticked");
+    }
+    if let Selection::Failed { job, code } = selection {
+        return match code {
+            None => format!("what failed in {job}"),
+            Some(code) => format!("what failed in {job} with {code}"),
+        };
+    }
+    let Selection::Matching { signature, filter } = selection else { return String::new() };
+    match (signature, filter.as_str()) {
+        (None, "") => "every entry of the outbox".to_owned(),
+        (None, filter) => format!("all that match {filter}"),
+        (Some(_), "") => "all of one group of failures".to_owned(),
+        (Some(_), filter) => format!("all of one group of failures that match {filter}"),
+    }
+}
+
+/// Where a job stands, in one word, with its look.
+#[must_use]
+pub const fn job_state(state: JobState) -> (&'static str, Tone, Sign) {
+    match state {
+        JobState::Requested => ("Waits for approval", Tone::Watch, Sign::Stalling),
+        JobState::Canary => ("Canary under way", Tone::Run, Sign::CatchingUp),
+        JobState::Running => ("Running", Tone::Run, Sign::CatchingUp),
+        JobState::Paused => ("Paused", Tone::Watch, Sign::Held),
+        JobState::Done => ("Done", Tone::Good, Sign::Converged),
+        JobState::Cancelled => ("Stopped", Tone::Idle, Sign::Held),
+        JobState::Refused => ("Refused", Tone::Idle, Sign::Held),
+        JobState::Undone => ("Taken back", Tone::Idle, Sign::Check),
+    }
+}

@@ -1,0 +1,142 @@
+//! What a drain could not do, by reason, and the devices that it is at.
+
+use leptos::prelude::*;
+use tidewatch_domain::control::CommandState;
+use tidewatch_domain::drain::ItemOutcome;
+use tidewatch_domain::fleet::{DrainJobView, FailureReason, RunningDevice, Tone};
+use tidewatch_domain::role::drain_action;
+use tidewatch_domain::time::Millis;
+
+use super::Reader;
+use crate::format::{When, count, counted, decimal};
+use crate::icon::IconName;
+use crate::pages::may::{Deed, refusal};
+use crate::paths;
+use crate::ui::empty::Reason;
+use crate::ui::table::Column;
+use crate::ui::tag::Dot;
+use crate::ui::{Empty, Glyph, Panel, Sign, Table};
+
+/// Failures by reason, what was left alone, what runs.
+#[component]
+pub fn Failures(
+    /// The job.
+    view: DrainJobView,
+    /// Who looks.
+    reader: Reader,
+    /// As of.
+    now: Millis,
+) -> impl IntoView {
+    let title = format!("{} failed", count(view.row.tally.failed));
+    let running = view.running.clone();
+    let (all, open) = (view.running_all, !view.row.state.is_final());
+    let body = if view.reasons.is_empty() {
+        view! { <Empty reason=Reason::Healthy title="Nothing failed, nothing was left alone" text="Every entry that is settled was done."/> }.into_any()
+    } else {
+        view! { <Reasons view=view.clone() reader now/> }.into_any()
+    };
+    view! {
+        <Panel id="h-failed" title note="by reason; the rest carried on">{body}</Panel>
+        {(open || all > 0).then(|| view! { <Running id=view.row.id.clone() running all now/> })}
+    }
+    .into_any()
+}
+
+#[component]
+fn Reasons(view: DrainJobView, reader: Reader, now: Millis) -> impl IntoView {
+    let columns = vec![
+        Column::text("Reason"),
+        Column::number("Entries"),
+        Column::number("Devices"),
+        Column::text("Last"),
+        Column { label: "Step", hidden: true, ..Column::default() },
+    ];
+    let id = view.row.id.clone();
+    view! {
+        <Table caption="What failed or was left alone, by reason" columns class="table-middle reasons">
+            {view.reasons.into_iter().map(|reason| view! { <ReasonRow id=id.clone() reason reader=reader.clone() now/> }).collect_view()}
+        </Table>
+    }
+    .into_any()
+}
+
+#[component]
+fn ReasonRow(id: String, reason: FailureReason, reader: Reader, now: Millis) -> impl IntoView {
+    let failed = reason.outcome == ItemOutcome::Failed;
+    let (tone, sign) = if failed { (Tone::Act, Sign::Stuck) } else { (Tone::Idle, Sign::Held) };
+    let again = failed.then(|| {
+        let refused = refusal(reader.role, drain_action(reason.entries));
+        view! {
+            <form method="post" action=paths::DRAIN_AGAIN>
+                <input type="hidden" name="job" value=id.clone()/>
+                <input type="hidden" name="code" value=reason.code.clone()/>
+                <Deed label=format!("Freeze and retry {}", count(reason.entries)) refused icon=IconName::Retry class="btn-small"/>
+            </form>
+        }
+    });
+    view! {
+        <tr role="row" id=format!("reason-{}-{}", reason.outcome.as_str(), reason.code)>
+            <th role="rowheader" scope="row" class="cell-wide"><span class="sig" data-tone=tone.as_str()><Glyph sign/><span><span class="mono">{reason.code.clone()}</span><small>{(!failed).then_some("left alone: ")}{reason.detail}</small></span></span></th>
+            <td role="cell" data-label="Entries" class="num"><a href=paths::drain_items(&id, Some(reason.outcome))>{count(reason.entries)}</a></td>
+            <td role="cell" data-label="Devices" class="num">{count(reason.devices)}</td>
+            <td role="cell" data-label="Last" class="nowrap"><When at=reason.last now/></td>
+            <td role="cell" class="right">{again}</td>
+        </tr>
+    }
+    .into_any()
+}
+
+#[component]
+fn Running(id: String, running: Vec<RunningDevice>, all: u64, now: Millis) -> impl IntoView {
+    if running.is_empty() {
+        return view! {
+            <Panel id="h-running" title="Running now">
+                <Empty reason=Reason::NoneYet title="No device is at it" text="What is here is done without one. A device shows here once a command is on its way to it."/>
+            </Panel>
+        }
+        .into_any();
+    }
+    let shown = running.len() as u64;
+    let columns = vec![
+        Column::text("Device"),
+        Column::number("Entries"),
+        Column::text("Stage"),
+        Column::text("Since"),
+        Column::number("Battery"),
+    ];
+    view! {
+        <Panel id="h-running" title="Running now" note=counted(all, "device", "devices")>
+            <Table caption="Devices that the drain is at" columns class="table-tight table-middle">
+                {running.into_iter().map(|device| view! { <Device device now/> }).collect_view()}
+            </Table>
+            <div class="panel-foot"><span>{format!("{} of {} shown", count(shown), count(all))}</span><a href=paths::drain_items(&id, Some(ItemOutcome::Sent))>"All entries on their way"</a></div>
+        </Panel>
+    }
+    .into_any()
+}
+
+#[component]
+fn Device(device: RunningDevice, now: Millis) -> impl IntoView {
+    let battery = device.battery.map_or_else(
+        || view! { <span class="faint">"not reported"</span> }.into_any(),
+        |n| format!("{}\u{a0}%", decimal(n, 0)).into_any(),
+    );
+    view! {
+        <tr role="row" id=format!("running-{}", device.client_id)>
+            <th role="rowheader" scope="row"><a href=paths::device_commands(&device.client_id)>{device.name}</a></th>
+            <td role="cell" data-label="Entries" class="num">{count(device.entries)}</td>
+            <td role="cell" data-label="Stage"><span class="flex" data-tone="run"><Dot tone=Tone::Run/>{stage(device.state, device.progress)}</span></td>
+            <td role="cell" data-label="Since" class="nowrap"><When at=device.since now/></td>
+            <td role="cell" data-label="Battery" class="num">{battery}</td>
+        </tr>
+    }
+    .into_any()
+}
+
+/// Where a command stands, with how far the device says it is.
+pub(crate) fn stage(state: CommandState, progress: Option<(u64, u64)>) -> String {
+    match (state, progress) {
+        (CommandState::Running, Some((done, total))) => format!("running, {} of {}", count(done), count(total)),
+        (state, _) => state.as_str().to_owned(),
+    }
+}

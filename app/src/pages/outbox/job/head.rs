@@ -1,0 +1,176 @@
+//! Head of a drain: what it is, where it stands, and the steps that can be taken now.
+
+use leptos::prelude::*;
+use tidewatch_domain::drain::{JobState, REASON_CHARS_MAX, REASON_CHARS_MIN};
+use tidewatch_domain::fleet::DrainJobView;
+use tidewatch_domain::role::{Action, drain_action};
+use tidewatch_domain::time::Millis;
+
+use super::super::drain::words;
+use super::Reader;
+use super::step::Step;
+use crate::format::{count, counted, when};
+use crate::icon::IconName;
+use crate::pages::may::{Deed, refusal, who};
+use crate::paths;
+use crate::ui::{Glyph, Icon, Id};
+
+/// Title, sentence, steps.
+#[component]
+pub fn Head(
+    /// The job.
+    view: DrainJobView,
+    /// Who looks.
+    reader: Reader,
+    /// As of.
+    now: Millis,
+) -> impl IntoView {
+    let row = view.row.clone();
+    let (_, tone, sign) = words::job_state(row.state);
+    let (lead, rest) = sentence(&view, now);
+    view! {
+        <div class="page-head">
+            <div>
+                <h1 class="flex wrap">{words::title(row.action, row.tally.all())} " " <Id id=row.id.clone()/></h1>
+                <p class="lede" data-tone=tone.as_str()><Glyph sign/><span><b>{lead}</b> " " {rest}</span></p>
+            </div>
+            <div class="page-actions">{steps(&view).into_iter().map(|step| view! { <StepForm step view=view.clone() reader=reader.clone()/> }).collect_view()}</div>
+        </div>
+    }
+    .into_any()
+}
+
+/// Where it stands, and who is behind it.
+fn sentence(view: &DrainJobView, now: Millis) -> (String, String) {
+    let row = &view.row;
+    let since = view.events.iter().find(|event| event.state == row.state);
+    let at = since.map(|event| format!(" since {}", when(event.at, now))).unwrap_or_default();
+    let lead = match row.state {
+        JobState::Requested => match view.approve_until {
+            Some(until) => format!("Waits for a second person until {}.", when(until, now)),
+            None => "Waits for a second person.".to_owned(),
+        },
+        JobState::Canary => format!("Canary{at}."),
+        JobState::Running => format!("Running{at}."),
+        JobState::Paused => format!("Paused{at}."),
+        JobState::Done => format!("Done{at}."),
+        JobState::Cancelled => format!("Stopped{at}."),
+        JobState::Refused => format!("Refused{at}."),
+        JobState::Undone => format!("Taken back{at}."),
+    };
+    let stopped = matches!(row.state, JobState::Paused | JobState::Cancelled | JobState::Refused);
+    let why = since.and_then(|event| event.detail.clone()).filter(|_| stopped).map(|why| format!("“{why}” ")).unwrap_or_default();
+    let approved = view.approved_by.as_deref().map(|name| format!(", approved by {}", who(name))).unwrap_or_default();
+    (lead, format!("{why}{}Started by {}{approved}: “{}”", pace(view), who(&row.created_by), row.reason))
+}
+
+/// What comes next by itself.
+fn pace(view: &DrainJobView) -> String {
+    let tally = &view.row.tally;
+    match (view.row.state, tally.waiting) {
+        (JobState::Canary, _) => {
+            format!("{} go first; the rest follows when they succeed. ", counted(view.canary.into(), "entry", "entries"))
+        }
+        (JobState::Running, n) if n > 0 => match view.rate_per_s {
+            Some(rate) => format!("{} not started, at most {rate} a second. ", count(n)),
+            None => format!("{} not started. ", count(n)),
+        },
+        (JobState::Running, _) if tally.asleep > 0 && tally.sent == 0 => {
+            "All reachable devices are done; the rest is asleep. ".to_owned()
+        }
+        _ => String::new(),
+    }
+}
+
+/// The steps that can be taken now, in their order.
+pub(super) fn steps(view: &DrainJobView) -> Vec<Step> {
+    let mut steps = match view.row.state {
+        JobState::Requested => vec![Step::Approve, Step::Refuse, Step::Cancel],
+        JobState::Canary | JobState::Running => vec![Step::Pause, Step::Cancel],
+        JobState::Paused => vec![Step::Resume, Step::Cancel],
+        JobState::Done | JobState::Cancelled | JobState::Refused | JobState::Undone => Vec::new(),
+    };
+    if view.undoable > 0 && view.row.state != JobState::Requested {
+        steps.push(Step::Undo);
+    }
+    if view.row.state.is_final() && !view.row.acknowledged {
+        steps.push(Step::Acknowledge);
+    }
+    steps
+}
+
+/// Verb, icon and look of a step.
+const fn look(step: Step) -> (&'static str, IconName, &'static str) {
+    match step {
+        Step::Approve => ("Approve", IconName::Check, "btn-primary"),
+        Step::Refuse => ("Refuse", IconName::X, ""),
+        Step::Pause => ("Pause", IconName::Pause, ""),
+        Step::Resume => ("Resume", IconName::Play, "btn-primary"),
+        Step::Cancel => ("Stop", IconName::Stop, "btn-warn"),
+        Step::Undo => ("Undo", IconName::Undo, ""),
+        Step::Acknowledge => ("I have seen it", IconName::Check, ""),
+    }
+}
+
+/// What a step leaves and what it takes, for the one who is about to take it.
+fn consequence(step: Step, view: &DrainJobView) -> String {
+    let tally = &view.row.tally;
+    match step {
+        Step::Approve => format!("{} start at once.", counted(tally.waiting, "entry", "entries")),
+        Step::Refuse => "The set stays as it is; nothing of it is drained.".to_owned(),
+        Step::Pause => "What has begun goes on to its end; nothing new begins until somebody resumes it.".to_owned(),
+        Step::Cancel => format!(
+            "Leaves {} as they are now and {} where they were. What a device has fetched finishes first.",
+            count(tally.ok),
+            count(tally.waiting)
+        ),
+        Step::Undo => format!(
+            "Puts {} back in their old place under their own ids, and calls back what no device has fetched. What was released behind them stays sent.",
+            counted(view.undoable, "entry", "entries")
+        ),
+        Step::Resume | Step::Acknowledge => String::new(),
+    }
+}
+
+/// Why the reader may not take a step; the first reason that holds.
+pub(super) fn step_refused(step: Step, view: &DrainJobView, reader: &Reader) -> Option<String> {
+    match step {
+        Step::Approve | Step::Refuse => refusal(reader.role, Action::Approve)
+            .or_else(|| (reader.name == view.row.created_by).then(|| "Nobody approves their own change".to_owned())),
+        _ => refusal(reader.role, drain_action(view.row.tally.all())),
+    }
+}
+
+#[component]
+fn StepForm(step: Step, view: DrainJobView, reader: Reader) -> impl IntoView {
+    let refused = step_refused(step, &view, &reader);
+    let (label, icon, class) = look(step);
+    let fields = move |id: String| {
+        view! {
+            <input type="hidden" name="job" value=id/>
+            <input type="hidden" name="step" value=step.as_str()/>
+        }
+    };
+    if refused.is_some() || !step.wants_remark() {
+        return view! {
+            <form method="post" action=paths::DRAIN_STEP>{fields(view.row.id.clone())}<Deed label refused icon class/></form>
+        }
+        .into_any();
+    }
+    // Open it holds the live page still, closed it is one button.
+    view! {
+        <details class="menu step" id=format!("step-{}", step.as_str())>
+            <summary class=format!("btn {class}")><Icon name=icon/>{label}</summary>
+            <form class="menu-sheet step-sheet" method="post" action=paths::DRAIN_STEP>
+                {fields(view.row.id.clone())}
+                <p>{consequence(step, &view)}</p>
+                <label class="field">
+                    <span>"Remark, kept in the audit log"</span>
+                    <input class="input" name="remark" required minlength=REASON_CHARS_MIN.to_string() maxlength=REASON_CHARS_MAX.to_string() autocomplete="off"/>
+                </label>
+                <Deed label refused=None icon class/>
+            </form>
+        </details>
+    }
+    .into_any()
+}

@@ -1,0 +1,96 @@
+//! How far a drain is, in parts that add up, and how fast it goes.
+
+use leptos::prelude::*;
+use tidewatch_domain::drain::ItemOutcome;
+use tidewatch_domain::fleet::{DrainJobView, JobTally, Tone};
+use tidewatch_domain::time::Millis;
+
+use super::super::drain::words;
+use crate::charts;
+use crate::format::{NBSP, count, counted};
+use crate::paths;
+use crate::ui::empty::Reason;
+use crate::ui::{BarPart, Empty, FleetChart, Id, Panel, PartsBar, Verdict};
+
+/// The parts and their sum.
+#[component]
+pub fn Progress(
+    /// The job.
+    view: DrainJobView,
+) -> impl IntoView {
+    let tally = view.row.tally;
+    let all = tally.all();
+    let share = if all == 0 { 100 } else { tally.settled() * 100 / all };
+    let mark: String = view.hash.chars().take(16).collect();
+    view! {
+        <section class="panel" aria-labelledby="h-progress">
+            <div class="panel-head panel-head-plain">
+                <h2 id="h-progress">{format!("{} of {} settled", count(tally.settled()), count(all))}</h2>
+                <p class="flex">{format!("{share}{NBSP}% · set")} <Id id=mark/></p>
+                <span class="sum">{sum(&tally)} <Verdict tone=Tone::Good text="adds up"/></span>
+            </div>
+            <div class="panel-body grid"><PartsBar parts=parts(&view) large=true/></div>
+        </section>
+    }
+    .into_any()
+}
+
+/// `871 + 6 + 14 + 42 + 171 + 180 = 1,284`.
+fn sum(tally: &JobTally) -> String {
+    let parts = [tally.ok, tally.skipped, tally.failed, tally.sent, tally.waiting, tally.asleep];
+    format!("{} = {}", parts.map(count).join(" + "), count(tally.all()))
+}
+
+fn parts(view: &DrainJobView) -> Vec<BarPart> {
+    let (tally, id) = (view.row.tally, view.row.id.as_str());
+    let part = |part, label, n, note: String, outcome| BarPart {
+        part,
+        label,
+        n,
+        note,
+        href: Some(paths::drain_items(id, Some(outcome))),
+    };
+    let failed_for = view.reasons.iter().filter(|reason| reason.outcome == ItemOutcome::Failed).count() as u64;
+    let running = counted(view.running_all, "device", "devices");
+    vec![
+        part("ok", words::done(view.row.action), tally.ok, share(tally.ok, tally.all()), ItemOutcome::Ok),
+        part("skipped", "Left alone", tally.skipped, "had changed, or was gone".to_owned(), ItemOutcome::Skipped),
+        part("failed", "Failed", tally.failed, counted(failed_for, "reason", "reasons"), ItemOutcome::Failed),
+        part("sent", "On the device", tally.sent, running, ItemOutcome::Sent),
+        part("waiting", "Not started", tally.waiting, next(view), ItemOutcome::Waiting),
+        part("asleep", "Device asleep", tally.asleep, counted(view.forecast.devices, "device", "devices"), ItemOutcome::Sent),
+    ]
+}
+
+fn share(n: u64, all: u64) -> String {
+    (n * 100).checked_div(all).map_or_else(|| "of none".to_owned(), |share| format!("{share}{NBSP}% of all"))
+}
+
+fn next(view: &DrainJobView) -> String {
+    match (view.row.tally.waiting, view.rate_per_s) {
+        (0, _) => "none left".to_owned(),
+        (_, _) if view.row.state.is_final() => "left where they were".to_owned(),
+        (_, None) => "as fast as it goes".to_owned(),
+        (_, Some(rate)) => format!("at most {rate} a second"),
+    }
+}
+
+/// Finished entries of each minute.
+#[component]
+pub fn Rate(
+    /// The job.
+    view: DrainJobView,
+    /// As of.
+    now: Millis,
+) -> impl IntoView {
+    if view.minutes.is_empty() {
+        return view! {
+            <Panel id="h-rate" title="Rate">
+                <Empty reason=Reason::NoneYet title="Nothing is settled yet" text="The rate is drawn from the first minute on."/>
+            </Panel>
+        }
+        .into_any();
+    }
+    let drawn = charts::rate(&view.minutes, view.row.state.is_final(), now);
+    view! { <section class="panel" aria-label="Rate"><div class="panel-body"><FleetChart id="job-rate".to_owned() drawn group="job"/></div></section> }.into_any()
+}

@@ -1,0 +1,147 @@
+//! Beside a drain: how it is taken back, when the sleeping devices are expected, what happened.
+
+use leptos::prelude::*;
+use tidewatch_domain::drain::{Dependants, JobState};
+use tidewatch_domain::fleet::{DrainJobView, Forecast, JobEvent, Tone};
+use tidewatch_domain::time::Millis;
+
+use super::super::drain::words;
+use super::Reader;
+use crate::format::{When, count, counted};
+use crate::icon::{Icon, IconName};
+use crate::pages::may::who;
+use crate::ui::{Glyph, Panel};
+
+/// The column.
+#[component]
+pub fn Side(
+    /// The job.
+    view: DrainJobView,
+    /// Who looks.
+    reader: Reader,
+    /// As of.
+    now: Millis,
+) -> impl IntoView {
+    let asleep = view.forecast.devices > 0;
+    let mine = reader.name == view.row.created_by;
+    view! {
+        <aside class="stack" aria-label="Facts about the drain">
+            <Undo view=view.clone() now/>
+            {asleep.then(|| view! { <Asleep forecast=view.forecast.clone()/> })}
+            <Facts view=view.clone() mine/>
+            <Panel id="h-history" title="History"><ol class="timeline timeline-side">{view.events.into_iter().enumerate().map(|(at, event)| view! { <Event event newest=at == 0 now/> }).collect_view()}</ol></Panel>
+        </aside>
+    }
+    .into_any()
+}
+
+#[component]
+fn Undo(view: DrainJobView, now: Millis) -> impl IntoView {
+    let tally = view.row.tally;
+    let main = match (view.undoable, view.undo_until) {
+        (0, _) => view! { <p>{if tally.settled() == 0 { "Nothing has been done yet." } else { "Nothing of it can be taken back from here." }}</p> }.into_any(),
+        (n, Some(until)) => view! { <p>"Open until " <b><When at=until now/></b> {format!(". Puts {} back in their old place under their own ids; what was released behind them stays sent.", counted(n, "entry", "entries"))}</p> }.into_any(),
+        (n, None) => view! { <p>{format!("Puts {} back in their old place under their own ids; what was released behind them stays sent.", counted(n, "entry", "entries"))}</p> }.into_any(),
+    };
+    let stop = (!view.row.state.is_final()).then(|| {
+        format!(
+            "Stop leaves {} as they are and {} where they were. {} under way will finish first.",
+            count(tally.ok),
+            count(tally.waiting),
+            counted(tally.sent, "entry", "entries")
+        )
+    });
+    let fixed = tally.ok.saturating_sub(view.undoable);
+    let fixed = (view.undoable > 0 && fixed > 0).then(|| {
+        format!(
+            "{} cannot be taken back: a device has acted on them, or they are part of the record.",
+            counted(fixed, "entry", "entries")
+        )
+    });
+    view! {
+        <Panel id="h-undo" title="Undo">
+            <div class="panel-body grid">{main}{fixed.map(|words| view! { <p class="small">{words}</p> })}{stop.map(|words| view! { <p class="small faint">{words}</p> })}</div>
+        </Panel>
+    }
+    .into_any()
+}
+
+#[component]
+fn Asleep(forecast: Forecast) -> impl IntoView {
+    let title = format!("{} asleep", counted(forecast.devices, "device", "devices"));
+    let unknown = match forecast.unknown {
+        0 => "From each device’s own rhythm of contact.".to_owned(),
+        n => format!("From each device’s own rhythm of contact; {} have none to tell from.", count(n)),
+    };
+    view! {
+        <Panel id="h-asleep" title note="pick-up forecast">
+            <div class="panel-body grid"><ForecastBars forecast/><p class="small faint">{unknown}</p></div>
+        </Panel>
+    }
+    .into_any()
+}
+
+/// Expected share by hour.
+#[component]
+pub fn ForecastBars(
+    /// The forecast.
+    forecast: Forecast,
+) -> impl IntoView {
+    let line = |(hours, share): (u32, u8)| {
+        view! {
+            <li><span>{format!("{hours}\u{a0}h")}</span><span class="reach-track reach-small"><i data-pct=share.min(100).to_string()></i></span><b class="num">{format!("{share}\u{a0}%")}</b></li>
+        }
+    };
+    view! { <ul class="forecast" aria-label="Expected to have picked it up">{forecast.shares.into_iter().map(line).collect_view()}</ul> }.into_any()
+}
+
+#[component]
+fn Facts(view: DrainJobView, mine: bool) -> impl IntoView {
+    let behind = match view.dependants {
+        Dependants::TakeAlong => "taken along",
+        Dependants::Hold => "held",
+        Dependants::Cut => "let go",
+    };
+    let rate = view
+        .rate_per_s
+        .map_or_else(|| "as fast as it goes".to_owned(), |rate| format!("at most {} entries a second", count(rate.into())));
+    let canary = if view.canary == 0 { "none".to_owned() } else { counted(view.canary.into(), "entry", "entries") };
+    view! {
+        <Panel id="h-job-facts" title="Order">
+            <div class="panel-body">
+                <dl class="facts facts-small">
+                    <dt>"Selected"</dt>
+                    <dd>{words::selection(&view.selection)}</dd>
+                    <dt>"Waits behind"</dt>
+                    <dd>{behind}</dd>
+                    <dt>"Pace"</dt>
+                    <dd>{rate}</dd>
+                    <dt>"Canary"</dt>
+                    <dd>{canary}</dd>
+                    <dt>"Stops itself"</dt>
+                    <dd>{format!("when {}\u{a0}% of the latest fail", view.stop_percent)}</dd>
+                    <dt>"New since"</dt>
+                    <dd>{match view.newer { 0 => "none that match".to_owned(), n => format!("{} match and are not in the set", count(n)) }}</dd>
+                    {mine.then(|| view! { <dt>"Yours"</dt><dd>"you asked for it"</dd> })}
+                </dl>
+                {view.patch.as_ref().map(|patch| view! { <pre class="payload">{super::super::drain::patch_text(Some(patch))}</pre> })}
+            </div>
+        </Panel>
+    }
+    .into_any()
+}
+
+#[component]
+fn Event(event: JobEvent, newest: bool, now: Millis) -> impl IntoView {
+    let (word, tone, sign) = words::job_state(event.state);
+    let node = if newest { view! { <Glyph sign/> }.into_any() } else { view! { <Icon name=IconName::Check/> }.into_any() };
+    let word = if event.state == JobState::Requested { "Asked for" } else { word };
+    let tone = (newest && tone != Tone::Idle).then(|| tone.as_str());
+    view! {
+        <li data-tone=tone>
+            <When at=event.at now/>
+            <span class="tl-node">{node}</span>
+            <div><b>{word}</b><p>"by " {who(&event.actor).to_owned()}{event.detail.map(|detail| format!(": “{detail}”"))}</p></div>
+        </li>
+    }
+}

@@ -1,0 +1,77 @@
+//! What a form that could not do its work leads back with: a word in the address, and its sentences here.
+
+use tidewatch_domain::fleet::Tone;
+use tidewatch_service::Error;
+
+/// The word for an error that is not about a field of the form.
+#[must_use]
+pub fn notice(error: &Error) -> &'static str {
+    match error {
+        Error::Forbidden | Error::ClientBlocked => "forbidden",
+        Error::NotFound(_) => "gone",
+        Error::Overloaded { .. } | Error::RateLimited { .. } | Error::InFlight => "busy",
+        Error::Invalid { field, .. } => field,
+        Error::Unauthenticated => "session",
+        Error::SetChanged(_) | Error::StateConflict(_) => "state",
+        _ => "failed",
+    }
+}
+
+/// Tone, heading and sentence of a word; an unknown word has none.
+#[must_use]
+pub fn words(word: &str) -> Option<(Tone, &'static str, &'static str)> {
+    Some(match word {
+        "forbidden" => (Tone::Act, "Your role may not do this", "Nothing was done. The button says which role it needs."),
+        "gone" => (
+            Tone::Act,
+            "It is not there any more",
+            "Nothing was done. A frozen set waits an hour; an entry may have been answered meanwhile.",
+        ),
+        "busy" => (Tone::Act, "The store is busy", "Nothing was done. Try again in a moment."),
+        "failed" => (Tone::Act, "It could not be done", "Nothing was changed. The fault is ours and has been logged."),
+        "session" => (Tone::Watch, "Sign in again", "The session has ended. Nothing was done."),
+        "state" => (
+            Tone::Watch,
+            "It had moved on",
+            "Somebody else was faster, or the job has ended. The page shows where it stands now.",
+        ),
+        "entry" => (Tone::Watch, "Nothing is selected", "Tick the entries first, or choose all that match."),
+        "filter" => (Tone::Act, "The filter could not be read", "Nothing was frozen."),
+        "entries" | "selection" => {
+            (Tone::Act, "The selection is too large, or empty", "Nothing was frozen. Narrow it with a filter.")
+        }
+        "patch" => {
+            (Tone::Act, "The correction could not be read", "It must be a list of JSON Patch operations. Nothing was frozen.")
+        }
+        "action" => (Tone::Act, "There is no such action", "Nothing was frozen."),
+        "remark" => (Tone::Act, "Say why", "A remark of eight characters or more goes into the audit log. Nothing was done."),
+        "dependants" => (Tone::Watch, "Choose what becomes of those behind", "Nothing was frozen again."),
+        "kind" => (Tone::Watch, "Choose a command", "Nothing was sent."),
+        "reason" => (Tone::Act, "Say why", "A reason of eight characters or more goes into the audit log. Nothing was sent."),
+        "own" => (Tone::Act, "Nobody approves their own change", "Another operator, product owner or admin has to."),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_error_that_leads_back_has_words() {
+        let errors = [
+            Error::Forbidden,
+            Error::ClientBlocked,
+            Error::NotFound("set"),
+            Error::Overloaded { retry_after_ms: 1 },
+            Error::RateLimited { retry_after_ms: 1 },
+            Error::InFlight,
+            Error::Unauthenticated,
+            Error::Invalid { field: "filter", detail: String::new() },
+        ];
+        for error in errors {
+            assert!(words(notice(&error)).is_some(), "{error:?}");
+        }
+        assert_eq!(words("<script>"), None);
+    }
+}
