@@ -12,6 +12,7 @@ mod image;
 mod lww;
 mod merge;
 mod meta;
+mod settle;
 
 use self::branch::branched;
 use self::crdt::{on_crdt, plain_fields};
@@ -23,6 +24,7 @@ use self::image::{differing, names, plainly, stripped, whole, written};
 use self::lww::newest;
 use self::merge::merged;
 pub use self::meta::{Detail, Meta};
+pub use self::settle::{overtaken, settled};
 use crate::hlc::Ticks;
 use crate::policy::guard::{GuardCase, GuardFinding, guards_check};
 use crate::policy::{Policy, PolicyKind};

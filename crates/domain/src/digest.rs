@@ -11,8 +11,8 @@ use crate::sync::{Base, Mutation};
 pub type Hash = [u8; 32];
 
 /// Digest of what an intent means, for the comparison with an earlier send. Clocks, priority and retry data stay out: a retry
-/// may stamp them anew. Canonical JSON of `{args, base_*, collection, fields, group, json_patch, merges, op, record_id}`, as far as
-/// they are there; `fields` always is.
+/// may stamp them anew. Canonical JSON of `{args, base_*, collection, fields, group, json_patch, merges, op, record_id, resolves}`, as
+/// far as they are there; `fields` always is.
 #[must_use]
 pub fn meaning_digest(mutation: &Mutation) -> Hash {
     let terms = mutation.terms.as_deref();
@@ -51,7 +51,12 @@ pub fn meaning_digest(mutation: &Mutation) -> Hash {
     text.push_str(if command.is_some() { "command" } else { mutation.op.as_str() });
     text.push_str("\",\"record_id\":\"");
     text.push_str(mutation.record_id.as_str());
-    text.push_str("\"}");
+    text.push('"');
+    if let Some(terms) = terms.filter(|terms| !terms.resolves.is_empty()) {
+        text.push_str(",\"resolves\":");
+        text.push_str(&value_text(&Value::from(terms.resolves.clone())));
+    }
+    text.push('}');
     Sha256::digest(text).into()
 }
 

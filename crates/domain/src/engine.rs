@@ -6,6 +6,7 @@
 
 mod answer;
 pub mod capture;
+mod controls;
 mod effects;
 mod guard;
 mod order;
@@ -18,6 +19,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 pub use self::answer::{answer_extra, answer_restore};
+pub use self::controls::{Control, ControlFacts, ControlOp, NewControl};
 pub use self::effects::{
     ChangeFacts, ClosedConflict, Effects, NewAlias, NewAnchor, NewChange, NewConflict, NewDeadLetter, NewMemory,
 };
@@ -123,7 +125,7 @@ pub struct Memory {
 }
 
 /// An entry of the conflicts log of a record: open, or a branch.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Standoff {
     /// Its number.
     pub conflict: i64,
@@ -131,6 +133,10 @@ pub struct Standoff {
     pub branch: Option<String>,
     /// Waits.
     pub open: bool,
+    /// Who asked for approval, with the rank at that time, if that is what it waits for.
+    pub asked: Option<(ClientKey, i64)>,
+    /// The fields that a review is about; none of them when it is about the whole record.
+    pub fields: Option<Vec<String>>,
 }
 
 /// The first record of a thing, by its natural key.
@@ -157,7 +163,7 @@ pub struct WorkingSet {
     pub aliases: HashMap<RecordKey, RecordId>,
     /// Anchors that may be near a new record, by the exact part of their natural key.
     pub anchors: HashMap<(CollectionKey, Hash), Vec<Anchor>>,
-    /// What waits beside records under version control.
+    /// What waits beside records, as far as it matters to the group.
     pub standoffs: HashMap<RecordKey, Vec<Standoff>>,
     /// What became of operations that others depend on, as far as no key remembers it.
     pub outcomes: HashMap<(ClientKey, OperationId), Outcome>,

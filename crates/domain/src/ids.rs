@@ -106,6 +106,27 @@ text_id!(
     })
 );
 
+impl Scope {
+    /// The scope in which a device finds what is granted to it and revoked from it; every device of the principal reads its own
+    /// rows there. A name that does not fit into a scope, or that looks like such a stand-in, is stood for by its hash.
+    #[must_use]
+    pub fn of_principal(principal: &str) -> Self {
+        let plain = principal.len() <= 64 && !principal.starts_with("x-");
+        let named = plain.then(|| Self::parse(format!("principal:{principal}")).ok()).flatten();
+        named.unwrap_or_else(|| {
+            let hash = crate::digest::content_hash(Some(principal));
+            let short: String = hash[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+            Self(format!("principal:x-{short}"))
+        })
+    }
+
+    /// The scope in which every device finds that collections are configured anew.
+    #[must_use]
+    pub fn of_collections() -> Self {
+        Self("system:collections".to_owned())
+    }
+}
+
 macro_rules! number {
     ($(#[$doc:meta])* $name:ident($inner:ty)) => {
         $(#[$doc])*
@@ -145,5 +166,23 @@ impl Epoch {
 impl fmt::Display for Epoch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_principal_has_a_scope_of_its_own() {
+        let of = |principal: &str| Scope::of_principal(principal).into_string();
+        assert_eq!(of("u_9"), "principal:u_9");
+        for odd in ["owner of 3", "", "x-0", &"a".repeat(65), "é"] {
+            let scope = of(odd);
+            assert!(scope.starts_with("principal:x-") && scope.len() == 44, "{scope}");
+            assert!(Scope::parse(scope).is_ok());
+        }
+        assert_ne!(of("owner of 3"), of("owner of 4"));
+        assert!(Scope::parse(Scope::of_collections().into_string()).is_ok());
     }
 }

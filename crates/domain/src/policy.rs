@@ -194,6 +194,10 @@ pub struct Policy {
     pub guards: Vec<Guard>,
     /// What makes two records the same thing.
     pub natural_key: Option<NaturalKey>,
+    /// Fields that wait for a person are locked until they are decided.
+    pub lock: bool,
+    /// Conflicts are detected by vector clocks.
+    pub vector: bool,
     /// Named commands.
     pub commands: BTreeMap<String, CommandRule>,
 }
@@ -229,6 +233,13 @@ impl Policy {
     #[must_use]
     pub const fn needs_base(&self) -> bool {
         matches!(self.kind, PolicyKind::FieldMerge { .. } | PolicyKind::VersionControl)
+    }
+
+    /// Whether its records may move between scopes: not those that are never changed, and not those that a scope is part of the
+    /// name of.
+    #[must_use]
+    pub const fn lets_move(&self) -> bool {
+        self.natural_key.is_none() && !matches!(self.kind, PolicyKind::AppendOnly)
     }
 
     /// Type of a field that merges by itself.

@@ -1,17 +1,22 @@
 //! The sync protocol's questions and answers in domain terms (`protocol.md` 2.3 to 2.6). The wire forms are in `tidewatch-protocol`.
 
+mod feed;
 mod letters;
+mod record;
 mod standing;
 mod terms;
 
 use crate::digest::Hash;
-use crate::ids::{ClientId, CollectionName, Epoch, GroupName, IdempotencyKey, OperationId, RecordId, Scope, Seq, Version};
+use crate::ids::{ClientId, CollectionName, GroupName, IdempotencyKey, OperationId, RecordId, Scope, Seq, Version};
 use crate::time::Millis;
 
+pub use self::feed::{ControlRow, CursorRefusal, FeedInclude, FeedPage, FeedQuery, FeedRow};
 pub use self::letters::{ReportedLetter, ReportedLetters};
+pub use self::record::{ConflictView, IntegrityItem, RecordHistory, RecordVersion, RecordView};
 pub use self::standing::RecordStanding;
 pub use self::terms::{
-    BatchRefusal, BatchTerms, Command, DEPENDS_ON_MAX, IntentSignature, MERGES_MAX, PATCH_OPS_MAX, PublicKey, SinceAsked, Terms,
+    BatchRefusal, BatchTerms, Command, DEPENDS_ON_MAX, IntentSignature, MERGES_MAX, PATCH_OPS_MAX, PublicKey, RESOLVES_MAX,
+    SinceAsked, Terms, VECTOR_MAX, VectorClock,
 };
 
 /// The body of a record: a JSON object.
@@ -270,103 +275,6 @@ pub struct PushAnswer {
     pub committed: Seq,
     /// In the order of the batch.
     pub results: Vec<IntentResult>,
-}
-
-/// Which rows of the log, and from where.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FeedQuery {
-    /// The cursor as sent; `None` or `0` is the beginning, `now` the head.
-    pub since: Option<String>,
-    /// Epoch that goes with a bare number.
-    pub epoch: Option<Epoch>,
-    /// At most so many rows (1 to 5,000).
-    pub limit: u32,
-    /// Chasing scan of the state instead of the log.
-    pub compact: bool,
-    /// Only these scopes; empty means every scope the principal may read.
-    pub scopes: Vec<Scope>,
-    /// Only these collections; empty means all.
-    pub collections: Vec<CollectionName>,
-}
-
-/// One row of a feed page.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FeedRow {
-    /// Position.
-    pub seq: Seq,
-    /// `create`, `update`, `put`, `delete`, `crdt`; control rows come with the protocol's next part.
-    pub op: &'static str,
-    /// Collection.
-    pub collection: CollectionName,
-    /// Record.
-    pub record_id: RecordId,
-    /// Scope.
-    pub scope: Scope,
-    /// Version of the record.
-    pub version: Version,
-    /// Position of the record's change before this one.
-    pub prev_seq: Option<Seq>,
-    /// Effective clock.
-    pub hlc: String,
-    /// Who made it.
-    pub client_id: Option<ClientId>,
-    /// Operation.
-    pub operation_id: String,
-    /// Schema version it was made with.
-    pub schema_version: i64,
-    /// Names of the fields it touched; `None` on a full image.
-    pub changed: Option<Vec<String>>,
-    /// JSON text of the fields: the full body on `create` and `put`, the touched ones on `update`; `None` on `delete` and `crdt`.
-    pub fields: Option<String>,
-    /// JSON text of the operation on a field that merges by itself; only on `crdt`.
-    pub crdt: Option<String>,
-    /// Committed at.
-    pub committed: Millis,
-}
-
-/// One page of the feed.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FeedPage {
-    /// Where the next page starts, printed.
-    pub cursor: String,
-    /// More rows are there now.
-    pub has_more: bool,
-    /// The reader has seen everything at the time of the answer.
-    pub up_to_date: bool,
-    /// On a compact scan: whether the state is complete.
-    pub snapshot_complete: Option<bool>,
-    /// In the order of `seq`.
-    pub rows: Vec<FeedRow>,
-    /// Identifies the page: `<epoch>.<since>-<last>.<fhash>.<mode>.<limit>`.
-    pub etag: String,
-    /// The page is full, so its bytes can never change.
-    pub immutable: bool,
-}
-
-/// Why a feed request was refused.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CursorRefusal {
-    /// Shape or check sum wrong.
-    #[error("cursor_malformed")]
-    Malformed,
-    /// Not of this store.
-    #[error("cursor_epoch_mismatch")]
-    EpochMismatch {
-        /// Where the lineages parted, if known.
-        fork_seq: Option<Seq>,
-    },
-    /// Beyond the head.
-    #[error("cursor_ahead")]
-    Ahead,
-    /// Below the horizon.
-    #[error("cursor_expired")]
-    Expired {
-        /// First position that is still there.
-        horizon: Seq,
-    },
-    /// Made with another filter.
-    #[error("cursor_filter_mismatch")]
-    FilterMismatch,
 }
 
 /// A configured collection, as `/clients` tells a device.

@@ -8,13 +8,15 @@ use serde_json::{Value, json};
 use super::Stamp;
 use crate::hlc::{Hlc, Ticks};
 use crate::json::value_text;
-use crate::sync::Body;
+use crate::sync::{Body, VectorClock};
 
 /// What a policy keeps beside the body of a record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Meta {
     /// Rank of who wrote it last.
     pub rank: Option<i64>,
+    /// What the record has seen, device by device, where its collection goes by that.
+    pub vector: VectorClock,
     /// Stamps of single fields, removed ones included.
     clocks: BTreeMap<String, Clock>,
 }
@@ -69,7 +71,7 @@ impl Meta {
             let fields = entry[3].as_array().map(Vec::as_slice).unwrap_or_default();
             clocks.extend(fields.iter().filter_map(Value::as_str).map(|field| (field.to_owned(), clock.clone())));
         }
-        Self { rank: value["rank"].as_i64(), clocks }
+        Self { rank: value["rank"].as_i64(), vector: vector_read(&value["vector"]).unwrap_or_default(), clocks }
     }
 
     /// Canonical text; `None` when there is nothing to keep. Fields that share a stamp share an entry.
@@ -90,6 +92,9 @@ impl Meta {
             });
             out.insert("clocks".to_owned(), entries.collect());
         }
+        if !self.vector.is_empty() {
+            out.insert("vector".to_owned(), json!(self.vector));
+        }
         (!out.is_empty()).then(|| value_text(&Value::Object(out)))
     }
 
@@ -99,11 +104,16 @@ impl Meta {
         if detail.alias.is_some() {
             return self;
         }
-        let Some(stamped) = &detail.stamped else { return Self { rank: detail.rank, clocks: BTreeMap::new() } };
+        let mut vector = self.vector;
+        for (node, count) in detail.vector.iter().flatten() {
+            let known = vector.entry(node.clone()).or_default();
+            *known = (*known).max(*count);
+        }
+        let Some(stamped) = &detail.stamped else { return Self { rank: detail.rank, vector, clocks: BTreeMap::new() } };
         let mut clocks = self.clocks;
         let clock = Clock::of(stamp);
         clocks.extend(stamped.iter().map(|field| (field.clone(), clock.clone())));
-        Self { rank: detail.rank, clocks }
+        Self { rank: detail.rank, vector, clocks }
     }
 }
 
@@ -120,6 +130,15 @@ pub struct Detail {
     pub crdt: Option<Body>,
     /// Branches that the row merged.
     pub merges: Vec<String>,
+    /// Entries of the conflicts log that the row settled.
+    pub resolves: Vec<i64>,
+    /// What the write had seen, device by device, itself included.
+    pub vector: Option<VectorClock>,
+}
+
+fn vector_read(value: &Value) -> Option<VectorClock> {
+    let members = value.as_object()?.iter();
+    Some(members.filter_map(|(node, count)| Some((node.clone(), count.as_i64()?))).collect())
 }
 
 impl Detail {
@@ -139,6 +158,8 @@ impl Detail {
             alias,
             crdt,
             merges: names(&value["merges"]).unwrap_or_default(),
+            resolves: value["resolves"].as_array().into_iter().flatten().filter_map(Value::as_i64).collect(),
+            vector: vector_read(&value["vector"]),
         }
     }
 
@@ -157,6 +178,12 @@ impl Detail {
         }
         if !self.merges.is_empty() {
             out.insert("merges".to_owned(), json!(self.merges));
+        }
+        if !self.resolves.is_empty() {
+            out.insert("resolves".to_owned(), json!(self.resolves));
+        }
+        if let Some(vector) = &self.vector {
+            out.insert("vector".to_owned(), json!(vector));
         }
         if let Some(crdt) = &self.crdt {
             out.insert("crdt".to_owned(), Value::Object(crdt.clone()));

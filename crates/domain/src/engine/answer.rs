@@ -28,7 +28,7 @@ pub(crate) fn blank(operation_id: OperationId, status: IntentStatus) -> IntentRe
 const WARNINGS: [&str; 1] = ["clock_skew"];
 
 /// Every code that a stored answer may hold.
-const CODES: [&str; 18] = [
+const CODES: [&str; 19] = [
     "collection_unknown",
     "scope_forbidden",
     "scope_mismatch",
@@ -40,6 +40,7 @@ const CODES: [&str; 18] = [
     "record_too_large",
     "not_found",
     "version_conflict",
+    "conflict_resolved",
     "idempotency_key_reused",
     "envelope_invalid",
     "checksum_mismatch",

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{ClientKey, Collection, RecordKey, ScopeKey, answer_extra};
+use super::{ClientKey, Collection, NewControl, RecordKey, ScopeKey, answer_extra};
 use crate::decide::DisputeKind;
 use crate::digest::{Hash, RowHasher};
 use crate::hlc::Hlc;
@@ -262,8 +262,10 @@ impl NewMemory {
 /// What a group of batches changes.
 #[derive(Clone, Debug, Default)]
 pub struct Effects {
-    /// Rows of the log, in order.
+    /// Rows of the log that change records, in order.
     pub changes: Vec<NewChange>,
+    /// Rows of the log that change none, in order. Both lists together have no holes.
+    pub controls: Vec<NewControl>,
     /// Records to write as the working set has them now.
     pub records: BTreeSet<RecordKey>,
     /// Change of the digests: scope, collection, live rows, wrapping sum.
@@ -285,8 +287,10 @@ pub struct Effects {
 impl Effects {
     /// Adds what came later.
     pub fn append(&mut self, later: Self) {
-        let Self { changes, mut records, digests, memories, conflicts, dead_letters, closed, anchors, aliases } = later;
+        let Self { changes, controls, mut records, digests, memories, conflicts, dead_letters, closed, anchors, aliases } =
+            later;
         self.changes.extend(changes);
+        self.controls.extend(controls);
         self.records.append(&mut records);
         self.digests.extend(digests);
         self.memories.extend(memories);

@@ -9,7 +9,7 @@ use crate::digest::{Hash, content_hash};
 use crate::ids::Version;
 use crate::json::body_text;
 use crate::patch::{PatchFault, patched};
-use crate::sync::{Base, Body, IntentProblem, Mutation};
+use crate::sync::{Base, Body, IntentProblem, Mutation, Terms};
 
 impl Turn<'_> {
     /// The plain form; `None` when the intent is plain already.
@@ -24,7 +24,7 @@ impl Turn<'_> {
         let key = (collection.key, self.set.target(collection, &mutation.record_id));
         let base = self.base(mutation, &key, implied);
         let fields = self.fields(collection, mutation, &key, &base)?;
-        let plain = Mutation { base, fields, terms: None, ..mutation.clone() };
+        let plain = Mutation { base, fields, terms: terms.and_then(carried), ..mutation.clone() };
         guard::payload(collection, &plain)?;
         Ok(Some(plain))
     }
@@ -107,6 +107,13 @@ impl Turn<'_> {
         let past = self.set.history.get(key)?.iter().find(|past| past.version == *version)?;
         past.body.as_deref().map(body_read)
     }
+}
+
+/// The terms that stay with the plain form.
+fn carried(terms: &Terms) -> Option<Box<Terms>> {
+    let Terms { merges, resolves, vector, .. } = terms.clone();
+    let carried = Terms { merges, resolves, vector, ..Terms::default() };
+    (carried != Terms::default()).then(|| Box::new(carried))
 }
 
 fn refusal(fault: PatchFault) -> IntentProblem {

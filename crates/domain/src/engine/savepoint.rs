@@ -12,7 +12,7 @@ use crate::sync::{Intent, Mutation};
 pub(super) struct Savepoint {
     log: LogState,
     sequence: Option<i64>,
-    lengths: [usize; 8],
+    lengths: [usize; 9],
     records: Vec<Kept>,
     memory: Vec<(ClientKey, IdempotencyKey)>,
     outcomes: Vec<(ClientKey, OperationId)>,
@@ -28,10 +28,10 @@ struct Kept {
     standoffs: Option<Vec<Standoff>>,
 }
 
-fn lengths(effects: &Effects) -> [usize; 8] {
-    let Effects { changes, records: _, digests, memories, conflicts, dead_letters, closed, anchors, aliases } = effects;
+fn lengths(effects: &Effects) -> [usize; 9] {
+    let Effects { changes, controls, records: _, digests, memories, conflicts, dead_letters, closed, anchors, aliases } = effects;
     let (logs, kept) = ([changes.len(), digests.len(), memories.len()], [conflicts.len(), dead_letters.len()]);
-    [logs[0], logs[1], logs[2], kept[0], kept[1], anchors.len(), aliases.len(), closed.len()]
+    [logs[0], logs[1], logs[2], kept[0], kept[1], anchors.len(), aliases.len(), closed.len(), controls.len()]
 }
 
 impl Savepoint {
@@ -67,10 +67,11 @@ impl Savepoint {
     }
 
     pub(super) fn restore(self, turn: &mut Turn<'_>) {
-        let [changes, digests, memories, conflicts, dead_letters, anchors, aliases, closed] = self.lengths;
+        let [changes, digests, memories, conflicts, dead_letters, anchors, aliases, closed, controls] = self.lengths;
         *turn.log = self.log;
         turn.sequence = self.sequence;
         turn.effects.changes.truncate(changes);
+        turn.effects.controls.truncate(controls);
         turn.effects.digests.truncate(digests);
         turn.effects.memories.truncate(memories);
         turn.effects.conflicts.truncate(conflicts);

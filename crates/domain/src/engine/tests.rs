@@ -2,8 +2,10 @@
 
 use serde_json::json;
 
+mod moves;
 mod order;
 mod restate;
+mod settling;
 mod together;
 
 use super::*;
@@ -371,18 +373,6 @@ fn a_write_that_changes_nothing_leaves_no_row() {
     );
     assert_eq!((absent.status, absent.noop, absent.version), (IntentStatus::Applied, true, None));
     assert_eq!(world.effects.changes.len(), 1);
-}
-
-#[test]
-fn a_record_stays_in_its_scope() {
-    let mut world = World::new();
-    world.send(1, NOW, intent("op-1", Create, "assets", json!({"a": 1})));
-    let moved = world.send(
-        1,
-        NOW,
-        Mutation { scope: Scope::parse("site:b").expect("a scope"), ..on(1, intent("op-2", Update, "assets", json!({"a": 2}))) },
-    );
-    assert_eq!((moved.status, code(&moved)), (IntentStatus::Rejected, "scope_mismatch"));
 }
 
 #[test]

@@ -5,8 +5,11 @@ mod basis;
 mod branch;
 mod clock;
 mod conflict;
+mod moves;
 mod natural;
 mod outcome;
+mod settle;
+mod vector;
 
 use std::sync::Arc;
 
@@ -14,8 +17,8 @@ use self::basis::Basis;
 use self::clock::Clocked;
 use super::guard::problem;
 use super::{Collection, RecordKey, ScopeKey, Turn};
-use crate::decide::{Asked, DisputeKind, Meta, Stamp, Standing, Verdict, decide};
-use crate::ids::RecordId;
+use crate::decide::{Asked, DisputeKind, Meta, Stamp, Standing, Verdict, decide, overtaken, settled};
+use crate::ids::{RecordId, Scope};
 use crate::sync::{Body, IntentProblem, IntentResult, IntentStatus, Mutation, MutationOp};
 
 /// Number of an operation in the log.
@@ -35,7 +38,10 @@ struct Case<'a> {
     collection: &'a Arc<Collection>,
     mutation: &'a Mutation,
     key: RecordKey,
+    /// The scope that the write names.
     scope: ScopeKey,
+    /// The scope that the record stands in, when that is another one.
+    leaves: Option<(ScopeKey, Scope)>,
     basis: Basis,
     clocked: Clocked,
     /// Body of the record, or of the tombstone's last live version.
@@ -44,6 +50,8 @@ struct Case<'a> {
     meta: Meta,
     /// The intent records again what this record already is, under another id.
     duplicate: bool,
+    /// Its vector clock is older than that of the record.
+    dominated: bool,
 }
 
 impl Turn<'_> {
@@ -61,12 +69,15 @@ impl Turn<'_> {
         if let Some(problem) = self.branches_missing(&case) {
             return (self.refuse(&mutation.operation_id, problem, &mutation.raw), true);
         }
-        let verdict = self.branches_merged(&case, self.verdict(&case));
-        let written = matches!(verdict, Verdict::Write(_));
+        if let Some((answer, keep)) = self.settling_refused(&case) {
+            return (answer, keep);
+        }
+        let verdict = self.branches_merged(&case, self.locked(&case, self.verdict(&case)));
+        let verdict = self.moved(&case, verdict);
         let made = self.natural_made(&case, &verdict);
         let (answer, keep) = self.settle(&case, verdict);
-        if let (true, Some(seq)) = (written, answer.seq) {
-            self.branches_close(&case, seq);
+        if matches!(answer.status, IntentStatus::Applied | IntentStatus::Merged) {
+            self.standoffs_close(&case, &answer);
         }
         if let (Some(value), Some(seq)) = (made, answer.seq) {
             self.anchor_add(&case, value, seq);
@@ -93,14 +104,13 @@ impl Turn<'_> {
         key: RecordKey,
     ) -> Result<Case<'c>, IntentProblem> {
         let scope = self.batch.scopes[&mutation.scope];
-        if self.set.records.get(&key).is_some_and(|record| record.scope != scope) {
-            return Err(problem("scope_mismatch", 422, "the record belongs to another scope"));
-        }
-        let basis = self.basis(collection, mutation, &key);
+        let leaves = self.leaves(collection, mutation, &key, scope)?;
         let meta = Meta::read(self.set.records.get(&key).and_then(|record| record.meta.as_deref()));
-        let clocked = self.clock(collection, mutation, self.floor(&key, &basis, &meta));
         let body = self.body(&key);
-        Ok(Case { collection, mutation, key, scope, basis, clocked, body, meta, duplicate: false })
+        let basis = self.basis(collection, mutation, &key);
+        let (basis, dominated) = self.vector_basis(collection, mutation, &meta, &body, basis)?;
+        let clocked = self.clock(collection, mutation, self.floor(&key, &basis, &meta));
+        Ok(Case { collection, mutation, key, scope, leaves, basis, clocked, body, meta, duplicate: false, dominated })
     }
 
     fn verdict(&self, case: &Case<'_>) -> Verdict {
@@ -126,6 +136,12 @@ impl Turn<'_> {
             role: self.batch.role,
             rank: self.batch.role_rank,
         };
+        if settle::settles(case.mutation) {
+            return settled(standing, asked, &case.collection.policy, self.approves(case));
+        }
+        if case.dominated {
+            return overtaken(standing, asked);
+        }
         decide(standing, asked, case.basis.ground(), &case.collection.policy)
     }
 

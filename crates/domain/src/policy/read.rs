@@ -15,15 +15,28 @@ use crate::sync::Body;
 /// Most fields that one policy may derive.
 const DERIVED_MAX: usize = 20;
 
-const MEMBERS: [&str; 11] =
-    ["kind", "clock", "delete", "rules", "derive", "always", "crdt", "fields", "guards", "natural_key", "commands"];
+const MEMBERS: [&str; 13] = [
+    "kind",
+    "clock",
+    "delete",
+    "rules",
+    "derive",
+    "always",
+    "lock",
+    "detect",
+    "crdt",
+    "fields",
+    "guards",
+    "natural_key",
+    "commands",
+];
 
 pub(super) fn wrong(member: &str, problem: impl Into<String>) -> PolicyError {
     PolicyError { member: member.to_owned(), problem: problem.into() }
 }
 
 impl Policy {
-    /// Reads `{"kind": …, "clock": …, "delete": …, "rules": {…}, "derive": {…}, "always": …, "fields": {…}, "guards": […], "natural_key": {…},
+    /// Reads `{"kind": …, "clock": …, "delete": …, "rules": {…}, "derive": {…}, "always": …, "lock": …, "detect": …, "fields": {…}, "guards": […], "natural_key": {…},
     /// "commands": {…}}`.
     ///
     /// # Errors
@@ -45,9 +58,23 @@ impl Policy {
             fields: words(policy, "fields", &FieldType::NAMES)?,
             guards: guards_read(policy.get("guards"))?,
             natural_key: natural_read(policy.get("natural_key"))?,
+            lock: lock_read(policy, &kind)?,
+            vector: word(policy, "detect", &[("version", false), ("vector", true)])?.unwrap_or_default(),
             commands: commands_read(policy)?,
             kind,
         })
+    }
+}
+
+/// `"lock": true` belongs to reviews: elsewhere nothing is left open about a field.
+fn lock_read(policy: &Body, kind: &PolicyKind) -> Result<bool, PolicyError> {
+    let lock = match policy.get("lock") {
+        None => return Ok(false),
+        Some(value) => value.as_bool().ok_or_else(|| wrong("lock", "must be true or false"))?,
+    };
+    match kind {
+        PolicyKind::ManualReview { .. } => Ok(lock),
+        _ => Err(wrong("lock", "belongs to manual_review")),
     }
 }
 

@@ -10,6 +10,10 @@ use crate::ids::{ClientId, Epoch, GroupName, OperationId, Version};
 pub const DEPENDS_ON_MAX: usize = 32;
 /// Most branches that one intent may merge.
 pub const MERGES_MAX: usize = 32;
+/// Most conflicts that one intent may settle.
+pub const RESOLVES_MAX: usize = 32;
+/// Most entries of a vector clock.
+pub const VECTOR_MAX: usize = 64;
 /// Most operations of one JSON patch.
 pub const PATCH_OPS_MAX: usize = 256;
 
@@ -28,9 +32,16 @@ pub struct Terms {
     pub command: Option<Command>,
     /// Branches that it merges into the record, beside its base: both parents are named.
     pub merges: Vec<String>,
+    /// Entries of the conflicts log that it settles.
+    pub resolves: Vec<i64>,
+    /// What it has seen, device by device, where its collection goes by that.
+    pub vector: Option<VectorClock>,
     /// The device that made it, when another one relays it. Its signature has been checked.
     pub author: Option<ClientId>,
 }
+
+/// A vector clock: how many writes of each device were seen.
+pub type VectorClock = std::collections::BTreeMap<String, i64>;
 
 /// A named command with its arguments.
 #[derive(Clone, Debug, PartialEq)]

@@ -101,7 +101,7 @@ fn a_later_write_that_names_both_parents_merges_the_branches() {
     let same = world.send(1, NOW, on(2, merging("op-6", &["1c", "2b"], json!({"text": "one and two"}))));
     assert_eq!((same.status, world.set.records[&key].conflicted), (IntentStatus::Merged, false));
     let closed: Vec<(i64, i64)> = world.effects.closed.iter().map(|entry| (entry.id, entry.seq.0)).collect();
-    assert_eq!(closed, [(1, 3), (2, 4), (3, 4)]);
+    assert_eq!(closed, [(1, 5), (2, 8), (3, 8)], "what opens and what closes take positions of their own");
     assert_eq!(world.effects.changes[2].detail.as_deref(), Some(r#"{"merges":["1c","2b"]}"#));
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::branch::branches_named;
+use super::settle::named;
 use super::{Case, op_number};
 use crate::decide::{Detail, Stamp, Write};
 use crate::digest::{chain_next, content_hash, record_hash};
@@ -15,6 +16,7 @@ use crate::sync::MutationOp;
 impl Turn<'_> {
     /// Writes a change: one row of the log, the record, its share of the digest, its old version into the history.
     pub(super) fn append(&mut self, case: &Case<'_>, write: &Write, text: Option<String>) -> (Seq, Version) {
+        self.evict(case);
         let before = self.set.records.remove(&case.key);
         let prev_seq = before.as_ref().map_or(Seq(0), |record| record.last_seq);
         let version = Version(before.as_ref().map_or(0, |record| record.version.0) + 1);
@@ -28,6 +30,8 @@ impl Turn<'_> {
             alias,
             crdt,
             merges: branches_named(case.mutation).to_vec(),
+            resolves: named(case.mutation).to_vec(),
+            vector: self.vector_noted(case.collection, case.mutation, &case.meta),
         };
         let changed = write.changed.as_ref().map(|names| names_text(names.iter().map(String::as_str)));
         let mut change = NewChange {
@@ -82,17 +86,22 @@ impl Turn<'_> {
     }
 
     fn digest_move(&mut self, case: &Case<'_>, before: Option<&Record>, after: (Version, &crate::digest::Hash, bool)) {
-        let record_id = case.key.1.as_str();
+        let (record_id, collection) = (case.key.1.as_str(), case.collection.key);
         let (mut rows, mut sum) = (0, 0u64);
-        if let Some(before) = before.filter(|before| !before.deleted) {
-            rows -= 1;
-            sum = sum.wrapping_sub(record_hash(record_id, before.version, &before.content_hash));
-        }
         if after.2 {
             rows += 1;
             sum = sum.wrapping_add(record_hash(record_id, after.0, after.1));
         }
-        self.effects.digests.push((case.scope, case.collection.key, rows, sum));
+        if let Some(before) = before.filter(|before| !before.deleted) {
+            let gone = record_hash(record_id, before.version, &before.content_hash);
+            if before.scope != case.scope {
+                self.effects.digests.push((before.scope, collection, -1, 0u64.wrapping_sub(gone)));
+            } else {
+                rows -= 1;
+                sum = sum.wrapping_sub(gone);
+            }
+        }
+        self.effects.digests.push((case.scope, collection, rows, sum));
     }
 }
 

@@ -1,14 +1,12 @@
 //! Branches: bodies that stand beside a record under version control, each as an open entry of the conflicts log.
 
-use serde_json::json;
-
 use super::Case;
 use super::basis::Basis;
 use super::conflict::Settled;
 use crate::decide::{Dispute, DisputeKind, Verdict, Write};
 use crate::engine::guard::problem;
-use crate::engine::{ClosedConflict, Standoff, Turn};
-use crate::ids::{Seq, Version};
+use crate::engine::{Standoff, Turn};
+use crate::ids::Version;
 use crate::sync::{Body, IntentProblem, IntentResult, Mutation, MutationOp};
 
 impl Turn<'_> {
@@ -19,8 +17,6 @@ impl Turn<'_> {
         let branch = branch_name(version, known);
         let settled = Settled { branch: Some((&branch, body)), ..Settled::default() };
         let id = self.conflict(case, Dispute { kind: DisputeKind::Branch, open: true }, settled);
-        let standoff = Standoff { conflict: self.log.conflict_id, branch: Some(branch.clone()), open: true };
-        self.set.standoffs.entry(case.key.clone()).or_default().push(standoff);
         self.flag(case);
         let mut answer = self.conflicting(case);
         answer.conflict_id = Some(id);
@@ -67,23 +63,6 @@ impl Turn<'_> {
             other => other,
         }
     }
-
-    /// Closes the entries of the branches that a change has merged.
-    pub(super) fn branches_close(&mut self, case: &Case<'_>, seq: Seq) {
-        let names = branches_named(case.mutation);
-        let Some(standoffs) = self.set.standoffs.get_mut(&case.key).filter(|_| !names.is_empty()) else { return };
-        for standoff in standoffs.iter_mut() {
-            let Some(branch) = standoff.branch.clone().filter(|branch| standoff.open && names.contains(branch)) else { continue };
-            standoff.open = false;
-            let resolution = json!({"outcome": "merged", "branch": branch, "operation": case.mutation.operation_id.as_str()});
-            let (id, by) = (standoff.conflict, self.batch.client_id.clone());
-            self.effects.closed.push(ClosedConflict { id, resolution: resolution.to_string(), by, seq });
-        }
-        let waits = standoffs.iter().any(|standoff| standoff.open);
-        if let Some(record) = self.set.records.get_mut(&case.key) {
-            record.conflicted = waits;
-        }
-    }
 }
 
 /// `7b` is the first branch beside version 7, then `7c` and so on; after `7z` comes `7z2`.
@@ -102,11 +81,12 @@ mod tests {
 
     #[test]
     fn branches_are_named_after_the_version_they_stand_beside() {
-        let mut known = vec![Standoff { conflict: 1, branch: Some("17b".to_owned()), open: true }];
+        let standoff = |conflict, branch: String| Standoff { conflict, branch: Some(branch), ..Standoff::default() };
+        let mut known = vec![standoff(1, "17b".to_owned())];
         let mut names = Vec::new();
         for conflict in 0..27 {
             let name = branch_name(Version(7), &known);
-            known.push(Standoff { conflict, branch: Some(name.clone()), open: false });
+            known.push(standoff(conflict, name.clone()));
             names.push(name);
         }
         assert_eq!((names[0].as_str(), names[1].as_str(), names[24].as_str()), ("7b", "7c", "7z"));

@@ -6,8 +6,8 @@ use serde_json::json;
 
 use super::Case;
 use super::basis::Basis;
-use crate::decide::{Dispute, Write};
-use crate::engine::{NewConflict, Turn};
+use crate::decide::{Dispute, DisputeKind, Write};
+use crate::engine::{ControlFacts, ControlOp, NewConflict, Standoff, Turn};
 use crate::ids::Seq;
 use crate::json::body_text;
 use crate::sync::{Body, MutationOp, Resolution};
@@ -65,7 +65,7 @@ impl Turn<'_> {
             id,
             collection: Arc::clone(case.collection),
             record_id: case.key.1.clone(),
-            scope: case.scope,
+            scope: self.standing_scope(case).0,
             seq: record.map_or(Seq(0), |record| record.last_seq),
             kind: dispute.kind,
             inputs: inputs.to_string(),
@@ -83,6 +83,14 @@ impl Turn<'_> {
             branch: settled.branch.map(|(name, _)| name.to_owned()),
             at: self.now,
         });
+        if dispute.open {
+            let asked = (dispute.kind == DisputeKind::Approval).then_some((self.batch.client, self.batch.role_rank));
+            let branch = settled.branch.map(|(name, _)| name.to_owned());
+            let fields = (dispute.kind == DisputeKind::Review).then(|| case.mutation.fields.keys().cloned().collect());
+            let standoff = Standoff { conflict: id, branch, open: true, asked, fields };
+            self.set.standoffs.entry(case.key.clone()).or_default().push(standoff);
+            self.control(case, ControlOp::Conflict, ControlFacts::of_conflict(id));
+        }
         format!("cf_{id}")
     }
 }
