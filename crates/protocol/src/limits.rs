@@ -26,6 +26,8 @@ pub const PAGE_MAX: u32 = 5_000;
 pub const PAGE_DEFAULT: u32 = 500;
 /// Most scopes, and most collections, that one feed request may name.
 pub const FILTER_TERMS_MAX: usize = 200;
+/// Most subscriptions of one feed request.
+pub const SUBSCRIPTIONS_MAX: usize = 100;
 /// Most operations in one status request.
 pub const STATUS_OPERATIONS_MAX: usize = 1_000;
 /// Most reports in one telemetry request.
@@ -42,6 +44,10 @@ pub const DEDUPE_DAYS: u32 = 45;
 pub const SKEW_S_MAX: u32 = 300;
 /// Pause between two heartbeats of the event stream, seconds.
 pub const EVENTS_HEARTBEAT_S: u32 = 20;
+/// How long a ticket for the event stream is good, seconds.
+pub const TICKET_S: u32 = 60;
+/// Most versions, and most conflicts, of one page.
+pub const HISTORY_MAX: u32 = 100;
 /// How long the event stream collects changes before it says so, milliseconds.
 pub const EVENTS_COALESCE_MS: u64 = 250;
 /// Longest wait of a long poll, seconds.

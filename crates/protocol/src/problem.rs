@@ -90,6 +90,8 @@ codes! {
     CursorFilterMismatch = "cursor_filter_mismatch", 409, false, "The cursor belongs to another filter";
     /// The base is not the current version.
     VersionConflict = "version_conflict", 409, false, "The record has changed";
+    /// Somebody has decided before.
+    ConflictResolved = "conflict_resolved", 409, false, "The conflict is resolved already";
     /// A command that has ended cannot be taken back.
     CommandEnded = "command_ended", 409, false, "The command has ended";
     /// The device is at it.
@@ -244,6 +246,12 @@ pub struct Problem {
     /// With `cursor_expired`: first position that is still there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub horizon: Option<i64>,
+    /// With `schema_unsupported`: oldest schema version that is served.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min: Option<i64>,
+    /// With `schema_unsupported`: current schema version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<i64>,
     /// With `version_conflict` and `precondition_failed` of a single write: what it met.
     #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
     pub met: Option<Box<Met>>,
@@ -294,6 +302,8 @@ impl Problem {
             errors: Vec::new(),
             fork_seq: None,
             horizon: None,
+            min: None,
+            max: None,
             met: None,
             drain_change: None,
         }

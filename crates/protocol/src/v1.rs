@@ -7,10 +7,12 @@ pub mod dead_letters;
 pub mod events;
 pub mod mutations;
 pub mod raw;
+pub mod records;
 pub mod status;
+pub mod subscriptions;
 pub mod telemetry;
 
-pub use changes::{Change, ChangesPage, SnapshotState};
+pub use changes::{Change, ChangesPage, PageEnd, SchemaEntry, SnapshotState};
 pub use clients::{ClientLimits, ClientRegistered, ClientRequest, CollectionEntry, TokenRefresh, TokensIssued};
 pub use control::{
     CommandEntry, CommandFailure, CommandRequest, CommandStatusAnswered, CommandStatusRequest, CommandsAnswered, ControlKeyEntry,
@@ -21,4 +23,5 @@ pub use mutations::{
     Mutation, MutationProblem, MutationResult, MutationStatus, PushAnswered, PushRead, PushRequest, ResolutionEntry,
 };
 pub use status::{StatusAnswered, StatusRequest};
+pub use subscriptions::{Subscription, SubscriptionState, SubscriptionsPage, SubscriptionsRequest};
 pub use telemetry::{Report, ReportRefused, TelemetryAnswered, TelemetryRead, TelemetryRequest};

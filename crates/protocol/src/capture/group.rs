@@ -16,7 +16,9 @@ use tidewatch_domain::ids::{ClientId, CollectionName, IdempotencyKey, OperationI
 use tidewatch_domain::sync::{Body, Intent, IntentProblem, IntentResult, IntentStatus};
 use tidewatch_domain::time::Millis;
 
-use super::line::{BatchLine, CollectionLine, GroupLine, LogLine, MemoryLine, OutcomeLine, PastLine, RecordLine, RulesLine};
+use super::line::{
+    BatchLine, CollectionLine, GroupLine, LogLine, MemoryLine, OutcomeLine, PastLine, RecordLine, RulesLine, StandoffLine,
+};
 use super::{CaptureFault, Revisions, fault};
 use crate::problem::Code;
 use crate::v1::mutations::{MutationProblem, MutationResult, push_read};
@@ -45,7 +47,15 @@ pub fn group_line(captured: &Captured, answers: &[Answered]) -> String {
         line.anchors.extend(anchors.iter().map(row));
     }
     for ((collection, record_id), standoffs) in &set.standoffs {
-        let row = |known: &Standoff| (collection.0, record_id.to_string(), known.conflict, known.branch.clone(), known.open);
+        let row = |known: &Standoff| StandoffLine {
+            collection: collection.0,
+            record_id: record_id.to_string(),
+            conflict: known.conflict,
+            branch: known.branch.clone(),
+            open: known.open,
+            asked: known.asked.map(|(client, rank)| (client.0, rank)),
+            fields: known.fields.clone(),
+        };
         line.standoffs.extend(standoffs.iter().map(row));
     }
     line.collections.sort_by_key(|known| known.key);
@@ -55,7 +65,7 @@ pub fn group_line(captured: &Captured, answers: &[Answered]) -> String {
     line.outcomes.sort_by(|a, b| (a.client, &a.operation_id).cmp(&(b.client, &b.operation_id)));
     line.aliases.sort();
     line.anchors.sort();
-    line.standoffs.sort();
+    line.standoffs.sort_by(|a, b| (a.collection, &a.record_id, a.conflict).cmp(&(b.collection, &b.record_id, b.conflict)));
     serde_json::to_string(&line).expect("a group is JSON")
 }
 
@@ -238,9 +248,16 @@ fn set_read(line: &GroupLine) -> Read<WorkingSet> {
         let anchor = Anchor { near: *near, seq: Seq(*seq), record_id: record_id(id)? };
         set.anchors.entry((CollectionKey(*collection), hash_read(exact)?)).or_default().push(anchor);
     }
-    for (collection, id, conflict, branch, open) in &line.standoffs {
-        let standoff = Standoff { conflict: *conflict, branch: branch.clone(), open: *open };
-        set.standoffs.entry((CollectionKey(*collection), record_id(id)?)).or_default().push(standoff);
+    for known in &line.standoffs {
+        let standoff = Standoff {
+            conflict: known.conflict,
+            branch: known.branch.clone(),
+            open: known.open,
+            asked: known.asked.map(|(client, rank)| (ClientKey(client), rank)),
+            fields: known.fields.clone(),
+        };
+        let key = (CollectionKey(known.collection), record_id(&known.record_id)?);
+        set.standoffs.entry(key).or_default().push(standoff);
     }
     Ok(set)
 }

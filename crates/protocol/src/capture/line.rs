@@ -25,9 +25,8 @@ pub(super) struct GroupLine {
     /// Collection, hash in hex, the part that may differ, position, record.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) anchors: Vec<(i64, String, i64, i64, String)>,
-    /// Collection, record, entry of the conflicts log, branch, open.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) standoffs: Vec<(i64, String, i64, Option<String>, bool)>,
+    pub(super) standoffs: Vec<StandoffLine>,
     pub(super) batches: Vec<BatchLine>,
 }
 
@@ -139,6 +138,22 @@ impl RulesLine {
     fn is_plain(&self) -> bool {
         *self == Self::default()
     }
+}
+
+/// What waits beside a record, or did.
+#[derive(Serialize, Deserialize)]
+pub(super) struct StandoffLine {
+    pub(super) collection: i64,
+    pub(super) record_id: String,
+    pub(super) conflict: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) branch: Option<String>,
+    pub(super) open: bool,
+    /// Who asked for approval, with the rank.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) asked: Option<(i64, i64)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) fields: Option<Vec<String>>,
 }
 
 /// What became of an operation that others depend on.

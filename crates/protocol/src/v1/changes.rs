@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use tidewatch_domain::sync::{FeedPage, FeedRow};
+use tidewatch_domain::ids::{CollectionName, RecordId, Seq};
+use tidewatch_domain::sync::{ControlRow, FeedPage, FeedRow};
 use tidewatch_domain::time::Millis;
 
 use crate::headers::PROTOCOL_VERSION;
@@ -48,29 +49,37 @@ pub struct SnapshotState {
 pub struct Change {
     /// Position.
     pub seq: i64,
-    /// `create`, `update`, `put`, `delete`, `crdt`. Treat an unknown one as "needs upgrade".
+    /// `create`, `update`, `put`, `delete`, `crdt`: the record changes. `evict`: drop the local copy, it is no deletion. `conflict`,
+    /// `resolved`: something waits beside the record, or is settled. `grant`, `revoke`: the scope is open to this device, or not any
+    /// more; then drop everything of it. `schema`: the collection is configured anew. Treat an unknown one as "needs upgrade".
     #[schema(value_type = String)]
     pub op: Cow<'static, str>,
-    /// Collection.
-    pub collection: String,
-    /// Record.
-    pub record_id: String,
+    /// Collection; absent on rows about a scope.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collection: Option<String>,
+    /// Record; absent on rows about a scope or a collection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record_id: Option<String>,
     /// Scope.
     pub scope: String,
-    /// Version of the record; ignore a row that is not newer than the local one.
-    pub version: i64,
+    /// Version of the record; ignore a change that is not newer than the local one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<i64>,
     /// Position of the record's change before this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prev_seq: Option<i64>,
-    /// Effective clock.
-    pub hlc: String,
-    /// Device that made it.
+    /// Effective clock of a change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hlc: Option<String>,
+    /// Device that made the change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
-    /// Operation.
-    pub operation_id: String,
-    /// Schema version it was made with.
-    pub schema_version: i64,
+    /// Operation that made the change, or caused the row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation_id: Option<String>,
+    /// Schema version that the change was made with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema_version: Option<i64>,
     /// Fields it touched; absent on a full image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changed: Option<Vec<String>>,
@@ -82,9 +91,29 @@ pub struct Change {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub crdt: Option<Box<RawValue>>,
+    /// Why the record was evicted: `moved`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Entry of the conflicts log; on `conflict` and `resolved`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conflict_id: Option<String>,
+    /// How the collection is configured now; on `schema`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<SchemaEntry>,
     /// Committed at.
     #[schema(value_type = String, format = DateTime)]
     pub committed_at: Timestamp,
+}
+
+/// How a collection is configured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct SchemaEntry {
+    /// Oldest schema version that is served.
+    pub min: i64,
+    /// Current one.
+    pub current: i64,
+    /// Revision of the policy.
+    pub policy_rev: i64,
 }
 
 impl From<FeedRow> for Change {
@@ -92,18 +121,47 @@ impl From<FeedRow> for Change {
         Self {
             seq: row.seq.0,
             op: Cow::Borrowed(row.op),
-            collection: row.collection.into_string(),
-            record_id: row.record_id.into_string(),
+            collection: Some(row.collection.into_string()),
+            record_id: Some(row.record_id.into_string()),
             scope: row.scope.into_string(),
-            version: row.version.0,
+            version: Some(row.version.0),
             prev_seq: row.prev_seq.map(|seq| seq.0),
-            hlc: row.hlc,
+            hlc: Some(row.hlc),
             client_id: row.client_id.map(tidewatch_domain::ids::ClientId::into_string),
-            operation_id: row.operation_id,
-            schema_version: row.schema_version,
+            operation_id: Some(row.operation_id),
+            schema_version: Some(row.schema_version),
             changed: row.changed,
             fields: row.fields.map(|text| RawValue::from_string(text).expect("stored fields are JSON")),
             crdt: row.crdt.map(|text| RawValue::from_string(text).expect("stored operations are JSON")),
+            reason: None,
+            conflict_id: None,
+            schema: None,
+            committed_at: Timestamp(row.committed),
+        }
+    }
+}
+
+impl From<ControlRow> for Change {
+    fn from(row: ControlRow) -> Self {
+        let schema = row.facts.schema.map(|(min, current, policy_rev)| SchemaEntry { min, current, policy_rev });
+        Self {
+            seq: row.seq.0,
+            op: Cow::Borrowed(row.op.as_str()),
+            collection: row.collection.map(CollectionName::into_string),
+            record_id: row.record_id.map(RecordId::into_string),
+            scope: row.scope.into_string(),
+            version: row.version.map(|version| version.0),
+            prev_seq: None,
+            hlc: None,
+            client_id: None,
+            operation_id: Some(row.operation_id).filter(|operation| !operation.is_empty()),
+            schema_version: None,
+            changed: None,
+            fields: None,
+            crdt: None,
+            reason: row.facts.reason,
+            conflict_id: row.facts.conflict.map(|id| format!("cf_{id}")),
+            schema,
             committed_at: Timestamp(row.committed),
         }
     }
@@ -123,17 +181,117 @@ impl ChangesPage {
             server_time,
             server_hlc: server_hlc(server_time),
             poll_after_ms,
-            changes: page.rows.into_iter().map(Change::from).collect(),
+            changes: merged(page.rows, page.controls),
         }
     }
+}
+
+/// Both kinds of rows of a page, in the order of `seq`.
+fn merged(rows: Vec<FeedRow>, controls: Vec<ControlRow>) -> Vec<Change> {
+    let mut changes: Vec<Change> = rows.into_iter().map(Change::from).chain(controls.into_iter().map(Change::from)).collect();
+    changes.sort_by_key(|change| change.seq);
+    changes
+}
+
+/// The last line of a page in lines: without it the connection broke, and the page does not count.
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct PageEnd {
+    /// `page_end`.
+    #[schema(value_type = String)]
+    pub control: Cow<'static, str>,
+    /// 1.
+    pub protocol: u32,
+    /// Incarnation of the store.
+    pub epoch: String,
+    /// Where the next page starts. Save it together with the rows, never before.
+    pub cursor: String,
+    /// More rows are there now.
+    pub has_more: bool,
+    /// Everything up to the time of the answer is in this page or before it.
+    pub up_to_date: bool,
+    /// Progress of a compact scan; `null` in normal mode.
+    pub snapshot: Option<SnapshotState>,
+    /// Server clock.
+    #[schema(value_type = String, format = DateTime)]
+    pub server_time: Timestamp,
+    /// Server clock as a hybrid logical clock.
+    pub server_hlc: String,
+    /// When to poll again.
+    pub poll_after_ms: i64,
+}
+
+/// A page in lines (`application/x-ndjson`): a change a line, then [`PageEnd`].
+#[must_use]
+pub fn page_lines(page: &FeedPage, epoch: &str, server_time: Timestamp, poll_after_ms: i64) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes_about([page]));
+    rows_write(&mut out, [page], b"{\"seq\":", b"\n{\"seq\":");
+    if !out.is_empty() {
+        out.push(b'\n');
+    }
+    let end = PageEnd {
+        control: Cow::Borrowed("page_end"),
+        protocol: PROTOCOL_VERSION,
+        epoch: epoch.to_owned(),
+        cursor: page.cursor.clone(),
+        has_more: page.has_more,
+        up_to_date: page.up_to_date,
+        snapshot: page.snapshot_complete.map(|complete| SnapshotState { complete }),
+        server_time,
+        server_hlc: server_hlc(server_time),
+        poll_after_ms,
+    };
+    serde_json::to_writer(&mut out, &end).expect("the end of a page is JSON");
+    out.push(b'\n');
+    out
+}
+
+/// Bytes that pages take, about.
+pub(super) fn bytes_about<'p>(pages: impl IntoIterator<Item = &'p FeedPage>) -> usize {
+    let rows = pages.into_iter().flat_map(|page| &page.rows);
+    rows.map(|row| row.fields.as_ref().map_or(0, String::len) + ROW_BYTES).sum::<usize>() + 2 * ROW_BYTES
+}
+
+/// Writes the rows of pages in the order of `seq`; `first` and `next` are what stands in front of their numbers. A row that is
+/// in several pages is written once.
+pub(super) fn rows_write<'p>(out: &mut Vec<u8>, pages: impl IntoIterator<Item = &'p FeedPage>, first: &[u8], next: &[u8]) {
+    let (mut times, mut lead) = (Times::default(), first);
+    let mut pages = pages.into_iter();
+    let (page, more) = (pages.next(), pages.next());
+    if let (Some(page), None) = (page, more)
+        && page.controls.is_empty()
+    {
+        for row in &page.rows {
+            out.extend_from_slice(std::mem::replace(&mut lead, next));
+            row_write(out, row, &mut times);
+        }
+        return;
+    }
+    let pages: Vec<&FeedPage> = page.into_iter().chain(more).chain(pages).collect();
+    let rows = pages.iter().flat_map(|page| &page.rows).map(|row| (row.seq, Ok(row)));
+    let controls = pages.iter().flat_map(|page| &page.controls).map(|row| (row.seq, Err(row)));
+    let mut all: Vec<(Seq, Result<&FeedRow, &ControlRow>)> = rows.chain(controls).collect();
+    all.sort_by_key(|(seq, _)| *seq);
+    all.dedup_by_key(|(seq, _)| *seq);
+    for (_, row) in all {
+        out.extend_from_slice(std::mem::replace(&mut lead, next));
+        match row {
+            Ok(row) => row_write(out, row, &mut times),
+            Err(row) => control_write(out, row),
+        }
+    }
+}
+
+/// Writes a row that changes no record, from behind the name of its first member. They are few.
+fn control_write(out: &mut Vec<u8>, row: &ControlRow) {
+    let text = serde_json::to_vec(&Change::from(row.clone())).expect("a row is JSON");
+    out.extend_from_slice(&text[b"{\"seq\":".len()..]);
 }
 
 /// The text of a page, as [`ChangesPage`] would be written, without making one: a page has thousands of rows, and their bodies
 /// are JSON text already.
 #[must_use]
 pub fn page_text(page: &FeedPage, epoch: &str, server_time: Timestamp, poll_after_ms: i64) -> Vec<u8> {
-    let bodies: usize = page.rows.iter().map(|row| row.fields.as_ref().map_or(0, String::len) + ROW_BYTES).sum();
-    let mut out = Vec::with_capacity(bodies + ROW_BYTES);
+    let mut out = Vec::with_capacity(bytes_about([page]));
     let head = ChangesPage {
         protocol: PROTOCOL_VERSION,
         epoch: epoch.to_owned(),
@@ -149,11 +307,7 @@ pub fn page_text(page: &FeedPage, epoch: &str, server_time: Timestamp, poll_afte
     serde_json::to_writer(&mut out, &head).expect("a page is JSON");
     // The rows go between the brackets at the end.
     out.truncate(out.len() - 2);
-    let mut times = Times::default();
-    for (at, row) in page.rows.iter().enumerate() {
-        out.extend_from_slice(if at == 0 { b"{\"seq\":" } else { b",{\"seq\":" });
-        row_write(&mut out, row, &mut times);
-    }
+    rows_write(&mut out, [page], b"{\"seq\":", b",{\"seq\":");
     out.extend_from_slice(b"]}");
     out
 }
@@ -236,7 +390,8 @@ pub fn server_hlc(at: Timestamp) -> String {
 
 #[cfg(test)]
 mod tests {
-    use tidewatch_domain::ids::{ClientId, CollectionName, RecordId, Scope, Seq, Version};
+    use tidewatch_domain::engine::{ControlFacts, ControlOp};
+    use tidewatch_domain::ids::{ClientId, Scope, Version};
 
     use super::*;
 
@@ -267,6 +422,7 @@ mod tests {
             up_to_date: true,
             snapshot_complete,
             rows,
+            controls: Vec::new(),
             etag: String::new(),
             immutable: false,
         }
@@ -281,7 +437,34 @@ mod tests {
             row(5, "crdt", Some(&["n"]), None, "op-5"),
             row(4, "put", Some(&[]), Some("{}"), "odd \"id\" \\ with \u{1} inside"),
         ];
-        for page in [page(rows, None), page(Vec::new(), Some(true))] {
+        let told = [(2, ControlOp::Evict), (4, ControlOp::Conflict), (9, ControlOp::Revoke)].map(|(seq, op)| ControlRow {
+            seq: Seq(seq * 10),
+            op,
+            collection: None,
+            record_id: None,
+            scope: Scope::parse("site:1").expect("a scope"),
+            version: None,
+            operation_id: String::new(),
+            facts: ControlFacts { conflict: Some(seq), schema: Some((1, 2, seq)), ..ControlFacts::default() },
+            committed: Millis(1_795_000_000_000),
+        });
+        let mut spread = rows.clone();
+        spread.iter_mut().for_each(|row| row.seq = Seq(row.seq.0 * 10 + 1));
+        spread.sort_by_key(|row| row.seq);
+        let mixed = FeedPage { controls: told.to_vec(), ..page(spread, None) };
+        let mut rows = rows;
+        rows.sort_by_key(|row| row.seq);
+        for page in [page(rows, None), page(Vec::new(), Some(true)), mixed] {
+            let (at, epoch) = (Timestamp(Millis(1_795_000_000_123)), "9f3c1ab27d405e61");
+            let wire = ChangesPage::new(page.clone(), epoch.to_owned(), at, 30_000);
+            let lines = String::from_utf8(page_lines(&page, epoch, at, 30_000)).expect("text");
+            let wanted: Vec<String> = wire.changes.iter().map(|change| serde_json::to_string(change).expect("JSON")).collect();
+            let mut lines: Vec<&str> = lines.split_terminator('\n').collect();
+            let end: PageEnd = serde_json::from_str(lines.pop().expect("a last line")).expect("JSON");
+            assert_eq!(
+                (lines, end.control.as_ref(), end.cursor),
+                (wanted.iter().map(String::as_str).collect(), "page_end", wire.cursor)
+            );
             let (at, epoch) = (Timestamp(Millis(1_795_000_000_123)), "9f3c1ab27d405e61");
             let text = String::from_utf8(page_text(&page, epoch, at, 30_000)).expect("text");
             let wire = serde_json::to_string(&ChangesPage::new(page, epoch.to_owned(), at, 30_000)).expect("JSON");

@@ -13,11 +13,19 @@ pub struct Hello {
     pub heartbeat_s: u32,
 }
 
-/// Something the device may read has changed (`event: invalidate`).
+/// Something the device may read has changed in these scopes (`event: invalidate`); something waits beside records of them, or is
+/// settled (`event: conflict`); or they are not open to the device any more (`event: revoke`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Invalidate {
-    /// Which of its scopes.
+pub struct ScopesNamed {
+    /// Which.
     pub scopes: Vec<String>,
+    /// Position of the log.
+    pub head: i64,
+}
+
+/// A collection is configured anew (`event: schema`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct SchemaMoved {
     /// Position of the log.
     pub head: i64,
 }

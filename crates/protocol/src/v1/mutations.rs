@@ -16,6 +16,7 @@ use crate::timestamp::Timestamp;
 
 pub(crate) use read::intent_of;
 pub use read::{PushRead, intent_kept_read, push_read};
+pub use terms::conflict_read;
 
 /// One intent, as a device sends it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -74,6 +75,13 @@ pub struct Mutation {
     /// Branches that the intent merges into the record, beside its base: both parents are named. At most 32.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub merges: Vec<String>,
+    /// Conflicts that the intent settles: `conflict_id`s of answers, at most 32. It must be based on the record as it stands.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resolves: Vec<String>,
+    /// How many writes of each device the intent has seen, its own included; for collections that detect conflicts by it. At most 64 entries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub vector_clock: Option<Body>,
     /// Hybrid logical clock of the device: `<12 hex ms><4 hex counter>-<node>`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub logical_timestamp: Option<String>,

@@ -141,7 +141,6 @@ fn mutation_read(
     let schema = |error: FieldError| Code::SchemaInvalid.intent(error.to_string());
     let members = Members::of(value, "").map_err(schema)?;
     checksum_verify(&members, value)?;
-    unsupported_refuse(&members).map_err(schema)?;
     let signature = signature_read(&members).map_err(schema)?;
     let author = author_read(&members, around.client_id).map_err(schema)?;
     let mut mutation = mutation_members(&members, raw, operation_id, around.schema_version).map_err(schema)?;
@@ -170,16 +169,6 @@ fn checksum_verify(members: &Members<'_>, value: &Value) -> Result<(), IntentPro
     } else {
         Err(Code::ChecksumMismatch.intent("checksum: does not fit the intent"))
     }
-}
-
-/// Members of the protocol that this server does not serve: refused by name, never ignored.
-fn unsupported_refuse(members: &Members<'_>) -> Result<(), FieldError> {
-    for name in ["vector_clock"] {
-        if members.value(name).is_some() {
-            return Err(members.fault(name, "is not supported by this server"));
-        }
-    }
-    Ok(())
 }
 
 fn mutation_members(

@@ -4,7 +4,8 @@
 use serde_json::Value;
 use tidewatch_domain::ids::{ClientId, Epoch, GroupName, OperationId, Version};
 use tidewatch_domain::sync::{
-    Base, BatchTerms, Body, Command, DEPENDS_ON_MAX, Intent, MERGES_MAX, MutationOp, PATCH_OPS_MAX, SinceAsked, Terms,
+    Base, BatchTerms, Body, Command, DEPENDS_ON_MAX, Intent, MERGES_MAX, MutationOp, PATCH_OPS_MAX, RESOLVES_MAX, SinceAsked,
+    Terms, VECTOR_MAX, VectorClock,
 };
 
 use crate::checksum::{hash_read, written};
@@ -16,6 +17,8 @@ type Read<T> = Result<T, FieldError>;
 
 /// Longest name of a branch.
 const BRANCH_BYTES_MAX: usize = 32;
+/// Longest name of a conflict.
+const CONFLICT_BYTES_MAX: usize = 32;
 /// Longest name of a command.
 const COMMAND_BYTES_MAX: usize = 64;
 
@@ -136,8 +139,43 @@ fn terms_read(members: &Members<'_>) -> Read<Terms> {
         group: group.map_err(|error| members.fault("group", error.to_string()))?,
         base_body,
         merges: members.texts("merges", MERGES_MAX, BRANCH_BYTES_MAX)?,
+        resolves: resolves_read(members)?,
+        vector: members.map("vector_clock")?.map(|clock| vector_read(members, clock)).transpose()?,
         ..Terms::default()
     })
+}
+
+/// The number of a conflict: what follows `cf_`.
+#[must_use]
+pub fn conflict_read(text: &str) -> Option<i64> {
+    let digits = text.strip_prefix("cf_").filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
+    digits.parse().ok().filter(|id| *id > 0)
+}
+
+fn resolves_read(members: &Members<'_>) -> Read<Vec<i64>> {
+    let named = members.texts("resolves", RESOLVES_MAX, CONFLICT_BYTES_MAX)?;
+    if !named.is_empty() && members.value("crdt").is_some() {
+        return Err(members.fault("resolves", "does not go with `crdt`: an operation that merges by itself settles nothing"));
+    }
+    let read = |(at, text): (usize, String)| {
+        conflict_read(&text).ok_or_else(|| members.fault(&format!("resolves[{at}]"), "must be the `conflict_id` of an answer"))
+    };
+    named.into_iter().enumerate().map(read).collect()
+}
+
+/// `{"<device>": <count>, …}`: at least one entry.
+fn vector_read(members: &Members<'_>, clock: &Body) -> Read<VectorClock> {
+    if !(1..=VECTOR_MAX).contains(&clock.len()) {
+        return Err(members.fault("vector_clock", format!("must have 1 to {VECTOR_MAX} entries")));
+    }
+    let entry = |(node, count): (&String, &Value)| {
+        let named = OperationId::parse(node.clone()).is_ok();
+        let count = count.as_i64().filter(|count| (0..=INTEGER_MAX).contains(count));
+        count.filter(|_| named).map(|count| (node.clone(), count)).ok_or_else(|| {
+            members.fault("vector_clock", "must hold whole numbers under names of 1 to 64 characters of A-Z a-z 0-9 . _ : -")
+        })
+    };
+    clock.iter().map(entry).collect()
 }
 
 /// The signature of an intent, as the wire has it: 64 bytes in base64.
