@@ -11,6 +11,7 @@ mod clients;
 pub mod collections;
 mod commands;
 mod control;
+mod controls;
 pub mod drain;
 mod explore;
 mod feed;
@@ -23,9 +24,11 @@ mod packed;
 mod poison;
 mod prefetch;
 mod queue;
+mod records;
 mod sequences;
 pub mod standing;
 pub(crate) mod statements;
+mod telling;
 mod trace;
 mod verify;
 mod writer;
@@ -227,10 +230,28 @@ impl Sync {
         self.shared.live().heads(scopes)
     }
 
+    /// The newest rows of these scopes that speak of a conflict, since this process began.
+    #[must_use]
+    pub fn conflict_heads(&self, scopes: &[Scope]) -> Vec<Seq> {
+        let live = self.shared.live();
+        let head = |scope| live.scopes.get(scope).and_then(|key| live.conflict_heads.get(key)).copied().unwrap_or_default();
+        scopes.iter().map(head).collect()
+    }
+
     /// Configured collections, in the order in which they were configured.
     #[must_use]
     pub fn collections(&self) -> Vec<CollectionInfo> {
         self.shared.live().collections.iter().map(|known| known.info.clone()).collect()
+    }
+
+    /// The first of these collections, or of all when none is named, that serves no schema as old as this; with its oldest and its
+    /// current one.
+    #[must_use]
+    pub fn schema_refusal(&self, version: i64, names: &[CollectionName]) -> Option<(CollectionName, i64, i64)> {
+        let live = self.shared.live();
+        let asked = |name: &CollectionName| names.is_empty() || names.contains(name);
+        let refused = live.collections.iter().find(|known| version < known.info.schema_min && asked(&known.info.name))?;
+        Some((refused.info.name.clone(), refused.info.schema_min, refused.info.schema_current))
     }
 
     /// Live rows and digest of a scope's collection, and the head at which they hold; `None` when nothing was ever written.

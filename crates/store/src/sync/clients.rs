@@ -38,6 +38,14 @@ impl Sync {
         self.ask(Weight::COMMAND, |reply| Job::ClientRole { client_id, role, rank, reply }).await
     }
 
+    /// Opens a scope to a device, or closes it, and tells it so in the log. Answers whether anything changed.
+    ///
+    /// # Errors
+    /// Not found, busy, or the commit failed.
+    pub async fn client_scope_set(&self, client_id: ClientId, scope: Scope, open: bool, now: Millis) -> Result<bool> {
+        self.ask(Weight::COMMAND, |reply| Job::ClientScope { client_id, scope, open, now, reply }).await
+    }
+
     /// A device, from memory.
     #[must_use]
     pub fn client(&self, client_id: &ClientId) -> Option<Arc<ClientFacts>> {

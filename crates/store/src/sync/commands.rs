@@ -26,6 +26,10 @@ impl Writer {
             Job::ClientBlock { client_id, blocked, reply } => {
                 self.client_change(client_id, reply, pending, |known| Client { blocked, ..known }).await
             }
+            Job::ClientScope { client_id, scope, open, now, reply } => {
+                let done = self.client_scope(&client_id, &scope, open, now, pending).await?;
+                Ok(answer(reply, done.ok_or(Error::NotFound("device"))))
+            }
             Job::ClientRole { client_id, role, rank, reply } => {
                 self.client_change(client_id, reply, pending, |known| Client { role, role_rank: rank, ..known }).await
             }
@@ -84,9 +88,15 @@ impl Writer {
             role: known.as_ref().and_then(|known| known.role.clone()),
             role_rank: known.as_ref().map_or(0, |known| known.role_rank),
             created: known.as_ref().map_or(now, |known| known.created),
-            public_key: known.and_then(|known| known.public_key).or_else(|| registration.public_key.map(Box::new)),
+            public_key: known
+                .as_ref()
+                .and_then(|known| known.public_key.clone())
+                .or_else(|| registration.public_key.map(Box::new)),
         };
         self.client_write(&client).await?;
+        if let Some(known) = &known {
+            self.scopes_tell(known, &client, now, pending).await?;
+        }
         pending.clients.push(client);
         Ok(answer(reply, Ok(new)))
     }
@@ -107,12 +117,12 @@ impl Writer {
         Ok(answer(reply, Ok(())))
     }
 
-    fn client_known(&self, client_id: &ClientId, pending: &Pending) -> Option<Client> {
+    pub(super) fn client_known(&self, client_id: &ClientId, pending: &Pending) -> Option<Client> {
         let fresh = pending.clients.iter().rev().find(|client| client.client_id == *client_id).cloned();
         fresh.or_else(|| self.shared.live().clients.get(client_id).map(|client| Client::clone(client)))
     }
 
-    async fn client_write(&mut self, client: &Client) -> Result<()> {
+    pub(super) async fn client_write(&mut self, client: &Client) -> Result<()> {
         let scopes: Vec<&str> = client.scopes.iter().map(Scope::as_str).collect();
         sqlx::query(CLIENT_PUT)
             .bind(client.key.0)
@@ -133,19 +143,27 @@ impl Writer {
         Ok(())
     }
 
+    /// The short name of a scope; a new one gets its own.
+    pub(super) async fn scope_key(&mut self, scope: &Scope, pending: &mut Pending) -> Result<ScopeKey> {
+        let known = self.shared.live().scopes.get(scope).copied();
+        let known = known.or_else(|| pending.scopes.iter().find(|(_, fresh)| fresh == scope).map(|(key, _)| *key));
+        if let Some(key) = known {
+            return Ok(key);
+        }
+        self.state.scope_last += 1;
+        let key = ScopeKey(self.state.scope_last);
+        sqlx::query(SCOPE_ADD).bind(key.0).bind(scope.to_string()).execute(&mut self.connection).await?;
+        pending.scopes.push((key, scope.clone()));
+        Ok(key)
+    }
+
     /// The shared form of a set of scopes; new ones get their short names.
-    async fn grants(&mut self, scopes: &[Scope], pending: &mut Pending) -> Result<(Grants, Arc<[Scope]>)> {
+    pub(super) async fn grants(&mut self, scopes: &[Scope], pending: &mut Pending) -> Result<(Grants, Arc<[Scope]>)> {
         let mut sorted = scopes.to_vec();
         sorted.sort();
         sorted.dedup();
         for scope in &sorted {
-            let known = self.shared.live().scopes.contains_key(scope) || pending.scopes.iter().any(|(_, fresh)| fresh == scope);
-            if !known {
-                self.state.scope_last += 1;
-                let key = ScopeKey(self.state.scope_last);
-                sqlx::query(SCOPE_ADD).bind(key.0).bind(scope.to_string()).execute(&mut self.connection).await?;
-                pending.scopes.push((key, scope.clone()));
-            }
+            self.scope_key(scope, pending).await?;
         }
         let fresh = pending.scopes.iter().any(|(_, scope)| sorted.contains(scope));
         let mut live = self.shared.live.write().expect("no holder of this lock panics");
@@ -185,6 +203,11 @@ impl Writer {
         if known.as_ref().is_some_and(|known| known.info == info) {
             return Ok(());
         }
+        let devices_mind = |known: &Configured| {
+            (known.info.policy_rev, known.info.schema_min, known.info.schema_current)
+                != (rev, info.schema_min, info.schema_current)
+        };
+        let changed = known.as_ref().is_some_and(devices_mind);
         let revised = known.is_none_or(|known| known.info.policy_rev != rev);
         self.collection_write(key, &info).await?;
         if revised {
@@ -197,7 +220,11 @@ impl Writer {
                 .execute(&mut self.connection)
                 .await?;
         }
-        pending.collections.push(Configured::new(key, info)?);
+        let configured = Configured::new(key, info)?;
+        if changed {
+            self.schema_tell(&configured, now, pending).await?;
+        }
+        pending.collections.push(configured);
         Ok(())
     }
 

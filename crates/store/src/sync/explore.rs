@@ -7,6 +7,7 @@ mod conditions;
 
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row as _, Sqlite};
+use tidewatch_domain::engine::ControlOp;
 use tidewatch_domain::filter::Filter;
 use tidewatch_domain::fleet::ChangeRow;
 use tidewatch_domain::hlc::{Hlc, Ticks};
@@ -136,13 +137,14 @@ impl Sync {
 }
 
 /// Name of an operation of the log.
-pub(crate) const fn op_name(op: i64) -> &'static str {
+pub(crate) fn op_name(op: i64) -> &'static str {
     match op {
         1 => "create",
         2 => "update",
         3 => "put",
         4 => "delete",
-        _ => "genesis",
+        5 => "crdt",
+        _ => ControlOp::of(op).map_or("genesis", ControlOp::as_str),
     }
 }
 

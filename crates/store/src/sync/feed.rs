@@ -12,9 +12,10 @@ use tidewatch_domain::engine::{CollectionKey, ScopeKey};
 use tidewatch_domain::hlc::{Hlc, Ticks};
 use tidewatch_domain::ids::{ClientId, CollectionName, RecordId, Scope, Seq, Version};
 use tidewatch_domain::json::{body_text, literals, members_pick, names_read};
-use tidewatch_domain::sync::{FeedPage, FeedQuery, FeedRow};
+use tidewatch_domain::sync::{ControlRow, FeedInclude, FeedPage, FeedQuery, FeedRow};
 use tidewatch_domain::time::Millis;
 
+use super::controls::{Notices, together};
 use super::live::Live;
 use super::packed::{self, Row};
 use super::statements::{FEED_BOUND, FEED_SCOPE, FEED_SCOPE_SOME, SCAN_BOUND, SCAN_SCOPE, SCAN_SCOPE_SOME};
@@ -41,6 +42,11 @@ struct Plan {
     /// `[id, …]`, when only some collections are wanted.
     collections: Option<String>,
     names: HashMap<CollectionKey, CollectionName>,
+    include: FeedInclude,
+    /// The mode, as the ETag names it.
+    mode: String,
+    /// Rows that change no record.
+    notices: Notices,
 }
 
 impl Sync {
@@ -50,8 +56,8 @@ impl Sync {
     /// A refused cursor; as the database.
     pub async fn changes_page(&self, query: &FeedQuery, scopes: &[Scope]) -> Result<FeedPage> {
         let plan = Plan::new(&self.shared, query, scopes)?;
-        if plan.scopes.is_empty() {
-            return Ok(plan.page(&self.shared, Vec::new(), plan.head));
+        if plan.scopes.is_empty() && plan.notices.is_empty() {
+            return Ok(plan.page(&self.shared, Vec::new(), Vec::new(), plan.head));
         }
         let (mut from, mut share) = (plan.position.pos(), plan.share());
         let mut rows: Vec<FeedRow> = Vec::new();
@@ -73,11 +79,22 @@ impl Sync {
             }
             (from, share) = (end, share.saturating_mul(2).min(plan.fetched()));
         };
-        let full = cut(&mut rows, plan.limit);
+        let mut full = cut(&mut rows, plan.limit);
+        let (mut controls, stopped) = self.notices(&plan.notices, plan.limit, full.unwrap_or(end)).await?;
+        let both = together(&rows, &controls, plan.limit);
+        if let Some(stop) = stopped.into_iter().chain(both).min() {
+            rows.retain(|row| row.seq <= stop);
+            controls.retain(|row| row.seq <= stop);
+            full = Some(stop);
+        }
         if let CursorPosition::Scan { start, .. } = plan.position {
             rows.retain(|row| row.op != "delete" || row.seq > start);
         }
-        Ok(FeedPage { immutable: full.is_some() && plan.is_plain(), ..plan.page(&self.shared, rows, full.unwrap_or(end)) })
+        if query.exclude_self && query.reader.is_some() {
+            rows.retain(|row| row.client_id != query.reader);
+        }
+        let immutable = full.is_some() && plan.is_plain();
+        Ok(FeedPage { immutable, ..plan.page(&self.shared, rows, controls, full.unwrap_or(end)) })
     }
 
     /// How far a part of this page may look: to the head, unless a scope holds more than its share of rows up to there. Several
@@ -86,6 +103,7 @@ impl Sync {
         let statement = if plan.compact { SCAN_BOUND } else { FEED_BOUND };
         let scopes = i64::try_from(plan.scopes.len()).unwrap_or(i64::MAX);
         let offset = match plan.collections {
+            _ if scopes == 0 => return Ok(plan.head),
             None if scopes == 1 => return Ok(plan.head),
             None => share,
             Some(_) => (PAGE_SCANNED_MAX / scopes).max(1),
@@ -125,7 +143,7 @@ impl Sync {
     /// A refused cursor.
     pub fn changes_unchanged(&self, query: &FeedQuery, scopes: &[Scope]) -> Result<Option<String>> {
         let plan = Plan::new(&self.shared, query, scopes)?;
-        let asleep = plan.scopes.is_empty() && !plan.compact;
+        let asleep = plan.scopes.is_empty() && plan.notices.is_empty() && !plan.compact;
         Ok(asleep.then(|| plan.etag(&self.shared, plan.position.pos())))
     }
 }
@@ -171,11 +189,17 @@ impl Plan {
             let keys = query.collections.iter().filter_map(|name| live.catalogue.get(name));
             format!("[{}]", keys.map(|known| known.key.0.to_string()).collect::<Vec<_>>().join(","))
         });
+        let compact = matches!(position, CursorPosition::Scan { .. });
+        let include = if query.include == FeedInclude::Fields { "" } else { query.include.as_str() };
+        let whose = if query.exclude_self { "others" } else { "" };
         Ok(Self {
+            mode: format!("{}{include}{whose}", if compact { "compact" } else { "log" }),
+            include: query.include,
+            notices: Notices::new(&live, query, scopes, position),
             position,
             filter,
             head: live.head,
-            compact: matches!(position, CursorPosition::Scan { .. }),
+            compact,
             limit: query.limit.clamp(1, PAGE_ROWS_MAX) as usize,
             scopes: awake.collect(),
             collections: some,
@@ -190,7 +214,7 @@ impl Plan {
 
     /// Rows of each scope that the first part of a page looks at.
     fn share(&self) -> i64 {
-        (self.fetched() / i64::try_from(self.scopes.len()).unwrap_or(i64::MAX)).max(1)
+        (self.fetched() / i64::try_from(self.scopes.len().max(1)).unwrap_or(i64::MAX)).max(1)
     }
 
     /// A page of the log without a filter by collection: once full, it holds the same rows for ever.
@@ -198,13 +222,14 @@ impl Plan {
         !self.compact && self.collections.is_none()
     }
 
-    fn page(&self, shared: &Shared, rows: Vec<FeedRow>, scanned: Seq) -> FeedPage {
+    fn page(&self, shared: &Shared, rows: Vec<FeedRow>, controls: Vec<ControlRow>, scanned: Seq) -> FeedPage {
         let done = scanned >= self.head;
         let position = match self.position {
             CursorPosition::Scan { start, .. } if !done => CursorPosition::Scan { pos: scanned, start },
             _ => CursorPosition::At(scanned),
         };
-        let last = rows.last().map_or(self.position.pos(), |row| row.seq);
+        let last = rows.last().map(|row| row.seq).max(controls.last().map(|row| row.seq));
+        let last = last.unwrap_or(self.position.pos());
         FeedPage {
             cursor: Cursor { epoch: shared.epoch, position, filter: self.filter }.to_string(),
             has_more: !done,
@@ -213,12 +238,12 @@ impl Plan {
             etag: self.etag(shared, last),
             immutable: false,
             rows,
+            controls,
         }
     }
 
     fn etag(&self, shared: &Shared, last: Seq) -> String {
-        let mode = if self.compact { "compact" } else { "log" };
-        format!("{}.{}-{last}.{:08x}.{mode}.{}", shared.epoch, self.position.pos(), self.filter, self.limit)
+        format!("{}.{}-{last}.{:08x}.{}.{}", shared.epoch, self.position.pos(), self.filter, self.mode, self.limit)
     }
 }
 
@@ -250,10 +275,15 @@ fn row_read(row: &mut Row<'_>, scope: &Scope, plan: &Plan, live: &Live) -> Resul
         (2, _) => "update",
         _ => "put",
     };
-    let fields = body.filter(|_| merging.is_none()).map(|body| match changed {
-        Some(changed) => members_pick(body, &literals(changed)),
-        None => body.to_owned(),
-    });
+    let fields = match plan.include {
+        FeedInclude::Fields => body.filter(|_| merging.is_none()).map(|body| match changed {
+            Some(changed) => members_pick(body, &literals(changed)),
+            None => body.to_owned(),
+        }),
+        FeedInclude::Full => body.map(str::to_owned),
+        FeedInclude::Meta => None,
+    };
+    let merging = merging.filter(|_| plan.include != FeedInclude::Meta);
     Ok(FeedRow {
         seq,
         op,

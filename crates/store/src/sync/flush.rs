@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use sqlx::SqliteConnection;
 use tidewatch_domain::drain::{ArchiveOrigin, ArchiveState};
 use tidewatch_domain::engine::{
-    CollectionKey, Effects, LogState, NewChange, NewConflict, NewDeadLetter, NewMemory, Record, RecordKey, ScopeKey, WorkingSet,
-    op_number,
+    CollectionKey, Effects, LogState, NewChange, NewConflict, NewControl, NewDeadLetter, NewMemory, Record, RecordKey, ScopeKey,
+    WorkingSet, op_number,
 };
 use tidewatch_domain::time::SECOND_MS;
 
@@ -31,6 +31,7 @@ pub(crate) async fn flush(
     dead_letter_last: i64,
 ) -> Result<()> {
     write_all(connection, &CHANGE_ADD, &effects.changes, bind_change).await?;
+    write_all(connection, &CHANGE_ADD, &effects.controls, bind_control).await?;
     let records: Vec<(&RecordKey, &Record)> = effects.records.iter().filter_map(|key| set.records.get_key_value(key)).collect();
     write_all(connection, &RECORD_PUT, &records, |query, (key, record)| bind_record(query, key, record)).await?;
     write_all(connection, &MEMORY_ADD, &effects.memories, bind_memory).await?;
@@ -100,6 +101,33 @@ fn bind_change(query: Bound, change: &NewChange) -> Bound {
         .bind(change.committed.0)
         .bind(change.digest.to_vec())
         .bind(change.chain.to_vec())
+}
+
+/// A row that changes no record, in the same columns.
+pub(crate) fn bind_control(query: Bound, row: &NewControl) -> Bound {
+    let control = &row.control;
+    query
+        .bind(row.seq.0)
+        .bind(control.collection.as_ref().map_or(0, |collection| collection.key.0))
+        .bind(control.record_id.as_ref().map(ToString::to_string).unwrap_or_default())
+        .bind(control.scope.0.0)
+        .bind(control.op.number())
+        .bind(control.version.0)
+        .bind(0_i64)
+        .bind(row.hlc.ticks.0.cast_signed())
+        .bind(row.hlc.node.clone())
+        .bind(None::<String>)
+        .bind(control.client.as_ref().map_or(0, |(key, _)| key.0))
+        .bind(control.operation_id.clone())
+        .bind(0_i64)
+        .bind(row.policy_rev())
+        .bind(0_i64)
+        .bind(None::<String>)
+        .bind(None::<String>)
+        .bind(row.detail.clone())
+        .bind(row.committed.0)
+        .bind(row.digest.to_vec())
+        .bind(row.chain.to_vec())
 }
 
 fn bind_record(query: Bound, key: &RecordKey, record: &Record) -> Bound {

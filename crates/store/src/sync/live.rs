@@ -69,6 +69,10 @@ pub(crate) struct Live {
     pub(crate) scopes: HashMap<Scope, ScopeKey>,
     pub(crate) scope_names: HashMap<ScopeKey, Scope>,
     pub(crate) scope_heads: HashMap<ScopeKey, Seq>,
+    /// The newest row of each scope that changes no record; most scopes have none.
+    pub(crate) control_heads: HashMap<ScopeKey, Seq>,
+    /// The newest row of each scope that speaks of a conflict, since this process began.
+    pub(crate) conflict_heads: HashMap<ScopeKey, Seq>,
     pub(crate) digests: HashMap<(ScopeKey, CollectionKey), (i64, u64)>,
     pub(crate) collections: Vec<Configured>,
     pub(crate) catalogue: Arc<Catalogue>,
@@ -86,6 +90,15 @@ impl Live {
         self.scopes.insert(name.clone(), key);
         self.scope_names.insert(key, name);
         self.scope_heads.insert(key, head);
+    }
+
+    /// Notes a row that changes no record.
+    pub(crate) fn control_add(&mut self, scope: ScopeKey, seq: Seq, about_conflict: bool) {
+        let conflicts = about_conflict.then_some(&mut self.conflict_heads);
+        for heads in [&mut self.control_heads, &mut self.scope_heads].into_iter().chain(conflicts) {
+            let head = heads.entry(scope).or_default();
+            *head = (*head).max(seq);
+        }
     }
 
     pub(crate) fn client_put(&mut self, client: Client) {

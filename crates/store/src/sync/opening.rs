@@ -15,8 +15,8 @@ use super::checkpoint::hint_read;
 use super::live::{Client, Configured, Live, Sequence};
 use super::statements::control::COMMANDS_OPEN;
 use super::statements::{
-    AUDIT_HEAD, CLIENT_LIST, COLLECTION_LIST, CONFLICT_LAST, DEAD_LETTER_LAST, DIGEST_LIST, EPOCH_ADD, EPOCH_LIST, GENESIS_ADD,
-    LOG_HEAD, META_LIST, META_PUT, SCOPE_LIST,
+    AUDIT_HEAD, CLIENT_LIST, COLLECTION_LIST, CONFLICT_LAST, CONTROL_HEADS, DEAD_LETTER_LAST, DIGEST_LIST, EPOCH_ADD, EPOCH_LIST,
+    GENESIS_ADD, LOG_HEAD, META_LIST, META_PUT, SCOPE_LIST,
 };
 use super::writer::WriterState;
 use crate::database::{CacheSize, connect_again, database_open, readers_again};
@@ -176,6 +176,13 @@ async fn live_load(connection: &mut SqliteConnection, head: Seq) -> Result<Live>
     let scopes: Vec<(i64, String, i64)> = sqlx::query_as(SCOPE_LIST).fetch_all(&mut *connection).await?;
     for (key, name, head) in scopes {
         live.scope_add(ScopeKey(key), Scope::parse(name).map_err(corrupt)?, Seq(head));
+    }
+    let controls: Vec<(i64, i64)> = sqlx::query_as(CONTROL_HEADS).fetch_all(&mut *connection).await?;
+    for (key, seq) in controls {
+        // The genesis row stands in no scope.
+        if live.scope_names.contains_key(&ScopeKey(key)) {
+            live.control_add(ScopeKey(key), Seq(seq), false);
+        }
     }
     let digests: Vec<(i64, i64, i64, i64)> = sqlx::query_as(DIGEST_LIST).fetch_all(&mut *connection).await?;
     for (scope, collection, rows, digest) in digests {

@@ -3,12 +3,15 @@
 
 mod rare;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use sqlx::SqliteConnection;
 use tidewatch_domain::engine::{
     Anchor, Catalogue, ClientKey, CollectionKey, Memory, Record, RecordKey, ScopeKey, Standoff, WorkingSet, answer_restore,
 };
 use tidewatch_domain::hlc::{Hlc, Ticks};
 use tidewatch_domain::ids::{IdempotencyKey, OperationId, RecordId, Seq, Version};
+use tidewatch_domain::json::names_read;
 use tidewatch_domain::policy::PolicyKind;
 use tidewatch_domain::sync::{Base, Intent, IntentResult, IntentStatus, Mutation, MutationOp};
 
@@ -158,32 +161,41 @@ async fn same_things(
     Ok(())
 }
 
-/// What waits beside records under version control.
+/// What waits beside records, where the group asks: under version control, with locked fields, and where something is settled.
 async fn standoffs(
     connection: &mut SqliteConnection,
     catalogue: &Catalogue,
     group: &[Sent<'_>],
     set: &mut WorkingSet,
 ) -> Result<()> {
-    let mut wanted = std::collections::BTreeSet::new();
+    let mut wanted: BTreeMap<RecordKey, BTreeSet<i64>> = BTreeMap::new();
     for (_, mutation) in mutations(group) {
         let Some(collection) = catalogue.get(&mutation.collection) else { continue };
+        let named = mutation.terms.as_deref().map(|terms| terms.resolves.as_slice()).unwrap_or_default();
+        let minds = collection.policy.kind == PolicyKind::VersionControl || collection.policy.lock;
         let key = (collection.key, set.target(collection, &mutation.record_id));
-        if collection.policy.kind == PolicyKind::VersionControl && set.records.get(&key).is_some_and(|record| record.conflicted) {
-            wanted.insert(key);
+        if !named.is_empty() || minds && set.records.get(&key).is_some_and(|record| record.conflicted) {
+            wanted.entry(key).or_default().extend(named);
         }
     }
     let mut keys = Keys::new();
-    for (collection, record_id) in wanted {
-        keys.add(format_args!("{},\"{record_id}\"", collection.0));
+    for ((collection, record_id), named) in wanted {
+        keys.add(format_args!("{},\"{record_id}\",{:?}", collection.0, named.into_iter().collect::<Vec<_>>()));
     }
     let packed = fetch(connection, STANDOFF_FIND, keys).await?;
     for mut row in packed::rows(packed.as_deref()) {
         let key = (CollectionKey(row.number()?), record_id(row.text()?)?);
-        let standoff = Standoff { conflict: row.number()?, branch: row.maybe()?.map(str::to_owned), open: row.text()? == "0" };
+        let standoff = standoff_read(&mut row)?;
         set.standoffs.entry(key).or_default().push(standoff);
     }
     Ok(())
+}
+
+fn standoff_read(row: &mut Row<'_>) -> Result<Standoff> {
+    let (conflict, branch, open) = (row.number()?, row.maybe()?.map(str::to_owned), row.text()? == "0");
+    let client = row.maybe()?.and_then(|text| text.parse().ok()).map(ClientKey);
+    let rank = row.number()?;
+    Ok(Standoff { conflict, branch, open, asked: client.map(|client| (client, rank)), fields: row.maybe()?.map(names_read) })
 }
 
 /// Reads a row of [`MEMORY_FIND`]. The operation id is filled in by whoever asked: the key stands in for it.

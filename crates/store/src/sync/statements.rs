@@ -214,13 +214,16 @@ statements! {
             cross join natural_keys n on n.collection = j.value ->> 0 and n.exact_hash = unhex(j.value ->> 1)
                 and n.tol_value between j.value ->> 2 and j.value ->> 3
         )";
-    /// What waits beside each of `[[collection, record], …]`, and every branch of it. 6 is the kind of branches.
+    /// What waits beside each of `[[collection, record, [conflict, …]], …]`, every branch of it, and the entries that are named. 5 is the
+    /// kind of reviews, 6 that of branches, 7 that of approvals.
     STANDOFF_FIND = r"
         select group_concat(line, char(30)) from (
-            select concat_ws(char(31), f.collection, f.record_id, f.id, ifnull(f.branch, ''), f.state) as line
+            select concat_ws(char(31), f.collection, f.record_id, f.id, ifnull(f.branch, ''), f.state, iif(f.kind = 7, f.client, ''),
+                ifnull(f.inputs ->> 'device_rank', 0),
+                iif(f.kind = 5, (select json_group_array(p.key) from json_each(f.local) p where p.key is not null), '')) as line
             from json_each(?1) j
             cross join conflicts f on f.collection = j.value ->> 0 and f.record_id = j.value ->> 1
-            where f.state = 0 or f.kind = 6
+            where f.state = 0 or f.kind = 6 or f.id in (select p.value from json_each(j.value ->> 2) p)
         )";
 
     TIME_PUT = "insert into time_index (second, seq) values (?1, ?2) on conflict (second) do update set seq = excluded.seq";
@@ -236,6 +239,7 @@ statements! {
         select c.seq, c.operation_id, c.detail, c.fields, b.fields
         from changes c left join changes b on b.seq = c.prev_seq
         where c.seq > ?1 and c.op = 5 order by c.seq limit ?2";
+    VERIFY_CONFLICT_STATES = "select id, state from conflicts";
     VERIFY_POLICIES = "select collection, rev, policy from policy_revs";
     VERIFY_ANCHORS = "select collection, hex(exact_hash), tol_value, seq, record_id from natural_keys";
     VERIFY_ALIASES = "select collection, alias_id, record_id from aliases";
@@ -257,7 +261,7 @@ statements! {
         select json_group_array(seq) from past";
     CHANGE_OF_OPERATION = r"
         select client, seq, collection, record_id, scope, op, version, hlc, hlc_node, hlc_claimed, policy_rev, decision, fields, committed_ms
-        from changes where operation_id = ?1 order by seq desc limit 1";
+        from changes where operation_id = ?1 and op <= 5 order by seq desc limit 1";
     CONFLICT_OF_OPERATION = r"
         select id, collection, record_id, scope, state, local, client, created_ms
         from conflicts where operation_id = ?1 order by id desc limit 1";
@@ -287,16 +291,53 @@ statements! {
         select group_concat(line, char(30)) from (
             select concat_ws(char(31), c.seq, c.op, c.collection, c.record_id, c.version, c.prev_seq, c.hlc, c.hlc_node, c.client,
                 c.operation_id, c.schema_version, c.committed_ms, iif(c.op = 5, c.detail, ifnull(c.changed, '')), ifnull(c.fields, '')) as line
-            from changes c where c.scope = ?1 and c.seq > ?2 and c.seq <= ?3 order by c.seq limit ?4
+            from changes c where c.scope = ?1 and c.op <= 5 and c.seq > ?2 and c.seq <= ?3 order by c.seq limit ?4
         )";
     /// The same, of some collections only (`[id, …]`).
     FEED_SCOPE_SOME = r"
         select group_concat(line, char(30)) from (
             select concat_ws(char(31), c.seq, c.op, c.collection, c.record_id, c.version, c.prev_seq, c.hlc, c.hlc_node, c.client,
                 c.operation_id, c.schema_version, c.committed_ms, iif(c.op = 5, c.detail, ifnull(c.changed, '')), ifnull(c.fields, '')) as line
-            from changes c where c.scope = ?1 and c.seq > ?2 and c.seq <= ?3 and c.collection in (select value from json_each(?5))
+            from changes c where c.scope = ?1 and c.op <= 5 and c.seq > ?2 and c.seq <= ?3 and c.collection in (select value from json_each(?5))
             order by c.seq limit ?4
         )";
+    /// A record with its last change.
+    RECORD_VIEW = r"
+        select c.seq, c.op, c.version, c.scope, c.hlc, c.hlc_node, c.client, c.operation_id, c.schema_version, c.changed, c.fields,
+            c.committed_ms, r.conflicted, r.meta
+        from records r cross join changes c on c.seq = r.last_seq where r.collection = ?1 and r.record_id = ?2";
+    /// Versions of a record from a position downwards, newest first.
+    RECORD_HISTORY = r"
+        with recursive past (seq, prev_seq, depth) as (
+            select c.seq, c.prev_seq, 1 from changes c where c.seq = ?1 and c.collection = ?2 and c.record_id = ?3 and c.op <= 5
+            union all
+            select c.seq, c.prev_seq, p.depth + 1 from past p cross join changes c on c.seq = p.prev_seq where p.depth < ?4
+        )
+        select c.seq, c.op, c.version, c.scope, c.hlc, c.hlc_node, c.client, c.operation_id, c.schema_version, c.changed, c.fields,
+            c.committed_ms, 0 as conflicted, null as meta
+        from past p cross join changes c on c.seq = p.seq";
+    /// Open entries of the conflicts log that operations of a device have.
+    CONFLICTS_OF_CLIENT = "select id from conflicts where client = ?1 and state = 0 and id > ?2 order by id limit ?3";
+    /// Open entries of the conflicts log in a scope.
+    CONFLICTS_OF_SCOPE = "select id from conflicts where scope = ?1 and state = 0 and id > ?2 order by id limit ?3";
+    /// Entries of the conflicts log, `[id, …]`, with the records that they are about.
+    CONFLICT_VIEW = r"
+        select f.id, f.collection, f.record_id, coalesce(r.scope, f.scope) as scope, f.kind, f.policy_rev, f.inputs, f.base, f.local,
+            f.server, f.client, f.operation_id, f.state, f.branch, f.created_ms, r.version, c.fields
+        from json_each(?1) j
+        cross join conflicts f on f.id = j.value
+        left join records r on r.collection = f.collection and r.record_id = f.record_id
+        left join changes c on c.seq = r.last_seq";
+    /// The rows of a scope that change no record.
+    FEED_CONTROLS = r"
+        select group_concat(line, char(30)) from (
+            select concat_ws(char(31), c.seq, c.op, c.collection, c.record_id, c.version, c.client, c.operation_id, c.committed_ms, c.detail)
+                as line
+            from changes c indexed by changes_ctl
+            where c.scope = ?1 and c.op > 5 and c.seq > ?2 and c.seq <= ?3 order by c.seq limit ?4
+        )";
+    /// The newest of them, scope by scope.
+    CONTROL_HEADS = "select scope, max(seq) from changes indexed by changes_ctl where op > 5 group by scope";
     /// Position of the n-th row of a scope after another: the bound of a page that many scopes share, and of a scan.
     FEED_BOUND = "select seq from changes where scope = ?1 and seq > ?2 and seq <= ?3 order by seq limit 1 offset ?4";
     /// A page of one scope's records in the order of their last change.
@@ -325,7 +366,7 @@ inserts! {
         operation_id, schema_version, policy_rev, decision, changed, fields, detail, committed_ms, digest, chain)", 21, "";
     RECORD_PUT = r"insert into records (collection, record_id, scope, version, last_seq, hlc, hlc_node, deleted, conflicted,
         last_client, last_operation_id, content_hash, meta)", 13, r"
-        on conflict (collection, record_id) do update set version = excluded.version, last_seq = excluded.last_seq,
+        on conflict (collection, record_id) do update set scope = excluded.scope, version = excluded.version, last_seq = excluded.last_seq,
             hlc = excluded.hlc, hlc_node = excluded.hlc_node, deleted = excluded.deleted, conflicted = excluded.conflicted,
             last_client = excluded.last_client, last_operation_id = excluded.last_operation_id, content_hash = excluded.content_hash,
             meta = excluded.meta";

@@ -13,6 +13,7 @@ use crate::sync::CollectionDefinition;
 use crate::{Store, StoreOptions};
 
 mod control;
+mod controls;
 mod drain;
 mod explore;
 mod feed;
@@ -21,6 +22,7 @@ mod poison;
 mod policies;
 mod push;
 mod push_terms;
+mod records;
 mod relayed;
 mod schema;
 mod verify;
@@ -113,7 +115,7 @@ pub(crate) async fn push(store: &Store, from: u32, intents: Vec<Mutation>) -> Ve
 }
 
 pub(crate) fn query(since: Option<&str>, limit: u32, compact: bool) -> FeedQuery {
-    FeedQuery { since: since.map(str::to_owned), epoch: None, limit, compact, scopes: Vec::new(), collections: Vec::new() }
+    FeedQuery { since: since.map(str::to_owned), limit, compact, ..FeedQuery::default() }
 }
 
 pub(crate) async fn page(store: &Store, since: Option<&str>, limit: u32, compact: bool) -> FeedPage {

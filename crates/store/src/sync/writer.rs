@@ -9,8 +9,8 @@ use sqlx::SqliteConnection;
 use tidewatch_domain::audit::AuditEntry;
 use tidewatch_domain::digest::Hash;
 use tidewatch_domain::engine::capture::CapturedBatch;
-use tidewatch_domain::engine::{Batch, ClientKey, Decided, Effects, LogState, batch_apply};
-use tidewatch_domain::ids::{ClientId, Seq};
+use tidewatch_domain::engine::{Batch, ClientKey, Decided, Effects, LogState, ScopeKey, batch_apply};
+use tidewatch_domain::ids::{ClientId, Scope, Seq};
 use tidewatch_domain::sync::{BatchRefusal, ClientRegistration, Push, PushAnswer};
 use tidewatch_domain::time::Millis;
 use tokio::sync::oneshot;
@@ -43,6 +43,8 @@ pub(crate) enum Job {
     ClientRegister { registration: Box<ClientRegistration>, client_id: ClientId, now: Millis, reply: Reply<bool> },
     /// Let a device sync, or not.
     ClientBlock { client_id: ClientId, blocked: bool, reply: Reply<()> },
+    /// Open a scope to a device, or close it. Answers whether anything changed.
+    ClientScope { client_id: ClientId, scope: Scope, open: bool, now: Millis, reply: Reply<bool> },
     /// Give a device a role, or take it away.
     ClientRole { client_id: ClientId, role: Option<String>, rank: i64, reply: Reply<()> },
     /// Configure collections.
@@ -80,7 +82,9 @@ pub(crate) struct Writer {
 /// What a group will change in memory once it is committed.
 #[derive(Debug, Default)]
 pub(crate) struct Pending {
-    pub(crate) scopes: Vec<(tidewatch_domain::engine::ScopeKey, tidewatch_domain::ids::Scope)>,
+    pub(crate) scopes: Vec<(ScopeKey, Scope)>,
+    /// Rows that commands have written into the log.
+    pub(crate) controls: Vec<(ScopeKey, Seq)>,
     pub(crate) clients: Vec<Client>,
     pub(crate) collections: Vec<Configured>,
     pub(crate) digests: Vec<DigestRow>,
@@ -297,5 +301,11 @@ fn apply(live: &mut Live, pending: Pending) {
     live.sequences.extend(pending.sequences);
     for change in &pending.effects.changes {
         live.scope_heads.insert(change.scope_key, change.seq);
+    }
+    for (scope, seq) in pending.controls {
+        live.control_add(scope, seq, false);
+    }
+    for row in &pending.effects.controls {
+        live.control_add(row.control.scope.0, row.seq, !row.control.op.in_scan());
     }
 }

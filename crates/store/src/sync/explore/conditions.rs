@@ -124,13 +124,7 @@ fn condition(live: &Live, term: &Term) -> Vec<Condition> {
         Some("operation") => {
             texts().map(|text| text_condition(text, "c.operation_id = ?", r"c.operation_id like ? escape '\'")).collect()
         }
-        Some("op") => among("c.op", &|text| {
-            [("create", 1), ("update", 2), ("put", 3), ("delete", 4), ("genesis", 12)]
-                .into_iter()
-                .filter(|(name, _)| *name == text)
-                .map(|(_, number)| number)
-                .collect()
-        }),
+        Some("op") => among("c.op", &|text| (1..=12).filter(|number| super::op_name(*number) == text).collect()),
         Some("decision") => among("c.decision", &|text| {
             [("applied", 1), ("merged", 2)].into_iter().filter(|(name, _)| *name == text).map(|(_, number)| number).collect()
         }),
