@@ -27,6 +27,7 @@ pub fn status(error: &Error) -> StatusCode {
         | Error::StateConflict(_)
         | Error::CommandEnded
         | Error::CommandUnderWay(_) => StatusCode::CONFLICT,
+        Error::SchemaUnsupported { .. } => StatusCode::UPGRADE_REQUIRED,
         Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
@@ -52,6 +53,7 @@ pub fn words(error: &Error) -> (String, String) {
         Error::Overloaded { .. } => ("The store is busy", "Nothing was changed. Try again in a moment.".to_owned()),
         Error::RateLimited { .. } => ("Too many tries", "Wait a minute, then try again.".to_owned()),
         Error::Refused(_) => ("The change was refused", "Nothing was changed. The record is not as it was expected.".to_owned()),
+        Error::SchemaUnsupported { .. } => ("This schema is no longer served", "The client app needs an upgrade.".to_owned()),
         Error::InFlight => ("A request like this is under way", "Wait for it to end, then reload.".to_owned()),
         Error::SetChanged(change) => (
             "The set is not what was confirmed",

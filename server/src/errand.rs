@@ -89,6 +89,24 @@ pub enum Errand {
     },
     /// Make the next key that signs commands.
     ControlRotateKey,
+    /// Give a device a role, or take it away.
+    DeviceRole {
+        /// Id of the device.
+        client_id: String,
+        /// Role.
+        role: Option<String>,
+        /// Its rank.
+        rank: i64,
+    },
+    /// Open a scope to a device, or close it.
+    DeviceScope {
+        /// Id of the device.
+        client_id: String,
+        /// Scope.
+        scope: String,
+        /// Open it.
+        open: bool,
+    },
 }
 
 /// How an errand ended: what to print, or what was refused.
@@ -133,10 +151,13 @@ pub async fn run(service: &Service, cx: &Cx, errand: Errand) -> Result<String, E
         Errand::CollectionsExport => return Ok(service.collections_export()),
         Errand::TokenList => return tokens_print(service, cx).await,
         Errand::TokenRevoke { name } => service.token_revoke(cx, &name).await?,
-        Errand::DeviceRevoke { client_id } => {
-            let client_id = ClientId::parse(client_id)
-                .map_err(|_| Error::Invalid { field: "client_id", detail: "must be a lower-case UUID".to_owned() })?;
-            service.device_tokens_revoke(cx, &client_id).await?;
+        Errand::DeviceRevoke { client_id } => service.device_tokens_revoke(cx, &client_read(client_id)?).await?,
+        Errand::DeviceRole { client_id, role, rank } => {
+            service.device_role_set(cx, &client_read(client_id)?, role, rank).await?;
+        }
+        Errand::DeviceScope { client_id, scope: text, open } => {
+            let changed = service.device_scope_set(cx, &client_read(client_id)?, &scope(text)?, open).await?;
+            return Ok(if changed { String::new() } else { "Nothing to change\n".to_owned() });
         }
         Errand::ControlRotateKey => {
             let bytes = |kid: &str, public: &[u8; 32], created| key_bytes(kid, public, Timestamp(created));
@@ -156,6 +177,10 @@ fn collections_print(service: &Service) -> String {
         )
     };
     service.collections().into_iter().map(line).collect()
+}
+
+fn client_read(text: String) -> Result<ClientId, Error> {
+    ClientId::parse(text).map_err(|_| Error::Invalid { field: "client_id", detail: "must be a lower-case UUID".to_owned() })
 }
 
 async fn users_print(service: &Service, cx: &Cx) -> Result<String, Error> {

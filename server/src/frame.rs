@@ -24,7 +24,18 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Whether a path belongs to the API, so that everything about it is answered as a problem.
 #[must_use]
 pub fn is_api(path: &str) -> bool {
-    const ROOT: [&str; 7] = ["/clients", "/changes", "/mutations", "/events", "/telemetry", "/dead-letters", "/control"];
+    const ROOT: [&str; 10] = [
+        "/clients",
+        "/changes",
+        "/mutations",
+        "/events",
+        "/telemetry",
+        "/dead-letters",
+        "/control",
+        "/records",
+        "/integrity",
+        "/conflicts",
+    ];
     path.starts_with("/api/")
         || ROOT.iter().any(|root| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }

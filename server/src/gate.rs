@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, header};
+use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use governor::clock::{Clock as _, DefaultClock};
@@ -40,6 +40,8 @@ pub enum Access {
     Device,
     /// A device, on the control channel: the same token, a rate limit of its own.
     Control,
+    /// A device, by its token or by a ticket in the address.
+    Stream,
     /// Staff in a browser, or an API token.
     Staff,
     /// Staff in a browser; nobody signed in is led to the sign-in form.
@@ -114,6 +116,10 @@ async fn admit(app: &App, access: Access, parts: &mut Parts) -> Result<Cx, Turne
         }
         Access::Device => Ok(as_actor(device_of(app, parts).await?)),
         Access::Control => Ok(as_actor(control_of(app, parts).await?)),
+        Access::Stream => {
+            ticket_redeem(app, parts)?;
+            Ok(as_actor(device_of(app, parts).await?))
+        }
         Access::Staff if has_bearer(parts) => Ok(as_actor(bearer_of(app, access, parts).await?)),
         Access::Staff => match session::user_of(app, parts).await? {
             session::Found::User(actor) => {
@@ -186,6 +192,24 @@ fn no_bearer_check(parts: &Parts) -> Answer<()> {
     Ok(())
 }
 
+/// Whoever came with a ticket has shown its token, and its signature, when it asked for the ticket.
+#[derive(Clone, Copy, Debug)]
+struct Ticketed;
+
+/// Puts the token that a ticket stands for where a token belongs.
+fn ticket_redeem(app: &App, parts: &mut Parts) -> Answer<()> {
+    if has_bearer(parts) {
+        return Ok(());
+    }
+    let query = parts.uri.query().unwrap_or_default();
+    let Some(ticket) = query.split('&').find_map(|pair| pair.strip_prefix("ticket=")) else { return Ok(()) };
+    let token = app.tickets().redeem(ticket, app.now()).and_then(|token| HeaderValue::from_str(&format!("Bearer {token}")).ok());
+    let token = token.ok_or_else(|| Refusal::new(Code::TokenInvalid, "the ticket is not known, was used, or has ended"))?;
+    parts.headers.insert(header::AUTHORIZATION, token);
+    parts.extensions.insert(Ticketed);
+    Ok(())
+}
+
 async fn device_of(app: &App, parts: &mut Parts) -> Answer<Actor> {
     let (actor, client_id) = device_known(app, parts).await?;
     match app.limits().devices.check_key(&client_id) {
@@ -221,7 +245,9 @@ async fn device_known(app: &App, parts: &Parts) -> Answer<(Actor, ClientId)> {
     let actor = bearer_of(app, Access::Device, parts).await?;
     let Actor::Device { client_id, .. } = &actor else { unreachable!("the gate let only devices through") };
     client_check(&parts.headers, client_id)?;
-    signature::check(app, parts, client_id, bearer_token(parts).unwrap_or_default()).await?;
+    if parts.extensions.get::<Ticketed>().is_none() {
+        signature::check(app, parts, client_id, bearer_token(parts).unwrap_or_default()).await?;
+    }
     let client_id = client_id.clone();
     Ok((actor, client_id))
 }

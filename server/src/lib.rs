@@ -25,3 +25,4 @@ pub mod serve;
 pub mod settings;
 pub mod simulate;
 pub mod state;
+pub mod tickets;

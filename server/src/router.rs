@@ -47,7 +47,7 @@ fn route(method: Method, path: impl Into<String>, access: Access, handler: Metho
 
 /// Every route of the server but the built files, which are open to everybody.
 fn all(app: &App) -> Vec<Routed> {
-    use Access::{Action, BodySecret, Control, Device, Enrolment, Public, Staff};
+    use Access::{Action, BodySecret, Control, Device, Enrolment, Public, Staff, Stream};
     let mut all = vec![
         route(Method::GET, "/healthz", Public, get(system::healthz)),
         route(Method::GET, "/readyz", Public, get(system::readyz)),
@@ -87,9 +87,16 @@ fn all(app: &App) -> Vec<Routed> {
             route(Method::POST, path("/clients"), Enrolment, post(sync::clients::client_register)),
             route(Method::POST, path("/clients/token"), BodySecret, post(sync::clients::client_token)),
             route(Method::GET, path("/changes"), Device, get(sync::changes::changes_page)),
+            route(Method::POST, path("/changes"), Device, post(sync::subscriptions::subscriptions_page)),
             route(Method::POST, path("/mutations"), Device, post(sync::mutations::mutations_push)),
             route(Method::POST, path("/mutations/status"), Device, post(sync::status::mutations_status)),
-            route(Method::GET, path("/events"), Device, get(sync::events::events_stream)),
+            route(Method::GET, path("/events"), Stream, get(sync::events::events_stream)),
+            route(Method::POST, path("/events/ticket"), Device, post(sync::tickets::ticket_issue)),
+            route(Method::GET, path("/records/{collection}/{record_id}"), Device, get(sync::records::record_view)),
+            route(Method::GET, path("/records/{collection}/{record_id}/history"), Device, get(sync::records::record_history)),
+            route(Method::GET, path("/integrity"), Device, get(sync::records::integrity)),
+            route(Method::GET, path("/conflicts"), Device, get(sync::conflicts::conflicts_list)),
+            route(Method::POST, path("/conflicts/{conflict_id}/resolution"), Device, post(sync::conflicts::conflict_resolve)),
             route(Method::POST, path("/dead-letters"), Device, post(sync::dead_letters::dead_letters_report)),
             route(Method::POST, path("/telemetry"), Device, post(sync::telemetry::telemetry_ingest)),
             route(Method::GET, path("/control/commands"), Control, get(control::commands_poll)),

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::gate::SESSION_IDLE_S;
+use crate::tickets::Tickets;
 
 /// Requests per second of one device, and how many it may save up.
 pub const DEVICE_QUOTA: (u32, u32) = (50, 200);
@@ -47,6 +48,7 @@ struct Inner {
     assets: Assets,
     limits: Limits,
     streams: Streams,
+    tickets: Tickets,
     stopping: CancellationToken,
     metrics: Option<PrometheusHandle>,
 }
@@ -129,7 +131,7 @@ impl App {
             by_device: Mutex::default(),
         };
         let stopping = CancellationToken::new();
-        let inner = Arc::new(Inner { service, clock, assets, limits, streams, stopping, metrics });
+        let inner = Arc::new(Inner { service, clock, assets, limits, streams, tickets: Tickets::default(), stopping, metrics });
         Self { inner, session_idle_s: SESSION_IDLE_S, signatures_required: false }
     }
 
@@ -193,6 +195,12 @@ impl App {
     #[must_use]
     pub fn streams(&self) -> &Streams {
         &self.inner.streams
+    }
+
+    /// Tickets for event streams.
+    #[must_use]
+    pub fn tickets(&self) -> &Tickets {
+        &self.inner.tickets
     }
 
     /// Cancelled when the server stops.

@@ -7,6 +7,7 @@
 mod devices;
 mod password;
 mod roles;
+mod scopes;
 mod sessions;
 mod staff;
 mod state;

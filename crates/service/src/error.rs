@@ -53,6 +53,16 @@ pub enum Error {
     /// The device is at the command; a forced end leaves something behind.
     #[error("the device is at it: {0}")]
     CommandUnderWay(&'static str),
+    /// The device's schema is older than is still served.
+    #[error("the schema of `{collection}` is no longer served")]
+    SchemaUnsupported {
+        /// Collection.
+        collection: String,
+        /// Oldest version that is served.
+        min: i64,
+        /// Current version.
+        max: i64,
+    },
     /// The device is blocked.
     #[error("this device is blocked")]
     ClientBlocked,

@@ -4,8 +4,11 @@ mod collections;
 mod in_flight;
 mod letters;
 mod nonces;
+mod records;
+mod resolution;
 mod signatures;
 mod standing;
+mod subscriptions;
 
 use std::sync::Arc;
 
@@ -18,7 +21,9 @@ use uuid::Uuid;
 pub use self::collections::{COLLECTION_SETS, COLLECTIONS_DEMO, CollectionChange};
 pub use self::in_flight::InFlight;
 pub(crate) use self::nonces::Nonces;
+pub use self::resolution::{Choice, Decision};
 pub use self::signatures::{RequestKey, RequestVerdict};
+pub use self::subscriptions::Subscribed;
 use crate::{Actor, Cx, Error, Result, Service};
 
 impl Service {
@@ -87,6 +92,7 @@ impl Service {
     /// A refused cursor; a scope the device may not read.
     pub async fn changes_page(&self, cx: &Cx, query: FeedQuery) -> Result<FeedPage> {
         let device = self.device(cx)?;
+        let query = FeedQuery { reader: Some(device.client_id.clone()), ..query };
         let scopes = readable(&device, &query)?;
         Ok(self.store.sync().changes_page(&query, scopes).await?)
     }
@@ -96,8 +102,20 @@ impl Service {
     #[must_use]
     pub fn changes_unchanged(&self, cx: &Cx, query: &FeedQuery) -> Option<String> {
         let device = self.device(cx).ok()?;
-        let scopes = readable(&device, query).ok()?;
-        self.store.sync().changes_unchanged(query, scopes).ok()?
+        let query = FeedQuery { reader: Some(device.client_id.clone()), ..query.clone() };
+        let scopes = readable(&device, &query).ok()?;
+        self.store.sync().changes_unchanged(&query, scopes).ok()?
+    }
+
+    /// Lets a schema version pass that is served in these collections, or in all when none is named. A newer one than the store's is.
+    ///
+    /// # Errors
+    /// Schema unsupported.
+    pub fn schema_check(&self, version: i64, collections: &[tidewatch_domain::ids::CollectionName]) -> Result<()> {
+        match self.store.sync().schema_refusal(version, collections) {
+            None => Ok(()),
+            Some((collection, min, max)) => Err(Error::SchemaUnsupported { collection: collection.into_string(), min, max }),
+        }
     }
 
     /// Shows every group of batches that is committed from now on, with what decided it.
@@ -142,6 +160,18 @@ impl Service {
     #[must_use]
     pub fn scope_heads(&self, scopes: &[Scope]) -> Vec<Seq> {
         self.store.sync().scope_heads(scopes)
+    }
+
+    /// The newest rows of these scopes that speak of a conflict, since this process began.
+    #[must_use]
+    pub fn conflict_heads(&self, scopes: &[Scope]) -> Vec<Seq> {
+        self.store.sync().conflict_heads(scopes)
+    }
+
+    /// The scopes that a device may read now; none for one that is not known.
+    #[must_use]
+    pub fn device_scopes(&self, client_id: &ClientId) -> Arc<[Scope]> {
+        self.store.sync().client(client_id).map_or_else(|| Arc::from([]), |device| Arc::clone(&device.scopes))
     }
 
     /// Configured collections.

@@ -88,6 +88,13 @@ impl From<Error> for Refusal {
             }
             Error::RateLimited { retry_after_ms } => problem(Code::RateLimited).retry_after_ms(retry_after_ms).into(),
             Error::Refused(refusal) => Problem::batch(&refusal).into(),
+            Error::SchemaUnsupported { collection, min, max } => Problem {
+                min: Some(min),
+                max: Some(max),
+                ..problem(Code::SchemaUnsupported)
+                    .detail(format!("`{collection}` is served from schema version {min} on; keep the outbox and upgrade"))
+            }
+            .into(),
             Error::InFlight => problem(Code::InFlight).retry_after_ms(1_000).into(),
             Error::ClientBlocked => problem(Code::ClientBlocked)
                 .detail("stop, and keep the outbox; an operator has to let this device in again")
@@ -120,7 +127,7 @@ fn random_byte() -> u8 {
     byte[0]
 }
 
-fn cursor_problem(refusal: &CursorRefusal) -> Problem {
+pub(crate) fn cursor_problem(refusal: &CursorRefusal) -> Problem {
     let field = |code: Code, detail: &str| Problem::new(code).field(FieldError::new("since", detail));
     match refusal {
         CursorRefusal::Malformed => field(Code::CursorMalformed, "is not a cursor of this protocol"),

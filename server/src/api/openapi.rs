@@ -14,8 +14,10 @@ use crate::gate::SESSION_COOKIE;
     info(title = "Tidewatch", description = "Sync API of devices, and API of the console. The sync routes are also served under `/api/v1/sync`.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")),
     paths(
-        sync::clients::client_register, sync::clients::client_token, sync::changes::changes_page, sync::mutations::mutations_push,
-        sync::status::mutations_status, sync::events::events_stream, sync::telemetry::telemetry_ingest, sync::dead_letters::dead_letters_report, adapters::queues::asyncstorage_dead,
+        sync::clients::client_register, sync::clients::client_token, sync::changes::changes_page, sync::subscriptions::subscriptions_page, sync::mutations::mutations_push,
+        sync::status::mutations_status, sync::events::events_stream, sync::tickets::ticket_issue, sync::records::record_view, sync::records::record_history,
+        sync::records::integrity, sync::conflicts::conflicts_list, sync::conflicts::conflict_resolve, sync::telemetry::telemetry_ingest, sync::dead_letters::dead_letters_report,
+        adapters::queues::asyncstorage_dead,
         adapters::arxos::batch_sync, adapters::arxos::equipment_updates, adapters::arxos::equipment_create,
         adapters::arxos::equipment_create_named, adapters::arxos::equipment_update, adapters::arxos::equipment_delete,
         adapters::queues::asyncstorage_push, adapters::queues::posalpro_push, adapters::queues::prism_push,

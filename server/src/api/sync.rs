@@ -2,11 +2,15 @@
 
 pub mod changes;
 pub mod clients;
+pub mod conflicts;
 pub mod dead_letters;
 pub mod events;
 pub mod mutations;
+pub mod records;
 pub mod status;
+pub mod subscriptions;
 pub mod telemetry;
+pub mod tickets;
 
 /// A pause of about `base_ms`, spread by ±20 % so that devices do not come back all at once.
 #[must_use]

@@ -134,6 +134,37 @@ pub enum DeviceCommand {
         #[command(flatten)]
         data: DataArgs,
     },
+    /// Give a device a role with its rank, for guards and `higher_role_wins`; without --role it has none
+    Role {
+        /// Id of the device, as the console shows it
+        client_id: String,
+        /// Role
+        #[arg(long)]
+        role: Option<String>,
+        /// Rank of the role
+        #[arg(long, default_value_t = 0)]
+        rank: i64,
+        /// The store.
+        #[command(flatten)]
+        data: DataArgs,
+    },
+    /// Let a device read and write one scope more; it learns of it when it pulls
+    GrantScope(DeviceScopeArgs),
+    /// Let a device read and write one scope less; it drops what it has of it when it pulls
+    RevokeScope(DeviceScopeArgs),
+}
+
+/// A device and a scope.
+#[derive(Clone, Debug, Args)]
+pub struct DeviceScopeArgs {
+    /// Id of the device, as the console shows it
+    pub client_id: String,
+    /// The scope: `global` or `type:id`
+    #[arg(value_parser = scope_read)]
+    pub scope: Scope,
+    /// The store.
+    #[command(flatten)]
+    pub data: DataArgs,
 }
 
 /// The control channel.
@@ -185,8 +216,16 @@ pub(super) async fn token(command: TokenCommand) -> anyhow::Result<()> {
 /// # Errors
 /// What is refused, in one sentence.
 pub(super) async fn device(command: DeviceCommand) -> anyhow::Result<()> {
-    let DeviceCommand::Revoke { client_id, data } = command;
-    errand_run(&data, Errand::DeviceRevoke { client_id }).await
+    let scope = |args: DeviceScopeArgs, open| {
+        (args.data, Errand::DeviceScope { client_id: args.client_id, scope: args.scope.into_string(), open })
+    };
+    let (data, errand) = match command {
+        DeviceCommand::Revoke { client_id, data } => (data, Errand::DeviceRevoke { client_id }),
+        DeviceCommand::Role { client_id, role, rank, data } => (data, Errand::DeviceRole { client_id, role, rank }),
+        DeviceCommand::GrantScope(args) => scope(args, true),
+        DeviceCommand::RevokeScope(args) => scope(args, false),
+    };
+    errand_run(&data, errand).await
 }
 
 /// Runs a command about the control channel.

@@ -11,7 +11,7 @@ use tidewatch_server::router::routes;
 use tidewatch_testkit::{Reply, TestApp, Visitor};
 
 /// Every route that is not a page or an action, with who may take it.
-const API: [(&str, &str, Access); 64] = [
+const API: [(&str, &str, Access); 78] = [
     ("GET", "/healthz", Access::Public),
     ("GET", "/readyz", Access::Public),
     ("GET", "/metrics", Access::Public),
@@ -55,9 +55,16 @@ const API: [(&str, &str, Access); 64] = [
     ("POST", "/clients", Access::Enrolment),
     ("POST", "/clients/token", Access::BodySecret),
     ("GET", "/changes", Access::Device),
+    ("POST", "/changes", Access::Device),
     ("POST", "/mutations", Access::Device),
     ("POST", "/mutations/status", Access::Device),
-    ("GET", "/events", Access::Device),
+    ("GET", "/events", Access::Stream),
+    ("GET", "/records/{collection}/{record_id}", Access::Device),
+    ("GET", "/records/{collection}/{record_id}/history", Access::Device),
+    ("GET", "/integrity", Access::Device),
+    ("GET", "/conflicts", Access::Device),
+    ("POST", "/conflicts/{conflict_id}/resolution", Access::Device),
+    ("POST", "/events/ticket", Access::Device),
     ("POST", "/telemetry", Access::Device),
     ("POST", "/dead-letters", Access::Device),
     ("GET", "/control/commands", Access::Control),
@@ -67,9 +74,16 @@ const API: [(&str, &str, Access); 64] = [
     ("POST", "/api/v1/sync/clients", Access::Enrolment),
     ("POST", "/api/v1/sync/clients/token", Access::BodySecret),
     ("GET", "/api/v1/sync/changes", Access::Device),
+    ("POST", "/api/v1/sync/changes", Access::Device),
     ("POST", "/api/v1/sync/mutations", Access::Device),
     ("POST", "/api/v1/sync/mutations/status", Access::Device),
-    ("GET", "/api/v1/sync/events", Access::Device),
+    ("GET", "/api/v1/sync/events", Access::Stream),
+    ("GET", "/api/v1/sync/records/{collection}/{record_id}", Access::Device),
+    ("GET", "/api/v1/sync/records/{collection}/{record_id}/history", Access::Device),
+    ("GET", "/api/v1/sync/integrity", Access::Device),
+    ("GET", "/api/v1/sync/conflicts", Access::Device),
+    ("POST", "/api/v1/sync/conflicts/{conflict_id}/resolution", Access::Device),
+    ("POST", "/api/v1/sync/events/ticket", Access::Device),
     ("POST", "/api/v1/sync/telemetry", Access::Device),
     ("POST", "/api/v1/sync/dead-letters", Access::Device),
     ("GET", "/api/v1/sync/control/commands", Access::Control),
@@ -143,7 +157,7 @@ fn may(access: Access, kind: Kind) -> bool {
     match access {
         Access::Public | Access::BodySecret => true,
         Access::Enrolment => kind == Kind::Enrolment,
-        Access::Device | Access::Control => kind == Kind::Device,
+        Access::Device | Access::Control | Access::Stream => kind == Kind::Device,
         Access::Staff => matches!(kind, Kind::ApiToken | Kind::Session),
         Access::Page | Access::Action => kind == Kind::Session,
         Access::PublicPage | Access::SignIn => matches!(kind, Kind::Nobody | Kind::Session),
@@ -154,6 +168,9 @@ async fn ask(visitor: &Visitor, method: &str, path: &str, access: Access) -> Rep
     let path = path
         .replace("{client_id}", "00000000-0000-4000-8000-000000000009")
         .replace("{operation_id}", "op-9")
+        .replace("{collection}", "notes")
+        .replace("{record_id}", "n-9")
+        .replace("{conflict_id}", "cf_9")
         .replace("{file}", "devices.csv")
         .replace("{id}", "9");
     if method == "GET" {

@@ -157,7 +157,7 @@ async fn what_nobody_can_ask_for_is_refused_by_name() {
         "426 protocol_unsupported sync-protocol"
     );
     for (query, field) in
-        [("exclude_self=true", "exclude_self"), ("limit=0", "limit"), ("include=meta", "include"), ("since=0&since=1", "since")]
+        [("exclude_self=yes", "exclude_self"), ("limit=0", "limit"), ("include=all", "include"), ("since=0&since=1", "since")]
     {
         assert_eq!(device.http().get(&format!("/changes?{query}")).await.refusal(), format!("400 query_invalid {field}"));
     }

@@ -138,7 +138,9 @@ impl Service {
         if row.previous_works {
             self.store.console().device_tokens_confirm(hash).await?;
         }
-        let actor = Actor::Device { client_id: row.client_id, principal: row.principal, scopes: row.scopes };
+        // What the device may read and write now is in the log's own list: it may have changed since its tokens were made.
+        let scopes = self.store.sync().client(&row.client_id).map_or(row.scopes, |known| known.scopes.to_vec());
+        let actor = Actor::Device { client_id: row.client_id, principal: row.principal, scopes };
         Ok(Some(Known { actor, until: Some(row.access_expires) }))
     }
 }

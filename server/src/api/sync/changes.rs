@@ -1,4 +1,4 @@
-//! `GET /changes`: one page of the feed of one device.
+//! `GET /changes`: one page of the feed of one device, as one JSON object or line by line.
 
 use std::time::{Duration, Instant};
 
@@ -6,10 +6,11 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use tidewatch_domain::ids::{CollectionName, Epoch, Scope, Seq};
-use tidewatch_domain::sync::{FeedPage, FeedQuery};
+use tidewatch_domain::sync::{FeedInclude, FeedPage, FeedQuery};
+use tidewatch_protocol::headers::SYNC_SCHEMA;
 use tidewatch_protocol::limits::{FILTER_TERMS_MAX, PAGE_DEFAULT, PAGE_MAX, WAIT_S_MAX};
 use tidewatch_protocol::v1::ChangesPage;
-use tidewatch_protocol::v1::changes::page_text;
+use tidewatch_protocol::v1::changes::{page_lines, page_text};
 use tidewatch_protocol::{Code, FieldError, Problem, Timestamp};
 use tidewatch_service::Error;
 use tidewatch_service::fleet::Contact;
@@ -20,6 +21,8 @@ use crate::api::sync::jittered;
 use crate::gate::Device;
 use crate::state::App;
 
+/// A change a line.
+const LINES: &str = "application/x-ndjson";
 /// Pause that a caught-up device is asked to make.
 const POLL_PAUSE_MS: i64 = 30_000;
 
@@ -32,9 +35,10 @@ const POLL_PAUSE_MS: i64 = 30_000;
         ("compact" = Option<bool>, Query, description = "the state instead of the log"),
         ("scopes" = Option<String>, Query, description = "only these, separated by commas"),
         ("collections" = Option<String>, Query, description = "only these, separated by commas"),
-        ("include" = Option<String>, Query, description = "`fields`"),
-        ("wait" = Option<u32>, Query, description = "0 to 25 seconds that a caught-up reader waits for news")),
-    responses((status = 200, body = ChangesPage), (status = 304, description = "nothing new since the page of this ETag"),
+        ("include" = Option<String>, Query, description = "`fields` (when absent): the touched fields of an update; `full`: the whole record after every change; `meta`: no payload"),
+        ("exclude_self" = Option<bool>, Query, description = "leave out what this device did itself; the cursor still moves"),
+        ("wait" = Option<u32>, Query, description = "0 to 25 seconds that a caught-up reader waits for news; also `Prefer: wait=…`")),
+    responses((status = 200, body = ChangesPage, description = "with `Accept: application/x-ndjson` a change a line, and a last line with `\"control\": \"page_end\"`"), (status = 304, description = "nothing new since the page of this ETag"),
         (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn changes_page(State(app): State<App>, device: Device, uri: Uri, headers: HeaderMap) -> Answer<Response> {
     let started = Instant::now();
@@ -47,7 +51,9 @@ pub async fn changes_page(State(app): State<App>, device: Device, uri: Uri, head
 }
 
 async fn pull(app: &App, device: &Device, uri: &Uri, headers: &HeaderMap, started: Instant) -> Answer<Response> {
-    let (query, wait) = query_read(uri)?;
+    let (query, wait) = query_read(uri, headers)?;
+    schema_check(app, headers, &query.collections)?;
+    let lines = accepts_lines(headers);
     let scopes = if query.scopes.is_empty() { device.scopes.clone() } else { query.scopes.clone() };
     let note = |to: Seq, rows: usize| {
         let contact = Contact::Pulled {
@@ -58,21 +64,23 @@ async fn pull(app: &App, device: &Device, uri: &Uri, headers: &HeaderMap, starte
         };
         app.service().contact_note(&device.client_id, app.now(), contact);
     };
-    news_wait(app, device, &query, wait).await;
+    news_wait(app, wait, || app.service().changes_unchanged(&device.cx, &query).is_some()).await;
     let held = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
     let head = app.service().head();
-    if let (Some(held), Some(etag)) = (held, app.service().changes_unchanged(&device.cx, &query))
+    let asleep = app.service().changes_unchanged(&device.cx, &query).map(|etag| tag(etag, lines));
+    if let (Some(held), Some(etag)) = (held, asleep)
         && tag_matches(held, &etag)
     {
         note(head, 0);
         return Ok(unchanged(&etag));
     }
-    let page = app.service().changes_page(&device.cx, query).await.map_err(page_refusal)?;
+    let mut page = app.service().changes_page(&device.cx, query).await.map_err(page_refusal)?;
+    page.etag = tag(page.etag, lines);
     note(page_position(&page, head), page.rows.len());
     if held.is_some_and(|held| tag_matches(held, &page.etag)) {
         return Ok(unchanged(&page.etag));
     }
-    Ok(page_response(app, device, page))
+    Ok(page_response(app, device, &page, lines))
 }
 
 fn page_refusal(error: Error) -> Refusal {
@@ -84,14 +92,40 @@ fn page_refusal(error: Error) -> Refusal {
     }
 }
 
-fn query_read(uri: &Uri) -> Answer<(FeedQuery, Duration)> {
+/// Refuses a device whose database has a schema that is not served any more, as far as it says which one it has.
+pub(super) fn schema_check(app: &App, headers: &HeaderMap, collections: &[CollectionName]) -> Answer<()> {
+    let Some(value) = headers.get(SYNC_SCHEMA) else { return Ok(()) };
+    let version = value.to_str().ok().and_then(|text| text.trim().parse::<i64>().ok()).filter(|version| *version >= 0);
+    let version = version.ok_or_else(|| Refusal::header(SYNC_SCHEMA, "must be a whole number"))?;
+    Ok(app.service().schema_check(version, collections)?)
+}
+
+/// Whether the page is wanted line by line.
+fn accepts_lines(headers: &HeaderMap) -> bool {
+    let accepts = |value: &HeaderValue| value.to_str().is_ok_and(|accept| accept.contains(LINES));
+    headers.get_all(header::ACCEPT).iter().any(accepts)
+}
+
+/// Two forms of a page are two representations, each with its own tag.
+fn tag(etag: String, lines: bool) -> String {
+    if lines { format!("{etag}.lines") } else { etag }
+}
+
+/// The wait that `Prefer` asks for, as far as one may be had.
+fn preferred_wait(headers: &HeaderMap) -> Option<u32> {
+    let parts = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok()).flat_map(|text| text.split([',', ';']));
+    let mut waits = parts.filter_map(|part| part.trim().strip_prefix("wait=")?.trim_matches('"').parse::<u32>().ok());
+    waits.next().map(|wait| wait.min(WAIT_S_MAX))
+}
+
+fn query_read(uri: &Uri, headers: &HeaderMap) -> Answer<(FeedQuery, Duration)> {
     let mut params = Params::of(uri)?;
     let epoch = params
         .take("epoch")
         .map(|text| Epoch::parse(&text).ok_or_else(|| Refusal::query("epoch", "must be 16 lower-case hex digits")));
-    if params.take("include").is_some_and(|include| include != "fields") {
-        return Err(Refusal::query("include", "must be `fields` on this server"));
-    }
+    let include = params
+        .take("include")
+        .map(|text| FeedInclude::parse(&text).ok_or_else(|| Refusal::query("include", "must be `fields`, `full` or `meta`")));
     let query = FeedQuery {
         since: params.take("since"),
         epoch: epoch.transpose()?,
@@ -99,14 +133,17 @@ fn query_read(uri: &Uri) -> Answer<(FeedQuery, Duration)> {
         compact: params.take_flag("compact")?.unwrap_or(false),
         scopes: params.take_list("scopes", FILTER_TERMS_MAX, |text| Scope::parse(text))?,
         collections: params.take_list("collections", FILTER_TERMS_MAX, |text| CollectionName::parse(text))?,
+        include: include.transpose()?.unwrap_or_default(),
+        exclude_self: params.take_flag("exclude_self")?.unwrap_or(false),
+        reader: None,
     };
-    let wait = params.take_integer("wait", 0..=WAIT_S_MAX)?.unwrap_or(0);
+    let wait = params.take_integer("wait", 0..=WAIT_S_MAX)?.or_else(|| preferred_wait(headers)).unwrap_or(0);
     params.done()?;
     Ok((query, Duration::from_secs(wait.into())))
 }
 
 /// Long poll: waits while there is nothing new for this reader, without touching the database.
-async fn news_wait(app: &App, device: &Device, query: &FeedQuery, wait: Duration) {
+pub(super) async fn news_wait(app: &App, wait: Duration, idle: impl Fn() -> bool) {
     if wait.is_zero() {
         return;
     }
@@ -114,7 +151,7 @@ async fn news_wait(app: &App, device: &Device, query: &FeedQuery, wait: Duration
     let news = async {
         loop {
             head.mark_unchanged();
-            if app.service().changes_unchanged(&device.cx, query).is_none() || head.changed().await.is_err() {
+            if !idle() || head.changed().await.is_err() {
                 return;
             }
         }
@@ -151,12 +188,21 @@ fn unchanged(etag: &str) -> Response {
         .into_response()
 }
 
-fn page_response(app: &App, device: &Device, page: FeedPage) -> Response {
+/// When to poll again.
+pub(super) fn pause(device: &Device, has_more: bool) -> i64 {
+    if has_more { 0 } else { jittered(POLL_PAUSE_MS, &device.cx.request_id) }
+}
+
+fn page_response(app: &App, device: &Device, page: &FeedPage, lines: bool) -> Response {
     let (etag, cache) = (etag_value(&page.etag), if page.immutable { FULL } else { TAIL });
-    let pause = if page.has_more { 0 } else { jittered(POLL_PAUSE_MS, &device.cx.request_id) };
-    let bytes = page_text(&page, &app.service().epoch().to_string(), Timestamp(app.now()), pause);
-    let json = HeaderValue::from_static("application/json");
-    ([(header::CONTENT_TYPE, json), (header::ETAG, etag), (header::CACHE_CONTROL, cache), (header::VARY, VARY)], bytes)
+    let (epoch, now, pause) = (app.service().epoch().to_string(), Timestamp(app.now()), pause(device, page.has_more));
+    let (kind, bytes) = if lines {
+        (LINES, page_lines(page, &epoch, now, pause))
+    } else {
+        ("application/json", page_text(page, &epoch, now, pause))
+    };
+    let kind = HeaderValue::from_static(kind);
+    ([(header::CONTENT_TYPE, kind), (header::ETAG, etag), (header::CACHE_CONTROL, cache), (header::VARY, VARY)], bytes)
         .into_response()
 }
 
@@ -166,15 +212,16 @@ mod tests {
 
     fn refused(query: &str) -> String {
         let uri: Uri = format!("/changes?{query}").parse().expect("an address");
-        let problem = query_read(&uri).expect_err("refused").problem;
+        let problem = query_read(&uri, &HeaderMap::new()).expect_err("refused").problem;
         format!("{} {}", problem.code, problem.errors[0].field)
     }
 
     #[test]
     fn a_parameter_that_is_not_served_is_named_never_ignored() {
         for (query, said) in [
-            ("exclude_self=true", "query_invalid exclude_self"),
-            ("include=meta", "query_invalid include"),
+            ("exclude_self=yes", "query_invalid exclude_self"),
+            ("include=all", "query_invalid include"),
+            ("include_deleted=true", "query_invalid include_deleted"),
             ("limit=0", "query_invalid limit"),
             ("limit=5001", "query_invalid limit"),
             ("limit=x", "query_invalid limit"),
@@ -193,8 +240,21 @@ mod tests {
     fn both_ends_of_a_limit_are_taken() {
         for (query, limit) in [("limit=1", 1), ("limit=5000", 5_000), ("", 500)] {
             let uri: Uri = format!("/changes?{query}").parse().expect("an address");
-            assert_eq!(query_read(&uri).expect("read").0.limit, limit);
+            assert_eq!(query_read(&uri, &HeaderMap::new()).expect("read").0.limit, limit);
         }
+    }
+
+    #[test]
+    fn a_preferred_wait_counts_unless_the_query_names_one_and_never_beyond_the_limit() {
+        let wait = |query: &str, prefer: &'static str| {
+            let uri: Uri = format!("/changes?{query}").parse().expect("an address");
+            let headers = HeaderMap::from_iter([(header::HeaderName::from_static("prefer"), HeaderValue::from_static(prefer))]);
+            query_read(&uri, &headers).expect("read").1.as_secs()
+        };
+        assert_eq!(wait("", "handling=strict, wait=7"), 7);
+        assert_eq!(wait("wait=3", "wait=7"), 3);
+        assert_eq!(wait("", "wait=600"), u64::from(WAIT_S_MAX));
+        assert_eq!(wait("", "wait=soon"), 0);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Nothing is queued per listener: a stream looks at a cell that holds the newest position, so a slow reader misses nothing but
 //! repetitions.
 
+use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use serde::Serialize;
 use tidewatch_domain::ids::{Scope, Seq};
 use tidewatch_protocol::limits::{EVENTS_COALESCE_MS, EVENTS_HEARTBEAT_S};
 use tidewatch_protocol::v1::control::CommandHint;
-use tidewatch_protocol::v1::events::{Bye, Hello, Invalidate};
+use tidewatch_protocol::v1::events::{Bye, Hello, SchemaMoved, ScopesNamed};
 use tidewatch_protocol::{Code, Problem};
 use tidewatch_service::auth::Bearer;
 use tidewatch_service::fleet::Contact;
@@ -31,7 +32,9 @@ const TOKEN_LOOK: Duration = Duration::from_secs(15);
 
 /// Opens the stream of a device.
 #[utoipa::path(get, path = "/events", tag = "sync", security(("device" = [])),
-    responses((status = 200, content_type = "text/event-stream", body = String, description = "`hello`, `invalidate` and `bye` events"),
+    params(("ticket" = Option<String>, Query, description = "in place of the token, for browsers; see `POST /events/ticket`")),
+    responses((status = 200, content_type = "text/event-stream", body = String,
+            description = "`hello`, `invalidate`, `conflict`, `revoke`, `schema` and `bye` events"),
         (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn events_stream(State(app): State<App>, device: Device, request: HeaderMap) -> Answer<Response> {
     let place = app.streams().device_places.clone().try_acquire_owned().map_err(|_| {
@@ -64,6 +67,18 @@ pub fn sse(name: &str, id: Option<&str>, body: &impl Serialize) -> Event {
     }
 }
 
+/// Where these scopes are now.
+fn looked(app: &App, scopes: &[Scope]) -> HashMap<Scope, Seen> {
+    let (heads, conflicts) = (app.service().scope_heads(scopes), app.service().conflict_heads(scopes));
+    let each = scopes.iter().cloned().zip(heads.into_iter().zip(conflicts));
+    each.map(|(scope, (head, conflict))| (scope, Seen { head, conflict })).collect()
+}
+
+/// The newest word on the configuration of collections.
+fn schema_head(app: &App) -> Seq {
+    app.service().scope_heads(&[Scope::of_collections()]).first().copied().unwrap_or_default()
+}
+
 /// The position in a cursor text.
 fn position(cursor: &str) -> Option<Seq> {
     cursor.split('.').nth(2)?.split('c').next()?.parse().ok().map(Seq)
@@ -74,7 +89,12 @@ struct Listener {
     app: App,
     device: Device,
     token: String,
-    seen: Vec<Seq>,
+    /// Scopes that it is told of, with what was told.
+    seen: HashMap<Scope, Seen>,
+    /// The same of the configuration of collections.
+    schema: Seq,
+    /// What is to be said next: a few events at most, made at one look.
+    waiting: VecDeque<Event>,
     greeted: bool,
     behind: bool,
     head: watch::Receiver<Seq>,
@@ -83,6 +103,13 @@ struct Listener {
     commands: Option<watch::Receiver<()>>,
     mine: CancellationToken,
     _place: OwnedSemaphorePermit,
+}
+
+/// Positions that a listener has been told of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Seen {
+    head: Seq,
+    conflict: Seq,
 }
 
 impl Drop for Listener {
@@ -96,10 +123,11 @@ impl Listener {
         let mine = app.streams().device_take(&device.client_id, app.stopping());
         let head = app.service().head_watch();
         let behind = last_seen.is_some_and(|seen| seen < *head.borrow());
-        let seen = app.service().scope_heads(&device.scopes);
+        let (seen, schema) = (looked(&app, &device.scopes), schema_head(&app));
         let commands = app.service().commands_watch(&device.client_id);
         let told = app.service().commands_waiting(&device.client_id) > 0;
-        Self { app, device, token, seen, greeted: false, behind, head, told, commands, mine, _place: place }
+        let waiting = VecDeque::new();
+        Self { app, device, token, seen, schema, waiting, greeted: false, behind, head, told, commands, mine, _place: place }
     }
 
     fn stream(self) -> impl Stream<Item = Result<Event, Infallible>> {
@@ -128,9 +156,12 @@ impl Listener {
         }
         if self.behind {
             self.behind = false;
-            return (self.invalidate(self.device.scopes.clone()), true);
+            return (self.moved("invalidate", self.device.scopes.clone()), true);
         }
         loop {
+            if let Some(event) = self.waiting.pop_front() {
+                return (event, true);
+            }
             let moved = tokio::select! {
                 () = self.mine.cancelled() => return (self.bye(), false),
                 changed = self.head.changed() => changed.is_ok(),
@@ -148,28 +179,40 @@ impl Listener {
             }
             if moved {
                 tokio::time::sleep(Duration::from_millis(EVENTS_COALESCE_MS)).await;
-                let scopes = self.scopes_moved();
-                if !scopes.is_empty() {
-                    return (self.invalidate(scopes), true);
-                }
+                self.look();
             }
         }
     }
 
-    /// Scopes that moved since the last look.
-    fn scopes_moved(&mut self) -> Vec<Scope> {
+    /// Finds out what is new since the last look. Rights come first: what is closed is not told of any more.
+    fn look(&mut self) {
         self.head.mark_unchanged();
-        let now = self.app.service().scope_heads(&self.device.scopes);
-        let moved = self.device.scopes.iter().zip(&now).zip(&self.seen).filter(|((_, now), seen)| now > seen);
-        let scopes = moved.map(|((scope, _), _)| scope.clone()).collect();
-        self.seen = now;
-        scopes
+        let scopes = self.app.service().device_scopes(&self.device.client_id).to_vec();
+        let closed: Vec<Scope> = self.device.scopes.iter().filter(|scope| !scopes.contains(scope)).cloned().collect();
+        let now = looked(&self.app, &scopes);
+        let before = |scope: &Scope| self.seen.get(scope).copied().unwrap_or_default();
+        let moved = |scope: &&Scope| now.get(*scope).is_some_and(|now| now.head > before(scope).head);
+        let disputed = |scope: &&Scope| now.get(*scope).is_some_and(|now| now.conflict > before(scope).conflict);
+        let invalid: Vec<Scope> = scopes.iter().filter(moved).cloned().collect();
+        let conflicts: Vec<Scope> = scopes.iter().filter(disputed).cloned().collect();
+        let schema = schema_head(&self.app);
+        for (name, scopes) in [("revoke", closed), ("conflict", conflicts), ("invalidate", invalid)] {
+            if !scopes.is_empty() {
+                let event = self.moved(name, scopes);
+                self.waiting.push_back(event);
+            }
+        }
+        if schema > self.schema {
+            let body = SchemaMoved { head: schema.0 };
+            self.waiting.push_back(sse("schema", Some(&self.app.service().cursor_at(self.app.service().head())), &body));
+        }
+        (self.device.scopes, self.seen, self.schema) = (scopes, now, schema);
     }
 
-    fn invalidate(&self, scopes: Vec<Scope>) -> Event {
+    fn moved(&self, name: &str, scopes: Vec<Scope>) -> Event {
         let head = self.app.service().head();
-        let body = Invalidate { scopes: scopes.into_iter().map(Scope::into_string).collect(), head: head.0 };
-        sse("invalidate", Some(&self.app.service().cursor_at(head)), &body)
+        let body = ScopesNamed { scopes: scopes.into_iter().map(Scope::into_string).collect(), head: head.0 };
+        sse(name, Some(&self.app.service().cursor_at(head)), &body)
     }
 
     fn command(&self) -> Event {

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use tidewatch_domain::ids::{ClientId, Version};
-use tidewatch_domain::sync::Push;
+use tidewatch_domain::sync::{Intent, Push};
 use tidewatch_domain::time::Millis;
 use tidewatch_protocol::headers::PROTOCOL_VERSION;
 use tidewatch_protocol::v1::changes::server_hlc;
@@ -50,6 +50,7 @@ async fn push(app: &App, device: Device, headers: &HeaderMap, body: Answer<JsonB
     let PushRead { mut push, batch_id, reports } = push_read(&body)?;
     preconditions(headers, &mut push)?;
     device.named_check(Some(push.client_id.as_str()))?;
+    schemas_check(app, &push)?;
     start_note(app, &device.client_id, device.cx.now, push.intents.len());
     if !reports.is_empty() {
         reports_ingest(app, &device, reports);
@@ -89,6 +90,21 @@ pub(crate) fn preconditions(headers: &HeaderMap, push: &mut Push) -> Answer<()> 
     };
     if single && headers.get_all("prefer").iter().any(strict) {
         push.terms.atomic = true;
+    }
+    Ok(())
+}
+
+/// Refuses a batch of a device whose schema is not served any more: it keeps its outbox and upgrades.
+fn schemas_check(app: &App, push: &Push) -> Answer<()> {
+    let stated = push.intents.iter().filter_map(|intent| match intent {
+        Intent::Valid(mutation) => Some((mutation.schema_version, &mutation.collection)),
+        Intent::Invalid { .. } => None,
+    });
+    let mut checked = None;
+    for stated in stated {
+        if checked.replace(stated) != Some(stated) {
+            app.service().schema_check(stated.0, std::slice::from_ref(stated.1))?;
+        }
     }
     Ok(())
 }

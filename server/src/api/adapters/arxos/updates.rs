@@ -10,8 +10,9 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, Uri};
 use axum::response::{IntoResponse, Response};
+use tidewatch_domain::engine::ControlOp;
 use tidewatch_domain::ids::{CollectionName, Scope, Seq};
-use tidewatch_domain::sync::{FeedPage, FeedQuery, FeedRow};
+use tidewatch_domain::sync::{ControlRow, FeedPage, FeedQuery, FeedRow};
 use tidewatch_domain::time::{Millis, SECOND_MS};
 use tidewatch_protocol::facades::arxos::{EquipmentUpdate, IncrementalUpdates, OVERLAP_MS, server_version, since_millis};
 use tidewatch_protocol::limits::PAGE_MAX;
@@ -98,8 +99,12 @@ async fn rows_read(app: &App, device: &Device, asked: &Asked, since: Millis) -> 
     let mut pages = 0;
     loop {
         let mut page = app.service().changes_page(&device.cx, query.clone()).await.map_err(page_refusal)?;
+        for row in evicted(&page) {
+            last = last.max(Some(row.committed));
+            deletes.extend(row.record_id.as_ref().map(ToString::to_string));
+        }
         for row in std::mem::take(&mut page.rows) {
-            last = Some(row.committed);
+            last = last.max(Some(row.committed));
             sorted(row, &mut updates, &mut deletes)?;
         }
         pages += 1;
@@ -122,6 +127,7 @@ async fn first_query(app: &App, device: &Device, asked: &Asked, since: Millis) -
         compact: true,
         scopes: vec![asked.scope.clone()],
         collections: vec![equipment],
+        ..FeedQuery::default()
     };
     if asked.cursor.is_none() && asked.since > 0 {
         let position = app.service().position_before(&device.cx, since.plus(-OVERLAP_MS)).await?;
@@ -141,10 +147,17 @@ fn page_refusal(error: Error) -> Refusal {
     }
 }
 
+/// The records that have left the building in this page, and have not come back in it.
+fn evicted(page: &FeedPage) -> impl Iterator<Item = &ControlRow> {
+    let back =
+        |row: &ControlRow| page.rows.iter().any(|later| Some(&later.record_id) == row.record_id.as_ref() && later.seq > row.seq);
+    page.controls.iter().filter(move |row| row.op == ControlOp::Evict && !back(row))
+}
+
 /// A row as the app has it. Rows that say nothing of a record are none of its business.
 fn sorted(row: FeedRow, updates: &mut Vec<EquipmentUpdate>, deletes: &mut Vec<String>) -> Answer<()> {
     match row.op {
-        "delete" | "evict" => deletes.push(row.record_id.into_string()),
+        "delete" => deletes.push(row.record_id.into_string()),
         _ => {
             let Some(text) = row.fields else { return Ok(()) };
             let fields = serde_json::from_str(&text).map_err(Refusal::internal)?;
