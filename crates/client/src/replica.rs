@@ -4,7 +4,7 @@
 //! ([`crate::state::State::visible`]). So a row of the feed never overwrites an unsent edit, and an answer that lost needs
 //! no repair. A page's rows and its cursor are applied together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -60,6 +60,10 @@ pub struct Replica {
     /// A scan of the whole state under way: what it has met so far, and its own cursor.
     scan: Option<(BTreeMap<Key, Image>, Option<String>)>,
     gap: bool,
+    /// A scope was opened while a scan was under way: it takes another one.
+    granted: bool,
+    /// What waits beside records, as far as the feed has said so.
+    conflicts: BTreeMap<Key, BTreeSet<String>>,
 }
 
 impl Replica {
@@ -79,6 +83,22 @@ impl Replica {
     #[must_use]
     pub fn has_gap(&self) -> bool {
         self.gap
+    }
+
+    /// The entries of the conflicts log that wait beside a record, as far as the feed has said so.
+    pub fn conflicts(&self, key: &Key) -> impl Iterator<Item = &str> {
+        self.conflicts.get(key).into_iter().flatten().map(String::as_str)
+    }
+
+    fn conflict_note(&mut self, key: Key, conflict_id: String, open: bool) {
+        if open {
+            self.conflicts.entry(key).or_default().insert(conflict_id);
+        } else if let Some(known) = self.conflicts.get_mut(&key) {
+            known.remove(&conflict_id);
+            if known.is_empty() {
+                self.conflicts.remove(&key);
+            }
+        }
     }
 
     /// One record as the store had it.
@@ -159,6 +179,10 @@ impl Replica {
             RowOp::Delete if known.is_some_and(|version| row.version >= version) => self.set(row.key, None),
             RowOp::Evict => self.set(row.key, None),
             RowOp::Revoke => self.scope_drop(&row.scope),
+            // What is in the scope lies behind the cursor, and only a scan brings it.
+            RowOp::Grant => self.gap = true,
+            RowOp::Conflict { conflict_id } => self.conflict_note(row.key, conflict_id, true),
+            RowOp::Resolved { conflict_id } => self.conflict_note(row.key, conflict_id, false),
             RowOp::Put { .. } | RowOp::Patch { .. } | RowOp::Delete | RowOp::Nothing => {}
         }
     }
@@ -186,7 +210,8 @@ impl Replica {
                 }
                 RowOp::Delete | RowOp::Evict => drop(met.remove(&row.key)),
                 RowOp::Revoke => met.retain(|_, image| image.scope != row.scope),
-                RowOp::Nothing => {}
+                RowOp::Grant => self.granted = true,
+                RowOp::Conflict { .. } | RowOp::Resolved { .. } | RowOp::Nothing => {}
             }
         }
         if !complete {
@@ -204,7 +229,7 @@ impl Replica {
             }
         }
         self.cursor = Some(cursor);
-        self.gap = false;
+        self.gap = std::mem::take(&mut self.granted);
     }
 
     /// Takes the answer to an own intent: its full record if it came with one, otherwise the intent over what is here.

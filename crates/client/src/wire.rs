@@ -230,6 +230,18 @@ pub enum RowOp {
     Evict,
     /// Everything of the scope goes.
     Revoke,
+    /// The scope is open from now on: what is in it lies behind the cursor.
+    Grant,
+    /// Something waits beside the record.
+    Conflict {
+        /// Entry of the conflicts log.
+        conflict_id: String,
+    },
+    /// It is settled.
+    Resolved {
+        /// Entry of the conflicts log.
+        conflict_id: String,
+    },
     /// Known, and without effect on the local database.
     Nothing,
 }
@@ -299,7 +311,10 @@ fn read_row(row: &Value) -> Result<Row, PageError> {
         "delete" => RowOp::Delete,
         "evict" => RowOp::Evict,
         "revoke" => RowOp::Revoke,
-        "grant" | "schema" | "conflict" | "resolved" => RowOp::Nothing,
+        "grant" => RowOp::Grant,
+        "conflict" => RowOp::Conflict { conflict_id: text("conflict_id") },
+        "resolved" => RowOp::Resolved { conflict_id: text("conflict_id") },
+        "schema" => RowOp::Nothing,
         other => return Err(PageError::UnknownOp(other.to_owned())),
     };
     let version = row.get("version").and_then(Value::as_i64).unwrap_or(0);

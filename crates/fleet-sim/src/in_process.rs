@@ -107,8 +107,7 @@ impl InProcess {
 
 /// Reads the query of `/changes` as the reference client writes it.
 fn feed_query(path: &str) -> Result<FeedQuery, Problem> {
-    let mut query =
-        FeedQuery { since: None, epoch: None, limit: 500, compact: false, scopes: Vec::new(), collections: Vec::new() };
+    let mut query = FeedQuery { limit: 500, ..FeedQuery::default() };
     let invalid = || Problem::new(Code::QueryInvalid);
     for pair in path.split_once('?').map_or("", |(_, query)| query).split('&').filter(|pair| !pair.is_empty()) {
         match pair.split_once('=').ok_or_else(invalid)? {
@@ -140,6 +139,9 @@ fn problem(error: Error) -> Problem {
         }
         Error::RateLimited { retry_after_ms } => {
             Problem { retry_after_ms: Some(retry_after_ms), ..Problem::new(Code::RateLimited) }
+        }
+        Error::SchemaUnsupported { min, max, .. } => {
+            Problem { min: Some(min), max: Some(max), ..Problem::new(Code::SchemaUnsupported) }
         }
         Error::InFlight => Problem::new(Code::InFlight),
         Error::Refused(refusal) => Problem::batch(&refusal),

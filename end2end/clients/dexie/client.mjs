@@ -144,6 +144,10 @@ export class SyncClient {
 
   async applyRow(row) {
     const { db } = this;
+    // Rows that change no record: one that has left the scope goes from here, and so does everything once the scope is closed.
+    if (row.op === "evict") return void (await db.todos.delete(row.record_id));
+    if (row.op === "revoke") return void (row.scope === this.scope && (await db.todos.clear()));
+    if (["conflict", "resolved", "grant", "schema"].includes(row.op)) return;
     const record = await db.todos.get(row.record_id);
     if (record && row.version <= record.version) return;
     const stamp = { id: row.record_id, version: row.version, updatedAt: row.committed_at };

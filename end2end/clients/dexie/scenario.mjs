@@ -76,7 +76,7 @@ async function storeRecords(client, prefix) {
     const query = new URLSearchParams({ since, compact: "true", limit: "500", scopes: client.scope, collections: "todos" });
     const page = await client.authorised("GET", `/changes?${query}`);
     for (const row of page.changes) {
-      if (!row.record_id.startsWith(prefix)) continue;
+      if (!row.record_id?.startsWith(prefix)) continue;
       if (row.op === "delete") delete records[row.record_id];
       else records[row.record_id] = { version: row.version, body: row.fields };
     }

@@ -36,7 +36,7 @@ export async function drain(device, collection, cursor, take) {
     const page = await device.page({ since, compact: "true", collections: collection, limit: "200" });
     for (const row of page.changes) {
       if (row.op === "put") take(row);
-      else if (row.collection) throw new Error(`unknown feed operation ${row.op}: this client needs an upgrade`);
+      else if (row.record_id) throw new Error(`unknown feed operation ${row.op}: this client needs an upgrade`);
     }
     since = page.cursor;
     if (!page.has_more && page.snapshot?.complete !== false) return since;

@@ -67,8 +67,9 @@ export function replicate({ collection, device, dead, heard = () => {} }) {
       const page = await device.page({ since: cursor, compact: "true", collections: name, limit: String(size - documents.length) });
       for (const row of page.changes) {
         if (row.op === "put") documents.push(document(row.record_id, row.version, row.fields));
-        else if (row.op === "delete") documents.push(document(row.record_id, row.version, null));
-        else if (row.collection) throw new Error(`unknown feed operation ${row.op}: this client needs an upgrade`);
+        // A record that has left the scope is gone here as well.
+        else if (row.op === "delete" || row.op === "evict") documents.push(document(row.record_id, row.version, null));
+        else if (row.record_id) throw new Error(`unknown feed operation ${row.op}: this client needs an upgrade`);
       }
       cursor = page.cursor;
       more = page.has_more || page.snapshot?.complete === false;

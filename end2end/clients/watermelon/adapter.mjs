@@ -42,13 +42,13 @@ export class Sync {
     do {
       page = await this.device.page({ ...query, compact: "true", collections: this.table, limit: "500" });
       // Paging may repeat a record; `synchronize` must get it once.
-      for (const row of page.changes) if (row.collection) rows.set(row.record_id, row);
+      for (const row of page.changes) if (row.record_id) rows.set(row.record_id, row);
       query = { since: page.cursor };
     } while (page.has_more || page.snapshot?.complete === false);
     const updated = [];
     for (const row of rows.values()) {
       if (row.op === "put") updated.push(toRaw(row.record_id, row.fields));
-      else if (row.op === "delete") updated.push({ id: row.record_id, gone: true });
+      else if (row.op === "delete" || row.op === "evict") updated.push({ id: row.record_id, gone: true });
       else throw new Error(`unknown feed operation ${row.op}: this client needs an upgrade`);
     }
     this.rows = rows;

@@ -117,3 +117,46 @@ fn a_revoked_scope_leaves_nothing_behind() {
     replica.page_apply(vec![revoke], "c3".into());
     assert_eq!((replica.live().count(), replica.digests().count()), (0, 0));
 }
+
+#[test]
+fn a_record_that_moves_is_dropped_and_taken_again_where_it_went() {
+    let mut replica = Replica::default();
+    replica.page_apply(vec![put(2, "a", 1, json!({"n": 1}))], "c2".into());
+    let moved = Row { scope: "site:b".into(), ..put(4, "a", 2, json!({"n": 1})) };
+    let rows = vec![row(3, "a", 1, RowOp::Evict), moved];
+    for _ in 0..2 {
+        replica.page_apply(rows.clone(), "c4".into());
+        assert_eq!(replica.get(&key("a")).map(|image| (image.scope.as_str(), image.version)), Some(("site:b", 2)));
+        let scopes: Vec<&str> = replica.digests().map(|((scope, _), _)| scope.as_str()).collect();
+        assert_eq!(scopes, ["site:b"]);
+    }
+}
+
+#[test]
+fn a_scope_that_is_closed_goes_and_one_that_is_opened_asks_for_a_scan() {
+    let mut replica = Replica::default();
+    let other = Row { scope: "site:b".into(), ..put(3, "b", 1, json!({"n": 1})) };
+    replica.page_apply(vec![put(2, "a", 1, json!({"n": 1})), other], "c3".into());
+    let about = |seq, scope: &str, op| Row { scope: scope.into(), key: (String::new(), String::new()), ..row(seq, "", 0, op) };
+    replica.page_apply(vec![about(4, "site:b", RowOp::Revoke)], "c4".into());
+    assert_eq!((read(&replica, "a"), read(&replica, "b")), (Some(json!({"n": 1})), None));
+    assert!(!replica.has_gap());
+    replica.page_apply(vec![about(5, "site:c", RowOp::Grant)], "c5".into());
+    assert!(replica.has_gap());
+    replica.scan_begin();
+    replica.scan_apply(vec![put(2, "a", 1, json!({"n": 1})), about(6, "site:d", RowOp::Grant)], "s6".into(), true, &|_| false);
+    assert!(replica.has_gap(), "opened while the scan was under way: it takes another one");
+    replica.scan_begin();
+    replica.scan_apply(vec![put(2, "a", 1, json!({"n": 1}))], "s7".into(), true, &|_| false);
+    assert!(!replica.has_gap());
+}
+
+#[test]
+fn what_waits_beside_a_record_is_known_until_it_is_settled() {
+    let mut replica = Replica::default();
+    let open = |seq, id: &str| row(seq, "a", 1, RowOp::Conflict { conflict_id: id.into() });
+    replica.page_apply(vec![open(3, "cf_1"), open(4, "cf_2"), open(4, "cf_2")], "c4".into());
+    assert_eq!(replica.conflicts(&key("a")).collect::<Vec<_>>(), ["cf_1", "cf_2"]);
+    replica.page_apply(vec![row(5, "a", 1, RowOp::Resolved { conflict_id: "cf_1".into() })], "c5".into());
+    assert_eq!(replica.conflicts(&key("a")).collect::<Vec<_>>(), ["cf_2"]);
+}

@@ -75,8 +75,7 @@ async fn read_all(transport: &crate::in_process::InProcess, reader: &Cx, compact
     let mut rows = Vec::new();
     let mut since = "0".to_owned();
     loop {
-        let query =
-            FeedQuery { since: Some(since), epoch: None, limit: 500, compact, scopes: Vec::new(), collections: Vec::new() };
+        let query = FeedQuery { since: Some(since), limit: 500, compact, ..FeedQuery::default() };
         let page = transport.service().changes_page(reader, query).await.map_err(|error| anyhow::anyhow!("{error:?}"))?;
         rows.extend(page.rows);
         since = page.cursor;
