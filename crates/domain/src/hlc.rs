@@ -63,7 +63,12 @@ impl Hlc {
 
 impl fmt::Display for Hlc {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}-{}", self.ticks.0, self.node)
+        // Every row of a page prints one: digits by hand are several times as fast as the formatter's.
+        let mut digits = [0; 16];
+        hex::encode_to_slice(self.ticks.0.to_be_bytes(), &mut digits).map_err(|_| fmt::Error)?;
+        f.write_str(std::str::from_utf8(&digits).map_err(|_| fmt::Error)?)?;
+        f.write_str("-")?;
+        f.write_str(&self.node)
     }
 }
 

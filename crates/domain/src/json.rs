@@ -71,13 +71,39 @@ pub fn value_text(value: &Value) -> String {
 
 /// Appends the canonical text of a body.
 pub fn write_body(out: &mut String, body: &Body) {
-    let mut members: Vec<(&String, &Value)> = body.iter().collect();
-    if !members.is_sorted_by(|a, b| utf16_less(a.0, b.0)) {
+    write_body_without(out, body, &[]);
+}
+
+/// Appends the canonical text of a body without some of its members.
+pub fn write_body_without(out: &mut String, body: &Body, without: &[&str]) {
+    let start = out.len();
+    if !write_members(out, body.iter(), without, true) {
+        out.truncate(start);
+        let mut members: Vec<(&String, &Value)> = body.iter().collect();
         members.sort_by(|a, b| a.0.encode_utf16().cmp(b.0.encode_utf16()));
+        write_members(out, members.into_iter(), without, false);
     }
+}
+
+/// Writes members as they come. With `checked`, only while that is surely the canonical order: the order of bytes and that of UTF-16
+/// can differ beyond ASCII.
+fn write_members<'a>(
+    out: &mut String,
+    members: impl Iterator<Item = (&'a String, &'a Value)>,
+    without: &[&str],
+    checked: bool,
+) -> bool {
+    let mut last: Option<&str> = None;
     out.push('{');
-    for (at, (name, value)) in members.into_iter().enumerate() {
-        if at > 0 {
+    for (name, value) in members {
+        if checked && (!name.is_ascii() || last.is_some_and(|last| last >= name.as_str())) {
+            return false;
+        }
+        last = Some(name);
+        if without.contains(&name.as_str()) {
+            continue;
+        }
+        if !out.ends_with('{') {
             out.push(',');
         }
         write_text(out, name);
@@ -85,10 +111,7 @@ pub fn write_body(out: &mut String, body: &Body) {
         write_value(out, value);
     }
     out.push('}');
-}
-
-fn utf16_less(a: &str, b: &str) -> bool {
-    if a.is_ascii() && b.is_ascii() { a < b } else { a.encode_utf16().lt(b.encode_utf16()) }
+    true
 }
 
 fn write_value(out: &mut String, value: &Value) {
@@ -117,13 +140,28 @@ fn write_number(out: &mut String, number: &serde_json::Number) {
         Some(integer) if (-INTEGER_MAX..=INTEGER_MAX).contains(&integer) => {
             write!(out, "{integer}").expect("a string takes any text");
         }
-        _ => out.push_str(&serde_json_canonicalizer::to_string(number).expect("a JSON number is finite")),
+        // JSON has one kind of number, a double, and RFC 8785 prints it as JavaScript does.
+        _ => out.push_str(ryu_js::Buffer::new().format_finite(number.as_f64().expect("a JSON number is a double"))),
     }
 }
 
 /// Appends a JSON string literal, escaped as `JSON.stringify` does.
 pub fn write_text(out: &mut String, text: &str) {
     out.push('"');
+    if is_plain(text) {
+        out.push_str(text);
+    } else {
+        write_escaped(out, text);
+    }
+    out.push('"');
+}
+
+/// Whether a text needs no escape. Looks at every byte, so that the compiler can look at many at once.
+fn is_plain(text: &str) -> bool {
+    !text.bytes().fold(false, |found, byte| found | (byte < 0x20) | (byte == b'"') | (byte == b'\\'))
+}
+
+fn write_escaped(out: &mut String, text: &str) {
     let mut from = 0;
     for (at, byte) in text.bytes().enumerate() {
         let escape = match byte {
@@ -146,7 +184,6 @@ pub fn write_text(out: &mut String, text: &str) {
         from = at + 1;
     }
     out.push_str(&text[from..]);
-    out.push('"');
 }
 
 /// Order of two numbers or of two texts; nothing else has one.
@@ -166,45 +203,56 @@ pub fn value_order(a: &Value, b: &Value) -> Option<std::cmp::Ordering> {
 /// back as removed (`{"$unset":true}`). `names` are JSON string literals as canonical text has them, quotes included.
 #[must_use]
 pub fn members_pick(text: &str, names: &[&str]) -> String {
+    let mut found: Vec<Option<&str>> = vec![None; names.len()];
+    let mut missing = names.len();
+    for (key, value) in members_of(text) {
+        for (_, found) in names.iter().zip(&mut found).filter(|(name, found)| **name == key && found.is_none()) {
+            *found = Some(value);
+            missing -= 1;
+        }
+        if missing == 0 {
+            break;
+        }
+    }
     let mut out = String::with_capacity(text.len().min(names.len() * 48 + 2));
     out.push('{');
-    for name in names {
+    for (name, value) in names.iter().zip(found) {
         if out.len() > 1 {
             out.push(',');
         }
         out.push_str(name);
         out.push(':');
-        out.push_str(member_find(text, name).unwrap_or(r#"{"$unset":true}"#));
+        out.push_str(value.unwrap_or(r#"{"$unset":true}"#));
     }
     out.push('}');
     out
 }
 
-fn member_find<'a>(text: &'a str, name: &str) -> Option<&'a str> {
-    let mut rest = text.strip_prefix('{')?;
-    while !rest.starts_with('}') && !rest.is_empty() {
-        let key = &rest[..literal_end(rest)];
-        let after = rest[key.len()..].strip_prefix(':')?;
-        let value = &after[..value_end(after)];
-        if key == name {
-            return Some(value);
+/// The members of the canonical text of an object: name with its quotes, and value.
+fn members_of(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    let mut rest = text.strip_prefix('{').unwrap_or_default();
+    std::iter::from_fn(move || {
+        if rest.as_bytes().first() != Some(&b'"') {
+            return None;
         }
-        rest = &after[value.len()..];
-        rest = rest.strip_prefix(',').unwrap_or(rest);
-    }
-    None
+        let (key, after) = rest.split_at(literal_end(rest));
+        let after = after.strip_prefix(":")?;
+        let (value, more) = after.split_at(value_end(after));
+        rest = more.strip_prefix(",").unwrap_or_default();
+        Some((key, value))
+    })
 }
 
 /// End of the string literal that `text` starts with.
 fn literal_end(text: &str) -> usize {
-    let mut escaped = false;
-    for (at, byte) in text.bytes().enumerate().skip(1) {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = true,
-            b'"' => return at + 1,
-            _ => {}
+    let bytes = text.as_bytes();
+    let mut at = 1;
+    while let Some(found) = memchr::memchr2(b'"', b'\\', bytes.get(at..).unwrap_or_default()) {
+        if bytes[at + found] == b'"' {
+            return at + found + 1;
         }
+        // What is escaped ends nothing.
+        at += found + 2;
     }
     text.len()
 }

@@ -6,6 +6,7 @@
 
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
+use tidewatch_domain::json::write_body_without;
 
 /// A SHA-256 as the wire writes it.
 #[must_use]
@@ -27,11 +28,9 @@ const OUTSIDE: [&str; 4] = ["checksum", "sig", "relayed_by", "hops"];
 /// The canonical bytes that check sum and signature cover.
 #[must_use]
 pub fn intent_bytes(intent: &Map<String, Value>) -> Vec<u8> {
-    let mut bare = intent.clone();
-    for name in OUTSIDE {
-        bare.remove(name);
-    }
-    serde_json_canonicalizer::to_vec(&bare).expect("a JSON object has a canonical form")
+    let mut text = String::with_capacity(512);
+    write_body_without(&mut text, intent, &OUTSIDE);
+    text.into_bytes()
 }
 
 /// The check sum of an intent.
