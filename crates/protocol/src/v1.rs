@@ -11,6 +11,7 @@ pub mod records;
 pub mod status;
 pub mod subscriptions;
 pub mod telemetry;
+mod written;
 
 pub use changes::{Change, ChangesPage, PageEnd, SchemaEntry, SnapshotState};
 pub use clients::{ClientLimits, ClientRegistered, ClientRequest, CollectionEntry, TokenRefresh, TokensIssued};

@@ -10,6 +10,7 @@ use tidewatch_domain::time::Millis;
 
 use crate::headers::PROTOCOL_VERSION;
 use crate::timestamp::Timestamp;
+use crate::v1::written::{number_write, text_member};
 
 /// One page of the feed.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
@@ -364,22 +365,6 @@ fn row_write(out: &mut Vec<u8>, row: &FeedRow, times: &mut Times) {
     }
     text_member(out, b",\"committed_at\":", times.text(row.committed));
     out.push(b'}');
-}
-
-fn number_write(out: &mut Vec<u8>, number: i64) {
-    serde_json::to_writer(out, &number).expect("a number is JSON");
-}
-
-/// Writes a member whose value is a text. Nearly every text here is an id, and ids need no escape.
-fn text_member(out: &mut Vec<u8>, name: &[u8], text: &str) {
-    out.extend_from_slice(name);
-    if text.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
-        out.push(b'"');
-        out.extend_from_slice(text.as_bytes());
-        out.push(b'"');
-    } else {
-        serde_json::to_writer(out, text).expect("a text is JSON");
-    }
 }
 
 /// The server's clock in the form of a hybrid logical clock, for devices that learn the time from it.

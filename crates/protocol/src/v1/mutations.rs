@@ -3,6 +3,7 @@
 //! An intent that breaks a rule is answered by its own id ([`Intent::Invalid`]); only an envelope that cannot be read, or
 //! an intent without a readable id, refuses the batch. The text of each intent is kept as it came.
 
+mod answer;
 mod read;
 mod terms;
 
@@ -14,6 +15,7 @@ use tidewatch_domain::sync::{Base, Body, IntentProblem, IntentResult, IntentStat
 
 use crate::timestamp::Timestamp;
 
+pub use answer::answer_text;
 pub(crate) use read::intent_of;
 pub use read::{PushRead, intent_kept_read, push_read};
 pub use terms::conflict_read;

@@ -2,16 +2,16 @@
 
 use std::time::Instant;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
 use tidewatch_domain::ids::{ClientId, Version};
-use tidewatch_domain::sync::{Intent, Push};
+use tidewatch_domain::sync::{Intent, IntentResult, Push};
 use tidewatch_domain::time::Millis;
 use tidewatch_protocol::headers::PROTOCOL_VERSION;
 use tidewatch_protocol::v1::changes::server_hlc;
-use tidewatch_protocol::v1::mutations::push_read;
-use tidewatch_protocol::v1::{MutationResult, PushAnswered, PushRead, PushRequest};
+use tidewatch_protocol::v1::mutations::{answer_text, push_read};
+use tidewatch_protocol::v1::{PushAnswered, PushRead, PushRequest};
 use tidewatch_protocol::{Problem, Timestamp};
 use tidewatch_service::fleet::Contact;
 
@@ -29,21 +29,26 @@ pub async fn mutations_push(
     device: Device,
     headers: HeaderMap,
     body: Answer<JsonBody>,
-) -> Answer<Json<PushAnswered>> {
+) -> Answer<Response> {
     let started = Instant::now();
     let client_id = device.client_id.clone();
-    let done = push(&app, device, &headers, body).await;
-    let contact = match &done {
-        Ok((results, _)) => {
-            Contact::PushAnswered { results: results.clone(), took_ms: started.elapsed().as_secs_f64() * 1_000.0 }
+    let (contact, answer) = match push(&app, device, &headers, body).await {
+        Ok((results, text)) => {
+            let took_ms = started.elapsed().as_secs_f64() * 1_000.0;
+            (Contact::PushAnswered { results, took_ms }, Ok(json_response(text)))
         }
-        Err(refusal) => Contact::PushRefused { code: refusal.code() },
+        Err(refusal) => (Contact::PushRefused { code: refusal.code() }, Err(refusal)),
     };
     app.service().contact_note(&client_id, app.now(), contact);
-    done.map(|(_, answer)| Json(answer))
+    answer
 }
 
-type Pushed = (Vec<tidewatch_domain::sync::IntentResult>, PushAnswered);
+fn json_response(text: Vec<u8>) -> Response {
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], text).into_response()
+}
+
+/// What became of each intent, and the text of the answer that says so.
+type Pushed = (Vec<IntentResult>, Vec<u8>);
 
 async fn push(app: &App, device: Device, headers: &HeaderMap, body: Answer<JsonBody>) -> Answer<Pushed> {
     let JsonBody(body) = body?;
@@ -58,7 +63,7 @@ async fn push(app: &App, device: Device, headers: &HeaderMap, body: Answer<JsonB
     let service = app.service();
     let answer = service.mutations_push(&device.cx, push).await.map_err(Refusal::from)?;
     let server_time = Timestamp(app.now());
-    let answered = PushAnswered {
+    let around = PushAnswered {
         protocol: PROTOCOL_VERSION,
         epoch: service.epoch().to_string(),
         batch_id,
@@ -66,9 +71,10 @@ async fn push(app: &App, device: Device, headers: &HeaderMap, body: Answer<JsonB
         server_hlc: server_hlc(server_time),
         committed: service.cursor_at(answer.committed),
         poll_after_ms: 0,
-        results: answer.results.iter().cloned().map(MutationResult::from).collect(),
+        results: Vec::new(),
     };
-    Ok((answer.results, answered))
+    let text = answer_text(&around, &answer.results);
+    Ok((answer.results, text))
 }
 
 /// What HTTP itself can say about a batch of exactly one intent: `If-Match` with its version, and `Prefer: handling=strict`,
