@@ -13,49 +13,72 @@ use tokio::sync::oneshot;
 use super::Shared;
 use crate::Result;
 
-/// How often the size of the write-ahead log is looked at.
+/// How often the log is looked at.
 const TICK: Duration = Duration::from_millis(250);
 /// Ticks between two checkpoints of a busy log.
 const PASSIVE_TICKS: u32 = 4;
 /// Ticks without a change after which the log counts as idle.
 const IDLE_TICKS: u32 = 40;
-/// Bytes at which a checkpoint does not wait for its turn.
-const PASSIVE_BYTES: u64 = 64 * 1024 * 1024;
-/// Bytes at which the writer has to wait for a checkpoint.
-const TRUNCATE_BYTES: u64 = 256 * 1024 * 1024;
+/// Frames that are in use at which the writer has to wait until it can begin again at the front of the file: 128 MiB of pages.
+const RESTART_FRAMES: i64 = 32 * 1024;
+
+/// What one look at the log leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// Nothing.
+    Nothing,
+    /// Fold what can be folded, without making anybody wait.
+    Fold,
+    /// Fold everything and give the space back.
+    GiveBack,
+}
+
+/// When to do what.
+#[derive(Clone, Copy, Debug, Default)]
+struct Pace {
+    /// Ticks since the last checkpoint.
+    since: u32,
+    /// Ticks since the head moved.
+    quiet: u32,
+    head: Seq,
+}
+
+impl Pace {
+    /// One look: where the head is, and how many bytes the file of the log has.
+    fn tick(&mut self, head: Seq, bytes: u64) -> Step {
+        self.quiet = if head == self.head { self.quiet.saturating_add(1) } else { 0 };
+        self.head = head;
+        self.since = self.since.saturating_add(1);
+        match self.quiet {
+            _ if bytes == 0 => Step::Nothing,
+            IDLE_TICKS => Step::GiveBack,
+            quiet if quiet <= PASSIVE_TICKS && self.since >= PASSIVE_TICKS => Step::Fold,
+            _ => Step::Nothing,
+        }
+    }
+}
 
 /// Checkpoints until told to stop.
 pub(crate) async fn run(shared: Arc<Shared>, mut connection: SqliteConnection, mut stop: oneshot::Receiver<()>) {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let (mut since, mut quiet, mut head, mut hinted) = (0, 0, Seq(0), Seq(0));
+    let (mut pace, mut hinted) = (Pace::default(), Seq(0));
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
             _ = &mut stop => break,
         }
-        let now = *shared.head.borrow();
-        quiet = if now == head { quiet + 1 } else { 0 };
-        head = now;
-        since += 1;
-        let bytes = wal_bytes(&shared.path).await;
-        let mode = match bytes {
-            0 => None,
-            TRUNCATE_BYTES.. => Some("pragma wal_checkpoint(truncate)"),
-            _ if quiet == IDLE_TICKS => Some("pragma wal_checkpoint(truncate)"),
-            _ if quiet > PASSIVE_TICKS => None,
-            PASSIVE_BYTES.. => Some("pragma wal_checkpoint(passive)"),
-            _ if since >= PASSIVE_TICKS => Some("pragma wal_checkpoint(passive)"),
-            _ => None,
-        };
-        if let Some(mode) = mode {
-            since = 0;
-            if let Err(error) = sqlx::query(mode).execute(&mut connection).await {
-                tracing::warn!(%error, "Checkpoint failed: {error}");
-            }
+        let head = *shared.head.borrow();
+        let step = pace.tick(head, wal_bytes(&shared.path).await);
+        if step == Step::Nothing {
+            continue;
         }
-        if since == 0 && head != hinted {
-            hinted = head;
+        pace.since = 0;
+        if let Err(error) = checkpoint(&mut connection, step).await {
+            tracing::warn!(%error, "Checkpoint failed: {error}");
+        }
+        if pace.head != hinted {
+            hinted = pace.head;
             if let Err(error) = hint_write(&shared).await {
                 tracing::warn!(%error, "Hint not written: {error}");
             }
@@ -64,6 +87,21 @@ pub(crate) async fn run(shared: Arc<Shared>, mut connection: SqliteConnection, m
     if let Err(error) = connection.close().await {
         tracing::warn!(%error, "Checkpoint connection not closed: {error}");
     }
+}
+
+/// Folds the log into the file. A busy log that has grown long is begun again at its front and keeps its space: pages that a file has
+/// already are far cheaper to write than pages that it grows by.
+async fn checkpoint(connection: &mut SqliteConnection, step: Step) -> Result<()> {
+    if step == Step::GiveBack {
+        sqlx::query("pragma wal_checkpoint(truncate)").execute(connection).await?;
+        return Ok(());
+    }
+    let (_, frames, _): (i64, i64, i64) = sqlx::query_as("pragma wal_checkpoint(passive)").fetch_one(&mut *connection).await?;
+    if frames >= RESTART_FRAMES {
+        // Nearly everything is folded: the writer waits for the rest only.
+        sqlx::query("pragma wal_checkpoint(restart)").execute(connection).await?;
+    }
+    Ok(())
 }
 
 /// Bytes of the write-ahead log beside a database file; 0 when there is none.
@@ -94,4 +132,55 @@ pub(crate) async fn hint_read(path: &Path) -> Result<Option<(String, Seq)>> {
     };
     let read = text.trim().split_once(' ').and_then(|(epoch, seq)| Some((epoch.to_owned(), Seq(seq.parse().ok()?))));
     Ok(read)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_busy_log_is_folded_every_fourth_tick_and_given_back_once_it_is_idle() {
+        let mut pace = Pace::default();
+        let mut look = |head: i64, bytes: u64| {
+            let step = pace.tick(Seq(head), bytes);
+            if step != Step::Nothing {
+                pace.since = 0;
+            }
+            step
+        };
+        let busy: Vec<Step> = (1..=8).map(|head| look(head, 1)).collect();
+        let expected = [Step::Nothing, Step::Nothing, Step::Nothing, Step::Fold].repeat(2);
+        assert_eq!(busy, expected);
+        let idle: Vec<Step> = (0..100).map(|_| look(8, 1)).collect();
+        let folded: Vec<usize> = (0..idle.len()).filter(|at| idle[*at] == Step::Fold).collect();
+        let given_back: Vec<usize> = (0..idle.len()).filter(|at| idle[*at] == Step::GiveBack).collect();
+        assert_eq!((folded, given_back), (vec![3], vec![IDLE_TICKS as usize - 1]));
+    }
+
+    #[test]
+    fn an_empty_log_is_left_alone() {
+        let mut pace = Pace::default();
+        assert!((1..100).all(|head| pace.tick(Seq(head), 0) == Step::Nothing));
+    }
+
+    #[tokio::test]
+    async fn a_log_that_has_grown_long_is_begun_again_and_keeps_its_space() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("log.db");
+        let mut writer = crate::database::connect_again(&path, crate::Durability::Normal).await.expect("opens");
+        sqlx::query("create table t (id integer primary key, body blob)").execute(&mut writer).await.expect("made");
+        let fill = "insert into t (body) with recursive n (i) as (select 1 union all select i + 1 from n where i < ?1)
+            select zeroblob(4000) from n";
+        sqlx::query(fill).bind(RESTART_FRAMES).execute(&mut writer).await.expect("filled");
+        let mut folding = crate::database::connect_again(&path, crate::Durability::Normal).await.expect("opens");
+        let long = wal_bytes(&path).await;
+        checkpoint(&mut folding, Step::Fold).await.expect("folded");
+        sqlx::query("insert into t (body) values (x'00')").execute(&mut writer).await.expect("written");
+        let passive = "pragma wal_checkpoint(passive)";
+        let (_, frames, _): (i64, i64, i64) = sqlx::query_as(passive).fetch_one(&mut folding).await.expect("asked");
+        assert!(frames < 100, "the log still has {frames} frames");
+        assert_eq!(wal_bytes(&path).await, long);
+        checkpoint(&mut folding, Step::GiveBack).await.expect("given back");
+        assert_eq!(wal_bytes(&path).await, 0);
+    }
 }

@@ -14,7 +14,7 @@ use super::bulk::{Bound, write_all};
 use super::prefetch::status_number;
 use super::statements::{
     ALIAS_ADD, ANCHOR_ADD, CHANGE_ADD, CONFLICT_ADD, CONFLICT_CLOSE, DEAD_LETTER_ADD, DIGEST_PUT, MEMORY_ADD, META_PUT,
-    RECORD_PUT, TIME_PUT,
+    RECORD_ADD, RECORD_PUT, TIME_PUT,
 };
 use crate::Result;
 
@@ -32,8 +32,7 @@ pub(crate) async fn flush(
 ) -> Result<()> {
     write_all(connection, &CHANGE_ADD, &effects.changes, bind_change).await?;
     write_all(connection, &CHANGE_ADD, &effects.controls, bind_control).await?;
-    let records: Vec<(&RecordKey, &Record)> = effects.records.iter().filter_map(|key| set.records.get_key_value(key)).collect();
-    write_all(connection, &RECORD_PUT, &records, |query, (key, record)| bind_record(query, key, record)).await?;
+    records_write(connection, effects, set).await?;
     write_all(connection, &MEMORY_ADD, &effects.memories, bind_memory).await?;
     write_all(connection, &CONFLICT_ADD, &effects.conflicts, bind_conflict).await?;
     for closed in &effects.closed {
@@ -60,6 +59,19 @@ pub(crate) async fn flush(
     }
     let clock = log.clock.last.0.to_string();
     sqlx::query(META_PUT).bind("server_hlc").bind(clock).execute(connection).await?;
+    Ok(())
+}
+
+/// New records and changed ones apart: only the latter need to look for what is there.
+async fn records_write(connection: &mut SqliteConnection, effects: &Effects, set: &WorkingSet) -> Result<()> {
+    let first = effects.changes.first().map(|change| change.seq);
+    let is_new = |record: &Record| record.version.0 == 1 && first.is_some_and(|first| record.last_seq >= first);
+    let records = effects.records.iter().filter_map(|key| set.records.get_key_value(key));
+    let (new, changed): (Vec<_>, Vec<_>) = records.partition(|(_, record)| is_new(record));
+    for (insert, records) in [(&RECORD_ADD, new), (&RECORD_PUT, changed)] {
+        write_all(connection, insert, &records, |query, (key, record): &(&RecordKey, &Record)| bind_record(query, key, record))
+            .await?;
+    }
     Ok(())
 }
 

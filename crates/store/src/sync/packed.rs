@@ -2,19 +2,44 @@
 //! of a thousand rows costs more there than in SQLite. So the hot statements return one text: members parted by U+001F, rows
 //! by U+001E. Neither can occur inside: ids have narrow alphabets, and JSON escapes control characters.
 
-use std::str::{FromStr, Split};
+use std::str::FromStr;
 
 use crate::{Error, Result};
 
+/// Parts rows.
+const ROW: u8 = 0x1e;
+/// Parts members.
+const MEMBER: u8 = 0x1f;
+
 /// The rows of a packed text, in order.
 pub(crate) fn rows(packed: Option<&str>) -> impl Iterator<Item = Row<'_>> {
-    packed.unwrap_or_default().split('\u{1e}').filter(|row| !row.is_empty()).map(|row| Row { members: row.split('\u{1f}') })
+    let parts = Parts { rest: packed, mark: ROW };
+    parts.filter(|row| !row.is_empty()).map(|row| Row { members: Parts { rest: Some(row), mark: MEMBER } })
+}
+
+/// A text in parts, as `split` gives them, but with a search that looks at many bytes at once: most of a page is bodies.
+#[derive(Debug)]
+struct Parts<'a> {
+    rest: Option<&'a str>,
+    /// Below 0x80, so it is never inside of a character.
+    mark: u8,
+}
+
+impl<'a> Iterator for Parts<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        let rest = self.rest.take()?;
+        let Some(at) = memchr::memchr(self.mark, rest.as_bytes()) else { return Some(rest) };
+        self.rest = rest.get(at + 1..);
+        rest.get(..at)
+    }
 }
 
 /// One packed row, read from the left.
 #[derive(Debug)]
 pub(crate) struct Row<'a> {
-    members: Split<'a, char>,
+    members: Parts<'a>,
 }
 
 impl<'a> Row<'a> {

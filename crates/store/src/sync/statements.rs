@@ -2,8 +2,9 @@
 
 use std::sync::{Arc, OnceLock};
 
-/// Rows that one statement of an [`Insert`] may carry, largest first.
-pub(crate) const CHUNKS: [usize; 4] = [256, 64, 8, 1];
+/// Rows that one statement of an [`Insert`] may carry, largest first. Each statement is a way to the driver's thread and back, so a
+/// batch of a hundred rows should be three statements, not nine.
+pub(crate) const CHUNKS: [usize; 9] = [256, 128, 64, 32, 16, 8, 4, 2, 1];
 
 /// A statement that writes many rows at once, in a few fixed sizes so that each is prepared once.
 #[derive(Debug)]
@@ -11,7 +12,7 @@ pub(crate) struct Insert {
     head: &'static str,
     columns: usize,
     tail: &'static str,
-    texts: OnceLock<[Arc<str>; 4]>,
+    texts: OnceLock<[Arc<str>; CHUNKS.len()]>,
 }
 
 impl Insert {
@@ -362,15 +363,20 @@ statements! {
 }
 
 inserts! {
-    CHANGE_ADD = r"insert into changes (seq, collection, record_id, scope, op, version, prev_seq, hlc, hlc_node, hlc_claimed, client,
+    // What fails here fails the whole group. Saying so spares SQLite a copy of every page that a statement touches, which it keeps to
+    // take back one statement of many rows.
+    CHANGE_ADD = r"insert or rollback into changes (seq, collection, record_id, scope, op, version, prev_seq, hlc, hlc_node, hlc_claimed, client,
         operation_id, schema_version, policy_rev, decision, changed, fields, detail, committed_ms, digest, chain)", 21, "";
+    /// Records that did not exist before.
+    RECORD_ADD = r"insert or rollback into records (collection, record_id, scope, version, last_seq, hlc, hlc_node, deleted, conflicted,
+        last_client, last_operation_id, content_hash, meta)", 13, "";
     RECORD_PUT = r"insert into records (collection, record_id, scope, version, last_seq, hlc, hlc_node, deleted, conflicted,
         last_client, last_operation_id, content_hash, meta)", 13, r"
         on conflict (collection, record_id) do update set scope = excluded.scope, version = excluded.version, last_seq = excluded.last_seq,
             hlc = excluded.hlc, hlc_node = excluded.hlc_node, deleted = excluded.deleted, conflicted = excluded.conflicted,
             last_client = excluded.last_client, last_operation_id = excluded.last_operation_id, content_hash = excluded.content_hash,
             meta = excluded.meta";
-    MEMORY_ADD = "insert into dedupe (client, idem_key, digest, status, seq, version, result, client_seq, at_ms)", 9, "";
+    MEMORY_ADD = "insert or rollback into dedupe (client, idem_key, digest, status, seq, version, result, client_seq, at_ms)", 9, "";
     CONFLICT_ADD = r"insert into conflicts (id, collection, record_id, scope, seq, kind, policy_rev, inputs, base, local, server, client,
         operation_id, state, resolution, branch, created_ms)", 17, "";
     DEAD_LETTER_ADD = "insert into dead_letters (id, client, operation_id, code, detail, mutation, origin, state, home, at_ms, changed_ms)", 11, r"
