@@ -1,5 +1,7 @@
 //! The log under load: mutations in, pages of the feed out, polls of readers that have everything.
 
+mod growth;
+
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -65,6 +67,9 @@ pub(crate) async fn measure(options: &Options, table: &mut Table) -> anyhow::Res
             log.fill(options.rows).await?;
             log.mutations_large(options, rate, table).await?;
         }
+    }
+    if options.wants(Measurement::Growth) {
+        log.growth(options, table).await?;
     }
     log.pushers.clear();
     if options.wants(Measurement::Feed) {
