@@ -1,10 +1,12 @@
 //! `cargo xtask bench`: the shipped binary against the bars of the product.
 //!
 //! Builds what `cargo xtask build --release` builds and the driver beside it, and leaves measuring to the driver
-//! (`crates/bench`): words go to it as they are. `live` is measured in a browser instead (`end2end/measure`). Ends well when bars are missed and badly when something could not be measured.
+//! (`crates/bench`): words go to it as they are. `live` is measured in a browser instead (`end2end/measure`), `peers` beside products of
+//! others (`end2end/peers`). Ends well when bars are missed and badly when something could not be measured.
 
 use crate::browser;
 use crate::build;
+use crate::peers;
 use crate::process::{self, command};
 use crate::progress::{note, step};
 use crate::setup;
@@ -14,9 +16,16 @@ use crate::workspace::Workspace;
 const DRIVER: &str = "tidewatch-bench";
 /// What a browser measures: from a push that is durable until an open page shows it.
 const LIVE: &str = "live";
+/// What is measured beside the products of others. Takes minutes and installs them: only when it is named, and then alone.
+const PEERS: &str = "peers";
 
 /// The command.
 pub(crate) fn run(workspace: &Workspace, words: &[String]) -> anyhow::Result<()> {
+    if words.iter().any(|word| word == PEERS) {
+        let toolchain = setup::for_running(workspace)?;
+        build::everything(workspace, &toolchain, true)?;
+        return peers::measure(workspace, &words.iter().filter(|word| *word != PEERS).collect::<Vec<_>>());
+    }
     let live = words.is_empty() || words.iter().any(|word| word == LIVE);
     let rest: Vec<&String> = words.iter().filter(|word| *word != LIVE).collect();
     let toolchain = setup::for_running(workspace)?;

@@ -11,6 +11,7 @@ mod dev;
 mod fuzz;
 mod leptos;
 mod nextest;
+mod peers;
 mod process;
 mod progress;
 mod rings;

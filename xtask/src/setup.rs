@@ -56,7 +56,7 @@ pub(crate) fn browser() -> Option<std::path::PathBuf> {
 }
 
 /// `npm ci` in a folder, unless it last ran for the same lock file.
-fn npm_packages(workspace: &Workspace, folder: &str, what: &str) -> anyhow::Result<()> {
+pub(crate) fn npm_packages(workspace: &Workspace, folder: &str, what: &str) -> anyhow::Result<()> {
     let place = workspace.join(folder);
     let lock = place.join("package-lock.json");
     if !lock.is_file() {
