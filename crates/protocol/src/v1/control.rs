@@ -89,14 +89,14 @@ pub fn command_bytes(command: &Value) -> Vec<u8> {
     if let Value::Object(members) = &mut bare {
         members.remove("sig");
     }
-    serde_json_canonicalizer::to_vec(&bare).expect("a JSON value has a canonical form")
+    tidewatch_domain::json::value_text(&bare).into_bytes()
 }
 
 /// The bytes with which one key vouches for the next.
 #[must_use]
 pub fn key_bytes(kid: &str, public_key: &[u8; 32], created_at: Timestamp) -> Vec<u8> {
     let next = serde_json::json!({ "kid": kid, "public_key": keys::bytes_written(public_key), "created_at": created_at });
-    serde_json_canonicalizer::to_vec(&next).expect("a JSON value has a canonical form")
+    tidewatch_domain::json::value_text(&next).into_bytes()
 }
 
 /// What a device is to hold in force.
