@@ -60,6 +60,8 @@ CREATE INDEX changes_by_operation on changes (operation_id);
 
 CREATE INDEX changes_by_scope on changes (scope, seq);
 
+CREATE INDEX changes_ctl on changes (scope, seq) where op > 5;
+
 CREATE TRIGGER changes_never_deleted before delete on changes
 when old.seq > coalesce((select cast(v as integer) from meta where k = 'horizon_seq'), 0)
 begin select raise(abort, 'changes is append-only above the horizon'); end;
@@ -168,6 +170,8 @@ CREATE INDEX conflicts_by_operation on conflicts (operation_id);
 CREATE INDEX conflicts_by_record on conflicts (collection, record_id);
 
 CREATE INDEX conflicts_open on conflicts (scope, id) where state = 0;
+
+CREATE INDEX conflicts_open_of_client on conflicts (client, id) where state = 0;
 
 CREATE TABLE control_keys (
     kid         text    not null primary key,
