@@ -287,8 +287,7 @@ pub struct Effects {
 impl Effects {
     /// Adds what came later.
     pub fn append(&mut self, later: Self) {
-        let Self { changes, controls, mut records, digests, memories, conflicts, dead_letters, closed, anchors, aliases } =
-            later;
+        let Self { changes, controls, mut records, digests, memories, conflicts, dead_letters, closed, anchors, aliases } = later;
         self.changes.extend(changes);
         self.controls.extend(controls);
         self.records.append(&mut records);

@@ -282,9 +282,8 @@ impl SyncFacts {
     /// Looks into payloads. A word is looked for in their text before it is looked for in their JSON, which costs ten times as much.
     pub(crate) async fn payload_hits(&self, ask: PayloadAsk) -> Result<PayloadHits> {
         const VALUE: &str = r"
-            (case json_type(d.mutation, ?1) when 'true' then 'true' when 'false' then 'false' when 'null' then 'null'
-                else d.mutation ->> ?1 end) like ";
-        // The first value that is bound is `?1`.
+            (case json_type(d.mutation, (select path from asked)) when 'true' then 'true' when 'false' then 'false'
+                when 'null' then 'null' else d.mutation ->> (select path from asked) end) like ";
         let mut query = QueryBuilder::<Sqlite>::new("with asked (path) as (select ");
         query.push_bind(ask.path);
         query.push(") select count(*) as looked, json_group_array(json_array(d.client, d.operation_id)) filter (where 0");
