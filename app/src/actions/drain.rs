@@ -2,6 +2,7 @@
 //! a redirect, with or without JavaScript. What cannot be done leads back to its form with the reason.
 
 #![expect(missing_docs, reason = "the macro makes a type of the arguments, without documentation")]
+#![expect(clippy::too_many_arguments, reason = "each is a field of a form")]
 
 use leptos::prelude::*;
 

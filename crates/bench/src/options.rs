@@ -32,7 +32,7 @@ pub(crate) enum Measurement {
 }
 
 impl Measurement {
-    const ALL: [(&'static str, Self); 10] = [
+    const ALL: [(&'static str, Self); 11] = [
         ("mutations", Self::Mutations),
         ("growth", Self::Growth),
         ("feed", Self::Feed),

@@ -91,7 +91,7 @@ fn Rows(query: ListState, page: Page<DrainJobRow>, now: Millis) -> impl IntoView
 fn Row(row: DrainJobRow, now: Millis) -> impl IntoView {
     let (word, tone, sign) = words::job_state(row.state);
     let all = row.tally.all();
-    let share = if all == 0 { 100 } else { row.tally.settled() * 100 / all };
+    let share = (row.tally.settled() * 100).checked_div(all).unwrap_or(100);
     let open = row.state.is_final() && !row.acknowledged && row.state != JobState::Refused;
     let took = row.finished.map(|at| format!("took {}", span(at.since(row.created).max(0))));
     view! {

@@ -20,7 +20,7 @@ pub fn Progress(
 ) -> impl IntoView {
     let tally = view.row.tally;
     let all = tally.all();
-    let share = if all == 0 { 100 } else { tally.settled() * 100 / all };
+    let share = (tally.settled() * 100).checked_div(all).unwrap_or(100);
     let mark: String = view.hash.chars().take(16).collect();
     view! {
         <section class="panel" aria-labelledby="h-progress">

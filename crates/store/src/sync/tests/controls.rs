@@ -267,9 +267,8 @@ async fn a_collection_that_is_configured_anew_is_said_once_to_everybody() {
     store.sync().collections_put(changed, "system", NOW).await.expect("configured");
     for n in [1, 4] {
         let page = read(&store, mine(n, query(None, 10, false)), &["site:a"]).await;
-        let said: Vec<(&str, Option<(i64, i64, i64)>)> =
-            page.controls.iter().map(|row| (row.collection.as_ref().expect("a collection").as_str(), row.facts.schema)).collect();
-        assert_eq!(said, [("assets", Some((1, 1, 2))), ("orders", Some((1, 2, 1)))]);
+        let said = page.controls.iter().map(|row| (row.collection.as_ref().expect("a collection").as_str(), row.facts.schema));
+        assert_eq!(said.collect::<Vec<_>>(), [("assets", Some((1, 1, 2))), ("orders", Some((1, 2, 1)))]);
         let some = FeedQuery { collections: vec![CollectionName::parse("orders").expect("a name")], ..query(None, 10, false) };
         assert_eq!(read(&store, mine(n, some), &["site:a"]).await.controls.len(), 1);
     }
