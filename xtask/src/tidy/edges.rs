@@ -24,6 +24,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("testkit", &["app", "client", "domain", "protocol", "server", "service", "store"]),
     ("bench", &["domain", "protocol", "store"]),
     ("fuzz", &["domain", "protocol"]),
+    ("model", &["client", "domain", "fleet-sim", "store"]),
     ("bindgen", &[]),
 ];
 

@@ -1,0 +1,188 @@
+//! What a run does, drawn at random and shrunk when it fails.
+
+use proptest::prelude::*;
+use tidewatch_domain::sync::MutationOp;
+
+/// How many devices there are.
+pub const DEVICES: usize = 4;
+/// How many records a collection has.
+const RECORDS: u8 = 5;
+
+/// What goes wrong between a device and the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing.
+    None,
+    /// The request is lost.
+    Request,
+    /// The answer is lost.
+    Answer,
+    /// The request arrives twice.
+    Twice,
+    /// The request arrives later, after others.
+    Late,
+}
+
+/// What an edit says it was made on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum On {
+    /// What the device holds: its own earlier intent, or the version.
+    Held,
+    /// Nothing.
+    Nothing,
+    /// A version by guess.
+    Guess(i64),
+}
+
+/// One step of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// A device queues an intent.
+    Edit {
+        /// Which.
+        device: usize,
+        /// Place of the collection in the list.
+        collection: usize,
+        /// Number of the record.
+        record: u8,
+        /// What it does.
+        op: MutationOp,
+        /// On what.
+        on: On,
+        /// Values of two fields; 0 is absent, 1 removes.
+        values: (u8, u8),
+        /// In the other scope than the record begins in.
+        moved: bool,
+    },
+    /// A device pushes its oldest intents.
+    Push {
+        /// Which.
+        device: usize,
+        /// How many.
+        count: usize,
+        /// What goes wrong.
+        fault: Fault,
+    },
+    /// Requests that were under way arrive, the last one first.
+    Deliver,
+    /// Two devices push everything at the same time.
+    Together(usize, usize),
+    /// A device reads a page.
+    Pull {
+        /// Which.
+        device: usize,
+        /// Rows.
+        size: usize,
+        /// The state instead of the log.
+        compact: bool,
+        /// What goes wrong: the page is lost, applied twice, or applied without its cursor.
+        fault: Fault,
+    },
+    /// A device begins again at the beginning, with what it holds.
+    Rescan(usize),
+    /// A device asks what became of everything it ever sent.
+    Status(usize),
+    /// A device sends again what it sent before, from this place on, backwards.
+    Replay(usize, usize),
+    /// The other policy of the first collection.
+    Policy,
+    /// A scope is opened to a device, or closed.
+    Scope {
+        /// Which device.
+        device: usize,
+        /// Place of the scope in the list.
+        scope: usize,
+        /// Opened.
+        open: bool,
+    },
+    /// The server's clock moves.
+    Advance(i64),
+    /// A device's clock is off by this.
+    Skew(usize, i64),
+    /// The store is closed and opened.
+    Restart,
+    /// The store is dropped and opened.
+    Kill,
+}
+
+fn device() -> impl Strategy<Value = usize> {
+    0..DEVICES
+}
+
+/// Edits of two collections: writes have to meet.
+fn edit(collections: [usize; 2]) -> impl Strategy<Value = Command> {
+    let op = prop_oneof![
+        4 => Just(MutationOp::Create), 5 => Just(MutationOp::Update), 2 => Just(MutationOp::Put),
+        3 => Just(MutationOp::Delete), 3 => Just(MutationOp::Crdt)
+    ];
+    let on = prop_oneof![5 => Just(On::Held), 2 => Just(On::Nothing), 1 => (1i64..5).prop_map(On::Guess)];
+    let collection = proptest::sample::select(collections.to_vec());
+    let record = prop_oneof![2 => Just(0u8), 3 => 0..RECORDS];
+    let moved = prop_oneof![5 => Just(false), 1 => Just(true)];
+    (device(), collection, record, op, on, (0u8..6, 0u8..6), moved).prop_map(
+        |(device, collection, record, op, on, values, moved)| {
+            // Operations that merge by themselves are for the collection that has such fields; elsewhere now and then.
+            let merges = crate::world::COLLECTIONS[collection].0 == "boards" || values.1 == 0;
+            let op = if op == MutationOp::Crdt && !merges { MutationOp::Update } else { op };
+            Command::Edit { device, collection, record, op, on, values, moved }
+        },
+    )
+}
+
+fn fault() -> impl Strategy<Value = Fault> {
+    prop_oneof![
+        5 => Just(Fault::None), 1 => Just(Fault::Request), 2 => Just(Fault::Answer), 1 => Just(Fault::Twice), 1 => Just(Fault::Late)
+    ]
+}
+
+fn size() -> impl Strategy<Value = usize> {
+    prop_oneof![2 => Just(1), 2 => Just(2), 2 => Just(7), 4 => Just(500)]
+}
+
+fn command(collections: [usize; 2]) -> impl Strategy<Value = Command> {
+    let jump = prop_oneof![6 => 1i64..90_000, 2 => -60_000i64..0, 1 => Just(46 * crate::reference::DAY)];
+    prop_oneof![
+        12 => edit(collections),
+        8 => (device(), 1usize..5, fault()).prop_map(|(device, count, fault)| Command::Push { device, count, fault }),
+        2 => Just(Command::Deliver),
+        1 => (device(), device()).prop_map(|(one, two)| Command::Together(one, two)),
+        9 => (device(), size(), any::<bool>(), fault())
+            .prop_map(|(device, size, compact, fault)| Command::Pull { device, size, compact, fault }),
+        1 => device().prop_map(Command::Rescan),
+        1 => device().prop_map(Command::Status),
+        1 => (device(), 0usize..20).prop_map(|(device, from)| Command::Replay(device, from)),
+        1 => Just(Command::Policy),
+        2 => (device(), 0usize..2, any::<bool>()).prop_map(|(device, scope, open)| Command::Scope { device, scope, open }),
+        2 => jump.prop_map(Command::Advance),
+        1 => (device(), -400_000i64..700_000).prop_map(|(device, ms)| Command::Skew(device, ms)),
+        1 => Just(Command::Restart),
+        1 => Just(Command::Kill),
+    ]
+}
+
+/// A record is made and read, and deleted while somebody is in the middle of a scan, or is behind: from the beginning or not.
+fn removal(collections: [usize; 2]) -> impl Strategy<Value = Vec<Command>> {
+    let collection = proptest::sample::select(collections.to_vec());
+    (0usize..2, collection, 0..RECORDS, 1usize..3, any::<bool>()).prop_map(|(writer, collection, record, size, afresh)| {
+        let reader = 1 - writer;
+        let edit = |op, on| Command::Edit { device: writer, collection, record, op, on, values: (2, 3), moved: false };
+        let push = Command::Push { device: writer, count: 20, fault: Fault::None };
+        let read = |device| Command::Pull { device, size: 500, compact: false, fault: Fault::None };
+        let scan = Command::Pull { device: reader, size, compact: true, fault: Fault::None };
+        let mut steps = vec![edit(MutationOp::Put, On::Held), push.clone(), read(writer), read(reader)];
+        if afresh {
+            steps.extend([Command::Rescan(reader), scan.clone(), scan.clone(), scan.clone()]);
+        }
+        steps.extend([edit(MutationOp::Delete, On::Held), push, scan.clone(), scan.clone(), scan]);
+        steps
+    })
+}
+
+/// A run.
+pub fn commands(most: usize) -> impl Strategy<Value = Vec<Command>> {
+    let places = 0..crate::world::COLLECTIONS.len();
+    [places.clone(), places].prop_flat_map(move |collections| {
+        let steps = prop_oneof![40 => command(collections).prop_map(|step| vec![step]), 1 => removal(collections)];
+        proptest::collection::vec(steps, 1..most).prop_map(|parts| parts.concat())
+    })
+}

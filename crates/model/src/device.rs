@@ -1,0 +1,160 @@
+//! A device as the protocol asks for one: frozen intents, a copy of its scopes, a cursor that moves after the rows.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+use tidewatch_domain::engine::ControlOp;
+use tidewatch_domain::sync::{Body, ControlRow, FeedPage, FeedRow, Mutation};
+
+use crate::reference::{Answer, Key};
+use crate::rules::{laid_over, merged};
+
+/// A record as a device holds it; no body is a deletion that it knows of.
+pub type Copy = (i64, Option<Body>, String);
+
+/// A device.
+#[derive(Clone, Debug, Default)]
+pub struct Device {
+    /// Its id.
+    pub id: String,
+    /// Scopes that it may read and write.
+    pub scopes: BTreeSet<String>,
+    /// How far its clock is off.
+    pub skew: i64,
+    /// Intents without a final answer, the oldest first.
+    pub outbox: Vec<Mutation>,
+    /// Every intent it ever queued.
+    pub queued: Vec<Mutation>,
+    /// Intents that were ever sent, in the order of their first sending.
+    pub sent: Vec<Mutation>,
+    /// Final answers that it got, in order.
+    pub answers: Vec<(String, Answer)>,
+    /// Its copy.
+    pub copy: BTreeMap<Key, Copy>,
+    /// Where it goes on reading.
+    pub cursor: Option<String>,
+    /// While it scans from the beginning: what the scan has mentioned.
+    pub mentioned: Option<BTreeSet<Key>>,
+    /// A scope was opened to it: it has to scan.
+    pub must_scan: bool,
+    /// Scopes that were closed meanwhile, which it is still to be told: rows of them may be missing.
+    pub doubtful: BTreeSet<String>,
+    /// What it found that must not be.
+    pub faults: Vec<String>,
+    /// Stamps so far, so that no two are the same.
+    pub stamps: u64,
+}
+
+impl Device {
+    /// Applies a page and keeps its cursor.
+    pub fn apply(&mut self, page: &FeedPage, keep_cursor: bool) {
+        let (scan, told_before) = (page.snapshot_complete.is_some(), self.must_scan);
+        // The scan begins that it was told to make.
+        self.must_scan &= !(scan && self.cursor.is_none());
+        if scan && self.cursor.is_none() && self.mentioned.is_none() {
+            self.mentioned = Some(BTreeSet::new());
+        }
+        let mut said = page.controls.iter().peekable();
+        for row in &page.rows {
+            while let Some(control) = said.next_if(|control| control.seq < row.seq) {
+                self.told(control);
+            }
+            self.row(row);
+        }
+        said.for_each(|control| self.told(control));
+        self.must_scan |= told_before && !keep_cursor;
+        if self.must_scan {
+            (self.cursor, self.mentioned) = (None, None);
+        } else if keep_cursor {
+            self.cursor = Some(page.cursor.clone());
+            if page.snapshot_complete != Some(false) {
+                self.scanned();
+            }
+        }
+    }
+
+    /// What left its scope is dropped, unless it is known to be in another one by now; so is everything of a scope that was
+    /// closed. What lies in a scope that was opened is behind the cursor.
+    fn told(&mut self, row: &ControlRow) {
+        let scope = row.scope.to_string();
+        if row.op == ControlOp::Revoke && self.scopes.remove(&scope) {
+            self.copy.retain(|_, held| held.2 != scope);
+        }
+        if row.op == ControlOp::Grant && self.scopes.insert(scope) {
+            self.must_scan = true;
+        }
+        let (ControlOp::Evict, Some(collection), Some(record)) = (row.op, &row.collection, &row.record_id) else { return };
+        let key = (collection.to_string(), record.to_string());
+        if self.copy.get(&key).is_some_and(|held| held.2 == row.scope.as_str()) {
+            self.copy.remove(&key);
+        }
+    }
+
+    /// After a whole scan from the beginning, what it did not mention is not there.
+    fn scanned(&mut self) {
+        if let Some(mentioned) = self.mentioned.take() {
+            self.copy.retain(|key, _| mentioned.contains(key));
+        }
+    }
+
+    fn row(&mut self, row: &FeedRow) {
+        let key = (row.collection.to_string(), row.record_id.to_string());
+        if !self.scopes.contains(row.scope.as_str()) {
+            // Opened already, and not told yet: it comes again with the scan.
+            return;
+        }
+        if let Some(mentioned) = &mut self.mentioned {
+            mentioned.insert(key.clone());
+        }
+        let (held, none) = (self.copy.get(&key), Body::new());
+        let version = held.map_or(0, |held| held.0);
+        if row.version.0 <= version {
+            return;
+        }
+        let before = held.and_then(|held| held.1.as_ref());
+        let read = |text: Option<&str>| text.and_then(|text| serde_json::from_str::<Body>(text).ok()).unwrap_or_default();
+        let patch = matches!(row.op, "update" | "crdt") && !(row.op == "crdt" && row.version.0 == 1);
+        if patch && !self.doubtful.contains(row.scope.as_str()) && (before.is_none() || row.version.0 != version + 1) {
+            self.faults.push(format!("{} got a patch to version {} of {key:?} and holds {version}", self.id, row.version));
+        }
+        let before = before.unwrap_or(&none);
+        let after = match row.op {
+            "delete" => None,
+            "update" => Some(laid_over(before, &read(row.fields.as_deref()))),
+            "crdt" => Some(merged(before, &read(row.crdt.as_deref()), &row.operation_id)),
+            _ => Some(read(row.fields.as_deref())),
+        };
+        self.copy.insert(key, (row.version.0, after, row.scope.to_string()));
+    }
+
+    /// Takes answers to intents that it sent. What is final leaves the outbox.
+    pub fn settle(&mut self, intents: &[Mutation], answers: &[Answer]) {
+        for (intent, answer) in intents.iter().zip(answers) {
+            if !["deferred", "unknown"].contains(&answer.status) {
+                self.outbox.retain(|waiting| waiting.operation_id != intent.operation_id);
+                self.answers.push((intent.operation_id.to_string(), answer.clone()));
+            }
+        }
+    }
+
+    /// Live records of its copy in a scope.
+    #[must_use]
+    pub fn visible(&self, scope: &str) -> BTreeMap<Key, (i64, Body)> {
+        let live = self.copy.iter().filter(|(_, held)| held.2 == scope);
+        live.filter_map(|(key, held)| Some((key.clone(), (held.0, held.1.clone()?)))).collect()
+    }
+
+    /// A number of a body that it holds.
+    #[must_use]
+    pub fn held(&self, key: &Key) -> Option<(i64, &Body)> {
+        let held = self.copy.get(key)?;
+        Some((held.0, held.1.as_ref()?))
+    }
+}
+
+/// A set as a body holds it: values with the tags that a device has seen.
+#[must_use]
+pub fn tags(body: &Body, value: &str) -> Vec<Value> {
+    let entries = body.get("tags").and_then(|set| set["$set"].as_array()).into_iter().flatten();
+    entries.filter(|entry| entry[0] == value).flat_map(|entry| entry[1].as_array().cloned().unwrap_or_default()).collect()
+}

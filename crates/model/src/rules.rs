@@ -1,0 +1,358 @@
+//! The rules of conflict policies, stated a second time and another way: by fields of plain maps, without the engine's words.
+//!
+//! Nothing of `domain::engine` or `domain::decide` is called. Where both say the same, the store is what the protocol says it is;
+//! where they differ, one of them is wrong and a test prints the commands that show it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+use tidewatch_domain::sync::{Body, MutationOp};
+
+/// What orders two writes: time, node, device, operation.
+pub type Stamp = (u64, String, String, String);
+
+/// The kinds of collections that the model knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The newer write wins the record; by arrival or by the device's clock.
+    Newest {
+        /// By arrival.
+        arrival: bool,
+    },
+    /// The newer write wins each field.
+    NewestField,
+    /// Three-way by field; `qty` adds up, `grade` takes the greater.
+    Merge,
+    /// A person decides.
+    Review,
+    /// The device decides.
+    Returned,
+    /// `count` is a counter and `tags` a set; the rest is as with `Newest`.
+    Merging,
+    /// Never changed; `number` with `duration` within 1 is the same thing.
+    Append,
+}
+
+/// Who wins when one side deleted and the other changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deletion {
+    /// The newer one.
+    Newer,
+    /// A person decides.
+    Person,
+    /// The change.
+    Change,
+}
+
+/// A record as the rules see it.
+#[derive(Clone, Debug, Default)]
+pub struct Held {
+    /// Body; of a tombstone the last one before.
+    pub body: Body,
+    /// It is a tombstone.
+    pub deleted: bool,
+    /// Stamp of the last write.
+    pub stamp: Stamp,
+    /// Stamps of single fields.
+    pub fields: BTreeMap<String, Stamp>,
+}
+
+impl Held {
+    /// The newest stamp on it.
+    #[must_use]
+    pub fn newest(&self) -> &Stamp {
+        self.fields.values().chain([&self.stamp]).max().expect("at least one")
+    }
+}
+
+/// What the writer knew.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Knew {
+    /// The record as it is.
+    All,
+    /// An older version, which had this body.
+    Older(Body),
+    /// Nothing that could be found.
+    Nothing,
+}
+
+/// What comes of a write.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Ruling {
+    /// The record becomes this.
+    Becomes {
+        /// How the log calls it.
+        op: &'static str,
+        /// Body after it; none deletes.
+        body: Option<Body>,
+        /// Not as it was asked for.
+        merged: bool,
+        /// Somebody lost something.
+        entry: bool,
+        /// Fields that carry its stamp from now on.
+        stamped: Option<BTreeSet<String>>,
+    },
+    /// Nothing changes.
+    Nothing,
+    /// The writer lost.
+    Lost,
+    /// A person decides.
+    Person,
+    /// The device decides.
+    Back,
+    /// Refused with this code.
+    Refused(&'static str),
+}
+
+fn becomes(op: &'static str, body: Option<Body>) -> Ruling {
+    Ruling::Becomes { op, body, merged: false, entry: false, stamped: None }
+}
+
+/// Whether a value asks for its field to go.
+fn goes(value: &Value) -> bool {
+    value == &json!({"$unset": true})
+}
+
+/// Fields laid over a body.
+#[must_use]
+pub fn laid_over(body: &Body, fields: &Body) -> Body {
+    let kept = body.iter().filter(|(name, _)| !fields.contains_key(*name));
+    kept.chain(fields.iter().filter(|(_, value)| !goes(value))).map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// A body without the fields that are to go.
+#[must_use]
+pub fn whole(fields: &Body) -> Body {
+    laid_over(&Body::new(), fields)
+}
+
+/// Rules over one write of plain fields.
+#[must_use]
+pub fn ruled(
+    kind: Kind,
+    deletion: Deletion,
+    held: Option<&Held>,
+    op: MutationOp,
+    fields: &Body,
+    stamp: &Stamp,
+    knew: &Knew,
+) -> Ruling {
+    let Some(held) = held else {
+        return match op {
+            MutationOp::Create => stamped(kind, fields, becomes("create", Some(whole(fields)))),
+            MutationOp::Put => stamped(kind, fields, becomes("put", Some(whole(fields)))),
+            MutationOp::Delete => Ruling::Nothing,
+            MutationOp::Update | MutationOp::Crdt => Ruling::Refused("not_found"),
+        };
+    };
+    if held.deleted {
+        return stamped(kind, fields, after_deletion(kind, deletion, held, op, fields, stamp, knew));
+    }
+    // A replacement does not reach the fields that merge by themselves.
+    let mut fields = fields.clone();
+    if kind == Kind::Merging && matches!(op, MutationOp::Create | MutationOp::Put) {
+        fields.extend(
+            held.body.iter().filter(|(name, _)| ["count", "tags"].contains(&name.as_str())).map(|(n, v)| (n.clone(), v.clone())),
+        );
+    }
+    let asked = match op {
+        MutationOp::Delete => None,
+        MutationOp::Update => Some(laid_over(&held.body, &fields)),
+        _ => Some(whole(&fields)),
+    };
+    let name = match op {
+        MutationOp::Update => "update",
+        MutationOp::Delete => "delete",
+        _ => "put",
+    };
+    if kind == Kind::NewestField && op != MutationOp::Delete && *knew != Knew::All {
+        return by_field(held, op, &fields, stamp);
+    }
+    if asked.as_ref() == Some(&held.body) {
+        return Ruling::Nothing;
+    }
+    if kind == Kind::Append {
+        return if matches!(op, MutationOp::Create | MutationOp::Put) { Ruling::Lost } else { Ruling::Refused("guard_failed") };
+    }
+    if *knew == Knew::All {
+        return stamped(kind, &fields, becomes(name, asked));
+    }
+    match (kind, op) {
+        (Kind::Returned, _) => Ruling::Back,
+        (_, MutationOp::Delete) => match deletion {
+            Deletion::Newer if stamp > held.newest() => entered(becomes("delete", None), held.newest().2 != stamp.2),
+            Deletion::Newer | Deletion::Change => Ruling::Lost,
+            Deletion::Person => Ruling::Person,
+        },
+        (Kind::Review, _) => Ruling::Person,
+        (Kind::Merge, _) => three_way(held, op, &fields, stamp, knew),
+        _ if stamp > held.newest() => {
+            let after = asked.clone().unwrap_or_default();
+            let unseen = held.body.iter().any(|(name, value)| after.get(name) != Some(value));
+            stamped(kind, &fields, entered(becomes(name, asked), unseen && held.newest().2 != stamp.2))
+        }
+        _ => Ruling::Lost,
+    }
+}
+
+fn entered(ruling: Ruling, entry: bool) -> Ruling {
+    match ruling {
+        Ruling::Becomes { op, body, merged, stamped, .. } => Ruling::Becomes { op, body, merged, stamped, entry },
+        other => other,
+    }
+}
+
+/// Where every field has a stamp, a write leaves its own on what it touched.
+fn stamped(kind: Kind, fields: &Body, ruling: Ruling) -> Ruling {
+    match ruling {
+        Ruling::Becomes { op, body: Some(body), merged, entry, stamped: None } if kind == Kind::NewestField => {
+            let names = if op == "update" { fields } else { &body };
+            let names = names.keys().cloned().collect();
+            Ruling::Becomes { op, body: Some(body), merged, entry, stamped: Some(names) }
+        }
+        other => other,
+    }
+}
+
+fn after_deletion(
+    kind: Kind,
+    deletion: Deletion,
+    held: &Held,
+    op: MutationOp,
+    fields: &Body,
+    stamp: &Stamp,
+    knew: &Knew,
+) -> Ruling {
+    let name = match op {
+        MutationOp::Delete => return Ruling::Nothing,
+        MutationOp::Create => "create",
+        _ => "put",
+    };
+    if *knew == Knew::All {
+        return becomes(name, Some(whole(fields)));
+    }
+    let wins = match deletion {
+        _ if kind == Kind::Returned => return Ruling::Back,
+        Deletion::Person => return Ruling::Person,
+        Deletion::Newer => stamp > held.newest(),
+        Deletion::Change => true,
+    };
+    if !wins {
+        return Ruling::Lost;
+    }
+    let over = op == MutationOp::Update;
+    let body = if over { laid_over(&held.body, fields) } else { whole(fields) };
+    Ruling::Becomes { op: name, body: Some(body), merged: over, entry: true, stamped: None }
+}
+
+/// What a write wants of each field, replaced records wanting the unnamed ones gone.
+fn wants<'a>(held: &'a Body, op: MutationOp, fields: &'a Body) -> BTreeMap<&'a str, Option<&'a Value>> {
+    let mut wants: BTreeMap<&str, Option<&Value>> = BTreeMap::new();
+    if op != MutationOp::Update {
+        wants.extend(held.keys().map(|name| (name.as_str(), None)));
+    }
+    wants.extend(fields.iter().map(|(name, value)| (name.as_str(), Some(value).filter(|value| !goes(value)))));
+    wants
+}
+
+fn by_field(held: &Held, op: MutationOp, fields: &Body, stamp: &Stamp) -> Ruling {
+    let mut body = held.body.clone();
+    let (mut touched, mut entry, mut lost) = (BTreeSet::new(), false, false);
+    for (name, want) in wants(&held.body, op, fields) {
+        let now = held.body.get(name);
+        let known = held.fields.get(name).or_else(|| (now.is_some() || held.fields.is_empty()).then_some(&held.stamp));
+        if known.is_some_and(|known| known >= stamp) {
+            lost |= now != want;
+            continue;
+        }
+        touched.insert(name.to_owned());
+        entry |= now.is_some() && now != want && known.is_some_and(|known| known.2 != stamp.2);
+        match want {
+            Some(value) => drop(body.insert(name.to_owned(), value.clone())),
+            None => drop(body.remove(name)),
+        }
+    }
+    match (touched.is_empty(), lost) {
+        (true, true) => Ruling::Lost,
+        (true, false) => Ruling::Nothing,
+        _ => Ruling::Becomes { op: "update", body: Some(body), merged: true, entry: entry || lost, stamped: Some(touched) },
+    }
+}
+
+fn three_way(held: &Held, op: MutationOp, fields: &Body, stamp: &Stamp, knew: &Knew) -> Ruling {
+    let base = if let Knew::Older(base) = knew { Some(base) } else { None };
+    let none = Body::new();
+    let (mut body, mut entry, mut lost) = (held.body.clone(), false, false);
+    for (name, want) in wants(base.unwrap_or(&none), op, fields) {
+        let (now, before) = (held.body.get(name), base.and_then(|base| base.get(name)));
+        if now == want || base.is_some() && before == want {
+            continue;
+        }
+        let both = if base.is_some() { before != now } else { now.is_some() };
+        let take = match (both, name) {
+            (false, _) => want.cloned(),
+            (true, "qty") if before.and(now).and(want).is_some() => {
+                let number = |value: Option<&Value>| value.and_then(Value::as_i64).expect("the commands write whole numbers");
+                let sum = number(now) + number(want) - number(before);
+                body.insert(name.to_owned(), sum.into());
+                continue;
+            }
+            (true, "grade") if now.is_some() && want.is_some() => {
+                if want.and_then(Value::as_i64) <= now.and_then(Value::as_i64) {
+                    lost = true;
+                    continue;
+                }
+                want.cloned()
+            }
+            (true, _) if stamp > &held.stamp => want.cloned(),
+            (true, _) => {
+                lost = true;
+                continue;
+            }
+        };
+        entry |= both;
+        match take {
+            Some(value) => drop(body.insert(name.to_owned(), value)),
+            None => drop(body.remove(name)),
+        }
+    }
+    if body == held.body {
+        return if lost { Ruling::Lost } else { Ruling::Nothing };
+    }
+    Ruling::Becomes { op: "update", body: Some(body), merged: base != Some(&held.body), entry: entry || lost, stamped: None }
+}
+
+/// A body after an operation on a field that merges by itself.
+#[must_use]
+pub fn merged(body: &Body, operation: &Body, id: &str) -> Body {
+    let mut after = body.clone();
+    let field = operation["field"].as_str().expect("the commands name a field");
+    let value = match operation["type"].as_str() {
+        Some("counter") => {
+            let before = body.get(field).and_then(Value::as_i64).unwrap_or(0);
+            Value::from(before + operation["delta"].as_i64().expect("a whole number"))
+        }
+        _ => {
+            let mut tags: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+            for entry in body.get(field).and_then(|set| set["$set"].as_array()).into_iter().flatten() {
+                let known = entry[1].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned);
+                tags.insert(entry[0].as_str().unwrap_or_default().to_owned(), known.collect());
+            }
+            for removed in operation.get("remove").and_then(Value::as_array).into_iter().flatten() {
+                if let Some(known) = tags.get_mut(removed["value"].as_str().unwrap_or_default()) {
+                    let seen = removed["tags"].as_array().into_iter().flatten();
+                    seen.filter_map(Value::as_str).for_each(|tag| {
+                        known.remove(tag);
+                    });
+                }
+            }
+            tags.retain(|_, known| !known.is_empty());
+            for added in operation.get("add").and_then(Value::as_array).into_iter().flatten() {
+                tags.entry(added.as_str().unwrap_or_default().to_owned()).or_default().insert(id.to_owned());
+            }
+            json!({"$set": tags.into_iter().map(|(value, tags)| json!([value, tags])).collect::<Vec<_>>()})
+        }
+    };
+    after.insert(field.to_owned(), value);
+    after
+}

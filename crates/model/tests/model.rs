@@ -1,0 +1,250 @@
+//! Runs of random commands against the real store and the reference; runs with a fault built in; laws that need two runs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use tidewatch_domain::ids::RecordId;
+use tidewatch_domain::sync::{FeedRow, MutationOp};
+use tidewatch_model::checks::{CHECKS, faults};
+use tidewatch_model::command::{Command, Fault, On, commands};
+use tidewatch_model::reference::DAY;
+use tidewatch_model::world::{COLLECTIONS, Mutant, Seen, World};
+
+/// Runs of an ordinary test; `TIDEWATCH_MODEL_CASES` asks for more.
+const CASES: u32 = 48;
+/// Commands of a run, at most.
+const STEPS: usize = 60;
+
+fn held(commands: &[Command]) -> Result<(), TestCaseError> {
+    let seen = World::new(Mutant::Honest).run(commands).map_err(TestCaseError::fail)?;
+    let faults = faults(&seen);
+    if faults.is_empty() { Ok(()) } else { Err(TestCaseError::fail(faults.join("\n"))) }
+}
+
+fn config() -> Config {
+    // Read by whoever runs the long version; an ordinary run needs no setting.
+    #[expect(clippy::disallowed_methods, reason = "a test that is asked for more has no settings to read it from")]
+    let cases = std::env::var("TIDEWATCH_MODEL_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(CASES);
+    Config { cases, max_shrink_iters: 2_000, failure_persistence: None, ..Config::default() }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn the_store_and_the_reference_agree_on_every_answer_and_page_and_nothing_breaks(commands in commands(STEPS)) {
+        held(&commands)?;
+    }
+}
+
+/// Runs that are the same ones each time.
+fn drawn(count: usize) -> Vec<Vec<Command>> {
+    let mut runner = TestRunner::new_with_rng(Config::default(), TestRng::deterministic_rng(RngAlgorithm::ChaCha));
+    let run = |_| commands(STEPS).new_tree(&mut runner).expect("a run is drawn").current();
+    (0..count).map(run).collect()
+}
+
+/// The commands reach what they are for.
+#[test]
+fn runs_come_to_every_kind_of_answer_and_row() {
+    let mut missing = BTreeSet::from([
+        "applied",
+        "merged",
+        "superseded",
+        "conflict",
+        "rejected",
+        "create",
+        "update",
+        "put",
+        "delete",
+        "crdt",
+        "not_found",
+        "scope_forbidden",
+        "scope_mismatch",
+        "evict",
+        "grant",
+        "revoke",
+        "schema",
+        "schema_invalid",
+        "guard_failed",
+        "dedupe_horizon_passed",
+        "elsewhere",
+        "noop",
+    ]);
+    for run in drawn(80) {
+        let seen = World::new(Mutant::Honest).run(&run).expect("both agree");
+        for (_, answer) in seen.devices.iter().flat_map(|device| &device.answers) {
+            let rare = [("elsewhere", answer.elsewhere.is_some()), ("noop", answer.noop)];
+            let rare = rare.into_iter().filter(|(_, is)| *is).map(|(name, _)| name);
+            rare.chain([answer.status]).chain(answer.code).for_each(|name| {
+                missing.remove(name);
+            });
+        }
+        for row in &seen.log {
+            missing.remove(row.op);
+        }
+        for name in seen.pages.iter().flat_map(|page| &page.said) {
+            missing.remove(name);
+        }
+        if missing.is_empty() {
+            return;
+        }
+    }
+    panic!("no run came to {missing:?}");
+}
+
+/// The fault that is built in is found by each of these checkers, within a bounded number of runs.
+fn found(mutant: Mutant, wanted: &[&str]) {
+    let mut missing: Vec<&str> = wanted.to_vec();
+    for run in drawn(80) {
+        let seen = World::new(mutant).run(&run).expect("devices are lied to after the pages were compared");
+        let faults = faults(&seen);
+        missing.retain(|name| !faults.iter().any(|fault| fault.split(':').next() == Some(*name)));
+        if missing.is_empty() {
+            return;
+        }
+    }
+    panic!("{mutant:?} was not found by {missing:?}");
+}
+
+#[test]
+fn positions_that_are_given_out_before_the_transaction_are_found() {
+    found(Mutant::EarlySequence, &["I-1", "I-5", "I-6"]);
+}
+
+#[test]
+fn scans_that_leave_deletions_out_are_found() {
+    found(Mutant::NoTombstones, &["I-1", "I-6", "I-8"]);
+}
+
+/// A scan from the beginning has mentioned a record when it is deleted: the deletion has to come with the rest of the scan.
+#[test]
+fn a_record_that_is_deleted_while_a_scan_goes_on_is_gone_at_its_end_for_any_size_of_page() {
+    for size in [1, 2, 7] {
+        let made = ["assets", "readings", "profiles"].into_iter().flat_map(|name| [0, 1, 2].map(|record| (name, record)));
+        let make = |(name, number): (&str, u8)| match edit(0, name, MutationOp::Create, (2, 2)) {
+            Command::Edit { device, collection, op, on, values, moved, .. } => {
+                Command::Edit { device, collection, record: number, op, on, values, moved }
+            }
+            other => other,
+        };
+        let scan = || Command::Pull { device: 1, size, compact: true, fault: Fault::None };
+        let all = |device| Command::Pull { device, size: 500, compact: false, fault: Fault::None };
+        let mut run: Vec<Command> = made.map(make).collect();
+        run.extend([push(0), all(0), all(1), Command::Rescan(1), scan()]);
+        run.extend([edit(0, "assets", MutationOp::Delete, (0, 0)), push(0)]);
+        run.extend((0..12).map(|_| scan()));
+        let seen = World::new(Mutant::Honest).run(&run).expect("both agree");
+        assert_eq!(faults(&seen), [""; 0], "pages of {size}");
+        let seen = World::new(Mutant::NoTombstones).run(&run).expect("devices are lied to after the pages were compared");
+        for name in ["I-1", "I-6", "I-8"] {
+            let faults = faults(&seen);
+            assert!(faults.iter().any(|fault| fault.starts_with(name)), "{name} in pages of {size}: {faults:?}");
+        }
+    }
+}
+
+/// I-11: the same batches come to the same log, byte for byte, wherever the store was closed or dropped in between.
+#[test]
+fn the_same_batches_come_to_the_same_log_with_and_without_restarts() {
+    for run in drawn(12) {
+        let calm: Vec<Command> =
+            run.iter().filter(|command| !matches!(command, Command::Restart | Command::Kill)).cloned().collect();
+        let one = World::new(Mutant::Honest).run(&run).expect("both agree");
+        let other = World::new(Mutant::Honest).run(&calm).expect("both agree");
+        assert_eq!(one.report.chain, other.report.chain);
+        assert_eq!(one.log, other.log);
+        assert_eq!(one.digests, other.digests);
+    }
+}
+
+fn edit(device: usize, collection: &str, op: MutationOp, values: (u8, u8)) -> Command {
+    let collection = COLLECTIONS.iter().position(|(name, ..)| *name == collection).expect("it is there");
+    Command::Edit { device, collection, record: 0, op, on: On::Nothing, values, moved: false }
+}
+
+fn push(device: usize) -> Command {
+    Command::Push { device, count: 20, fault: Fault::None }
+}
+
+proptest! {
+    #![proptest_config(Config { cases: 8, failure_persistence: None, ..Config::default() })]
+
+    /// I-12: where a policy claims that order does not matter, it does not.
+    #[test]
+    fn writes_that_did_not_know_of_each_other_come_to_the_same_in_any_order(
+        writes in proptest::collection::vec((0usize..3, 2u8..6, 2u8..6), 2..7)
+    ) {
+        for (collection, op) in [("assets", MutationOp::Put), ("profiles", MutationOp::Update), ("boards", MutationOp::Crdt)] {
+            let mut bodies = Vec::new();
+            for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0]] {
+                let first = [edit(0, collection, MutationOp::Create, (2, 2)), push(0)];
+                // No two write the same: what changes nothing is no write, and leaves the older stamp.
+                let value = |at: usize, one: u8| if op == MutationOp::Crdt { one } else { 10 + at as u8 };
+                let edits = writes.iter().enumerate();
+                let edits = edits.map(|(at, (device, one, two))| edit(*device, collection, op, (value(at, *one), *two)));
+                let run: Vec<Command> = first.into_iter().chain(edits).chain(order.map(push)).collect();
+                let seen = World::new(Mutant::Honest).run(&run).map_err(TestCaseError::fail)?;
+                let state: Vec<_> =
+                    seen.followed["site:a"].iter().map(|(key, (_, body))| (key.clone(), body.clone())).collect();
+                bodies.push(state);
+            }
+            prop_assert!(bodies.windows(2).all(|pair| pair[0] == pair[1]), "{collection}: {bodies:?}");
+        }
+    }
+}
+
+/// A run in which there is something for every checker to look at.
+fn sound() -> Seen {
+    let pull = |device| Command::Pull { device, size: 500, compact: false, fault: Fault::None };
+    let run = [
+        edit(0, "assets", MutationOp::Create, (2, 2)),
+        edit(0, "profiles", MutationOp::Create, (2, 2)),
+        edit(0, "calls", MutationOp::Create, (2, 2)),
+        Command::Push { device: 0, count: 20, fault: Fault::Twice },
+        pull(0),
+        pull(1),
+        edit(1, "assets", MutationOp::Delete, (0, 0)),
+        push(1),
+        pull(0),
+    ];
+    World::new(Mutant::Honest).run(&run).expect("both agree")
+}
+
+/// What breaks a run.
+type Break = fn(&mut Seen);
+
+/// A checker that can not fail proves nothing.
+#[test]
+fn every_checker_sees_the_fault_that_it_is_for() {
+    assert_eq!(faults(&sound()), [""; 0]);
+    let breaks: [(&str, Break); 14] = [
+        ("I-1", |seen| drop(seen.devices[0].copy.pop_last())),
+        ("I-2", |seen| drop(seen.log.remove(1))),
+        ("I-3", |seen| seen.log.push(seen.log[0].clone())),
+        ("I-4", |seen| seen.replays[0].1[0].seq = Some(99)),
+        ("I-5", |seen| drop(seen.pages[0].rows.pop())),
+        ("I-6", |seen| seen.scanned.get_mut(&2).expect("pages of two").clear()),
+        ("I-7", |seen| seen.digests.values_mut().for_each(|digest| digest.1 ^= 1)),
+        ("I-8", |seen| seen.shown.iter_mut().for_each(|shown| shown.at = 99)),
+        ("I-10", |seen| seen.log[1].version.0 += 1),
+        ("I-13", |seen| seen.pages[0].rows[0].1 = "site:z".to_owned()),
+        ("I-14", |seen| seen.shown.iter_mut().flat_map(|shown| shown.state.values_mut()).for_each(BTreeMap::clear)),
+        ("I-15", |seen| seen.rounds = None),
+        ("I-17", |seen| seen.log[0].committed.0 += 50 * DAY),
+        ("I-20", |seen| {
+            let call = seen.log.iter().find(|row| row.collection.as_str() == "calls").expect("a call").clone();
+            seen.log.push(FeedRow { record_id: RecordId::parse("other").expect("an id"), ..call });
+        }),
+    ];
+    for (name, broken) in breaks {
+        let mut seen = sound();
+        broken(&mut seen);
+        let faults = faults(&seen);
+        assert!(faults.iter().any(|fault| fault.starts_with(&format!("{name}:"))), "{name} does not see it: {faults:?}");
+    }
+    let names: Vec<&str> = CHECKS.iter().map(|(name, _)| *name).collect();
+    assert_eq!(breaks.map(|(name, _)| name).to_vec(), names, "every checker is in the list");
+}
