@@ -77,10 +77,12 @@ export class Device {
   #enrolment: string;
   #access = "";
   #operations = 0;
+  #batches = 0;
   #reports = 0;
   #cursor = "0";
   #platform: string | undefined;
   #app: string | undefined;
+  #sent = new Map<string, Json>();
   #poisoned: { operation_id: string; record_id: string; detail: string; created_at: string }[] = [];
 
   constructor(name: string, url: string, enrolment: string) {
@@ -117,14 +119,27 @@ export class Device {
   }
 
   /** Sends edits and gives one result each. */
-  async push(...edits: Edit[]): Promise<Result[]> {
+  push(...edits: Edit[]): Promise<Result[]> {
+    return this.#push(edits.map((edit) => this.#intent(edit)));
+  }
+
+  /** Sends what is poisoned once more, under its own ids, and reports an outbox without what was answered for good. */
+  async resend(): Promise<Result[]> {
+    const results = await this.#push(this.#poisoned.map(({ operation_id }) => this.#sent.get(operation_id)!));
+    const refused = new Set(results.filter(({ status }) => status === "rejected").map(({ operation_id }) => operation_id));
+    this.#poisoned = this.#poisoned.filter(({ operation_id }) => refused.has(operation_id));
+    await this.report();
+    return results;
+  }
+
+  async #push(mutations: Json[]): Promise<Result[]> {
     const answer = await this.ask("POST", "/mutations", {
       protocol: 1,
       client_id: this.id,
-      batch_id: `${this.name}-batch-${this.#operations}`,
+      batch_id: `${this.name}-batch-${(this.#batches += 1)}`,
       schema_version: 1,
       sent_at: new Date().toISOString(),
-      mutations: edits.map((edit) => this.#intent(edit)),
+      mutations,
     });
     if (answer.status !== 200) throw refused("pushing", this.name, answer);
     return answer.body.results as Result[];
@@ -203,7 +218,7 @@ export class Device {
 
   #intent(edit: Edit): Json {
     this.#operations += 1;
-    return {
+    const intent: Json = {
       operation_id: `${this.name}-op-${String(this.#operations).padStart(4, "0")}`,
       client_seq: this.#operations,
       collection: edit.collection ?? COLLECTION,
@@ -215,6 +230,8 @@ export class Device {
       created_at: new Date().toISOString(),
       priority: 2,
     };
+    this.#sent.set(String(intent.operation_id), intent);
+    return intent;
   }
 
   async #ask(method: string, path: string, body: unknown, token: string): Promise<Answer> {

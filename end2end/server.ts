@@ -23,6 +23,8 @@ const LOOK_MS = 25;
 export const STAFF = {
   admin: { name: "ada.admin", password: "a lighthouse keeps no hours" },
   operator: { name: "maya.okafor", password: "slack water before the flood" },
+  support: { name: "jonas.lind", password: "a rope for every harbour wall" },
+  product_owner: { name: "ines.carvalho", password: "charts before departure" },
   viewer: { name: "vera.lind", password: "only looking at the horizon" },
 } as const;
 export type Role = keyof typeof STAFF;

@@ -1,0 +1,53 @@
+// Draining with JavaScript: what axe finds on a set and on a job, from a phone to a desk, and numbers that move by themselves.
+
+import { axe, expect, islandsReady, test } from "../fixtures.ts";
+
+test.use({ store: "own", as: "operator" });
+
+for (const [width, colorScheme] of [[1440, "light"], [1440, "dark"], [390, "dark"]] as const) {
+  test.describe(`${width} wide, ${colorScheme}`, () => {
+    test.use({ viewport: { width, height: 900 }, colorScheme });
+
+    test("a set, a job and its entries fit, and axe finds nothing", async ({ page, fleet }) => {
+      test.slow();
+      const device = await fleet.device("LOW-TAB-0801").enrol({ app_version: "4.18.0" });
+      await device.poison(3, 2);
+      const look = async (name: string): Promise<void> => {
+        const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+        expect.soft(over, `${name} runs over by so many pixels`).toBeLessThanOrEqual(0);
+        expect.soft(await axe(page), name).toEqual([]);
+      };
+      await page.goto("/outbox/entries?filter=state:poisoned");
+      await islandsReady(page);
+      await page.getByRole("checkbox", { name: "Select all on this page" }).check();
+      await look("ticked entries");
+      await page.getByRole("button", { name: "Quarantine" }).click();
+      await expect(page).toHaveURL(/\/outbox\/drain\/S\d+/);
+      await look("set");
+      await page.getByLabel("Reason, kept in the audit log").fill("out of the way for now");
+      await page.getByRole("button", { name: /^Quarantine 3\sentries$/ }).click();
+      await expect(page.getByRole("main")).toContainText("3 of 3 settled");
+      await look("job");
+      await page.getByText("Undo", { exact: true }).first().click();
+      await look("job with a step open");
+      await page.goto(`${page.url()}/items`);
+      await look("entries of the job");
+    });
+  });
+}
+
+test("the numbers of a job move without a reload, and hold still while a step is open", async ({ page, fleet }) => {
+  test.slow();
+  const device = await fleet.device("LOW-TAB-0802").enrol({ app_version: "4.18.0" });
+  await device.poison(40);
+  await page.goto("/outbox/entries");
+  await page.getByRole("checkbox", { name: /^All 40\sthat match$/ }).check();
+  await page.getByRole("button", { name: "Hold" }).click();
+  await page.getByLabel("Reason, kept in the audit log").fill("held while we look into it");
+  await page.getByLabel("Pace").selectOption({ label: "10 entries a second" });
+  await page.getByRole("button", { name: /^Hold 40\sentries$/ }).click();
+  await islandsReady(page);
+  await page.evaluate(() => ((globalThis as { kept?: boolean }).kept = true));
+  await expect(page.getByRole("main")).toContainText("40 of 40 settled", { timeout: 15_000 });
+  expect(await page.evaluate(() => (globalThis as { kept?: boolean }).kept), "the page was not loaded again").toBe(true);
+});

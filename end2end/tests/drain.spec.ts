@@ -1,0 +1,202 @@
+// Draining: a bad release is one group, is corrected and sent again; what is taken out can be put back; and much of it needs a second
+// person. Every step is a form, so all of it is done with JavaScript and without.
+
+import type { Page } from "@playwright/test";
+import { type Device, type Fleet } from "../fleet.ts";
+import { expect, expectAddress, row, signIn, stranger, test } from "../fixtures.ts";
+
+test.use({ store: "own", as: "support" });
+
+const FIX = JSON.stringify([{ op: "replace", path: "/reading", value: 12 }]);
+const BROKEN = ["LOW-TAB-0601", "LOW-TAB-0602", "HAR-PHN-0603"];
+
+/** Devices of the bad release, each with two entries that can never be accepted and one that waits. */
+async function release(fleet: Fleet, names: readonly string[] = BROKEN): Promise<Device[]> {
+  const devices: Device[] = [];
+  for (const name of names) {
+    const device = await fleet.device(name).enrol({ app_version: "4.18.0" });
+    await device.poison(2, 1);
+    devices.push(device);
+  }
+  return devices;
+}
+
+/** Waits until the page of a drain says so, reloading it as somebody without JavaScript would. */
+async function settles(page: Page, words: string): Promise<void> {
+  await expect(async () => {
+    await page.reload();
+    await expect(page.getByRole("main")).toContainText(words, { timeout: 500 });
+  }).toPass({ timeout: 15_000 });
+}
+
+/** Opens the one group of failures and chooses all of it. */
+async function choose(page: Page, action: string): Promise<void> {
+  await page.goto("/outbox");
+  await page.getByRole("table").getByRole("link", { name: "422 schema_invalid" }).click();
+  const bar = page.getByRole("group", { name: "Drain entries" });
+  await bar.getByRole("checkbox", { name: /^All \d+\sthat match$/ }).check();
+  await bar.getByRole("button", { name: action }).click();
+}
+
+test("a poisoned release is one group; corrected and tried, a canary goes first, then all, and its queues flow again", async ({ page, fleet }) => {
+  const devices = await release(fleet);
+  await page.goto("/");
+  const work = page.getByRole("region", { name: "Needs a person" });
+  await work.getByRole("link", { name: /^6 entries rejected on 3 devices: 422 schema_invalid$/ }).click();
+  await expect(page.getByRole("main")).toContainText("app 4.18.0");
+
+  await page.getByRole("checkbox", { name: /^All 6\sthat match$/ }).check();
+  await page.getByRole("button", { name: "Patch and requeue" }).click();
+  await expect(page).toHaveURL(/\/outbox\/drain\/patch\?all=1&signature=/);
+  await expect(page.getByRole("region", { name: "What would be answered" })).toContainText("rejected schema_invalid");
+  await page.getByRole("textbox", { name: /Operations over the fields/ }).fill(FIX);
+  await page.getByRole("button", { name: "Try it" }).click();
+  const trials = page.getByRole("region", { name: "What would be answered" });
+  await expect(trials).toContainText("applied");
+  await expect(trials.getByRole("group", { name: "What the correction changes" }).first()).toContainText("/reading: 12");
+  await page.getByRole("button", { name: "Freeze and go on" }).click();
+
+  await expect(page).toHaveURL(/\/outbox\/drain\/S\d+/);
+  await expect(page.getByRole("main")).toMatchAriaSnapshot({ name: "drain-set.aria.yml" });
+  await expect(page.getByRole("main")).toContainText("6 entries on 3 devices");
+  await page.getByLabel("Reason, kept in the audit log").fill("4.18.0 writes the reading as text");
+  await page.getByRole("checkbox", { name: /^Send \d first/ }).check();
+  await page.getByRole("button", { name: "Patch and requeue 6 entries" }).click();
+
+  await expect(page).toHaveURL(/\/outbox\/jobs\/J\d+$/);
+  await settles(page, "6 of 6 settled");
+  await expect(page.getByRole("main")).toMatchAriaSnapshot({ name: "drain-job.aria.yml" });
+  await expect(page.getByRole("main")).toContainText("adds up");
+  await expect(page.getByRole("region", { name: "History" })).toContainText("Canary");
+
+  for (const device of devices) {
+    const results = await device.resend();
+    expect(results.map(({ status }) => status), `${device.name} gets the new answer of its own ids`).toEqual(["applied", "applied"]);
+  }
+  await expect(async () => {
+    await page.goto("/");
+    await expect(page.getByRole("region", { name: "Needs a person" })).not.toContainText("schema_invalid", { timeout: 500 });
+  }).toPass({ timeout: 15_000 });
+  await page.goto("/outbox");
+  await expect(page.getByRole("main")).toContainText("Nothing has failed");
+  await page.goto("/audit?filter=action:drain*");
+  await expect(page.getByRole("table").getByRole("row").nth(1)).toContainText("jonas.lind");
+});
+
+test("a refused form comes back with what was typed and names the field", async ({ page, fleet }) => {
+  await release(fleet);
+  await choose(page, "Hold");
+  // Long enough for the browser's own check, and yet nothing.
+  await page.getByLabel("Reason, kept in the audit log").fill("          ");
+  await page.getByRole("button", { name: "Hold 6 entries" }).click();
+  await expect(page.getByRole("main")).toContainText("Say why, in 8 characters or more.");
+  await expect(page.getByLabel("Reason, kept in the audit log")).toHaveAttribute("aria-invalid", "true");
+  await page.goto("/outbox/jobs");
+  await expect(page.getByRole("main")).toContainText("Nothing has been drained yet");
+});
+
+test("nothing ticked is nothing chosen", async ({ page, fleet }) => {
+  await release(fleet);
+  await page.goto("/outbox/entries?filter=state:poisoned");
+  await page.getByRole("group", { name: "Drain entries" }).getByRole("button", { name: "Discard" }).click();
+  await expectAddress(page, "/outbox/entries?filter=state:poisoned&problem=entry");
+  await expect(page.getByRole("main")).toContainText("Tick the entries first, or choose all that match.");
+});
+
+test("ticked entries are quarantined, are listed as such, and are put back by one undo", async ({ page, fleet }) => {
+  const [device] = await release(fleet);
+  await page.goto("/outbox/entries?filter=state:poisoned");
+  for (const box of await page.getByRole("checkbox", { name: /^Select LOW-TAB-06/ }).all()) await box.check();
+  await page.getByRole("button", { name: "Quarantine" }).click();
+  await expect(page.getByRole("main")).toContainText("4 entries on 2 devices");
+  await page.getByLabel("Reason, kept in the audit log").fill("out of the way until 4.18.1");
+  await page.getByRole("button", { name: "Quarantine 4 entries" }).click();
+  await settles(page, "4 of 4 settled");
+  await page.goto("/outbox/entries?filter=state:quarantined");
+  await expect(page.getByRole("table").getByRole("rowheader")).toHaveCount(4);
+  await page.getByRole("link", { name: /^LOW-TAB-0601-op/ }).first().click();
+  await expect(page.getByRole("region", { name: "What can be done" }).getByRole("button", { name: "Restore" })).toBeVisible();
+
+  await page.goto("/outbox/jobs");
+  await page.getByRole("rowheader").getByRole("link", { name: /Quarantine 4\sentries/ }).click();
+  await page.getByText("Undo", { exact: true }).first().click();
+  const undo = page.locator("#step-undo");
+  await undo.getByLabel("Remark, kept in the audit log").fill("4.18.1 is out early");
+  await undo.getByRole("button", { name: "Undo" }).click();
+  await settles(page, "Taken back");
+  await page.goto(`/outbox/entries?filter=state:poisoned+device:${device!.name}`);
+  await expect(page.getByRole("table").getByRole("rowheader")).toHaveCount(2);
+});
+
+test.describe("what touches many devices", () => {
+  test.use({ as: "operator" });
+
+  test("needs its number typed and a second person, and nobody approves their own", async ({ page, fleet, browser, console }) => {
+    test.slow();
+    await release(fleet, Array.from({ length: 11 }, (_, at) => `YAR-TAB-07${String(at).padStart(2, "0")}`));
+    await choose(page, "Discard");
+    await expect(page.getByRole("main")).toContainText("More than 10 devices, so a second person has to approve");
+    await page.getByLabel("Reason, kept in the audit log").fill("made by a test rig, not wanted");
+    await page.getByLabel(/^Type the number of entries/).fill("21");
+    await page.getByRole("button", { name: /^Ask to discard 22\sentries$/ }).click();
+    await expect(page.getByRole("main")).toContainText("You typed 21. The set holds 22.");
+    await page.getByLabel(/^Type the number of entries/).fill("22");
+    await page.getByRole("button", { name: /^Ask to discard 22\sentries$/ }).click();
+    await expect(page.getByRole("main")).toContainText("Waits for a second person until");
+    await expect(page.getByRole("button", { name: "Approve" })).toHaveAttribute("title", "Nobody approves their own change");
+
+    const other = await stranger(browser);
+    const second = await other.newPage();
+    await second.goto(`${console.server.url}/sign-in`);
+    await signIn(second, "product_owner");
+    await second.goto(page.url());
+    await second.getByText("Approve", { exact: true }).first().click();
+    const approve = second.locator("#step-approve");
+    await approve.getByLabel("Remark, kept in the audit log").fill("confirmed with the yard");
+    await approve.getByRole("button", { name: "Approve" }).click();
+    await other.close();
+    await settles(page, "22 of 22 settled");
+    await expect(page.getByRole("main")).toContainText("approved by ines.carvalho");
+  });
+});
+
+test.describe("a viewer", () => {
+  test.use({ as: "viewer" });
+
+  test("sees every action and the role that it needs", async ({ page, fleet }) => {
+    const [device] = await release(fleet);
+    await page.goto("/outbox/entries");
+    const bar = page.getByRole("group", { name: "Drain entries" });
+    await expect(bar.getByRole("button", { name: "Discard" })).toHaveAttribute("title", "Needs the role support, operator or admin; yours is viewer");
+    await page.goto(`${device!.path}/commands`);
+    await expect(page.getByRole("button", { name: "Send it" })).toHaveAttribute("aria-disabled", "true");
+  });
+});
+
+test("a command waits for its device, says when it is expected, and can be called back", async ({ page, fleet }) => {
+  const [device] = await release(fleet);
+  await page.goto(device!.path);
+  await page.getByRole("link", { name: "Commands" }).click();
+  await expect(page.getByRole("main")).toMatchAriaSnapshot({ name: "device-commands.aria.yml" });
+  await page.getByRole("radio", { name: /^Upload payloads/ }).check();
+  await page.getByLabel("Reason, kept in the audit log").fill("to see what it holds");
+  await page.getByRole("button", { name: "Send it" }).click();
+  const flight = page.getByRole("region", { name: "Commands in flight" });
+  await expect(flight).toContainText("Upload payloads");
+  await expect(flight.getByRole("listitem").filter({ hasText: "Queued" }).first()).toContainText("waiting for the device");
+  await flight.getByText("Cancel", { exact: true }).first().click();
+  const cancel = flight.locator("details[open]");
+  await cancel.getByLabel("Reason, kept in the audit log").fill("asked for by mistake");
+  await cancel.getByRole("button", { name: "Cancel" }).click();
+  await expect(row(page, /Upload payloads/)).toContainText("Cancelled");
+});
+
+test("a set or a drain that is not there is a 404 that leads on", async ({ page, complaints }) => {
+  complaints.foresee(/status of 404/);
+  expect((await page.goto("/outbox/drain/S9999"))?.status()).toBe(404);
+  await page.getByRole("link", { name: "See the failures" }).click();
+  await expect(page).toHaveURL("/outbox");
+  expect((await page.goto("/outbox/jobs/J9999"))?.status()).toBe(404);
+  await page.getByRole("link", { name: "See all drains" }).click();
+  await expect(page).toHaveURL("/outbox/jobs");
+});
