@@ -243,7 +243,7 @@ fn SendForm(view: DeviceView, role: Option<Role>) -> impl IntoView {
         view! {
             <label class="choice">
                 <input type="radio" name="kind" value=kind.as_str() required/>
-                <span>{kind_label(kind)}<small>{gloss}</small></span>
+                <span>{kind_label(kind)} " "<small>{gloss}</small></span>
             </label>
         }
     };

@@ -264,7 +264,7 @@ fn Choice(choice: Dependants) -> impl IntoView {
     view! {
         <label class="choice">
             <input type="radio" name="dependants" value=choice.as_str() required/>
-            <span>{label}<small>{note}</small></span>
+            <span>{label} " "<small>{note}</small></span>
         </label>
     }
 }

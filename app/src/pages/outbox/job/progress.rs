@@ -86,11 +86,18 @@ pub fn Rate(
     if view.minutes.is_empty() {
         return view! {
             <Panel id="h-rate" title="Rate">
-                <Empty reason=Reason::NoneYet title="Nothing is settled yet" text="The rate is drawn from the first minute on."/>
+                <Empty reason=Reason::NoneYet title="Nothing is settled yet" text="The rate is drawn from the second minute on."/>
             </Panel>
         }
         .into_any();
     }
     let drawn = charts::rate(&view.minutes, view.row.state.is_final(), now);
+    // One point is no line.
+    if let [only] = drawn.rows.as_slice() {
+        let settled = only.last().cloned().unwrap_or_default();
+        let text = format!("{settled} were settled in it. The rate is drawn from the second minute on.");
+        return view! { <Panel id="h-rate" title="Rate"><Empty reason=Reason::NoneYet title="All within one minute" text/></Panel> }
+            .into_any();
+    }
     view! { <section class="panel" aria-label="Rate"><div class="panel-body"><FleetChart id="job-rate".to_owned() drawn group="job"/></div></section> }.into_any()
 }
