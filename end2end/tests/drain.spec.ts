@@ -67,6 +67,7 @@ test("a poisoned release is one group; corrected and tried, a canary goes first,
 
   await expect(page).toHaveURL(/\/outbox\/jobs\/J\d+$/);
   await settles(page, "6 of 6 settled");
+  await settles(page, "Done since");
   await expect(page.getByRole("main")).toMatchAriaSnapshot({ name: "drain-job.aria.yml" });
   await expect(page.getByRole("main")).toContainText("adds up");
   await expect(page.getByRole("region", { name: "History" })).toContainText("Canary");
