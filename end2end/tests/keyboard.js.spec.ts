@@ -50,22 +50,6 @@ for (const keys of ["Control+k", "Meta+k"]) {
   });
 }
 
-test("x ticks the row that the keys are on, and the bar above counts it", async ({ page }) => {
-  await page.goto("/outbox/entries");
-  await islandsReady(page);
-  const bar = page.getByRole("group", { name: "Drain entries" });
-  await page.keyboard.press("j");
-  await page.keyboard.press("x");
-  await page.keyboard.press("j");
-  await page.keyboard.press("x");
-  await expect(bar).toContainText("2 ticked");
-  await expect(page.getByRole("checkbox", { name: /^Select HAR/ }).first()).toBeChecked();
-  await page.keyboard.press("x");
-  await expect(bar).toContainText("1 ticked");
-  await page.getByRole("checkbox", { name: "Select all on this page" }).check();
-  await expect(bar).toContainText("5 ticked");
-});
-
 test("the palette goes to pages with the arrows and to the trace of an operation", async ({ page }) => {
   await page.goto("/devices");
   await islandsReady(page);
