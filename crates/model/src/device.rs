@@ -43,6 +43,8 @@ pub struct Device {
     pub faults: Vec<String>,
     /// Stamps so far, so that no two are the same.
     pub stamps: u64,
+    /// Rows up to here are applied, whatever the cursor says: what a start at an older cursor leaves behind.
+    pub ahead: i64,
 }
 
 impl Device {

@@ -252,14 +252,22 @@ impl World {
         let device = &mut self.devices[n];
         device.doubtful = doubtful;
         device.apply(&page, fault != Fault::Late);
+        if fault == Fault::Late {
+            let applied = page.rows.iter().map(|row| row.seq.0).chain(page.controls.iter().map(|row| row.seq.0)).max();
+            device.ahead = device.ahead.max(applied.unwrap_or(0));
+        }
         if fault == Fault::Twice && !device.must_scan {
             device.apply(&page, true);
         }
-        // Between two pages of a scan a device shows nothing; at a cursor it shows the state at the cursor.
+        // Between two pages of a scan a device shows nothing; at a cursor it shows the state at the cursor, once that has caught up with
+        // what is applied.
         let position = device.cursor.as_deref().and_then(|text| Cursor::parse(text).ok()).map(|cursor| cursor.position);
         if let (Some(CursorPosition::At(at)), true) = (position, fault != Fault::Late) {
             let untold = self.untold(n, at.0);
             let device = &self.devices[n];
+            if at.0 < device.ahead {
+                return Ok(page.has_more);
+            }
             let sure = device.scopes.difference(&untold);
             let state = sure.map(|scope| (scope.clone(), device.visible(scope))).collect();
             self.seen.shown.push(Shown { device: n, at: at.0, state });
