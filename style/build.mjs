@@ -84,7 +84,7 @@ const unused = {
 
 /** Scripts and styles. Fonts and pictures that the styles name come along, named by content. */
 async function bundle(links) {
-  const entryPoints = ["js/main.ts", "js/charts.ts", "js/theme.ts", "main.css"].map((name) => join(style, name)).filter(existsSync);
+  const entryPoints = ["js/main.ts", "js/charts.ts", "js/theme.ts", "main.css", "work.css"].map((name) => join(style, name)).filter(existsSync);
   if (entryPoints.length === 0) return;
   const result = await build({
     entryPoints,

@@ -97,6 +97,13 @@ fn Head() -> impl IntoView {
     }
 }
 
+/// Styles that lists of devices, changes and the audit do without, so that a visit that begins there stays light. A style sheet may stand
+/// in the body: what follows it waits for it.
+#[component]
+pub fn WorkStyles() -> impl IntoView {
+    console().assets.url("work.css").map(|href| view! { <link rel="stylesheet" href=href/> })
+}
+
 /// Every route of the console.
 #[component]
 pub fn App() -> impl IntoView {
@@ -169,5 +176,7 @@ pub fn Frame(
     } else {
         view! { <div class="main">{page}</div> }.into_any()
     };
-    view! { <Title text=format!("{title} · Tidewatch")/> {body} }.into_any()
+    let light = matches!(section, Section::Devices | Section::Changes | Section::Audit);
+    let styles = (!light).then(|| view! { <WorkStyles/> });
+    view! { <Title text=format!("{title} · Tidewatch")/> {styles} {body} }.into_any()
 }

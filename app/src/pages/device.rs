@@ -23,7 +23,7 @@ use super::loaded;
 use super::params::{ListState, Params};
 use crate::context::{Console, console};
 use crate::paths;
-use crate::shell::{Frame, Section};
+use crate::shell::{Frame, Section, WorkStyles};
 use commands::CommandsTab;
 use head::DeviceHead;
 use metrics::MetricsTab;
@@ -84,7 +84,9 @@ pub fn DeviceCommandsPage() -> impl IntoView {
         let view = service.device_view(&cx, &id?).await?;
         let page = service.commands_list(&cx, &view.row.client_id, &query.position, query.rows).await?;
         let (role, now) = (cx.actor.role(), cx.now);
-        Ok(framed(view, Tab::Commands, move |view| view! { <CommandsTab view query page role problem now/> }.into_any()))
+        Ok(framed(view, Tab::Commands, move |view| {
+            view! { <WorkStyles/> <CommandsTab view query page role problem now/> }.into_any()
+        }))
     })
 }
 
