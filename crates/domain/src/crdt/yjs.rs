@@ -16,7 +16,12 @@ pub(super) fn applied(before: Option<&Value>, op: &Body) -> Result<Value, CrdtRe
     let text = op.get("update").and_then(Value::as_str).ok_or_else(|| wrong("update", "must be base64"))?;
     let update = STANDARD.decode(text).map_err(|_| wrong("update", "must be base64"))?;
     let update = walk::canonical(&update).ok_or_else(|| wrong("update", "is no Yjs update of format 1"))?;
-    let state = before.and_then(|before| before["$yjs1"].as_str()).and_then(|text| STANDARD.decode(text).ok());
+    // A document that does not pass, from a file that rotted say, is neither opened nor replaced.
+    let state = before.and_then(|before| before["$yjs1"].as_str()).map(|text| {
+        let bytes = STANDARD.decode(text).ok().and_then(|bytes| walk::canonical(&bytes));
+        bytes.ok_or_else(|| wrong("update", "cannot be merged with the document"))
+    });
+    let state = state.transpose()?;
     let merged = merged(state.as_deref(), &update).ok_or_else(|| wrong("update", "cannot be merged with the document"))?;
     Ok(json!({"$yjs1": STANDARD.encode(merged)}))
 }
