@@ -163,12 +163,12 @@ async fn an_upload_in_escrow_keeps_good_lines_names_bad_ones_and_can_be_sent_aga
 }
 
 /// A tablet with the reference client. What it pushes passes a gateway that answers 422 for ever while one intent is among it.
-struct Tablet {
-    client: Client<MemoryJournal>,
+pub(crate) struct Tablet {
+    pub(crate) client: Client<MemoryJournal>,
     http: Visitor,
     jam: Option<String>,
-    now: Millis,
-    rng: SmallRng,
+    pub(crate) now: Millis,
+    pub(crate) rng: SmallRng,
     pushes_refused: usize,
 }
 
@@ -227,7 +227,7 @@ impl Tablet {
     }
 
     /// A round of the sync, and with `control` a look at the control channel, until nothing is left to do or it only goes in circles.
-    async fn round(&mut self, control: bool) {
+    pub(crate) async fn round(&mut self, control: bool) {
         self.client.round_begin();
         if control {
             self.client.control_begin();
@@ -245,17 +245,25 @@ impl Tablet {
         }
     }
 
-    fn waiting(&self) -> Vec<String> {
+    pub(crate) fn waiting(&self) -> Vec<String> {
         self.client.state().outbox.entries().map(|entry| entry.intent.operation_id.clone()).collect()
     }
 
-    fn id(&self) -> ClientId {
+    /// Sends what it knows of itself, its outbox included.
+    pub(crate) async fn report(&mut self) {
+        let report = self.client.report(self.now, 1, json!({"device": {"name": "tablet"}}), &mut self.rng);
+        let token = self.client.state().account.as_ref().expect("enrolled").access_token.clone();
+        let device = self.http.clone().with_bearer(&token);
+        device.post("/telemetry", &json!({"client_id": self.id().as_str(), "reports": [report]})).await.ok(202);
+    }
+
+    pub(crate) fn id(&self) -> ClientId {
         ClientId::parse(self.client.state().client_id.clone().expect("enrolled")).expect("an id")
     }
 }
 
 /// A tablet that has enrolled, and then queued an intent that its gateway never lets through, with three behind and beside it.
-async fn jammed(app: &TestApp) -> (Tablet, Vec<String>) {
+pub(crate) async fn jammed(app: &TestApp) -> (Tablet, Vec<String>) {
     let mut tablet = Tablet::new(app).await;
     tablet.round(false).await;
     let jam = tablet.edit("n-1", MutationOp::Create, json!({"title": "jam"}));

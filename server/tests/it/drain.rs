@@ -5,12 +5,12 @@ use tidewatch_domain::role::Role;
 use tidewatch_service::drain::Pace;
 use tidewatch_testkit::{Device, TestApp, Visitor, intent};
 
-const PREVIEWS: &str = "/api/v1/outbox/drain/previews";
-const JOBS: &str = "/api/v1/outbox/drain/jobs";
+pub(crate) const PREVIEWS: &str = "/api/v1/outbox/drain/previews";
+pub(crate) const JOBS: &str = "/api/v1/outbox/drain/jobs";
 const REASON: &str = "the collection was missing";
 
 /// Two refused intents of a device, and one that stands.
-async fn refused(app: &TestApp, name: &str, collection: &str) -> Device {
+pub(crate) async fn refused(app: &TestApp, name: &str, collection: &str) -> Device {
     let device = app.device(name).await;
     let mut bad = [intent("op-bad-1", "r-1", "create", json!({})), intent("op-bad-2", "r-2", "create", json!({}))];
     for intent in &mut bad {
@@ -23,7 +23,7 @@ async fn refused(app: &TestApp, name: &str, collection: &str) -> Device {
 }
 
 /// Lets the telemetry move on, and the jobs until nothing is left to do at once.
-async fn roll(app: &TestApp) {
+pub(crate) async fn roll(app: &TestApp) {
     for _ in 0..1_000 {
         if app.service().drain_work(app.state().now()).await.expect("the jobs go on") == Pace::Idle {
             break;
@@ -32,11 +32,11 @@ async fn roll(app: &TestApp) {
     app.service().telemetry_roll(app.state().now()).await.expect("the telemetry moves on");
 }
 
-fn order(action: &str, selection: &Value) -> Value {
+pub(crate) fn order(action: &str, selection: &Value) -> Value {
     json!({"action": action, "dependants": "take_along", "selection": selection})
 }
 
-fn submission(set: &Value) -> Value {
+pub(crate) fn submission(set: &Value) -> Value {
     json!({
         "set": set["set"], "count": set["entries"], "hash": set["hash"], "selection": set["selection"], "reason": REASON,
         "idempotency_key": set["idempotency_key"],
@@ -51,7 +51,7 @@ async fn drained(app: &TestApp, staff: &Visitor, body: &Value) -> Value {
     staff.get(&format!("{JOBS}/{}", submitted["job"].as_str().expect("an id"))).await.ok(200)
 }
 
-fn tally(job: &Value) -> [u64; 6] {
+pub(crate) fn tally(job: &Value) -> [u64; 6] {
     ["ok", "skipped", "failed", "sent", "asleep", "waiting"].map(|name| job["tally"][name].as_u64().expect("a count"))
 }
 

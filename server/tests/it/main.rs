@@ -12,6 +12,7 @@ mod dead_letters;
 mod devices;
 mod drain;
 mod drain_crash;
+mod drain_device;
 mod feed;
 mod openapi;
 mod outbox;
