@@ -592,7 +592,7 @@ CREATE INDEX outbox_by_job on outbox (job, state, sort_age, device, operation_id
 
 CREATE INDEX outbox_by_operation on outbox (operation_id collate nocase);
 
-CREATE INDEX outbox_by_record on outbox (record_id collate nocase);
+CREATE INDEX outbox_by_record on outbox (record_id collate nocase, device);
 
 CREATE INDEX outbox_by_state on outbox (device, state, sort_age, operation_id);
 

@@ -39,7 +39,7 @@ impl Service {
     /// As the store.
     pub async fn outbox_group_blocked(&self, cx: &Cx, signature: &str) -> Result<Total> {
         cx.require(Action::Look)?;
-        Ok(self.store.telemetry().outbox_group_blocked(signature).await?)
+        Ok(self.store.telemetry().outbox_group_blocked(signature, cx.now).await?)
     }
 
     /// Entries of all devices by filter, worst and oldest first; of one group of failures when its signature is given.

@@ -9,5 +9,6 @@ mod members;
 mod payloads;
 mod terms;
 
+pub(super) use self::blocks::KeptBlocked;
 pub(super) use self::figures::KeptFigures;
 pub use self::members::{Behind, DeviceLook, Member, MembersFrom};

@@ -3,13 +3,14 @@
 //! Overviews that somebody looks at are made anew behind the page, after the counts; whoever asks meanwhile gets the one before,
 //! and is woken once the new one is there. So a page waits for a count only when nobody has looked for a while.
 
+use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
 
 use tidewatch_domain::fleet::{FleetCounts, Overview, Score, Scores};
 use tidewatch_domain::time::{MINUTE_MS, Millis, SECOND_MS, TimeRange};
 use tokio::sync::Mutex;
 
-use super::outbox::KeptFigures;
+use super::outbox::{KeptBlocked, KeptFigures};
 use super::{FleetFacts, Telemetry, TrendRisk};
 use crate::Result;
 
@@ -76,6 +77,8 @@ pub(super) struct Snapshots {
     facts: RwLock<Option<KeptFacts>>,
     trends: RwLock<Option<(Arc<[TrendRisk]>, Millis)>>,
     pub(super) outbox: Mutex<Option<KeptFigures>>,
+    /// What waits behind groups of failures, by signature.
+    pub(super) blocked: Mutex<HashMap<String, KeptBlocked>>,
 }
 
 impl Snapshots {

@@ -1,13 +1,29 @@
 //! Who holds up whom on a device: an entry waits behind another of its record that is older, or that it names in `depends_on`.
 
+use std::time::Instant;
+
 use tidewatch_domain::page::Total;
+use tidewatch_domain::time::Millis;
 
 use super::super::Telemetry;
 use super::list::EntryRead;
 use crate::Result;
 
 /// Devices of a group whose queues are looked at; of more, the number is a floor.
-const DEVICES_MAX: i64 = 2_000;
+const DEVICES_MAX: i64 = 1_000;
+/// A count that took so long is made again after ten times as long.
+const PAUSE_FACTOR: i64 = 10;
+/// Groups whose counts are kept.
+const KEPT_MAX: usize = 64;
+
+/// What waited behind a group.
+#[derive(Debug)]
+pub(in super::super) struct KeptBlocked {
+    blocked: Total,
+    at: Millis,
+    /// Not counted again before.
+    pause_ms: i64,
+}
 
 impl Telemetry {
     /// How many entries wait behind each: of the same record or named in their `depends_on`, on the same device.
@@ -32,20 +48,38 @@ impl Telemetry {
         Ok(blocks)
     }
 
-    /// How many entries wait behind those of a group of failures.
+    /// How many entries wait behind those of a group of failures, as of a moment ago.
     ///
     /// # Errors
     /// As the database.
-    pub async fn outbox_group_blocked(&self, signature: &str) -> Result<Total> {
+    pub async fn outbox_group_blocked(&self, signature: &str, now: Millis) -> Result<Total> {
+        let mut kept = self.snapshots.blocked.lock().await;
+        kept.retain(|_, known| now.since(known.at).abs() < known.pause_ms);
+        if let Some(known) = kept.get(signature) {
+            return Ok(known.blocked);
+        }
+        let started = Instant::now();
+        let blocked = self.group_blocked(signature).await?;
+        let took = i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX / PAUSE_FACTOR);
+        if kept.len() < KEPT_MAX {
+            kept.insert(signature.to_owned(), KeptBlocked { blocked, at: now, pause_ms: took * PAUSE_FACTOR });
+        }
+        Ok(blocked)
+    }
+
+    async fn group_blocked(&self, signature: &str) -> Result<Total> {
         const TEXT: &str = r"
-            with stuck (device) as (
+            with stuck (device) as materialized (
                 select distinct device from outbox indexed by outbox_failed where state <= 1 and signature = ?1 limit ?2)
             select (select count(*) from stuck), (
                 select count(*) from stuck cross join outbox w indexed by outbox_by_state on w.device = stuck.device and w.state = 3
                 where exists (
-                    select 1 from outbox f indexed by outbox_by_state where f.device = w.device and f.state <= 1 and f.signature = ?1
-                        and (f.collection = w.collection and f.record_id = w.record_id and f.sort_age <= w.sort_age
-                            or exists (select 1 from json_each(w.depends_on) as d where d.value = f.operation_id))))";
+                    select 1 from outbox f indexed by outbox_by_record
+                    where f.record_id = w.record_id collate nocase and f.device = w.device and f.record_id = w.record_id
+                        and f.collection = w.collection and f.sort_age <= w.sort_age and f.state <= 1 and f.signature = ?1)
+                or w.depends_on <> '[]' and exists (
+                    select 1 from json_each(w.depends_on) as d cross join outbox f on f.device = w.device and f.operation_id = d.value
+                    where f.state <= 1 and f.signature = ?1))";
         let (devices, blocked): (i64, i64) =
             sqlx::query_as(TEXT).bind(signature).bind(DEVICES_MAX).fetch_one(&self.database.readers).await?;
         let blocked = blocked.cast_unsigned();

@@ -106,10 +106,16 @@ impl Place {
         Some(Self(state, age, device, parts.next()?.to_owned()))
     }
 
-    pub(super) fn push(&self, query: &mut QueryBuilder<Sqlite>, operator: &str) {
+    fn push(&self, query: &mut QueryBuilder<Sqlite>, operator: &str) {
         query.push(" and (o.state, o.sort_age, o.device, o.operation_id) ").push(operator).push(" (");
         query.push_bind(self.0).push(", ").push_bind(self.1).push(", ").push_bind(self.2).push(", ");
         query.push_bind(self.3.clone()).push(")");
+    }
+
+    /// The same within its state.
+    fn push_within(&self, query: &mut QueryBuilder<Sqlite>, operator: &str) {
+        query.push(" and (o.sort_age, o.device, o.operation_id) ").push(operator).push(" (");
+        query.push_bind(self.1).push(", ").push_bind(self.2).push(", ").push_bind(self.3.clone()).push(")");
     }
 }
 
@@ -145,8 +151,8 @@ impl Wanted<'_> {
         }
     }
 
-    /// `from outbox o … where …` with everything but the position.
-    pub(super) fn push(&self, query: &mut QueryBuilder<Sqlite>) {
+    /// `from outbox o … where …`, from a place on: after it, or before it (`back`).
+    pub(super) fn push(&self, query: &mut QueryBuilder<Sqlite>, from: Option<(&Place, bool)>) {
         query.push(" from outbox o indexed by ").push(self.index().0).push(" cross join devices d on d.id = o.device where ");
         terms::push(query, self.filter, self.found, self.now);
         let pinned = |key| terms::pinned(self.filter, key).map(str::to_owned);
@@ -163,18 +169,40 @@ impl Wanted<'_> {
         if let Some(device) = self.device {
             query.push(" and o.device = ").push_bind(device);
         }
-        self.states_push(query);
         if self.signature.is_some() {
             query.push(" and o.state <= 1");
         }
+        self.range_push(query, from);
         pin(query, "o.signature", self.signature.map(str::to_owned));
     }
 
-    fn states_push(&self, query: &mut QueryBuilder<Sqlite>) {
-        match self.ranks() {
-            (only, last) if only == last => query.push(" and o.state = ").push_bind(only),
-            (first, last) => query.push(" and o.state between ").push_bind(first).push(" and ").push_bind(last),
-        };
+    /// The states that it can hold, from a place on. Of two bounds on one side of a range SQLite may take the wider one and read
+    /// everything in between, so that each side has one: the place where there is one, and what follows from it is left out.
+    fn range_push(&self, query: &mut QueryBuilder<Sqlite>, from: Option<(&Place, bool)>) {
+        let (first, last) = self.ranks();
+        match from {
+            _ if first == last => {
+                query.push(" and o.state = ").push_bind(first);
+                match from {
+                    Some((place, back)) if place.0 == first => place.push_within(query, if back { "<" } else { ">" }),
+                    Some((place, back)) => place.push(query, if back { "<" } else { ">" }),
+                    None => {}
+                }
+            }
+            None => {
+                query.push(" and o.state between ").push_bind(first).push(" and ").push_bind(last);
+            }
+            Some((place, false)) => {
+                place.push(query, ">");
+                query.push(" and o.state <= ").push_bind(last);
+            }
+            Some((place, true)) => {
+                place.push(query, "<");
+                if first > 0 {
+                    query.push(" and o.state >= ").push_bind(first);
+                }
+            }
+        }
     }
 
     /// First and last of the states that it can hold.
@@ -185,7 +213,8 @@ impl Wanted<'_> {
             ranks.fold((STATES as i64, 0), |(first, last), rank| (first.min(rank), last.max(rank)))
         });
         let names_drained = self.filter.terms().iter().any(|term| term.key().is_some_and(|key| NAMES_DRAINED.contains(&key)));
-        let all = (0, if names_drained { STATES } else { STATES_REPORTED } as i64 - 1);
+        let last = if names_drained { STATES } else { STATES_REPORTED } as i64 - 1;
+        let all = (0, if self.signature.is_some() { last.min(1) } else { last });
         ranks.fold(all, |(first, last), (low, high)| (first.max(low), last.min(high)))
     }
 
@@ -273,10 +302,7 @@ impl Telemetry {
     ) -> Result<Vec<EntryRead>> {
         let mut query = QueryBuilder::new("select ");
         query.push(COLUMNS);
-        wanted.push(&mut query);
-        if let Some(place) = place {
-            place.push(&mut query, if back { "<" } else { ">" });
-        }
+        wanted.push(&mut query, place.map(|place| (place, back)));
         if let Some(end) = end {
             end.push(&mut query, if back { ">=" } else { "<=" });
         }
@@ -290,10 +316,7 @@ impl Telemetry {
         let mut query = QueryBuilder::new(
             "select o.state, o.sort_age, o.device, o.operation_id from outbox o indexed by outbox_worst where 1",
         );
-        wanted.states_push(&mut query);
-        if let Some(place) = place {
-            place.push(&mut query, if back { "<" } else { ">" });
-        }
+        wanted.range_push(&mut query, place.map(|place| (place, back)));
         order_push(&mut query, back);
         query.push(" limit 1 offset ").push_bind(STRETCH_ROWS);
         let row: Option<(i64, i64, i64, String)> = query.build_query_as().fetch_optional(&self.database.readers).await?;
@@ -302,7 +325,7 @@ impl Telemetry {
 
     async fn entries_total(&self, wanted: Wanted<'_>) -> Result<Total> {
         let mut query = QueryBuilder::new("select count(*) from (select 1");
-        wanted.push(&mut query);
+        wanted.push(&mut query, None);
         query.push(" limit ").push_bind(COUNT_MAX).push(")");
         let count: i64 = query.build_query_scalar().fetch_one(&self.database.readers).await?;
         let found = count.cast_unsigned();

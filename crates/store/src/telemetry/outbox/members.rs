@@ -120,10 +120,8 @@ impl Telemetry {
         let mut query = QueryBuilder::new("select ");
         query.push(COLUMNS);
         let found = self.payloads_find(filter).await?;
-        Wanted { device: None, signature, filter, found: &found, now: now.0 }.push(&mut query);
-        if let Some(place) = &from.0 {
-            place.push(&mut query, ">");
-        }
+        Wanted { device: None, signature, filter, found: &found, now: now.0 }
+            .push(&mut query, from.0.as_ref().map(|place| (place, false)));
         order_push(&mut query, false);
         query.push(" limit ").push_bind(i64::from(rows));
         let found: Vec<MemberRead> = query.build_query_as().fetch_all(&self.database.readers).await?;
@@ -140,7 +138,7 @@ impl Telemetry {
     pub async fn outbox_newer(&self, signature: Option<&str>, filter: &Filter, since: Millis, now: Millis) -> Result<u64> {
         let mut query = QueryBuilder::new("select count(*) from (select 1");
         let found = self.payloads_find(filter).await?;
-        Wanted { device: None, signature, filter, found: &found, now: now.0 }.push(&mut query);
+        Wanted { device: None, signature, filter, found: &found, now: now.0 }.push(&mut query, None);
         query.push(" and coalesce(o.refused_ms, o.first_seen_ms) > ").push_bind(since.0);
         query.push(" limit ").push_bind(NEWER_MAX).push(")");
         let count: i64 = query.build_query_scalar().fetch_one(&self.database.readers).await?;

@@ -108,7 +108,7 @@ async fn a_group_lists_its_own_entries_and_no_other() {
         // Of each device with it, one entry names the first of its failures and one is of the record of the second.
         let blocked = if group.code == "schema_invalid" { 12 } else { 0 };
         assert_eq!(
-            telemetry.outbox_group_blocked(&group.signature).await.expect("counted"),
+            telemetry.outbox_group_blocked(&group.signature, NOW).await.expect("counted"),
             Total::Exact(blocked),
             "{}",
             group.signature
