@@ -13,6 +13,7 @@ mod lww;
 mod merge;
 mod meta;
 mod settle;
+mod wish;
 
 use self::branch::branched;
 use self::crdt::{on_crdt, plain_fields};
@@ -25,9 +26,10 @@ use self::lww::newest;
 use self::merge::merged;
 pub use self::meta::{Detail, Meta};
 pub use self::settle::{overtaken, settled};
+use self::wish::wished;
 use crate::hlc::Ticks;
 use crate::policy::guard::{GuardCase, GuardFinding, guards_check};
-use crate::policy::{Policy, PolicyKind};
+use crate::policy::{ConflictWish, DeleteRule, Policy, PolicyClock, PolicyKind};
 use crate::sync::{Body, MutationOp};
 
 /// What orders two writes: clock, then device, then operation.
@@ -80,6 +82,8 @@ pub struct Asked<'a> {
     pub role: Option<&'a str>,
     /// Rank of that role; 0 without one.
     pub rank: i64,
+    /// What the device would like to become of a conflict, if the policy listens to it.
+    pub wish: Option<ConflictWish>,
 }
 
 /// Why somebody lost something, for the conflicts log.
@@ -265,16 +269,17 @@ fn on_nothing(asked: Asked<'_>) -> Verdict {
 fn on_record(standing: Standing<'_>, asked: Asked<'_>, ground: Ground<'_>, policy: &Policy) -> Verdict {
     let plain = plainly(standing.body, asked);
     let by_field = policy.kind == PolicyKind::LwwField && asked.op != MutationOp::Delete;
-    if by_field && !matches!(ground, Ground::Current) {
+    if by_field && asked.wish.is_none() && !matches!(ground, Ground::Current) {
         return newest_by_field(standing, asked);
     }
     if plain.as_ref() == Some(standing.body) {
-        return Verdict::Noop;
+        return confirmed(standing, asked, ground, policy, Some(standing.body.clone()));
     }
     match (&policy.kind, ground) {
         (PolicyKind::AppendOnly, _) => kept_as_made(asked),
         (PolicyKind::ManualReview { always: true }, _) => Verdict::Review(DisputeKind::Review),
         (_, Ground::Current) => Verdict::Write(written(standing.body, asked.op, plain)),
+        _ if asked.wish.is_some() => wished(standing, asked, ground, policy, plain),
         (PolicyKind::ClientResolves, _) => Verdict::Returned,
         _ if asked.op == MutationOp::Delete => deleted(standing, asked, policy),
         (PolicyKind::ManualReview { .. }, _) => Verdict::Review(DisputeKind::Review),
@@ -285,6 +290,22 @@ fn on_record(standing: Standing<'_>, asked: Asked<'_>, ground: Ground<'_>, polic
         (PolicyKind::FieldMerge { rules, derive }, Ground::Stale(base)) => merged(standing, asked, Some(base), rules, derive),
         (PolicyKind::FieldMerge { rules, derive }, Ground::Unknown) => merged(standing, asked, None, rules, derive),
     }
+}
+
+/// A write that says what the record says already. One that did not know it and is newer leaves its stamp, as it would have if
+/// it had come first: a write of between the two must not win because of the order of arrival. Where arrival is the clock, it
+/// could not.
+fn confirmed(standing: Standing<'_>, asked: Asked<'_>, ground: Ground<'_>, policy: &Policy, image: Option<Body>) -> Verdict {
+    let by_stamp = match (&policy.kind, &image) {
+        (_, None) => policy.delete == DeleteRule::Stamp,
+        (kind, Some(_)) => matches!(kind, PolicyKind::Lww | PolicyKind::HigherRoleWins | PolicyKind::Crdt { .. }),
+    };
+    let unseen = !matches!(ground, Ground::Current) && policy.clock == PolicyClock::Hlc;
+    if !(by_stamp && unseen && is_newer(standing, asked, policy)) {
+        return Verdict::Noop;
+    }
+    let op = if image.is_some() { MutationOp::Update } else { MutationOp::Delete };
+    Verdict::Write(written(standing.body, op, image))
 }
 
 /// What was recorded stands. A second record under the same id loses, and a change is refused.

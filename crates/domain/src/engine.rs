@@ -311,12 +311,18 @@ impl Turn<'_> {
         (memory.digest == meaning_digest(mutation)).then(answer)
     }
 
+    /// Decides an intent, and answers in the names of its schema.
     fn mutation(&mut self, catalogue: &Catalogue, mutation: &Mutation) -> IntentResult {
+        let shown = |answer| match catalogue.get(&mutation.collection) {
+            Some(collection) => collection.policy.steps.answer_shown(Some(mutation.schema_version), answer),
+            None => answer,
+        };
         let digest = meaning_digest(mutation);
         let key = (self.batch.client, mutation.idempotency_key.clone());
         if let Some(memory) = self.set.memory.get(&key) {
             if memory.digest == digest {
-                return IntentResult { operation_id: mutation.operation_id.clone(), replayed: true, ..memory.answer.clone() };
+                let answer = memory.answer.clone();
+                return shown(IntentResult { operation_id: mutation.operation_id.clone(), replayed: true, ..answer });
             }
             let problem =
                 guard::problem("idempotency_key_reused", 422, "the same key was used for an intent with another meaning");
@@ -328,6 +334,7 @@ impl Turn<'_> {
             Err(Hold::Deferred(problem)) => (order::deferred(&mutation.operation_id, problem), false),
             Err(Hold::Past(problem)) => (refused(&mutation.operation_id, problem), false),
         };
+        let answer = shown(answer);
         if keep {
             self.effects.memories.push(NewMemory::of(self.batch.client, mutation, digest, &answer, self.now));
             self.set.memory.insert(key, Memory { digest, answer: answer.clone() });

@@ -5,6 +5,8 @@
 pub(crate) mod guard;
 mod natural;
 mod read;
+mod steps;
+mod wish;
 
 use std::collections::BTreeMap;
 
@@ -12,6 +14,8 @@ use serde_json::Value;
 
 pub use self::guard::{Guard, GuardRule};
 pub use self::natural::{NaturalKey, NaturalValue};
+pub use self::steps::{SchemaStep, SchemaSteps};
+pub use self::wish::ConflictWish;
 use crate::command::CommandRule;
 use crate::crdt::CrdtType;
 use crate::expr::Expr;
@@ -198,6 +202,10 @@ pub struct Policy {
     pub lock: bool,
     /// Conflicts are detected by vector clocks.
     pub vector: bool,
+    /// Steps between the schema versions of the collection.
+    pub steps: SchemaSteps,
+    /// Wishes of devices for a conflict that are honoured.
+    pub client_may: Vec<ConflictWish>,
     /// Named commands.
     pub commands: BTreeMap<String, CommandRule>,
 }
@@ -231,8 +239,9 @@ impl Policy {
 
     /// Whether a decision needs the body that a stale write was based on.
     #[must_use]
-    pub const fn needs_base(&self) -> bool {
-        matches!(self.kind, PolicyKind::FieldMerge { .. } | PolicyKind::VersionControl)
+    pub fn needs_base(&self) -> bool {
+        let merges = self.client_may.contains(&ConflictWish::Merge);
+        merges || matches!(self.kind, PolicyKind::FieldMerge { .. } | PolicyKind::VersionControl)
     }
 
     /// Whether its records may move between scopes: not those that are never changed, and not those that a scope is part of the

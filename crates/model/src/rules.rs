@@ -169,7 +169,9 @@ pub fn ruled(
         return by_field(held, op, &fields, stamp);
     }
     if asked.as_ref() == Some(&held.body) {
-        return Ruling::Nothing;
+        let by_stamp = matches!(kind, Kind::Newest { arrival: false } | Kind::Merging);
+        let newer = by_stamp && *knew != Knew::All && stamp > held.newest();
+        return if newer { becomes("update", asked) } else { Ruling::Nothing };
     }
     if kind == Kind::Append {
         return if matches!(op, MutationOp::Create | MutationOp::Put) { Ruling::Lost } else { Ruling::Refused("guard_failed") };
@@ -224,7 +226,11 @@ fn after_deletion(
     knew: &Knew,
 ) -> Ruling {
     let name = match op {
-        MutationOp::Delete => return Ruling::Nothing,
+        MutationOp::Delete => {
+            let by_stamp = deletion == Deletion::Newer && kind != Kind::Newest { arrival: true };
+            let newer = by_stamp && *knew != Knew::All && stamp > held.newest();
+            return if newer { becomes("delete", None) } else { Ruling::Nothing };
+        }
         MutationOp::Create => "create",
         _ => "put",
     };

@@ -92,7 +92,7 @@ impl Service {
     /// A refused cursor; a scope the device may not read.
     pub async fn changes_page(&self, cx: &Cx, query: FeedQuery) -> Result<FeedPage> {
         let device = self.device(cx)?;
-        let query = FeedQuery { reader: Some(device.client_id.clone()), ..query };
+        let query = read_by(&device, query);
         let scopes = readable(&device, &query)?;
         Ok(self.store.sync().changes_page(&query, scopes).await?)
     }
@@ -102,7 +102,7 @@ impl Service {
     #[must_use]
     pub fn changes_unchanged(&self, cx: &Cx, query: &FeedQuery) -> Option<String> {
         let device = self.device(cx).ok()?;
-        let query = FeedQuery { reader: Some(device.client_id.clone()), ..query.clone() };
+        let query = read_by(&device, query.clone());
         let scopes = readable(&device, &query).ok()?;
         self.store.sync().changes_unchanged(&query, scopes).ok()?
     }
@@ -190,6 +190,11 @@ impl Service {
         let device = self.store.sync().client(client_id).ok_or(Error::NotFound("device"))?;
         if device.blocked { Err(Error::ClientBlocked) } else { Ok(device) }
     }
+}
+
+/// A query as this device reads it.
+fn read_by(device: &ClientFacts, query: FeedQuery) -> FeedQuery {
+    FeedQuery { reader: Some(device.client_id.clone()), schema: query.schema.or(device.schema_version), ..query }
 }
 
 /// The scopes that a query reads: those it names, or all that the device may read.

@@ -373,3 +373,94 @@ async fn a_schema_that_is_not_served_any_more_is_told_to_upgrade_and_a_newer_one
     let (rows, _) = device.pull("0", "").await;
     assert!(rows.iter().any(|row| row["op"] == "schema" && row["schema"] == json!({"min": 2, "current": 3, "policy_rev": 2})));
 }
+
+#[tokio::test]
+async fn an_older_app_writes_and_reads_its_own_names() {
+    let app = TestApp::new().await;
+    let (old, new) = (app.device("d1").await, app.device("d2").await);
+    let steps = r#"[{"name": "jobs", "policy": {"kind": "field_merge"}, "schema": {"min": 1, "current": 2,
+        "steps": [{"to": 2, "rename": {"name": "title"}, "default": {"stars": 0}, "drop": ["legacy"]}]}}]"#;
+    app.service().collections_import(&app.state().system_cx(), steps).await.expect("imported");
+    let job = |operation: &str, op: &str, schema: i64, base: Option<i64>, fields: Value| {
+        let mut stated = intent(operation, "j-1", op, fields);
+        (stated["collection"], stated["schema_version"]) = (json!("jobs"), json!(schema));
+        if let Some(base) = base {
+            stated["base_version"] = json!(base);
+        }
+        stated
+    };
+    old.push_statuses(&[job("op-1", "create", 1, None, json!({"name": "a", "legacy": 1, "own": 1}))]).await;
+    let stands = new.http().get_with("/records/jobs/j-1", &[("sync-schema", "2")]).await.ok(200);
+    assert_eq!(stands["fields"], json!({"title": "a", "stars": 0, "own": 1}));
+    assert_eq!(old.http().get("/records/jobs/j-1").await.ok(200)["fields"], json!({"name": "a", "stars": 0, "own": 1}));
+    new.push_statuses(&[job("op-2", "update", 2, Some(1), json!({"title": "b", "stars": 5}))]).await;
+    let read = |schema: &'static str| {
+        let http = old.http().clone();
+        async move { http.get_with("/changes?since=0&scopes=building:42&collections=jobs", &[("sync-schema", schema)]).await.ok(200) }
+    };
+    let (older, newer) = (read("1").await, read("2").await);
+    assert_eq!(older["changes"][0]["fields"], json!({"name": "a", "stars": 0, "own": 1}));
+    assert_eq!(
+        (&older["changes"][1]["changed"], &older["changes"][1]["fields"]),
+        (&json!(["stars", "name"]), &json!({"name": "b", "stars": 5}))
+    );
+    assert_eq!(newer["changes"][1]["fields"], json!({"title": "b", "stars": 5}));
+    let merged = old.push(&[job("op-3", "update", 1, Some(1), json!({"own": 2}))]).await.ok(200);
+    assert_eq!(merged["results"][0]["record"], json!({"name": "b", "stars": 5, "own": 2}));
+    let again = old.push(&[job("op-3", "update", 1, Some(1), json!({"own": 2}))]).await.ok(200);
+    assert_eq!(
+        (&again["results"][0]["replayed"], &again["results"][0]["record"]),
+        (&json!(true), &merged["results"][0]["record"])
+    );
+    let status =
+        old.http().post("/mutations/status", &json!({"client_id": old.client_id, "operation_ids": ["op-3"]})).await.ok(200);
+    assert_eq!(status["results"][0]["record"], merged["results"][0]["record"]);
+}
+
+#[tokio::test]
+async fn what_was_written_before_a_step_is_read_and_based_on_in_the_names_of_each_device() {
+    let app = TestApp::new().await;
+    let (old, new) = (app.device("d1").await, app.device("d2").await);
+    let import = |schema: Value| {
+        let text = json!([{"name": "jobs", "policy": {"kind": "field_merge"}, "schema": schema}]).to_string();
+        let app = &app;
+        async move { app.service().collections_import(&app.state().system_cx(), &text).await }
+    };
+    let job = |operation: &str, op: &str, schema: i64, fields: Value| {
+        let mut stated = intent(operation, "j-1", op, fields);
+        (stated["collection"], stated["schema_version"]) = (json!("jobs"), json!(schema));
+        stated
+    };
+    import(json!({"min": 1, "current": 1})).await.expect("imported");
+    old.push_statuses(&[job("op-1", "create", 1, json!({"name": "a", "legacy": 1, "own": 1}))]).await;
+    let step = json!({"to": 2, "rename": {"name": "title"}, "default": {"stars": 0}, "drop": ["legacy"]});
+    import(json!({"min": 1, "current": 2, "steps": [step]})).await.expect("imported");
+    let page = |schema: &'static str| {
+        let http = new.http().clone();
+        async move { http.get_with("/changes?since=0&scopes=building:42&collections=jobs", &[("sync-schema", schema)]).await.ok(200) }
+    };
+    assert_eq!(page("1").await["changes"][0]["fields"], json!({"name": "a", "own": 1}));
+    assert_eq!(page("2").await["changes"][0]["fields"], json!({"title": "a", "own": 1}));
+    // A base by content is the content that the device has.
+    let sum = |body: &Value| {
+        let text = tidewatch_domain::json::value_text(body);
+        format!("sha256:{}", hex::encode(tidewatch_domain::digest::content_hash(Some(&text))))
+    };
+    let mut edit = job("op-2", "update", 1, json!({"own": 2}));
+    edit["base_checksum"] = json!(sum(&json!({"name": "a", "own": 1})));
+    assert_eq!(old.push_statuses(&[edit]).await, ["applied"]);
+    let mut edit = job("op-3", "update", 2, json!({"title": "b"}));
+    edit["base_checksum"] = json!(sum(&json!({"title": "a", "own": 2})));
+    assert_eq!(new.push_statuses(&[edit]).await, ["applied"]);
+    let history = new.http().get_with("/records/jobs/j-1/history", &[("sync-schema", "2")]).await.ok(200);
+    let bodies: Vec<&Value> =
+        history["versions"].as_array().expect("versions").iter().map(|version| &version["fields"]).collect();
+    assert_eq!(bodies.len(), 3);
+    assert!(bodies.iter().all(|body| body.get("legacy").is_none() && body.get("title").is_some()), "{history}");
+    // What is stored in older names is written whole, once.
+    let ops: Vec<Value> = page("2").await["changes"].as_array().expect("rows").iter().map(|row| row["op"].clone()).collect();
+    assert_eq!(ops, ["create", "schema", "put", "update"]);
+    let refused = import(json!({"min": 1, "current": 2})).await.expect_err("steps stay").to_string();
+    assert!(refused.contains("schema.steps"), "{refused}");
+    assert_eq!(app.verify().await, Vec::<String>::new());
+}

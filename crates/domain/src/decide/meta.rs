@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::Stamp;
 use crate::hlc::{Hlc, Ticks};
 use crate::json::value_text;
+use crate::policy::SchemaSteps;
 use crate::sync::{Body, VectorClock};
 
 /// What a policy keeps beside the body of a record.
@@ -56,6 +57,18 @@ impl Meta {
     #[must_use]
     pub fn newest(&self) -> Option<Stamp<'_>> {
         self.clocks.values().max().map(Clock::stamp)
+    }
+
+    /// The same, with stamps under the current names of fields.
+    #[must_use]
+    pub fn restored(&self, steps: &SchemaSteps) -> Self {
+        let mut clocks: BTreeMap<String, Clock> = BTreeMap::new();
+        for (field, clock) in &self.clocks {
+            let Some(name) = steps.name_restored(field) else { continue };
+            let newest = clocks.entry(name.to_owned()).or_insert_with(|| clock.clone());
+            *newest = clock.clone().max(newest.clone());
+        }
+        Self { clocks, ..self.clone() }
     }
 
     /// Reads what [`Meta::text`] writes; anything else is empty.

@@ -30,6 +30,7 @@ struct Case {
     op: MutationOp,
     fields: Value,
     at: u64,
+    wish: Option<ConflictWish>,
 }
 
 enum Base {
@@ -40,11 +41,15 @@ enum Base {
 
 impl Case {
     fn new(policy: &'static str, record: Value, base: Base, op: MutationOp, fields: Value) -> Self {
-        Self { policy, record: Some(record), deleted: false, base, op, fields, at: 20 }
+        Self { policy, record: Some(record), deleted: false, base, op, fields, at: 20, wish: None }
     }
 
     fn at(self, at: u64) -> Self {
         Self { at, ..self }
+    }
+
+    fn wish(self, wish: ConflictWish) -> Self {
+        Self { wish: Some(wish), ..self }
     }
 
     fn gone(self) -> Self {
@@ -63,7 +68,12 @@ impl Case {
             Base::Unknown => Ground::Unknown,
         };
         let fields = body(self.fields.clone());
-        decide(standing, Asked { op: self.op, fields: &fields, stamp: stamp(self.at, "a"), role: None, rank: 0 }, ground, &policy)
+        decide(
+            standing,
+            Asked { op: self.op, fields: &fields, stamp: stamp(self.at, "a"), role: None, rank: 0, wish: self.wish },
+            ground,
+            &policy,
+        )
     }
 
     #[track_caller]
@@ -138,6 +148,7 @@ fn the_newer_stamp_wins_the_record() {
     case(Update, json!({"a": 5})).at(9).check("superseded superseded lost a");
     case(Put, json!({"a": 1})).check(r#"put {"a":1} kept a over b dispute overwritten"#);
     case(Create, json!({"a": 1, "b": 2})).at(1).check("noop");
+    case(Create, json!({"a": 1, "b": 2})).check(r#"update {"a":1,"b":2}"#);
     case(Create, json!({"a": 7})).check(r#"put {"a":7} kept a over a,b dispute overwritten"#);
     case(Delete, json!({})).check("delete - dispute delete");
     case(Delete, json!({})).at(9).check("superseded delete lost ");
@@ -234,7 +245,48 @@ fn delete_against_change_follows_the_rule_of_the_collection() {
         Case::new(policy, json!({"a": 1, "b": 1}), Base::Unknown, Update, json!({"a": 2})).gone().check(change_on_delete);
     }
     Case::new(LWW, json!({"a": 1}), Base::Unknown, Update, json!({"a": 2})).gone().at(9).check("superseded delete lost a");
-    Case::new(LWW, json!({"a": 1}), Base::Unknown, Delete, json!({})).gone().check("noop");
+    Case::new(LWW, json!({"a": 1}), Base::Unknown, Delete, json!({})).gone().at(9).check("noop");
+    Case::new(LWW, json!({"a": 1}), Base::Unknown, Delete, json!({})).gone().check("delete -");
+    Case::new(MERGE, json!({"a": 1}), Base::Unknown, Delete, json!({})).gone().check("noop");
+}
+
+#[test]
+fn a_newer_write_of_the_same_leaves_its_stamp_unless_it_knew_or_arrival_is_the_clock() {
+    let case = |policy, base| Case::new(policy, json!({"a": 1}), base, Update, json!({"a": 1}));
+    case(LWW, Base::Unknown).check(r#"update {"a":1}"#);
+    case(LWW, Base::Stale(json!({"a": 0}))).check(r#"update {"a":1}"#);
+    case(LWW, Base::Unknown).at(9).check("noop");
+    case(LWW, Base::Current).check("noop");
+    case(r#"{"kind":"lww","clock":"server"}"#, Base::Unknown).check("noop");
+    case(r#"{"kind":"higher_role_wins"}"#, Base::Unknown).check(r#"update {"a":1}"#);
+    case(MERGE, Base::Unknown).check("noop");
+}
+
+#[test]
+fn a_wish_decides_where_the_write_did_not_know_the_record_and_only_there() {
+    use ConflictWish::{Local, Merge, Newest, Person, Remote};
+    let case = |policy, wish| {
+        let base = Base::Stale(json!({"a": 1, "b": 1}));
+        Case::new(policy, json!({"a": 2, "b": 1}), base, Update, json!({"a": 5})).at(9).wish(wish)
+    };
+    for policy in [LWW, REVIEW, CLIENT, r#"{"kind":"lww_field"}"#, r#"{"kind":"version_control"}"#] {
+        case(policy, Local).check(r#"update {"a":5,"b":1} changed a kept a over a dispute overwritten"#);
+        case(policy, Remote).check("superseded superseded lost a");
+        case(policy, Person).check("review review");
+        case(policy, Newest).check("superseded superseded lost a");
+        case(policy, Newest).at(20).check(r#"update {"a":5,"b":1} changed a kept a over a dispute overwritten"#);
+        let apart = Case { fields: json!({"b": 7}), ..case(policy, Merge) };
+        apart.check(r#"update {"a":2,"b":7} changed b kept b merged"#);
+        let known = Case { base: Base::Current, ..case(policy, Remote) };
+        known.check(r#"update {"a":5,"b":1} changed a"#);
+        let delete = |wish| Case { op: Delete, fields: json!({}), ..case(policy, wish) };
+        delete(Local).check("delete - dispute delete");
+        delete(Remote).check("superseded delete lost ");
+        delete(Person).check("review delete");
+    }
+    case(ALWAYS, Local).check("review review");
+    case(LWW, Local).gone().check(r#"put {"a":5,"b":1} merged dispute delete"#);
+    case(LWW, Remote).at(20).gone().check("superseded delete lost a");
 }
 
 #[test]
@@ -268,7 +320,7 @@ fn put_all(policy: &Policy, writes: &[(u64, &str, Body)]) -> Option<(u64, String
             record.as_ref().map(|(at, by, body)| Standing { stamp: stamp(*at, by), deleted: false, body, meta: &meta });
         match decide(
             standing,
-            Asked { op: Put, fields, stamp: stamp(*ticks, client), role: None, rank: 0 },
+            Asked { op: Put, fields, stamp: stamp(*ticks, client), role: None, rank: 0, wish: None },
             Ground::Unknown,
             policy,
         ) {
@@ -296,7 +348,7 @@ proptest! {
     fn a_write_that_is_repeated_changes_nothing_the_second_time(record in any_body(), fields in any_body(), base in any_body(), at in 1u64..30) {
         for policy in [LWW, MERGE] {
             let policy = Policy::parse(policy).expect("a policy");
-            let asked = Asked { op: Update, fields: &fields, stamp: stamp(at, "a"), role: None, rank: 0 };
+            let asked = Asked { op: Update, fields: &fields, stamp: stamp(at, "a"), role: None, rank: 0, wish: None };
             let standing = Standing { stamp: stamp(10, "b"), deleted: false, body: &record, meta: &Meta::default() };
             if let Verdict::Write(Write { image: Some(image), .. }) = decide(Some(standing), asked, Ground::Unknown, &policy) {
                 let after = Standing { stamp: asked.stamp, deleted: false, body: &image, meta: &Meta::default() };
@@ -315,7 +367,7 @@ proptest! {
         let merge = |first: &Body, second: &Body| {
             let record = applied(&base, first);
             let standing = Standing { stamp: stamp(10, "b"), deleted: false, body: &record, meta: &Meta::default() };
-            match decide(Some(standing), Asked { op: Update, fields: second, stamp: stamp(1, "a"), role: None, rank: 0 }, Ground::Stale(&base), &policy) {
+            match decide(Some(standing), Asked { op: Update, fields: second, stamp: stamp(1, "a"), role: None, rank: 0, wish: None }, Ground::Stale(&base), &policy) {
                 Verdict::Write(write) => write.image.expect("an update has an image"),
                 other => panic!("{other:?}"),
             }
@@ -330,7 +382,7 @@ proptest! {
         let policy = Policy::parse([LWW, MERGE, REVIEW, ALWAYS, CLIENT][kind]).expect("a policy");
         let run = || {
             let standing = Standing { stamp: stamp(10, "b"), deleted, body: &record, meta: &Meta::default() };
-            decide(Some(standing), Asked { op: MutationOp::ALL[op], fields: &fields, stamp: stamp(at, "a"), role: None, rank: 0 }, Ground::Stale(&base), &policy)
+            decide(Some(standing), Asked { op: MutationOp::ALL[op], fields: &fields, stamp: stamp(at, "a"), role: None, rank: 0, wish: None }, Ground::Stale(&base), &policy)
         };
         prop_assert_eq!(run(), run());
     }
@@ -341,7 +393,7 @@ proptest! {
     fn nothing_is_lost_in_silence(record in any_body(), fields in any_body(), base in any_body(), at in 1u64..30) {
         let policy = Policy::parse(MERGE).expect("a policy");
         let standing = Standing { stamp: stamp(10, "b"), deleted: false, body: &record, meta: &Meta::default() };
-        let asked = Asked { op: Update, fields: &fields, stamp: stamp(at, "a"), role: None, rank: 0 };
+        let asked = Asked { op: Update, fields: &fields, stamp: stamp(at, "a"), role: None, rank: 0, wish: None };
         let (image, lost, over) = match decide(Some(standing), asked, Ground::Stale(&base), &policy) {
             Verdict::Write(write) => (write.image.expect("an image"), write.lost, write.over),
             Verdict::Superseded { lost, .. } => (record.clone(), lost, Vec::new()),

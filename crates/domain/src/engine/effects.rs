@@ -278,6 +278,8 @@ pub struct Effects {
     pub dead_letters: Vec<NewDeadLetter>,
     /// Entries of the conflicts log that are settled.
     pub closed: Vec<ClosedConflict>,
+    /// Records that moved with something open beside them, and where to.
+    pub moved: Vec<(RecordKey, ScopeKey)>,
     /// First records of things.
     pub anchors: Vec<NewAnchor>,
     /// Other ids of records.
@@ -287,7 +289,8 @@ pub struct Effects {
 impl Effects {
     /// Adds what came later.
     pub fn append(&mut self, later: Self) {
-        let Self { changes, controls, mut records, digests, memories, conflicts, dead_letters, closed, anchors, aliases } = later;
+        let Self { changes, controls, mut records, digests, memories, conflicts, dead_letters, closed, moved, anchors, aliases } =
+            later;
         self.changes.extend(changes);
         self.controls.extend(controls);
         self.records.append(&mut records);
@@ -296,6 +299,7 @@ impl Effects {
         self.conflicts.extend(conflicts);
         self.dead_letters.extend(dead_letters);
         self.closed.extend(closed);
+        self.moved.extend(moved);
         self.anchors.extend(anchors);
         self.aliases.extend(aliases);
     }

@@ -4,12 +4,12 @@
 //! that they change. What an intent means, and what is remembered and kept of it, stays as it came.
 
 use super::guard::{self, problem};
-use super::{Collection, Past, Record, RecordKey, Turn};
+use super::{Collection, Past, RecordKey, Turn};
 use crate::digest::{Hash, content_hash};
 use crate::ids::Version;
 use crate::json::body_text;
 use crate::patch::{PatchFault, patched};
-use crate::sync::{Base, Body, IntentProblem, Mutation, Terms};
+use crate::sync::{Base, Body, IntentProblem, Mutation, MutationOp, Terms};
 
 impl Turn<'_> {
     /// The plain form; `None` when the intent is plain already.
@@ -18,18 +18,22 @@ impl Turn<'_> {
         let implied = mutation.base == Base::Unknown && (rules.unchanged_since.is_some() || rules.if_match.is_some());
         let terms = mutation.terms.as_deref();
         let rare = terms.is_some_and(|terms| terms.base_body.is_some() || terms.patch.is_some() || terms.command.is_some());
-        if !implied && !rare && !matches!(mutation.base, Base::Checksum(_)) {
+        let older = !collection.policy.steps.fits(mutation.schema_version);
+        if !implied && !rare && !older && !matches!(mutation.base, Base::Checksum(_)) {
             return Ok(None);
         }
         let key = (collection.key, self.set.target(collection, &mutation.record_id));
-        let base = self.base(mutation, &key, implied);
+        let base = self.base(collection, mutation, &key, implied);
         let fields = self.fields(collection, mutation, &key, &base)?;
+        // An operation on a field that merges by itself names its field, and such a field keeps its name.
+        let renames = older && mutation.op != MutationOp::Crdt;
+        let fields = if renames { collection.policy.steps.up(mutation.schema_version, mutation.op, fields) } else { fields };
         let plain = Mutation { base, fields, terms: terms.and_then(carried), ..mutation.clone() };
         guard::payload(collection, &plain)?;
         Ok(Some(plain))
     }
 
-    fn base(&mut self, mutation: &Mutation, key: &RecordKey, implied: bool) -> Base {
+    fn base(&mut self, collection: &Collection, mutation: &Mutation, key: &RecordKey, implied: bool) -> Base {
         let Some(record) = self.set.records.get(key) else { return mutation.base.clone() };
         if implied {
             return Base::Version(record.version);
@@ -44,12 +48,14 @@ impl Turn<'_> {
                 None
             }
             Base::Operation(_) => return mutation.base.clone(),
-            Base::Checksum(hash) => self.version_with(key, record, hash),
-            Base::Unknown => brought.and_then(|body| self.version_with(key, record, &content_hash(Some(&body_text(body))))),
+            Base::Checksum(hash) => self.version_with(collection, mutation, key, hash),
+            Base::Unknown => {
+                brought.and_then(|body| self.version_with(collection, mutation, key, &content_hash(Some(&body_text(body)))))
+            }
         };
         match (version, brought) {
             (Some(version), _) => Base::Version(version),
-            (None, Some(body)) => self.base_bring(key, body),
+            (None, Some(body)) => self.base_bring(key, &collection.policy.steps.restored(body.clone())),
             (None, None) => Base::Unknown,
         }
     }
@@ -58,14 +64,22 @@ impl Turn<'_> {
         self.set.history.get(key).is_some_and(|history| history.iter().any(|past| past.version == version))
     }
 
-    /// The version of a record with this content: the current one first, then the latest before.
-    fn version_with(&self, key: &RecordKey, record: &Record, hash: &Hash) -> Option<Version> {
-        if record.content_hash == *hash {
+    /// The version of a record with this content, in the names of the device: the current one first, then the latest before.
+    fn version_with(&self, collection: &Collection, mutation: &Mutation, key: &RecordKey, hash: &Hash) -> Option<Version> {
+        let (steps, record) = (&collection.policy.steps, self.set.records.get(key)?);
+        let same = |body: Option<&str>| match body {
+            Some(text) if !steps.is_empty() => {
+                let shown = steps.shown(Some(mutation.schema_version), body_read(text));
+                content_hash(Some(&body_text(&shown))) == *hash
+            }
+            body => content_hash(body) == *hash,
+        };
+        let reshaped = !steps.is_empty() && same(record.body.as_deref());
+        if reshaped || record.content_hash == *hash {
             return Some(record.version);
         }
         let history = self.set.history.get(key).map(Vec::as_slice).unwrap_or_default();
-        let same = history.iter().filter(|past| past.body.is_some() && content_hash(past.body.as_deref()) == *hash);
-        same.map(|past| past.version).max()
+        history.iter().filter(|past| past.body.is_some() && same(past.body.as_deref())).map(|past| past.version).max()
     }
 
     /// Puts the body that a device brought along into the history, under a number that no version has.
@@ -84,7 +98,8 @@ impl Turn<'_> {
                 .commands
                 .get(&command.name)
                 .ok_or_else(|| problem("schema_invalid", 422, format!("the collection has no command `{}`", command.name)))?;
-            return known.fields(&command.args).map_err(|fault| problem("schema_invalid", 422, fault));
+            let args = collection.policy.steps.up(mutation.schema_version, MutationOp::Update, command.args.clone());
+            return known.fields(&args).map_err(|fault| problem("schema_invalid", 422, fault));
         }
         let Some(patch) = &terms.patch else { return Ok(mutation.fields.clone()) };
         // A record that is not there is refused as such by the decision.
@@ -98,6 +113,8 @@ impl Turn<'_> {
         }
         let before = if current { None } else { self.past_body(key, base) };
         let before = before.or_else(|| record.body.as_deref().map(body_read)).unwrap_or_default();
+        // A patch is made on the record as its device knows it.
+        let before = collection.policy.steps.shown(Some(mutation.schema_version), before);
         let after = patched(&before, patch).map_err(refusal)?;
         Ok(difference(&before, &after))
     }
@@ -111,8 +128,8 @@ impl Turn<'_> {
 
 /// The terms that stay with the plain form.
 fn carried(terms: &Terms) -> Option<Box<Terms>> {
-    let Terms { merges, resolves, vector, .. } = terms.clone();
-    let carried = Terms { merges, resolves, vector, ..Terms::default() };
+    let Terms { merges, resolves, vector, wish, .. } = terms.clone();
+    let carried = Terms { merges, resolves, vector, wish, ..Terms::default() };
     (carried != Terms::default()).then(|| Box::new(carried))
 }
 

@@ -12,7 +12,7 @@ use crate::sync::{Intent, Mutation};
 pub(super) struct Savepoint {
     log: LogState,
     sequence: Option<i64>,
-    lengths: [usize; 9],
+    lengths: [usize; 10],
     records: Vec<Kept>,
     memory: Vec<(ClientKey, IdempotencyKey)>,
     outcomes: Vec<(ClientKey, OperationId)>,
@@ -28,10 +28,11 @@ struct Kept {
     standoffs: Option<Vec<Standoff>>,
 }
 
-fn lengths(effects: &Effects) -> [usize; 9] {
-    let Effects { changes, controls, records: _, digests, memories, conflicts, dead_letters, closed, anchors, aliases } = effects;
+fn lengths(effects: &Effects) -> [usize; 10] {
+    let Effects { changes, controls, records: _, digests, memories, conflicts, dead_letters, closed, moved, anchors, aliases } =
+        effects;
     let (logs, kept) = ([changes.len(), digests.len(), memories.len()], [conflicts.len(), dead_letters.len()]);
-    [logs[0], logs[1], logs[2], kept[0], kept[1], anchors.len(), aliases.len(), closed.len(), controls.len()]
+    [logs[0], logs[1], logs[2], kept[0], kept[1], anchors.len(), aliases.len(), closed.len(), controls.len(), moved.len()]
 }
 
 impl Savepoint {
@@ -67,7 +68,7 @@ impl Savepoint {
     }
 
     pub(super) fn restore(self, turn: &mut Turn<'_>) {
-        let [changes, digests, memories, conflicts, dead_letters, anchors, aliases, closed, controls] = self.lengths;
+        let [changes, digests, memories, conflicts, dead_letters, anchors, aliases, closed, controls, moved] = self.lengths;
         *turn.log = self.log;
         turn.sequence = self.sequence;
         turn.effects.changes.truncate(changes);
@@ -77,6 +78,7 @@ impl Savepoint {
         turn.effects.conflicts.truncate(conflicts);
         turn.effects.dead_letters.truncate(dead_letters);
         turn.effects.closed.truncate(closed);
+        turn.effects.moved.truncate(moved);
         for anchor in turn.effects.anchors.drain(anchors..) {
             if let Some(known) = turn.set.anchors.get_mut(&(anchor.collection, anchor.value.exact)) {
                 known.retain(|known| known.seq != anchor.seq);

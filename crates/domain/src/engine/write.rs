@@ -19,6 +19,7 @@ use super::guard::problem;
 use super::{Collection, RecordKey, ScopeKey, Turn};
 use crate::decide::{Asked, DisputeKind, Meta, Stamp, Standing, Verdict, decide, overtaken, settled};
 use crate::ids::{RecordId, Scope};
+use crate::policy::ConflictWish;
 use crate::sync::{Body, IntentProblem, IntentResult, IntentStatus, Mutation, MutationOp};
 
 /// Number of an operation in the log.
@@ -52,6 +53,16 @@ struct Case<'a> {
     duplicate: bool,
     /// Its vector clock is older than that of the record.
     dominated: bool,
+    /// The record is stored in the shape of an older schema.
+    reshaped: bool,
+}
+
+impl Case<'_> {
+    /// What the device would like to become of a conflict, as far as the policy listens to it.
+    fn wish(&self) -> Option<ConflictWish> {
+        let wish = self.mutation.terms.as_ref().and_then(|terms| terms.wish);
+        wish.filter(|wish| self.collection.policy.client_may.contains(wish))
+    }
 }
 
 impl Turn<'_> {
@@ -106,14 +117,17 @@ impl Turn<'_> {
         let scope = self.batch.scopes[&mutation.scope];
         let leaves = self.leaves(collection, mutation, &key, scope)?;
         let meta = Meta::read(self.set.records.get(&key).and_then(|record| record.meta.as_deref()));
-        let body = self.body(&key);
+        let (body, reshaped) = self.body_restored(collection, &key);
         let basis = self.basis(collection, mutation, &key);
         let (basis, dominated) = self.vector_basis(collection, mutation, &meta, &body, basis)?;
         let clocked = self.clock(collection, mutation, self.floor(&key, &basis, &meta));
-        Ok(Case { collection, mutation, key, scope, leaves, basis, clocked, body, meta, duplicate: false, dominated })
+        Ok(Case { collection, mutation, key, scope, leaves, basis, clocked, body, meta, duplicate: false, dominated, reshaped })
     }
 
     fn verdict(&self, case: &Case<'_>) -> Verdict {
+        let steps = &case.collection.policy.steps;
+        let restored = (!steps.is_empty()).then(|| case.meta.restored(steps));
+        let meta = restored.as_ref().unwrap_or(&case.meta);
         let standing = self.set.records.get(&case.key).map(|record| {
             let last = Stamp {
                 ticks: record.hlc.ticks,
@@ -122,7 +136,7 @@ impl Turn<'_> {
                 operation: &record.last_operation_id,
             };
             let stamp = case.meta.newest().map_or(last, |newest| newest.max(last));
-            Standing { stamp, deleted: record.deleted, body: &case.body, meta: &case.meta }
+            Standing { stamp, deleted: record.deleted, body: &case.body, meta }
         });
         let asked = Asked {
             op: case.mutation.op,
@@ -135,6 +149,7 @@ impl Turn<'_> {
             },
             role: self.batch.role,
             rank: self.batch.role_rank,
+            wish: case.wish(),
         };
         if settle::settles(case.mutation) {
             return settled(standing, asked, &case.collection.policy, self.approves(case));

@@ -6,7 +6,9 @@ use serde_json::Value;
 
 use super::guard::guards_read;
 use super::natural::natural_read;
-use super::{DeleteRule, FieldRule, FieldType, Policy, PolicyClock, PolicyError, PolicyKind};
+use super::steps::steps_read;
+use super::wish::wishes_read;
+use super::{DeleteRule, FieldRule, FieldType, Policy, PolicyClock, PolicyError, PolicyKind, SchemaSteps};
 use crate::command::CommandRule;
 use crate::crdt::CrdtType;
 use crate::expr::Expr;
@@ -15,7 +17,7 @@ use crate::sync::Body;
 /// Most fields that one policy may derive.
 const DERIVED_MAX: usize = 20;
 
-const MEMBERS: [&str; 13] = [
+const MEMBERS: [&str; 15] = [
     "kind",
     "clock",
     "delete",
@@ -24,6 +26,8 @@ const MEMBERS: [&str; 13] = [
     "always",
     "lock",
     "detect",
+    "steps",
+    "client_may",
     "crdt",
     "fields",
     "guards",
@@ -36,7 +40,8 @@ pub(super) fn wrong(member: &str, problem: impl Into<String>) -> PolicyError {
 }
 
 impl Policy {
-    /// Reads `{"kind": …, "clock": …, "delete": …, "rules": {…}, "derive": {…}, "always": …, "lock": …, "detect": …, "fields": {…}, "guards": […], "natural_key": {…},
+    /// Reads `{"kind": …, "clock": …, "delete": …, "rules": {…}, "derive": {…}, "always": …, "lock": …, "detect": …, "steps": […], "client_may": […],
+    /// "fields": {…}, "guards": […], "natural_key": {…},
     /// "commands": {…}}`.
     ///
     /// # Errors
@@ -60,10 +65,22 @@ impl Policy {
             natural_key: natural_read(policy.get("natural_key"))?,
             lock: lock_read(policy, &kind)?,
             vector: word(policy, "detect", &[("version", false), ("vector", true)])?.unwrap_or_default(),
+            steps: steps_fit(steps_read(policy.get("steps"))?, &kind)?,
+            client_may: wishes_read(policy.get("client_may"))?,
             commands: commands_read(policy)?,
             kind,
         })
     }
+}
+
+/// A field that merges by itself keeps its name: its operations are in the log under it.
+fn steps_fit(steps: SchemaSteps, kind: &PolicyKind) -> Result<SchemaSteps, PolicyError> {
+    if let PolicyKind::Crdt { fields } = kind
+        && let Some(name) = steps.names().find(|name| fields.contains_key(*name))
+    {
+        return Err(wrong("steps", format!("touch `{name}`, which merges by itself")));
+    }
+    Ok(steps)
 }
 
 /// `"lock": true` belongs to reviews: elsewhere nothing is left open about a field.

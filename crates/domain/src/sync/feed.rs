@@ -52,6 +52,8 @@ pub struct FeedQuery {
     pub include: FeedInclude,
     /// Leave out what the reader did itself; the cursor still moves.
     pub exclude_self: bool,
+    /// Schema version of the reader's database; an older one gets its own names of fields back.
+    pub schema: Option<i64>,
     /// Who reads: grants and revocations of others are not for it.
     pub reader: Option<ClientId>,
 }

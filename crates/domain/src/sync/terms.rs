@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::{Body, Intent, IntentProblem};
 use crate::ids::{ClientId, Epoch, GroupName, OperationId, Version};
+use crate::policy::ConflictWish;
 
 /// Most operations that one intent may depend on.
 pub const DEPENDS_ON_MAX: usize = 32;
@@ -36,6 +37,8 @@ pub struct Terms {
     pub resolves: Vec<i64>,
     /// What it has seen, device by device, where its collection goes by that.
     pub vector: Option<VectorClock>,
+    /// What it would like to become of it in a conflict; a hint.
+    pub wish: Option<ConflictWish>,
     /// The device that made it, when another one relays it. Its signature has been checked.
     pub author: Option<ClientId>,
 }

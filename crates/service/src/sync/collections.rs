@@ -1,4 +1,5 @@
-//! Collections from their JSON definition: `[{"name": …, "priority": …, "schema": {"min": 1, "current": 1}, "policy": {…}}]`.
+//! Collections from their JSON definition: `[{"name": …, "priority": …, "schema": {"min": 1, "current": 1, "steps": […]}, "policy": {…}}]`.
+//! The steps between schema versions go into the policy, whose revisions are kept: a decision depends on them.
 //!
 //! There are ready-made sets for apps whose protocols are spoken here, see [`COLLECTION_SETS`].
 
@@ -80,6 +81,7 @@ impl Service {
         let definitions = definitions_read(json)?;
         let names: Vec<CollectionName> = definitions.iter().map(|definition| definition.name.clone()).collect();
         let before = self.collections();
+        steps_kept(&before, &definitions)?;
         self.store.sync().collections_put(definitions, &cx.actor.audit_name(), cx.now).await?;
         let after = self.collections();
         let find = |all: &[CollectionInfo], name: &CollectionName| all.iter().find(|info| info.name == *name).cloned();
@@ -129,6 +131,18 @@ fn invalid(detail: impl Into<String>) -> Error {
     Error::Invalid { field: "collections", detail: detail.into() }
 }
 
+/// Steps between schemas are only added: what is stored in the names of before one of them can be read by no other way.
+fn steps_kept(before: &[CollectionInfo], definitions: &[CollectionDefinition]) -> Result<()> {
+    let steps = |policy: &str| Policy::parse(policy).map(|policy| policy.steps).unwrap_or_default();
+    for definition in definitions {
+        let Some(known) = before.iter().find(|known| known.name == definition.name) else { continue };
+        if !steps(&definition.policy).continues(&steps(&known.policy)) {
+            return Err(invalid(format!("`{}`: schema.steps must begin with those that are configured", definition.name)));
+        }
+    }
+    Ok(())
+}
+
 fn definitions_read(json: &str) -> Result<Vec<CollectionDefinition>> {
     let value: Value = serde_json::from_str(json).map_err(|error| invalid(format!("not JSON: {error}")))?;
     let items = value.as_array().ok_or_else(|| invalid("must be a list"))?;
@@ -163,8 +177,15 @@ fn definition_read(item: &Value) -> Result<CollectionDefinition> {
     if schema_min > schema_current {
         return Err(invalid(format!("`{name}`: schema.min is above schema.current")));
     }
-    let policy = item["policy"].to_string();
-    Policy::parse(&policy).map_err(|error| invalid(format!("`{name}`: {error}")))?;
+    let mut policy = item["policy"].clone();
+    if let (Value::Object(policy), steps @ Value::Array(_)) = (&mut policy, &item["schema"]["steps"]) {
+        policy.insert("steps".to_owned(), steps.clone());
+    }
+    let policy = policy.to_string();
+    let read = Policy::parse(&policy).map_err(|error| invalid(format!("`{name}`: {error}")))?;
+    if read.steps.last().is_some_and(|last| last > schema_current) {
+        return Err(invalid(format!("`{name}`: schema.steps lead beyond schema.current")));
+    }
     Ok(CollectionDefinition { name, schema_min, schema_current, priority, policy })
 }
 

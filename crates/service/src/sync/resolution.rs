@@ -60,9 +60,9 @@ impl Service {
     ///
     /// # Errors
     /// Not found, also for a conflict in a scope that the device may not read; invalid, naming the field.
-    pub async fn conflict_resolve(&self, cx: &Cx, id: i64, decision: Decision) -> Result<IntentResult> {
-        let (device, conflict) = self.conflict_of(cx, id).await?;
-        let mutation = mutation_of(&device, &conflict, decision)?;
+    pub async fn conflict_resolve(&self, cx: &Cx, id: i64, decision: Decision, schema: Option<i64>) -> Result<IntentResult> {
+        let (device, conflict) = self.conflict_of(cx, id, schema).await?;
+        let mutation = mutation_of(&device, &conflict, decision, schema)?;
         let push = Push {
             client_id: device.client_id.clone(),
             sent_at: Some(cx.now),
@@ -79,7 +79,7 @@ fn invalid(field: &'static str, detail: &str) -> Error {
     Error::Invalid { field, detail: detail.to_owned() }
 }
 
-fn mutation_of(device: &ClientFacts, conflict: &ConflictView, decision: Decision) -> Result<Mutation> {
+fn mutation_of(device: &ClientFacts, conflict: &ConflictView, decision: Decision, schema: Option<i64>) -> Result<Mutation> {
     let takes_fields = matches!(decision.choice, Choice::Merge | Choice::Custom);
     if takes_fields != decision.fields.is_some() {
         return Err(invalid("fields", "go with `merge` and `custom`, and only with those"));
@@ -109,7 +109,7 @@ fn mutation_of(device: &ClientFacts, conflict: &ConflictView, decision: Decision
         created_at: None,
         priority: PRIORITY,
         deadline: None,
-        schema_version: device.schema_version.unwrap_or(1),
+        schema_version: schema.or(device.schema_version).unwrap_or(1),
         terms: Some(Box::new(terms)),
         raw: String::new(),
     };

@@ -4,6 +4,7 @@
 use tidewatch_domain::sync::{CursorRefusal, FeedPage, FeedQuery};
 use tidewatch_store::sync::ClientFacts;
 
+use super::read_by;
 use crate::{Cx, Result, Service};
 
 /// An answer ends once its payloads reach this.
@@ -47,7 +48,7 @@ impl Service {
                 all.push(Subscribed::Waiting);
                 continue;
             }
-            let query = FeedQuery { limit: share.min(left), reader: Some(device.client_id.clone()), ..query.clone() };
+            let query = FeedQuery { limit: share.min(left), ..read_by(&device, query.clone()) };
             all.push(match self.store.sync().changes_page(&query, &query.scopes).await {
                 Ok(page) => {
                     left = left.saturating_sub(u32::try_from(page.rows.len() + page.controls.len()).unwrap_or(u32::MAX));
@@ -68,7 +69,7 @@ impl Service {
     }
 
     fn asleep(&self, device: &ClientFacts, query: &FeedQuery) -> bool {
-        let query = FeedQuery { reader: Some(device.client_id.clone()), ..query.clone() };
+        let query = read_by(device, query.clone());
         matches!(self.store.sync().changes_unchanged(&query, &query.scopes), Ok(Some(_)))
     }
 }

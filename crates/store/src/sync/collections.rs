@@ -1,5 +1,8 @@
 //! Configuring collections.
 
+use std::sync::Arc;
+
+use tidewatch_domain::engine::Collection;
 use tidewatch_domain::ids::CollectionName;
 use tidewatch_domain::policy::{Policy, PolicyError};
 use tidewatch_domain::time::Millis;
@@ -43,6 +46,13 @@ pub fn priority_read(text: &str) -> Option<&'static str> {
 }
 
 impl Sync {
+    /// A collection whose fields have had other names; its policy has the steps.
+    #[must_use]
+    pub fn collection_with_steps(&self, collection: &CollectionName) -> Option<Arc<Collection>> {
+        let live = self.shared.live();
+        live.catalogue.get(collection).filter(|known| !known.policy.steps.is_empty()).cloned()
+    }
+
     /// Adds collections, or changes those that are there. A changed policy becomes a new revision; old ones are kept.
     ///
     /// # Errors

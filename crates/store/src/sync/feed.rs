@@ -5,10 +5,11 @@
 //! make SQLite sort every match.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use tidewatch_domain::cursor::{Cursor, CursorGround, CursorPosition, Since, filter_hash, since_read};
 use tidewatch_domain::decide::Detail;
-use tidewatch_domain::engine::{CollectionKey, ScopeKey};
+use tidewatch_domain::engine::{Collection, CollectionKey, ScopeKey};
 use tidewatch_domain::hlc::{Hlc, Ticks};
 use tidewatch_domain::ids::{ClientId, CollectionName, RecordId, Scope, Seq, Version};
 use tidewatch_domain::json::{body_text, literals, members_pick, names_read};
@@ -47,6 +48,8 @@ struct Plan {
     mode: String,
     /// Rows that change no record.
     notices: Notices,
+    /// Collections whose fields have had other names, and the schema version of the reader.
+    renamed: Renamed,
 }
 
 impl Sync {
@@ -192,8 +195,10 @@ impl Plan {
         let compact = matches!(position, CursorPosition::Scan { .. });
         let include = if query.include == FeedInclude::Fields { "" } else { query.include.as_str() };
         let whose = if query.exclude_self { "others" } else { "" };
+        let (renamed, names) = renamed(&live, query.schema);
         Ok(Self {
-            mode: format!("{}{include}{whose}", if compact { "compact" } else { "log" }),
+            renamed,
+            mode: format!("{}{include}{whose}{names}", if compact { "compact" } else { "log" }),
             include: query.include,
             notices: Notices::new(&live, query, scopes, position),
             position,
@@ -247,11 +252,27 @@ impl Plan {
     }
 }
 
+type Renamed = (HashMap<CollectionKey, Arc<Collection>>, Option<i64>);
+
+/// The collections whose fields have had other names, for a reader with this schema version, and how the mode of a page says so.
+fn renamed(live: &Live, schema: Option<i64>) -> (Renamed, String) {
+    let known = live.collections.iter().filter(|known| !known.engine.policy.steps.is_empty());
+    let known: HashMap<CollectionKey, Arc<Collection>> =
+        known.map(|known| (known.engine.key, Arc::clone(&known.engine))).collect();
+    if known.is_empty() {
+        return ((known, schema), String::new());
+    }
+    // Revisions only grow, so that the sum is another one after every change.
+    let revisions: i64 = known.values().map(|collection| collection.policy_rev).sum();
+    let version = schema.map_or_else(String::new, |version| version.to_string());
+    ((known, schema), format!("s{version}r{revisions}"))
+}
+
 fn row_read(row: &mut Row<'_>, scope: &Scope, plan: &Plan, live: &Live) -> Result<FeedRow> {
     let seq = Seq(row.number()?);
     let op: i64 = row.number()?;
-    let collection = CollectionKey(row.number()?);
-    let collection = plan.names.get(&collection).or_else(|| live.collection_name(collection)).cloned();
+    let key = CollectionKey(row.number()?);
+    let collection = plan.names.get(&key).or_else(|| live.collection_name(key)).cloned();
     let collection = collection.ok_or_else(|| Error::Corrupt(format!("row {seq} is of an unknown collection")))?;
     let record_id = RecordId::parse(row.text()?).map_err(|error| Error::Corrupt(error.to_string()))?;
     let version = Version(row.number()?);
@@ -284,6 +305,12 @@ fn row_read(row: &mut Row<'_>, scope: &Scope, plan: &Plan, live: &Live) -> Resul
         FeedInclude::Meta => None,
     };
     let merging = merging.filter(|_| plan.include != FeedInclude::Meta);
+    let (mut changed, mut fields) = (changed.map(names_read), fields);
+    if let Some(known) = plan.renamed.0.get(&key) {
+        let (steps, version) = (&known.policy.steps, plan.renamed.1);
+        changed = changed.map(|names| steps.names_shown(version, names));
+        fields = fields.map(|text| steps.text_shown(version, text));
+    }
     Ok(FeedRow {
         seq,
         op,
@@ -296,7 +323,7 @@ fn row_read(row: &mut Row<'_>, scope: &Scope, plan: &Plan, live: &Live) -> Resul
         client_id,
         operation_id,
         schema_version,
-        changed: changed.map(names_read),
+        changed,
         fields,
         crdt: merging.map(|operation| body_text(&operation)),
         committed,

@@ -13,8 +13,8 @@ use tidewatch_domain::time::SECOND_MS;
 use super::bulk::{Bound, write_all};
 use super::prefetch::status_number;
 use super::statements::{
-    ALIAS_ADD, ANCHOR_ADD, CHANGE_ADD, CONFLICT_ADD, CONFLICT_CLOSE, DEAD_LETTER_ADD, DIGEST_PUT, MEMORY_ADD, META_PUT,
-    RECORD_ADD, RECORD_PUT, TIME_PUT,
+    ALIAS_ADD, ANCHOR_ADD, CHANGE_ADD, CONFLICT_ADD, CONFLICT_CLOSE, CONFLICTS_MOVE, DEAD_LETTER_ADD, DIGEST_PUT, MEMORY_ADD,
+    META_PUT, RECORD_ADD, RECORD_PUT, TIME_PUT,
 };
 use crate::Result;
 
@@ -38,6 +38,10 @@ pub(crate) async fn flush(
     for closed in &effects.closed {
         let query = sqlx::query(CONFLICT_CLOSE).bind(closed.id).bind(closed.resolution.clone());
         query.bind(format!("device:{}", closed.by)).bind(closed.seq.0).execute(&mut *connection).await?;
+    }
+    for ((collection, record_id), scope) in &effects.moved {
+        let query = sqlx::query(CONFLICTS_MOVE).bind(collection.0).bind(record_id.to_string());
+        query.bind(scope.0).execute(&mut *connection).await?;
     }
     let letters: Vec<(i64, &NewDeadLetter)> = (dead_letter_last + 1..).zip(&effects.dead_letters).collect();
     write_all(connection, &DEAD_LETTER_ADD, &letters, |query, (id, letter)| bind_dead_letter(query, *id, letter)).await?;

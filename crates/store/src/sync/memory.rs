@@ -1,5 +1,8 @@
 //! What became of operations: the answers that are remembered.
 
+use std::sync::Arc;
+
+use tidewatch_domain::engine::CollectionKey;
 use tidewatch_domain::ids::{ClientId, OperationId};
 use tidewatch_domain::sync::{IntentResult, IntentStatus};
 
@@ -23,9 +26,26 @@ impl Sync {
         let mut found = std::collections::HashMap::new();
         for mut row in packed::rows(packed.as_deref()) {
             let (_, key, memory) = memory_read(&mut row)?;
-            found.insert(key.as_str().to_owned(), memory.answer);
+            let answer = self.answer_shown(row.maybe()?, client.schema_version, memory.answer);
+            found.insert(key.as_str().to_owned(), answer);
         }
         Ok(operations.iter().map(|operation| found.remove(operation.as_str()).unwrap_or_else(|| unknown(operation))).collect())
+    }
+}
+
+impl Sync {
+    /// A stored answer in the names that its device registered with. `collection` is the number of that of its row in the log.
+    fn answer_shown(&self, collection: Option<&str>, schema: Option<i64>, answer: IntentResult) -> IntentResult {
+        let key = collection.and_then(|text| text.parse().ok()).map(CollectionKey);
+        let known = key.and_then(|key| {
+            let live = self.shared.live();
+            let known = live.collections.iter().find(|known| known.engine.key == key)?;
+            (!known.engine.policy.steps.is_empty()).then(|| Arc::clone(&known.engine))
+        });
+        match known {
+            Some(known) => known.policy.steps.answer_shown(schema, answer),
+            None => answer,
+        }
     }
 }
 

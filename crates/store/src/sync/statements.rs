@@ -83,6 +83,7 @@ statements! {
         insert into changes (seq, collection, record_id, scope, op, version, prev_seq, hlc, client, operation_id, schema_version, policy_rev, decision, committed_ms, digest, chain)
         values (1, 0, '', 0, 12, 0, 0, 0, 0, 'genesis', 0, 0, 0, ?1, ?2, ?3)";
     CONFLICT_CLOSE = "update conflicts set state = 1, resolution = ?2, resolved_by = ?3, resolved_seq = ?4 where id = ?1";
+    CONFLICTS_MOVE = "update conflicts set scope = ?3 where collection = ?1 and record_id = ?2 and state = 0";
     CONFLICT_LAST = "select coalesce(max(id), 0) from conflicts";
     DEAD_LETTER_LAST = "select coalesce(max(id), 0) from dead_letters";
     COLLECTION_LIST = "select id, name, schema_min, schema_cur, priority, policy, policy_rev from collections order by id";
@@ -164,13 +165,13 @@ statements! {
     MEMORY_FIND = r"
         select group_concat(line, char(30)) from (
             select concat_ws(char(31), d.client, d.idem_key, hex(d.digest), d.status, ifnull(d.seq, ''), ifnull(d.version, ''),
-                ifnull(d.result, ''), ifnull(c.hlc, ''), ifnull(c.hlc_node, ''), ifnull(c.fields, '')) as line
+                ifnull(d.result, ''), ifnull(c.hlc, ''), ifnull(c.hlc_node, ''), ifnull(c.fields, ''), ifnull(c.collection, '')) as line
             from json_each(?1) j
             cross join dedupe d on d.client = j.value ->> 0 and d.idem_key = j.value ->> 1
             left join changes c on c.seq = d.seq
             union all
             select concat_ws(char(31), d.client, d.idem_key, hex(d.digest), d.status, ifnull(d.seq, ''), ifnull(d.version, ''),
-                ifnull(d.result, ''), ifnull(c.hlc, ''), ifnull(c.hlc_node, ''), ifnull(c.fields, '')) as line
+                ifnull(d.result, ''), ifnull(c.hlc, ''), ifnull(c.hlc_node, ''), ifnull(c.fields, ''), ifnull(c.collection, '')) as line
             from json_each(?1) j
             cross join dedupe_prev d on d.client = j.value ->> 0 and d.idem_key = j.value ->> 1
             left join changes c on c.seq = d.seq

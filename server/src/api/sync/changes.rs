@@ -51,8 +51,8 @@ pub async fn changes_page(State(app): State<App>, device: Device, uri: Uri, head
 }
 
 async fn pull(app: &App, device: &Device, uri: &Uri, headers: &HeaderMap, started: Instant) -> Answer<Response> {
-    let (query, wait) = query_read(uri, headers)?;
-    schema_check(app, headers, &query.collections)?;
+    let (mut query, wait) = query_read(uri, headers)?;
+    query.schema = schema_check(app, headers, &query.collections)?;
     let lines = accepts_lines(headers);
     let scopes = if query.scopes.is_empty() { device.scopes.clone() } else { query.scopes.clone() };
     let note = |to: Seq, rows: usize| {
@@ -92,12 +92,20 @@ fn page_refusal(error: Error) -> Refusal {
     }
 }
 
-/// Refuses a device whose database has a schema that is not served any more, as far as it says which one it has.
-pub(super) fn schema_check(app: &App, headers: &HeaderMap, collections: &[CollectionName]) -> Answer<()> {
-    let Some(value) = headers.get(SYNC_SCHEMA) else { return Ok(()) };
+/// The schema version of the device's database, as far as it says which one it has.
+pub(super) fn schema_said(headers: &HeaderMap) -> Answer<Option<i64>> {
+    let Some(value) = headers.get(SYNC_SCHEMA) else { return Ok(None) };
     let version = value.to_str().ok().and_then(|text| text.trim().parse::<i64>().ok()).filter(|version| *version >= 0);
-    let version = version.ok_or_else(|| Refusal::header(SYNC_SCHEMA, "must be a whole number"))?;
-    Ok(app.service().schema_check(version, collections)?)
+    version.map(Some).ok_or_else(|| Refusal::header(SYNC_SCHEMA, "must be a whole number"))
+}
+
+/// The same; one that is not served any more is refused.
+pub(super) fn schema_check(app: &App, headers: &HeaderMap, collections: &[CollectionName]) -> Answer<Option<i64>> {
+    let said = schema_said(headers)?;
+    if let Some(version) = said {
+        app.service().schema_check(version, collections)?;
+    }
+    Ok(said)
 }
 
 /// Whether the page is wanted line by line.
@@ -135,6 +143,7 @@ fn query_read(uri: &Uri, headers: &HeaderMap) -> Answer<(FeedQuery, Duration)> {
         collections: params.take_list("collections", FILTER_TERMS_MAX, |text| CollectionName::parse(text))?,
         include: include.transpose()?.unwrap_or_default(),
         exclude_self: params.take_flag("exclude_self")?.unwrap_or(false),
+        schema: None,
         reader: None,
     };
     let wait = params.take_integer("wait", 0..=WAIT_S_MAX)?.or_else(|| preferred_wait(headers)).unwrap_or(0);

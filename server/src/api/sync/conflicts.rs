@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::Uri;
+use axum::http::{HeaderMap, Uri};
 use tidewatch_domain::ids::Scope;
 use tidewatch_domain::sync::{IntentProblem, IntentResult, IntentStatus};
 use tidewatch_protocol::limits::HISTORY_MAX;
@@ -18,6 +18,7 @@ use tidewatch_service::sync::{Choice, Decision};
 use crate::api::body::JsonBody;
 use crate::api::error::{Answer, Refusal};
 use crate::api::query::Params;
+use crate::api::sync::changes::schema_said;
 use crate::api::sync::records::scope_refusal;
 use crate::gate::Device;
 use crate::state::App;
@@ -28,7 +29,7 @@ use crate::state::App;
         ("after" = Option<String>, Query, description = "`next` of the page before"),
         ("limit" = Option<u32>, Query, description = "1 to 100; 50 when absent")),
     responses((status = 200, body = ConflictsPage), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
-pub async fn conflicts_list(State(app): State<App>, device: Device, uri: Uri) -> Answer<Json<ConflictsPage>> {
+pub async fn conflicts_list(State(app): State<App>, device: Device, uri: Uri, headers: HeaderMap) -> Answer<Json<ConflictsPage>> {
     let mut params = Params::of(&uri)?;
     let scope = params.take("scope").map(|text| Scope::parse(text).map_err(|error| Refusal::query("scope", error.to_string())));
     let after = params
@@ -38,7 +39,8 @@ pub async fn conflicts_list(State(app): State<App>, device: Device, uri: Uri) ->
     params.done()?;
     let (scope, after) = (scope.transpose()?, after.transpose()?.unwrap_or(0));
     app.service().contact_note(&device.client_id, app.now(), Contact::Seen);
-    let found = app.service().conflicts_open(&device.cx, scope.as_ref(), after, limit + 1).await.map_err(scope_refusal)?;
+    let (service, schema) = (app.service(), schema_said(&headers)?);
+    let found = service.conflicts_open(&device.cx, scope.as_ref(), after, limit + 1, schema).await.map_err(scope_refusal)?;
     let more = found.len() > limit as usize;
     let mut conflicts: Vec<ConflictEntry> = found.into_iter().map(ConflictEntry::from).collect();
     conflicts.truncate(limit as usize);
@@ -56,6 +58,7 @@ pub async fn conflict_resolve(
     State(app): State<App>,
     device: Device,
     Path(conflict_id): Path<String>,
+    headers: HeaderMap,
     JsonBody(body): JsonBody,
 ) -> Answer<Json<ResolutionAnswered>> {
     let id = conflict_read(&conflict_id).ok_or_else(|| Refusal::query("conflict_id", "must be `cf_` and a number"))?;
@@ -63,7 +66,8 @@ pub async fn conflict_resolve(
     let choice = Choice::parse(&choice).ok_or_else(|| invalid("choice", "must be local, remote, merge or custom"))?;
     app.service().contact_note(&device.client_id, app.now(), Contact::Seen);
     let decision = Decision { choice, fields, base_version, operation_id };
-    let result = app.service().conflict_resolve(&device.cx, id, decision).await.map_err(|error| match error {
+    let schema = schema_said(&headers)?;
+    let result = app.service().conflict_resolve(&device.cx, id, decision, schema).await.map_err(|error| match error {
         Error::Invalid { field, detail } => invalid(field, &detail),
         other => other.into(),
     })?;

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::Uri;
+use axum::http::{HeaderMap, Uri};
 use tidewatch_domain::ids::{CollectionName, RecordId, Scope, Seq};
 use tidewatch_protocol::limits::{FILTER_TERMS_MAX, HISTORY_MAX};
 use tidewatch_protocol::v1::records::{IntegrityEntry, IntegrityPage, RecordEntry, RecordHistoryPage};
@@ -12,6 +12,7 @@ use tidewatch_service::fleet::Contact;
 
 use crate::api::error::{Answer, Refusal};
 use crate::api::query::Params;
+use crate::api::sync::changes::schema_said;
 use crate::gate::Device;
 use crate::state::App;
 
@@ -30,11 +31,13 @@ pub async fn record_view(
     device: Device,
     Path(path): Path<(String, String)>,
     uri: Uri,
+    headers: HeaderMap,
 ) -> Answer<Json<RecordEntry>> {
     let (collection, record_id) = named(path)?;
     Params::of(&uri)?.done()?;
     app.service().contact_note(&device.client_id, app.now(), Contact::Seen);
-    Ok(Json(app.service().record_view(&device.cx, &collection, &record_id).await?.into()))
+    let schema = schema_said(&headers)?;
+    Ok(Json(app.service().record_view(&device.cx, &collection, &record_id, schema).await?.into()))
 }
 
 /// Versions of a record, newest first.
@@ -48,6 +51,7 @@ pub async fn record_history(
     device: Device,
     Path(path): Path<(String, String)>,
     uri: Uri,
+    headers: HeaderMap,
 ) -> Answer<Json<RecordHistoryPage>> {
     let (collection, record_id) = named(path)?;
     let mut params = Params::of(&uri)?;
@@ -58,8 +62,8 @@ pub async fn record_history(
     let limit = params.take_integer("limit", 1..=HISTORY_MAX)?.unwrap_or(20);
     params.done()?;
     app.service().contact_note(&device.client_id, app.now(), Contact::Seen);
-    let from = from.transpose()?;
-    Ok(Json(app.service().record_history(&device.cx, &collection, &record_id, from, limit).await?.into()))
+    let (from, schema) = (from.transpose()?, schema_said(&headers)?);
+    Ok(Json(app.service().record_history(&device.cx, (&collection, &record_id), from, limit, schema).await?.into()))
 }
 
 /// State digests of scopes, to find out that a copy has drifted.

@@ -30,9 +30,9 @@ pub async fn subscriptions_page(
     JsonBody(body): JsonBody,
 ) -> Answer<Response> {
     let started = Instant::now();
-    let SubscriptionsRead { queries, limit, wait_s } = subscriptions_read(&body)?;
-    for query in &queries {
-        schema_check(&app, &headers, &query.collections)?;
+    let SubscriptionsRead { mut queries, limit, wait_s } = subscriptions_read(&body)?;
+    for query in &mut queries {
+        query.schema = schema_check(&app, &headers, &query.collections)?;
     }
     let idle = || app.service().subscriptions_idle(&device.cx, &queries);
     news_wait(&app, Duration::from_secs(wait_s.into()), idle).await;

@@ -46,7 +46,10 @@ impl Turn<'_> {
         };
         match version {
             Some(version) if version == record.version => Basis::Current,
-            Some(version) if collection.policy.needs_base() => self.past(key, version).map_or(Basis::Unknown, Basis::Stale),
+            Some(version) if collection.policy.needs_base() => {
+                let past = self.past(key, version).map(|body| collection.policy.steps.restored(body));
+                past.map_or(Basis::Unknown, Basis::Stale)
+            }
             _ => Basis::Unknown,
         }
     }
@@ -63,7 +66,18 @@ impl Turn<'_> {
         Some(past.body.as_deref().map(body_read).unwrap_or_default())
     }
 
-    pub(super) fn body(&self, key: &RecordKey) -> Body {
+    /// The body of a record in the current names, and whether it is stored in older ones.
+    pub(super) fn body_restored(&self, collection: &Collection, key: &RecordKey) -> (Body, bool) {
+        let stored = self.body(key);
+        if collection.policy.steps.is_empty() {
+            return (stored, false);
+        }
+        let body = collection.policy.steps.restored(stored.clone());
+        let reshaped = body != stored;
+        (body, reshaped)
+    }
+
+    fn body(&self, key: &RecordKey) -> Body {
         let Some(record) = self.set.records.get(key) else { return Body::new() };
         if let Some(text) = &record.body {
             return body_read(text);

@@ -56,6 +56,9 @@ impl Turn<'_> {
             inputs["store_rank"] = rank.into();
             inputs["device_rank"] = self.batch.role_rank.into();
         }
+        if let Some(wish) = case.wish() {
+            inputs["wish"] = wish.as_str().into();
+        }
         if let Some(guard) = settled.guard {
             inputs["guard"] = guard.into();
         }

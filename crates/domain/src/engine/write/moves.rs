@@ -8,6 +8,16 @@ use crate::ids::{Scope, Version};
 use crate::policy::PolicyKind;
 use crate::sync::{IntentProblem, Mutation, MutationOp};
 
+/// A record in the shape of an older schema is written whole when it changes: no patch leads from one shape to the other.
+fn whole_if(reshaped: bool, verdict: Verdict) -> Verdict {
+    match verdict {
+        Verdict::Write(write) if reshaped && write.op == MutationOp::Update && write.image.is_some() => {
+            Verdict::Write(Write { op: MutationOp::Put, changed: None, ..write })
+        }
+        other => other,
+    }
+}
+
 impl Turn<'_> {
     /// The scope that a write takes its record out of. Only an update or a put moves a record, and only a device that may
     /// write to both scopes.
@@ -31,7 +41,7 @@ impl Turn<'_> {
     /// A move is a change even when nothing else changes, and the log has the whole record: nobody in the new scope knows it.
     pub(super) fn moved(&self, case: &Case<'_>, verdict: Verdict) -> Verdict {
         if case.leaves.is_none() {
-            return verdict;
+            return whole_if(case.reshaped, verdict);
         }
         let live = self.set.records.get(&case.key).is_some_and(|record| !record.deleted);
         match verdict {
@@ -85,6 +95,9 @@ impl Turn<'_> {
         if case.leaves.is_some() {
             let facts = ControlFacts { reason: Some("moved".to_owned()), ..ControlFacts::default() };
             self.control(case, ControlOp::Evict, facts);
+            if self.set.records.get(&case.key).is_some_and(|record| record.conflicted) {
+                self.effects.moved.push((case.key.clone(), case.scope));
+            }
         }
     }
 }

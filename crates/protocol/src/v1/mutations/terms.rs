@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 use tidewatch_domain::ids::{ClientId, Epoch, GroupName, OperationId, Version};
+use tidewatch_domain::policy::ConflictWish;
 use tidewatch_domain::sync::{
     Base, BatchTerms, Body, Command, DEPENDS_ON_MAX, Intent, MERGES_MAX, MutationOp, PATCH_OPS_MAX, RESOLVES_MAX, SinceAsked,
     Terms, VECTOR_MAX, VectorClock,
@@ -19,6 +20,8 @@ type Read<T> = Result<T, FieldError>;
 const BRANCH_BYTES_MAX: usize = 32;
 /// Longest name of a conflict.
 const CONFLICT_BYTES_MAX: usize = 32;
+/// Longest name of a strategy.
+const STRATEGY_BYTES_MAX: usize = 64;
 /// Longest name of a command.
 const COMMAND_BYTES_MAX: usize = 64;
 
@@ -140,6 +143,7 @@ fn terms_read(members: &Members<'_>) -> Read<Terms> {
         base_body,
         merges: members.texts("merges", MERGES_MAX, BRANCH_BYTES_MAX)?,
         resolves: resolves_read(members)?,
+        wish: members.text("conflict_strategy", STRATEGY_BYTES_MAX)?.and_then(ConflictWish::parse),
         vector: members.map("vector_clock")?.map(|clock| vector_read(members, clock)).transpose()?,
         ..Terms::default()
     })

@@ -94,6 +94,10 @@ async fn open_conflicts_are_listed_by_device_and_by_scope_until_they_are_settled
     let kept = push(&store, 4, vec![keep]).await.remove(0);
     assert_eq!((kept.status, kept.noop), (IntentStatus::Applied, true));
     assert_eq!(ids(1, Some("site:a"), 0, 10).await, [1, 3]);
+    let there = intent("op-there", MutationOp::Update, "approvals", "a-3", json!({}));
+    let there = Mutation { base: Base::Version(Version(1)), scope: scope("site:b"), ..there };
+    assert_eq!(push(&store, 1, vec![there]).await.remove(0).status, IntentStatus::Applied);
+    assert_eq!((ids(1, Some("site:a"), 0, 10).await, ids(1, Some("site:b"), 0, 10).await), (vec![1], vec![3]), "it goes along");
     assert!(store.verify().await.expect("verified").is_sound());
     store.close().await.expect("closes");
 }
