@@ -428,6 +428,28 @@ CREATE TABLE scopes (
     name text    not null constraint scopes_name_unique unique
 ) strict;
 
+CREATE TABLE snapshot_parts (
+    snapshot  text    not null,
+    n         integer not null,                  -- 1, 2, …
+    rows      integer not null,
+    bytes     integer not null,
+    raw_bytes integer not null,                  -- decompressed
+    sha256    blob    not null constraint snapshot_parts_hash_length check (length(sha256) = 32),
+    primary key (snapshot, n)
+) strict, without rowid;
+
+CREATE TABLE snapshots (
+    id          text    not null primary key,
+    epoch       text    not null constraint snapshots_epoch_shape check (length(epoch) = 16),
+    scope       integer not null,
+    collections text    not null constraint snapshots_collections_json check (json_valid(collections)), -- only these, sorted; empty means all
+    at_seq      integer not null,                -- the state at this position
+    rows        integer not null,
+    bytes       integer not null,                -- of all parts
+    sha256      blob    not null constraint snapshots_hash_length check (length(sha256) = 32), -- of the parts, one behind the other
+    created_ms  integer not null
+) strict, without rowid;
+
 CREATE TABLE time_index (
     second integer primary key,
     seq    integer not null

@@ -1,8 +1,8 @@
 //! The embedded sync store. The only crate that names `sqlx`; takes and returns domain types; its rows are private.
 //!
 //! Files under one data directory: `sync.db` (the log, its projections, audit), `telemetry.db` and hourly
-//! `telemetry-YYYYMMDDHH.db` (reports and what is made of them), `console.db` (staff, sessions, tokens). None can block
-//! or bloat another.
+//! `telemetry-YYYYMMDDHH.db` (reports and what is made of them), `console.db` (staff, sessions, tokens), `snapshots/` (the state of
+//! scopes in files that are handed out, made from the log). None can block or bloat another.
 
 pub mod console;
 mod database;

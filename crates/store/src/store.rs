@@ -8,7 +8,7 @@ use tidewatch_domain::time::Millis;
 use crate::Result;
 use crate::console::Console;
 use crate::database::Durability;
-use crate::sync::{Sync, VerifyReport};
+use crate::sync::{SnapshotLimits, Sync, VerifyReport};
 use crate::telemetry::Telemetry;
 
 /// How to open a store. Clock and randomness come in here: the store reads neither by itself.
@@ -27,13 +27,23 @@ pub struct StoreOptions {
     /// Where to note how far the log has reached: a file outside the data directory, so that a restored directory does not
     /// bring its own. `None` notes nothing and notices no restore.
     pub hint: Option<PathBuf>,
+    /// Bounds of prebuilt snapshots.
+    pub snapshots: SnapshotLimits,
 }
 
 impl StoreOptions {
     /// Full durability, eight readers, a shortened log is refused.
     #[must_use]
     pub const fn new(now: Millis, entropy: u64) -> Self {
-        Self { now, entropy, durability: Durability::Full, readers: 8, accept_rollback: false, hint: None }
+        Self {
+            now,
+            entropy,
+            durability: Durability::Full,
+            readers: 8,
+            accept_rollback: false,
+            hint: None,
+            snapshots: SnapshotLimits::STANDARD,
+        }
     }
 }
 

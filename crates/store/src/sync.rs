@@ -26,6 +26,7 @@ mod prefetch;
 mod queue;
 mod records;
 mod sequences;
+mod snapshots;
 pub mod standing;
 pub(crate) mod statements;
 mod telling;
@@ -34,6 +35,7 @@ mod verify;
 mod writer;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard};
 
 use sqlx::{Connection, SqliteConnection, SqlitePool};
@@ -52,6 +54,7 @@ pub use self::explore::Place;
 use self::live::Live;
 pub use self::nonces::NonceRow;
 use self::queue::{Queue, Weight, lane};
+pub use self::snapshots::{RowsWriter, SnapshotLimits, SnapshotTaken, SnapshotWait};
 pub use self::trace::{ChangeFact, ConflictFact, DeadLetterFact, OperationFacts};
 pub use self::verify::VerifyReport;
 use self::writer::{Job, Reply, Writer};
@@ -74,6 +77,8 @@ pub(crate) struct Shared {
     capture: Mutex<Option<mpsc::Sender<CapturedGroup>>>,
     /// Who waits for commands.
     listeners: control::Listeners,
+    /// Readers that hold their view of the file for long.
+    long_reads: AtomicUsize,
 }
 
 impl Shared {
@@ -91,6 +96,7 @@ pub struct Sync {
     control_readers: SqlitePool,
     started: Millis,
     failures: poison::Failures,
+    snapshots: Arc<snapshots::Snapshots>,
     tasks: Mutex<Option<Tasks>>,
 }
 
@@ -115,6 +121,7 @@ impl Sync {
             hint: options.hint.clone(),
             capture: Mutex::new(None),
             listeners: control::Listeners::default(),
+            long_reads: AtomicUsize::new(0),
         });
         let writer = Writer {
             connection: opened.writer,
@@ -134,6 +141,7 @@ impl Sync {
             control_readers: opened.control_readers,
             started: options.now,
             failures: poison::Failures::default(),
+            snapshots: Arc::new(opened.snapshots),
             tasks: Mutex::new(Some(tasks)),
         })
     }
@@ -142,6 +150,7 @@ impl Sync {
     pub(crate) async fn close(&self) -> Result<()> {
         let tasks = self.tasks.lock().expect("no holder of this lock panics").take();
         let Some(tasks) = tasks else { return Ok(()) };
+        self.snapshots.close().await;
         self.shared.queue.close();
         let writer = tasks.writer.await.map_err(|error| Error::Corrupt(format!("the writer ended: {error}")))?;
         // Whoever watches has seen everything now.

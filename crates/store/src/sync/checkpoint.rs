@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use sqlx::{Connection, SqliteConnection};
@@ -21,6 +22,24 @@ const PASSIVE_TICKS: u32 = 4;
 const IDLE_TICKS: u32 = 40;
 /// Frames that are in use at which the writer has to wait until it can begin again at the front of the file: 128 MiB of pages.
 const RESTART_FRAMES: i64 = 32 * 1024;
+
+/// A reader that holds its view of the file for long. As long as there is one, the log is folded as far as that goes and is not begun
+/// again: whoever waits for a reader to end keeps the writer waiting, too.
+#[derive(Debug)]
+pub(crate) struct LongRead<'a>(&'a Shared);
+
+impl<'a> LongRead<'a> {
+    pub(crate) fn begin(shared: &'a Shared) -> Self {
+        shared.long_reads.fetch_add(1, Ordering::AcqRel);
+        Self(shared)
+    }
+}
+
+impl Drop for LongRead<'_> {
+    fn drop(&mut self) {
+        self.0.long_reads.fetch_sub(1, Ordering::AcqRel);
+    }
+}
 
 /// What one look at the log leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +93,8 @@ pub(crate) async fn run(shared: Arc<Shared>, mut connection: SqliteConnection, m
             continue;
         }
         pace.since = 0;
-        if let Err(error) = checkpoint(&mut connection, step).await {
+        let alone = shared.long_reads.load(Ordering::Acquire) == 0;
+        if let Err(error) = checkpoint(&mut connection, step, alone).await {
             tracing::warn!(%error, "Checkpoint failed: {error}");
         }
         if pace.head != hinted {
@@ -90,14 +110,14 @@ pub(crate) async fn run(shared: Arc<Shared>, mut connection: SqliteConnection, m
 }
 
 /// Folds the log into the file. A busy log that has grown long is begun again at its front and keeps its space: pages that a file has
-/// already are far cheaper to write than pages that it grows by.
-async fn checkpoint(connection: &mut SqliteConnection, step: Step) -> Result<()> {
-    if step == Step::GiveBack {
+/// already are far cheaper to write than pages that it grows by. While somebody reads for long (not `alone`), nobody is waited for.
+async fn checkpoint(connection: &mut SqliteConnection, step: Step, alone: bool) -> Result<()> {
+    if step == Step::GiveBack && alone {
         sqlx::query("pragma wal_checkpoint(truncate)").execute(connection).await?;
         return Ok(());
     }
     let (_, frames, _): (i64, i64, i64) = sqlx::query_as("pragma wal_checkpoint(passive)").fetch_one(&mut *connection).await?;
-    if frames >= RESTART_FRAMES {
+    if frames >= RESTART_FRAMES && alone {
         // Nearly everything is folded: the writer waits for the rest only.
         sqlx::query("pragma wal_checkpoint(restart)").execute(connection).await?;
     }
@@ -163,6 +183,12 @@ mod tests {
         assert!((1..100).all(|head| pace.tick(Seq(head), 0) == Step::Nothing));
     }
 
+    async fn frames(connection: &mut SqliteConnection) -> i64 {
+        let passive = "pragma wal_checkpoint(passive)";
+        let (_, frames, _): (i64, i64, i64) = sqlx::query_as(passive).fetch_one(connection).await.expect("asked");
+        frames
+    }
+
     #[tokio::test]
     async fn a_log_that_has_grown_long_is_begun_again_and_keeps_its_space() {
         let dir = tempfile::tempdir().expect("a folder");
@@ -174,13 +200,16 @@ mod tests {
         sqlx::query(fill).bind(RESTART_FRAMES).execute(&mut writer).await.expect("filled");
         let mut folding = crate::database::connect_again(&path, crate::Durability::Normal).await.expect("opens");
         let long = wal_bytes(&path).await;
-        checkpoint(&mut folding, Step::Fold).await.expect("folded");
+        checkpoint(&mut folding, Step::Fold, false).await.expect("folded");
+        assert!(frames(&mut folding).await >= RESTART_FRAMES, "somebody reads for long: the log is not begun again");
+        checkpoint(&mut folding, Step::Fold, true).await.expect("folded");
         sqlx::query("insert into t (body) values (x'00')").execute(&mut writer).await.expect("written");
-        let passive = "pragma wal_checkpoint(passive)";
-        let (_, frames, _): (i64, i64, i64) = sqlx::query_as(passive).fetch_one(&mut folding).await.expect("asked");
+        let frames = frames(&mut folding).await;
         assert!(frames < 100, "the log still has {frames} frames");
         assert_eq!(wal_bytes(&path).await, long);
-        checkpoint(&mut folding, Step::GiveBack).await.expect("given back");
+        checkpoint(&mut folding, Step::GiveBack, false).await.expect("folded");
+        assert_eq!(wal_bytes(&path).await, long);
+        checkpoint(&mut folding, Step::GiveBack, true).await.expect("given back");
         assert_eq!(wal_bytes(&path).await, 0);
     }
 }

@@ -52,6 +52,7 @@ impl Writer {
                 pending.drained |= job.settles();
                 self.control(*job).await
             }
+            Job::Snapshot(work) => self.snapshot(*work).await,
             Job::Push { reply, .. } => Ok(answer(reply, Err(Error::Corrupt("a batch is no command".to_owned())))),
         }
     }

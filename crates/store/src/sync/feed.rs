@@ -7,13 +7,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use sqlx::SqliteConnection;
 use tidewatch_domain::cursor::{Cursor, CursorGround, CursorPosition, Since, filter_hash, since_read};
 use tidewatch_domain::decide::Detail;
 use tidewatch_domain::engine::{Collection, CollectionKey, ScopeKey};
 use tidewatch_domain::hlc::{Hlc, Ticks};
 use tidewatch_domain::ids::{ClientId, CollectionName, RecordId, Scope, Seq, Version};
 use tidewatch_domain::json::{body_text, literals, members_pick, names_read};
-use tidewatch_domain::sync::{ControlRow, FeedInclude, FeedPage, FeedQuery, FeedRow};
+use tidewatch_domain::sync::{ControlRow, FeedInclude, FeedPage, FeedQuery, FeedRow, SnapshotFilter};
 use tidewatch_domain::time::Millis;
 
 use super::controls::{Notices, together};
@@ -148,6 +149,57 @@ impl Sync {
         let plan = Plan::new(&self.shared, query, scopes)?;
         let asleep = plan.scopes.is_empty() && plan.notices.is_empty() && !plan.compact;
         Ok(asleep.then(|| plan.etag(&self.shared, plan.position.pos())))
+    }
+}
+
+/// The state of one scope at one position, read in stretches by one transaction that sees no further. Its rows are those of a compact
+/// scan from the beginning, without what was deleted.
+#[derive(Debug)]
+pub(crate) struct StateScan {
+    plan: Plan,
+    /// The scope; none when nothing was ever written in it.
+    scope: Option<(ScopeKey, Scope)>,
+    at: Seq,
+}
+
+impl StateScan {
+    /// A scan of the state at `at`.
+    ///
+    /// # Errors
+    /// None in fact: a scan from the beginning has no cursor that could be refused.
+    pub(crate) fn new(shared: &Shared, filter: &SnapshotFilter, at: Seq) -> Result<Self> {
+        let SnapshotFilter { scope, collections } = filter.clone();
+        let scopes = [scope];
+        let query = FeedQuery { compact: true, scopes: scopes.to_vec(), collections, ..FeedQuery::default() };
+        let plan = Plan::new(shared, &query, &scopes)?;
+        Ok(Self { scope: plan.scopes.first().cloned(), plan, at })
+    }
+
+    /// The records whose last change lies above a position, so many at most; and where the next stretch begins, if there is more.
+    ///
+    /// # Errors
+    /// As the database.
+    pub(crate) async fn stretch(
+        &self,
+        transaction: &mut SqliteConnection,
+        above: Seq,
+        most: u32,
+        live: &std::sync::RwLock<Live>,
+    ) -> Result<(Vec<FeedRow>, Option<Seq>)> {
+        let Some((key, scope)) = &self.scope else { return Ok((Vec::new(), None)) };
+        let statement = if self.plan.collections.is_some() { SCAN_SCOPE_SOME } else { SCAN_SCOPE };
+        let mut query = sqlx::query_as(statement).bind(key.0).bind(above.0).bind(self.at.0).bind(i64::from(most));
+        if let Some(collections) = &self.plan.collections {
+            query = query.bind(collections.clone());
+        }
+        let (packed,): (Option<String>,) = query.fetch_one(transaction).await?;
+        let live = live.read().expect("no holder of this lock panics");
+        let rows = packed::rows(packed.as_deref()).map(|mut row| row_read(&mut row, scope, &self.plan, &live));
+        let mut rows = rows.collect::<Result<Vec<FeedRow>>>()?;
+        let full = rows.len() == most as usize;
+        let next = rows.last().filter(|_| full).map(|row| row.seq);
+        rows.retain(|row| row.op != "delete");
+        Ok((rows, next))
     }
 }
 

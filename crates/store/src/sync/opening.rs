@@ -13,6 +13,7 @@ use tidewatch_domain::time::Millis;
 
 use super::checkpoint::hint_read;
 use super::live::{Client, Configured, Live, Sequence};
+use super::snapshots::{self, Snapshots};
 use super::statements::control::COMMANDS_OPEN;
 use super::statements::{
     AUDIT_HEAD, CLIENT_LIST, COLLECTION_LIST, CONFLICT_LAST, CONTROL_HEADS, DEAD_LETTER_LAST, DIGEST_LIST, EPOCH_ADD, EPOCH_LIST,
@@ -44,6 +45,7 @@ pub(crate) struct Opened {
     pub(crate) state: WriterState,
     pub(crate) epoch: Epoch,
     pub(crate) ancestors: Vec<(Epoch, Seq)>,
+    pub(crate) snapshots: Snapshots,
 }
 
 pub(crate) async fn open(dir: &Path, options: &StoreOptions) -> Result<Opened> {
@@ -55,12 +57,13 @@ pub(crate) async fn open(dir: &Path, options: &StoreOptions) -> Result<Opened> {
     let state = writer_state(&mut writer).await?;
     let live = live_load(&mut writer, state.log.head).await?;
     let (epoch, ancestors) = lineage(&mut writer).await?;
+    let snapshots = snapshots::open(dir, options.snapshots, &mut writer, (&live.scope_names, live.head), epoch).await?;
     let checkpointer = connect_again(&path, options.durability).await?;
     let control_readers = readers_again(&path, CONTROL_READERS, CONTROL_CACHE_KIB);
     let scope_last = live.scope_names.keys().map(|key| key.0).max().unwrap_or(0);
     let client_last = live.client_ids.keys().map(|key| key.0).max().unwrap_or(0);
     let state = WriterState { scope_last, client_last, ..state };
-    Ok(Opened { writer, checkpointer, readers: database.readers, control_readers, live, state, epoch, ancestors })
+    Ok(Opened { writer, checkpointer, readers: database.readers, control_readers, live, state, epoch, ancestors, snapshots })
 }
 
 fn hash(bytes: &[u8]) -> Result<Hash> {

@@ -20,6 +20,7 @@ mod feed;
 mod plans;
 mod poison;
 mod policies;
+mod prebuilt;
 mod push;
 mod push_terms;
 mod records;
@@ -63,9 +64,12 @@ pub(crate) fn definitions() -> Vec<CollectionDefinition> {
 
 /// A store with ten collections and devices 1 to 4, who may use `site:a` and `site:b`.
 pub(crate) async fn store(dir: &Path) -> Store {
-    let store = Store::open(dir, StoreOptions { durability: crate::Durability::Normal, ..StoreOptions::new(NOW, 7) })
-        .await
-        .expect("opens");
+    store_with(dir, StoreOptions { durability: crate::Durability::Normal, ..StoreOptions::new(NOW, 7) }).await
+}
+
+/// The same, opened in another way.
+pub(crate) async fn store_with(dir: &Path, options: StoreOptions) -> Store {
+    let store = Store::open(dir, options).await.expect("opens");
     store.sync().collections_put(definitions(), "system", NOW).await.expect("configured");
     for n in 1..=4 {
         let registration = ClientRegistration {

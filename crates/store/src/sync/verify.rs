@@ -19,6 +19,7 @@ use tidewatch_domain::time::Millis;
 use self::controls::Controls;
 use self::things::Things;
 use super::Sync;
+use super::checkpoint::LongRead;
 use super::commands::{AuditFacts, audit_digest};
 use super::live::Live;
 use super::opening::genesis_hashes;
@@ -39,6 +40,8 @@ pub struct VerifyReport {
     pub records: u64,
     /// Audit rows that were read.
     pub audit_events: u64,
+    /// Prebuilt snapshots whose files were compared.
+    pub snapshots: u64,
     /// What is wrong, at most a hundred sentences.
     pub findings: Vec<String>,
     /// How many things are wrong in all.
@@ -135,6 +138,7 @@ impl Sync {
         let mut report = VerifyReport::default();
         // A connection of its own: it holds its snapshot for long, and those of the pool are for requests.
         let mut connection = self.readers.connect_options().connect().await?;
+        let _reading = LongRead::begin(&self.shared);
         let mut snapshot = connection.begin().await?;
         let records = self.verify_log(&mut snapshot, &mut report).await?;
         verify_records(&mut snapshot, &records, &mut report).await?;
@@ -143,6 +147,7 @@ impl Sync {
         super::drain::verify::verify(&mut snapshot, &self.shared.live, &mut report).await?;
         let open = self.shared.live().commands_open.clone();
         commands::verify(&mut snapshot, &open, &mut report).await?;
+        self.verify_snapshots(&mut snapshot, &mut report).await?;
         snapshot.rollback().await?;
         connection.close().await?;
         Ok(report)

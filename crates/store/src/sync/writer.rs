@@ -26,6 +26,7 @@ use super::live::{Client, Configured, Live, Sequence};
 use super::nonces::NonceRow;
 use super::prefetch::{Sent, working_set};
 use super::sequences::Pushed;
+use super::snapshots::SnapshotWork;
 use crate::{Error, Result};
 
 /// Most intents in one commit.
@@ -57,6 +58,8 @@ pub(crate) enum Job {
     Drain(Box<DrainWork>),
     /// Something of the control channel.
     Control(Box<ControlJob>),
+    /// Something of prebuilt snapshots.
+    Snapshot(Box<SnapshotWork>),
 }
 
 /// The state that only the writer knows.

@@ -60,10 +60,10 @@ async fn a_move_is_an_eviction_for_one_reader_and_a_whole_record_for_the_other()
 }
 
 /// What a device holds: scope, version and body by record.
-type Copy = BTreeMap<String, (String, i64, String)>;
+pub(super) type Copy = BTreeMap<String, (String, i64, String)>;
 
 /// Applies a page as a device does, row by row in the order of the log.
-fn apply(copy: &mut Copy, page: &FeedPage) {
+pub(super) fn apply(copy: &mut Copy, page: &FeedPage) {
     let mut all: Vec<(Seq, Result<&tidewatch_domain::sync::FeedRow, String>)> =
         page.rows.iter().map(|row| (row.seq, Ok(row))).collect();
     let gone = page.controls.iter().filter(|row| row.op == ControlOp::Evict);
@@ -128,7 +128,7 @@ async fn pull(
 }
 
 /// Random work on a few records that live in two scopes and move between them.
-async fn work(store: &Store, random: &mut u64) {
+pub(super) async fn work(store: &Store, random: &mut u64) {
     *random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
     let (dice, record, place) = ((*random >> 33) % 10, (*random >> 40) % 6, (*random >> 50) % 2);
     let op = match dice {

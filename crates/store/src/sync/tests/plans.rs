@@ -3,6 +3,7 @@
 use super::*;
 use crate::sync::drain::job_statements as jobs;
 use crate::sync::drain::statements as drain;
+use crate::sync::snapshots::statements as snapshots;
 use crate::sync::statements::{MANY, SINGLE, control};
 
 /// Statements that read a whole table on purpose: once at start, tables of a few rows, the end of a table, and every device
@@ -30,6 +31,8 @@ const MAY_SCAN: &[&str] = &[
     "VERIFY_COMMAND_STATES",
     "VERIFY_COMMAND_EVENTS",
     "VERIFY_COMMANDS",
+    "SNAPSHOT_LIST",
+    "SNAPSHOT_PART_LIST",
 ];
 
 /// Statements that sort or group on purpose: a verification, and what one job comes to, by reason and by device.
@@ -41,7 +44,7 @@ async fn every_statement_is_prepared_and_only_the_named_ones_scan() {
     let store = store(dir.path()).await;
     let pool = &store.sync().readers;
     let mut plans = String::new();
-    for (name, text) in SINGLE.iter().chain(control::SINGLE).chain(drain::SINGLE).chain(jobs::SINGLE) {
+    for (name, text) in SINGLE.iter().chain(control::SINGLE).chain(drain::SINGLE).chain(jobs::SINGLE).chain(snapshots::SINGLE) {
         let plan: Vec<(i64, i64, i64, String)> =
             sqlx::query_as(sqlx::AssertSqlSafe(format!("explain query plan {text}"))).fetch_all(pool).await.expect(name);
         let lines: Vec<&str> = plan.iter().map(|(.., line)| line.as_str()).collect();
