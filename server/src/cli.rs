@@ -167,9 +167,11 @@ async fn verify(data: &DataArgs) -> anyhow::Result<()> {
     for finding in &report.findings {
         println!("{finding}");
     }
-    let tidewatch_store::sync::VerifyReport { changes, records, audit_events, wrong, chain, .. } = &report;
+    let tidewatch_store::sync::VerifyReport { changes, records, audit_events, snapshots, wrong, chain, .. } = &report;
     anyhow::ensure!(report.is_sound(), "{wrong} things are wrong with the store under {}", data.data.display());
-    println!("Sound: {changes} changes, {records} records, {audit_events} audit events; the log's chain ends in {chain}");
+    println!(
+        "Sound: {changes} changes, {records} records, {audit_events} audit events, {snapshots} snapshots; the log's chain ends in {chain}"
+    );
     Ok(())
 }
 

@@ -24,7 +24,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Whether a path belongs to the API, so that everything about it is answered as a problem.
 #[must_use]
 pub fn is_api(path: &str) -> bool {
-    const ROOT: [&str; 10] = [
+    const ROOT: [&str; 11] = [
         "/clients",
         "/changes",
         "/mutations",
@@ -34,6 +34,7 @@ pub fn is_api(path: &str) -> bool {
         "/control",
         "/records",
         "/integrity",
+        "/snapshots",
         "/conflicts",
     ];
     path.starts_with("/api/")

@@ -112,5 +112,6 @@ async fn tidy(app: &App) -> tidewatch_service::Result<()> {
             break;
         }
     }
+    app.service().snapshots_tidy(app.now()).await?;
     app.service().auth_tidy(&app.system_cx()).await
 }

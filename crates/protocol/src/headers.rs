@@ -16,6 +16,8 @@ pub const SYNC_HEAD: &str = "sync-head";
 pub const SYNC_SERVER_TIME: &str = "sync-server-time";
 /// Digest of the bytes of a body (RFC 9530).
 pub const CONTENT_DIGEST: &str = "content-digest";
+/// Digest of the bytes of the whole representation, also when the body is a part of it (RFC 9530).
+pub const REPR_DIGEST: &str = "repr-digest";
 /// What a signature covers, and how it was made (RFC 9421).
 pub const SIGNATURE_INPUT: &str = "signature-input";
 /// The signature.

@@ -80,6 +80,8 @@ codes! {
     ScopeForbidden = "scope_forbidden", 403, false, "The scope is not open to this device";
     /// No such thing.
     NotFound = "not_found", 404, false, "Not found";
+    /// No snapshot is made of this.
+    SnapshotNotOffered = "snapshot_not_offered", 404, false, "No snapshot is offered of this; scan it";
     /// No such collection.
     CollectionUnknown = "collection_unknown", 404, false, "The collection is not configured";
     /// The path is there, the method is not.
@@ -118,6 +120,8 @@ codes! {
     RecordTooLarge = "record_too_large", 413, false, "The record is too large";
     /// Too many bytes after decompression, or too many for each compressed byte.
     DecompressionLimit = "decompression_limit", 413, false, "The body grows too large when decompressed";
+    /// No byte of the part lies in the range.
+    RangeNotSatisfiable = "range_not_satisfiable", 416, false, "The range lies outside";
     /// Unknown `Content-Encoding`.
     EncodingUnsupported = "encoding_unsupported", 415, false, "The content coding is not supported";
     /// Not `application/json`.
@@ -171,6 +175,7 @@ impl Code {
         match self {
             Self::CursorEpochMismatch | Self::CursorAhead | Self::CursorExpired => Some("resnapshot"),
             Self::CursorFilterMismatch => Some("resubscribe"),
+            Self::SnapshotNotOffered => Some("scan"),
             Self::TokenExpired => Some("refresh_token"),
             Self::SignatureExpired | Self::NonceReplayed => Some("sign_again"),
             Self::BatchTooLarge | Self::BodyTooLarge | Self::DecompressionLimit => Some("halve_batch"),

@@ -8,6 +8,7 @@ pub mod events;
 pub mod mutations;
 pub mod raw;
 pub mod records;
+pub mod snapshots;
 pub mod status;
 pub mod subscriptions;
 pub mod telemetry;
@@ -23,6 +24,7 @@ pub use dead_letters::{DeadLetterEntry, DeadLetterRefused, DeadLettersAnswered, 
 pub use mutations::{
     Mutation, MutationProblem, MutationResult, MutationStatus, PushAnswered, PushRead, PushRequest, ResolutionEntry,
 };
+pub use snapshots::{SnapshotManifest, SnapshotPartEntry, SnapshotPending};
 pub use status::{StatusAnswered, StatusRequest};
 pub use subscriptions::{Subscription, SubscriptionState, SubscriptionsPage, SubscriptionsRequest};
 pub use telemetry::{Report, ReportRefused, TelemetryAnswered, TelemetryRead, TelemetryRequest};

@@ -7,6 +7,7 @@ mod nonces;
 mod records;
 mod resolution;
 mod signatures;
+mod snapshots;
 mod standing;
 mod subscriptions;
 
@@ -25,6 +26,7 @@ pub use self::resolution::{Choice, Decision};
 pub use self::signatures::{RequestKey, RequestVerdict};
 pub use self::subscriptions::Subscribed;
 use crate::{Actor, Cx, Error, Result, Service};
+pub use tidewatch_store::sync::SnapshotTaken;
 
 impl Service {
     /// Registers an installation, or refreshes what is known of it. Answers its id and whether it is new. The scopes are those

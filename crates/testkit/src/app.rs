@@ -11,6 +11,7 @@ use tidewatch_server::state::App;
 use tidewatch_service::Service;
 use tidewatch_service::auth::{PasswordCost, TokenKind};
 use tidewatch_service::sync::COLLECTIONS_DEMO;
+use tidewatch_store::sync::SnapshotLimits;
 use tidewatch_store::{Store, StoreOptions};
 
 use crate::device::Device;
@@ -36,10 +37,19 @@ impl TestApp {
     /// # Panics
     /// When the store does not open.
     pub async fn new() -> Self {
+        Self::with_snapshots(SnapshotLimits::STANDARD).await
+    }
+
+    /// The same, with other bounds of prebuilt snapshots.
+    ///
+    /// # Panics
+    /// When the store does not open.
+    pub async fn with_snapshots(snapshots: SnapshotLimits) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let clock = Clock::system();
         let mut options = StoreOptions::new(clock.now(), 0x7469_6465);
         options.readers = 2;
+        options.snapshots = snapshots;
         let store = Store::open(dir.path(), options).await.expect("the store opens");
         let service =
             Service::with_password_cost(store.clone(), PasswordCost::Test).with_reader(tidewatch_server::intents::intent_read);
@@ -119,10 +129,16 @@ impl TestApp {
     /// # Panics
     /// When the token is refused.
     pub async fn enrolment(&self, name: &str) -> Visitor {
+        self.anonymous().with_bearer(&self.enrolment_token(name).await)
+    }
+
+    /// An enrolment token for [`SCOPES`].
+    ///
+    /// # Panics
+    /// When the name is taken.
+    pub async fn enrolment_token(&self, name: &str) -> String {
         let scopes = SCOPES.map(|scope| Scope::parse(scope).expect("valid")).to_vec();
-        let token =
-            self.service().token_create(&self.app.system_cx(), name, TokenKind::Enrolment { scopes }).await.expect("a new name");
-        self.anonymous().with_bearer(&token)
+        self.service().token_create(&self.app.system_cx(), name, TokenKind::Enrolment { scopes }).await.expect("a new name")
     }
 
     /// A device, enrolled over HTTP.

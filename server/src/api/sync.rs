@@ -7,6 +7,7 @@ pub mod dead_letters;
 pub mod events;
 pub mod mutations;
 pub mod records;
+pub mod snapshots;
 pub mod status;
 pub mod subscriptions;
 pub mod telemetry;

@@ -11,7 +11,7 @@ use tidewatch_server::router::routes;
 use tidewatch_testkit::{Reply, TestApp, Visitor};
 
 /// Every route that is not a page or an action, with who may take it.
-const API: [(&str, &str, Access); 78] = [
+const API: [(&str, &str, Access); 84] = [
     ("GET", "/healthz", Access::Public),
     ("GET", "/readyz", Access::Public),
     ("GET", "/metrics", Access::Public),
@@ -62,6 +62,9 @@ const API: [(&str, &str, Access); 78] = [
     ("GET", "/records/{collection}/{record_id}", Access::Device),
     ("GET", "/records/{collection}/{record_id}/history", Access::Device),
     ("GET", "/integrity", Access::Device),
+    ("GET", "/snapshots", Access::Device),
+    ("GET", "/snapshots/{id}", Access::Device),
+    ("GET", "/snapshots/{id}/parts/{n}", Access::Device),
     ("GET", "/conflicts", Access::Device),
     ("POST", "/conflicts/{conflict_id}/resolution", Access::Device),
     ("POST", "/events/ticket", Access::Device),
@@ -81,6 +84,9 @@ const API: [(&str, &str, Access); 78] = [
     ("GET", "/api/v1/sync/records/{collection}/{record_id}", Access::Device),
     ("GET", "/api/v1/sync/records/{collection}/{record_id}/history", Access::Device),
     ("GET", "/api/v1/sync/integrity", Access::Device),
+    ("GET", "/api/v1/sync/snapshots", Access::Device),
+    ("GET", "/api/v1/sync/snapshots/{id}", Access::Device),
+    ("GET", "/api/v1/sync/snapshots/{id}/parts/{n}", Access::Device),
     ("GET", "/api/v1/sync/conflicts", Access::Device),
     ("POST", "/api/v1/sync/conflicts/{conflict_id}/resolution", Access::Device),
     ("POST", "/api/v1/sync/events/ticket", Access::Device),
@@ -172,7 +178,8 @@ async fn ask(visitor: &Visitor, method: &str, path: &str, access: Access) -> Rep
         .replace("{record_id}", "n-9")
         .replace("{conflict_id}", "cf_9")
         .replace("{file}", "devices.csv")
-        .replace("{id}", "9");
+        .replace("{id}", "9")
+        .replace("{n}", "1");
     if method == "GET" {
         return visitor.get(&path).await;
     }

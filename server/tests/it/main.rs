@@ -19,6 +19,7 @@ mod outbox;
 mod pages_lists;
 mod payloads;
 mod power_loss;
+mod prebuilt;
 mod push;
 mod real_binary;
 mod sessions;

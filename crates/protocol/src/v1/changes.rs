@@ -282,6 +282,13 @@ pub(super) fn rows_write<'p>(out: &mut Vec<u8>, pages: impl IntoIterator<Item = 
     }
 }
 
+/// Writes one row as a line.
+pub(super) fn row_line(out: &mut Vec<u8>, row: &FeedRow) {
+    out.extend_from_slice(b"{\"seq\":");
+    row_write(out, row, &mut Times::default());
+    out.push(b'\n');
+}
+
 /// Writes a row that changes no record, from behind the name of its first member. They are few.
 fn control_write(out: &mut Vec<u8>, row: &ControlRow) {
     let text = serde_json::to_vec(&Change::from(row.clone())).expect("a row is JSON");
@@ -450,6 +457,11 @@ mod tests {
                 (lines, end.control.as_ref(), end.cursor),
                 (wanted.iter().map(String::as_str).collect(), "page_end", wire.cursor)
             );
+            let mut plain = Vec::new();
+            page.rows.iter().for_each(|row| row_line(&mut plain, row));
+            let wanted: String =
+                page.rows.iter().map(|row| serde_json::to_string(&Change::from(row.clone())).expect("JSON") + "\n").collect();
+            assert_eq!(String::from_utf8(plain).expect("text"), wanted);
             let (at, epoch) = (Timestamp(Millis(1_795_000_000_123)), "9f3c1ab27d405e61");
             let text = String::from_utf8(page_text(&page, epoch, at, 30_000)).expect("text");
             let wire = serde_json::to_string(&ChangesPage::new(page, epoch.to_owned(), at, 30_000)).expect("JSON");

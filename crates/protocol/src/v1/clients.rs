@@ -153,6 +153,9 @@ pub struct ClientLimits {
     pub max_skew_s: u32,
     /// Pause between heartbeats of the event stream, seconds.
     pub events_heartbeat_s: u32,
+    /// Scopes with so many records are offered as prebuilt snapshots (`GET /snapshots`). Absent where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot_rows_min: Option<u64>,
 }
 
 impl Default for ClientLimits {
@@ -167,6 +170,7 @@ impl Default for ClientLimits {
             dedupe_days: limits::DEDUPE_DAYS,
             max_skew_s: limits::SKEW_S_MAX,
             events_heartbeat_s: limits::EVENTS_HEARTBEAT_S,
+            snapshot_rows_min: None,
         }
     }
 }

@@ -47,7 +47,7 @@ pub async fn client_register(
         server_time: Timestamp(cx.now),
         server_hlc: server_hlc(Timestamp(cx.now)),
         tokens: issued(tokens),
-        limits: ClientLimits::default(),
+        limits: ClientLimits { snapshot_rows_min: Some(service.snapshot_rows_min()), ..ClientLimits::default() },
         poll_after_ms: PollTiers::default(),
         collections: service.collections().into_iter().map(CollectionEntry::from).collect(),
     };
