@@ -21,6 +21,8 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug)]
 pub struct HttpTransport {
     client: reqwest::Client,
+    /// For bytes that are wanted as they were sent.
+    raw: reqwest::Client,
     base: String,
 }
 
@@ -30,25 +32,33 @@ impl HttpTransport {
     /// # Errors
     /// When TLS can not be set up.
     pub fn new(base: &str) -> reqwest::Result<Self> {
-        let client = reqwest::Client::builder().timeout(TIMEOUT).pool_max_idle_per_host(16).build()?;
-        Ok(Self { client, base: base.trim_end_matches('/').to_owned() })
+        let builder = || reqwest::Client::builder().timeout(TIMEOUT).pool_max_idle_per_host(16);
+        let (client, raw) = (builder().build()?, builder().no_zstd().no_gzip().build()?);
+        Ok(Self { client, raw, base: base.trim_end_matches('/').to_owned() })
     }
 
     /// Carries a request out, once.
     pub async fn send(&self, request: &Request) -> Reply {
         let started = Instant::now();
+        let took_ms = || started.elapsed().as_secs_f64() * 1_000.0;
         match self.exchange(request).await {
-            Ok((status, body, retry_after_ms)) => {
-                Reply::Answer { status, body, retry_after_ms, took_ms: started.elapsed().as_secs_f64() * 1_000.0 }
+            Ok(Came { status: status @ (200 | 206), bytes, .. }) if request.purpose == Purpose::SnapshotPart => {
+                Reply::Bytes { status, bytes, took_ms: took_ms() }
+            }
+            Ok(Came { status, bytes, retry_after_ms }) => {
+                // What was not read to its end is no JSON: whoever reads it takes it for no answer.
+                let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+                Reply::Answer { status, body, retry_after_ms, took_ms: took_ms() }
             }
             // The URL of an error can hold a cursor; the kind of failure is enough.
             Err(error) => Reply::Lost { detail: error.without_url().to_string() },
         }
     }
 
-    async fn exchange(&self, request: &Request) -> reqwest::Result<(u16, Value, Option<i64>)> {
+    async fn exchange(&self, request: &Request) -> reqwest::Result<Came> {
         let url = format!("{}{}", self.base, request.path);
         let mut outgoing = match &request.body {
+            None if request.purpose == Purpose::SnapshotPart => part_of(self.raw.get(url), request),
             None => self.client.get(url),
             Some(body) if request.purpose == Purpose::Escrow => {
                 self.client.post(url).header("content-type", "application/x-ndjson").body(body.clone())
@@ -66,15 +76,35 @@ impl HttpTransport {
         let status = incoming.status().as_u16();
         let retry_after_ms = incoming.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse::<i64>().ok());
         let mut bytes = Vec::new();
-        while let Some(chunk) = incoming.chunk().await? {
-            bytes.extend_from_slice(&chunk);
+        loop {
+            match incoming.chunk().await {
+                Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
+                Ok(None) => break,
+                // What has come of a part is not asked for again.
+                Err(_) if request.purpose == Purpose::SnapshotPart => break,
+                Err(error) => return Err(error),
+            }
             if bytes.len() > ANSWER_BYTES_MAX {
-                // Not read to its end, so it is not JSON: whoever reads it takes it for no answer.
                 break;
             }
         }
-        let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        Ok((status, body, retry_after_ms.map(|seconds| seconds.saturating_mul(SECOND_MS))))
+        Ok(Came { status, bytes, retry_after_ms: retry_after_ms.map(|seconds| seconds.saturating_mul(SECOND_MS)) })
+    }
+}
+
+/// What came back.
+struct Came {
+    status: u16,
+    bytes: Vec<u8>,
+    retry_after_ms: Option<i64>,
+}
+
+/// Asks for compressed bytes as they are, from where the last answer broke off.
+fn part_of(outgoing: reqwest::RequestBuilder, request: &Request) -> reqwest::RequestBuilder {
+    let outgoing = outgoing.header("accept-encoding", "zstd");
+    match &request.range {
+        Some((from, sha256)) => outgoing.header("range", format!("bytes={from}-")).header("if-range", format!("\"{sha256}\"")),
+        None => outgoing,
     }
 }
 
@@ -90,3 +120,6 @@ fn with_body(outgoing: reqwest::RequestBuilder, body: &str) -> reqwest::RequestB
         Err(_) => outgoing.body(body.to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -51,19 +51,54 @@ pub struct ScopeDigest {
     pub digest: u64,
 }
 
+/// A scan of the whole state under way.
+#[derive(Clone, Debug, Default)]
+struct Scan {
+    /// What it has met so far.
+    met: BTreeMap<Key, Image>,
+    /// Its own cursor; `None` while it is at the beginning.
+    cursor: Option<String>,
+    /// The epoch that goes with a cursor that is a bare position.
+    epoch: Option<String>,
+}
+
 /// The confirmed records and where the feed stands.
 #[derive(Clone, Debug, Default)]
 pub struct Replica {
     records: BTreeMap<Key, Image>,
     digests: BTreeMap<(String, String), ScopeDigest>,
     cursor: Option<String>,
-    /// A scan of the whole state under way: what it has met so far, and its own cursor.
-    scan: Option<(BTreeMap<Key, Image>, Option<String>)>,
+    /// A scan of the whole state under way.
+    scan: Option<Scan>,
     gap: bool,
     /// A scope was opened while a scan was under way: it takes another one.
     granted: bool,
     /// What waits beside records, as far as the feed has said so.
     conflicts: BTreeMap<Key, BTreeSet<String>>,
+}
+
+impl Scan {
+    /// Takes rows; answers whether a scope was opened, so that there is more than this scan meets.
+    fn rows_meet(&mut self, rows: Vec<Row>) -> bool {
+        let (met, mut granted) = (&mut self.met, false);
+        for row in rows {
+            match row.op {
+                RowOp::Put { body } => drop(met.insert(row.key, Image::live(&row.scope, row.version, body))),
+                RowOp::Patch { changed, fields } => {
+                    if let Some(image) = met.get_mut(&row.key) {
+                        let mut body = image.read().expect("a scan meets live records");
+                        patch(&mut body, &changed, fields);
+                        *image = Image::live(&row.scope, row.version, body);
+                    }
+                }
+                RowOp::Delete | RowOp::Evict => drop(met.remove(&row.key)),
+                RowOp::Revoke => met.retain(|_, image| image.scope != row.scope),
+                RowOp::Grant => granted = true,
+                RowOp::Conflict { .. } | RowOp::Resolved { .. } | RowOp::Nothing => {}
+            }
+        }
+        granted
+    }
 }
 
 impl Replica {
@@ -76,7 +111,19 @@ impl Replica {
     /// Whether a scan is under way, and its cursor.
     #[must_use]
     pub fn scan_cursor(&self) -> Option<Option<&str>> {
-        self.scan.as_ref().map(|(_, cursor)| cursor.as_deref())
+        self.scan.as_ref().map(|scan| scan.cursor.as_deref())
+    }
+
+    /// The epoch that goes with the cursor of the scan, when that is a bare position.
+    #[must_use]
+    pub fn scan_epoch(&self) -> Option<&str> {
+        self.scan.as_ref()?.epoch.as_deref()
+    }
+
+    /// Whether a scan that is at its beginning has met something already: it was given a head start.
+    #[must_use]
+    pub fn scan_is_seeded(&self) -> bool {
+        self.scan.as_ref().is_some_and(|scan| scan.cursor.is_none() && !scan.met.is_empty())
     }
 
     /// Whether a row did not fit what is here: only a scan can tell what is missing.
@@ -124,7 +171,20 @@ impl Replica {
 
     /// Starts a scan from nothing; what is here stays in sight until the scan is complete.
     pub fn scan_begin(&mut self) {
-        self.scan = Some((BTreeMap::new(), None));
+        self.scan = Some(Scan::default());
+    }
+
+    /// Gives the scan a head start.
+    pub fn scan_rows(&mut self, rows: Vec<Row>) {
+        let mut scan = self.scan.take().unwrap_or_default();
+        self.granted |= scan.rows_meet(rows);
+        self.scan = Some(scan);
+    }
+
+    /// The scan goes on from this position: all that is older it has met.
+    pub fn scan_seeded(&mut self, since: i64, epoch: String) {
+        let scan = self.scan.get_or_insert_default();
+        (scan.cursor, scan.epoch) = (Some(since.to_string()), Some(epoch));
     }
 
     /// Puts an image in place, whatever was there.
@@ -197,27 +257,13 @@ impl Replica {
     /// Applies a page of a scan. When it completes the scan, what the scan did not meet goes, except records that
     /// `pending` names: their content stays, and the next word of the store about them wins.
     pub fn scan_apply(&mut self, rows: Vec<Row>, cursor: String, complete: bool, pending: &dyn Fn(&Key) -> bool) {
-        let (mut met, _) = self.scan.take().unwrap_or_default();
-        for row in rows {
-            match row.op {
-                RowOp::Put { body } => drop(met.insert(row.key, Image::live(&row.scope, row.version, body))),
-                RowOp::Patch { changed, fields } => {
-                    if let Some(image) = met.get_mut(&row.key) {
-                        let mut body = image.read().expect("a scan meets live records");
-                        patch(&mut body, &changed, fields);
-                        *image = Image::live(&row.scope, row.version, body);
-                    }
-                }
-                RowOp::Delete | RowOp::Evict => drop(met.remove(&row.key)),
-                RowOp::Revoke => met.retain(|_, image| image.scope != row.scope),
-                RowOp::Grant => self.granted = true,
-                RowOp::Conflict { .. } | RowOp::Resolved { .. } | RowOp::Nothing => {}
-            }
-        }
+        let mut scan = self.scan.take().unwrap_or_default();
+        self.granted |= scan.rows_meet(rows);
         if !complete {
-            self.scan = Some((met, Some(cursor)));
+            self.scan = Some(Scan { cursor: Some(cursor), epoch: None, ..scan });
             return;
         }
+        let met = scan.met;
         let old = std::mem::take(&mut self.records);
         self.digests.clear();
         for (key, image) in met {

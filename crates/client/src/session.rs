@@ -7,6 +7,7 @@
 mod account;
 mod control;
 mod handled;
+mod head_start;
 mod pull;
 mod push;
 mod report;
@@ -104,6 +105,7 @@ pub struct Client<J> {
     compact_above: u64,
     reports: report::Queue,
     round: control::Round,
+    head_start: head_start::HeadStart,
 }
 
 impl<J: Journal> Client<J> {
@@ -135,6 +137,7 @@ impl<J: Journal> Client<J> {
             compact_above,
             reports: report::Queue::default(),
             round: control::Round::default(),
+            head_start: head_start::HeadStart::default(),
         })
     }
 
@@ -261,9 +264,10 @@ impl<J: Journal> Client<J> {
     /// As the journal; then the answer was not taken and the same request will be made again.
     pub fn handle(&mut self, reply: Reply, now: Millis, rng: &mut dyn RngCore) -> Result<Handled, Error> {
         let flight = self.in_flight.take().expect("a reply answers the request that was handed out");
-        let Reply::Answer { status, body, retry_after_ms, took_ms } = reply else {
-            let Reply::Lost { detail } = reply else { unreachable!("a reply is an answer or lost") };
-            return Ok(self.failed(&flight, now, Failure::of_network(&detail), None, rng));
+        let (status, body, retry_after_ms, took_ms) = match reply {
+            Reply::Answer { status, body, retry_after_ms, took_ms } => (status, body, retry_after_ms, took_ms),
+            Reply::Bytes { status, bytes, took_ms } => return self.part_answer(&flight, (status, &bytes), took_ms, now, rng),
+            Reply::Lost { detail } => return Ok(self.failed(&flight, now, Failure::of_network(&detail), None, rng)),
         };
         if let Some(server) = server_time(&body) {
             self.link.clock_offset_ms = Some(now.since(server));
@@ -277,6 +281,9 @@ impl<J: Journal> Client<J> {
             }
             Purpose::Push => self.push_answer(&flight, status, &body, retry_after_ms, took_ms, now, rng)?,
             Purpose::Pull => self.pull_answer(&flight, status, &body, retry_after_ms, took_ms, now, rng)?,
+            Purpose::Snapshot => self.snapshot_answer(&flight, status, &body, retry_after_ms, took_ms, now, rng)?,
+            Purpose::SnapshotPart => self.part_refused(&flight, (status, &body), retry_after_ms, now, rng)?,
+            Purpose::ScopeScan => self.scope_scan_answer(&flight, status, &body, retry_after_ms, took_ms, now, rng)?,
             Purpose::Report => self.report_answer(&flight, status, &body, retry_after_ms, now, rng),
             Purpose::ControlKeys | Purpose::Commands | Purpose::CommandStatus | Purpose::Escrow => {
                 self.control_answer(&flight, (status, &body), retry_after_ms, now, rng)?
@@ -358,7 +365,15 @@ impl<J: Journal> Client<J> {
             _ => self.state.account.as_ref().map(|account| account.access_token.clone()),
         };
         let client_id = self.state.client_id.clone();
-        Action::Send(Request { purpose, path, bearer, client_id, schema_version: self.config.schema_version, body })
+        Action::Send(Request { purpose, path, bearer, client_id, schema_version: self.config.schema_version, body, range: None })
+    }
+
+    /// A request without a body, for the bytes of something from some byte on.
+    fn ranged(&self, purpose: Purpose, path: String, range: Option<(u64, String)>) -> Action {
+        match self.request(purpose, path, None) {
+            Action::Send(request) => Action::Send(Request { range, ..request }),
+            other => other,
+        }
     }
 }
 

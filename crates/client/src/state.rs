@@ -27,6 +27,9 @@ pub struct Account {
     pub access_until_ms: i64,
     /// Buys the next pair; works once.
     pub refresh_token: Option<String>,
+    /// Whether the server offers prebuilt snapshots.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub snapshots: bool,
 }
 
 /// Something that changed the state.
@@ -121,6 +124,18 @@ pub enum Event {
     },
     /// A scan of the whole state begins.
     ScanBegun,
+    /// Rows of a snapshot, or of a scan of one scope: a head start for the scan.
+    ScanRows {
+        /// Rows.
+        rows: Vec<Row>,
+    },
+    /// The scan goes on from this position; everything before it is here.
+    ScanSeeded {
+        /// Position.
+        since: i64,
+        /// Incarnation of the store that it belongs to.
+        epoch: String,
+    },
     /// A page: its rows and its cursor.
     Page {
         /// Rows.
@@ -235,6 +250,8 @@ impl State {
             Event::Control { commands } => self.commands = commands,
             Event::Replayed { above_seq } => self.replay(above_seq),
             Event::ScanBegun => self.replica.scan_begin(),
+            Event::ScanRows { rows } => self.replica.scan_rows(rows),
+            Event::ScanSeeded { since, epoch } => self.replica.scan_seeded(since, epoch),
             Event::Page { rows, cursor, scan: None } => self.replica.page_apply(rows, cursor),
             Event::Page { rows, cursor, scan: Some(complete) } => {
                 let outbox = &self.outbox;

@@ -3,10 +3,14 @@
 //! Requests carry JSON text, because an intent travels in the very bytes it was frozen in. An unknown status or feed
 //! operation is read as unknown, and whoever reads it must stop: it is never taken for success (`protocol.md` 2.1).
 
+mod snapshot;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tidewatch_domain::sync::Body;
 use tidewatch_domain::time::Millis;
+
+pub use self::snapshot::{Manifest, ManifestPart, read_lines, read_manifest};
 
 /// What a request is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,6 +23,12 @@ pub enum Purpose {
     Push,
     /// `GET /changes`.
     Pull,
+    /// `GET /snapshots`: a prebuilt snapshot of a scope.
+    Snapshot,
+    /// A part of one: compressed lines.
+    SnapshotPart,
+    /// `GET /changes`, of one scope only.
+    ScopeScan,
     /// `POST /telemetry`.
     Report,
     /// `GET /control/keys`.
@@ -54,6 +64,8 @@ pub struct Request {
     pub schema_version: i64,
     /// JSON text to POST, lines of it for [`Purpose::Escrow`]; without it the request is a GET.
     pub body: Option<String>,
+    /// From which byte on, and the digest of the whole that the bytes before belong to; only for [`Purpose::SnapshotPart`].
+    pub range: Option<(u64, String)>,
 }
 
 /// What came back.
@@ -67,6 +79,15 @@ pub enum Reply {
         body: Value,
         /// `Retry-After`.
         retry_after_ms: Option<i64>,
+        /// Round trip.
+        took_ms: f64,
+    },
+    /// Bytes of a part of a snapshot, as they were sent; perhaps not all of them.
+    Bytes {
+        /// HTTP status: 200, or 206 when they are the rest that was asked for.
+        status: u16,
+        /// As far as they came.
+        bytes: Vec<u8>,
         /// Round trip.
         took_ms: f64,
     },
@@ -294,7 +315,8 @@ pub fn read_page(body: &Value) -> Result<Page, PageError> {
     let rows = body.get("changes").and_then(Value::as_array).ok_or(PageError::Broken)?;
     let cursor = body.get("cursor").and_then(Value::as_str).ok_or(PageError::Broken)?.to_owned();
     let has_more = body.get("has_more").and_then(Value::as_bool).ok_or(PageError::Broken)?;
-    let complete = body.pointer("/snapshot/complete").and_then(Value::as_bool).unwrap_or(false);
+    // A scan that begins at the head is a normal page already.
+    let complete = body.pointer("/snapshot/complete").and_then(Value::as_bool).unwrap_or(!has_more);
     Ok(Page { cursor, has_more, complete, rows: rows.iter().map(read_row).collect::<Result<_, _>>()? })
 }
 

@@ -335,6 +335,11 @@ fn delayed(reply: Reply, link_ms: i64) -> Reply {
             let took_ms = took_ms + link_ms as f64;
             Reply::Answer { status, body, retry_after_ms, took_ms }
         }
+        Reply::Bytes { status, bytes, took_ms } => {
+            #[expect(clippy::cast_precision_loss, reason = "below a few seconds")]
+            let took_ms = took_ms + link_ms as f64;
+            Reply::Bytes { status, bytes, took_ms }
+        }
         lost => lost,
     }
 }

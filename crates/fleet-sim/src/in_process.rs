@@ -50,12 +50,12 @@ impl InProcess {
         let answer = match request.purpose {
             Purpose::Register => self.register(request, now).await,
             Purpose::Push => self.push(request, now).await,
-            Purpose::Pull => self.pull(request, now).await,
+            Purpose::Pull | Purpose::ScopeScan => self.pull(request, now).await,
             Purpose::ControlKeys => self.control_keys(now).await,
             Purpose::Commands => self.commands(request, now).await,
             Purpose::CommandStatus => self.command_status(request, now).await,
             Purpose::Escrow => self.escrow(request, now).await,
-            Purpose::Refresh | Purpose::Report => Err(Problem::new(Code::NotFound)),
+            Purpose::Refresh | Purpose::Report | Purpose::Snapshot | Purpose::SnapshotPart => Err(Problem::new(Code::NotFound)),
         };
         let (status, body) = match answer {
             Ok(body) => (200, body),

@@ -51,7 +51,7 @@ pub fn link_is_thin(persona: Persona, dice: &mut Dice) -> bool {
 
 /// How long a request tries to get through a thin link before it is given up; `None` for one that passes.
 pub fn given_up_after_ms(request: &Request, dice: &mut Dice) -> Option<i64> {
-    let heavy = matches!(request.purpose, Purpose::Push | Purpose::Pull);
+    let heavy = matches!(request.purpose, Purpose::Push | Purpose::Pull | Purpose::ScopeScan | Purpose::SnapshotPart);
     // Now and then the wind turns.
     (heavy && !dice.chance(0.12)).then(|| dice.between(SECOND_MS, GIVE_UP_MS_MAX))
 }
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     fn request(purpose: Purpose) -> Request {
-        Request { purpose, path: String::new(), bearer: None, client_id: None, schema_version: 1, body: None }
+        Request { purpose, path: String::new(), bearer: None, client_id: None, schema_version: 1, body: None, range: None }
     }
 
     #[test]

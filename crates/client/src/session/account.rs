@@ -66,7 +66,12 @@ impl<J: Journal> Client<J> {
         let client_id = text("client_id").or_else(|| self.state.client_id.clone()).expect("a registration names its client");
         let seconds = body.get("access_expires_in_s").and_then(Value::as_i64).unwrap_or(3_600);
         let access_until_ms = now.plus(seconds.saturating_mul(SECOND_MS)).0;
-        self.record(Event::Account(Account { client_id, access_token, access_until_ms, refresh_token: text("refresh_token") }))?;
+        let snapshots = match flight.purpose {
+            Purpose::Register => body.pointer("/limits/snapshot_rows_min").is_some(),
+            _ => self.state.account.as_ref().is_some_and(|account| account.snapshots),
+        };
+        let refresh_token = text("refresh_token");
+        self.record(Event::Account(Account { client_id, access_token, access_until_ms, refresh_token, snapshots }))?;
         self.refresh_due = false;
         self.link.succeeded(took_ms);
         Ok(Handled::default())

@@ -18,6 +18,15 @@ impl<J: Journal> Client<J> {
         if scan_due && replica.scan_cursor().is_none() {
             self.record(Event::ScanBegun)?;
             self.scan_wanted = false;
+            self.head_start_begin();
+        } else if replica.scan_cursor() == Some(None) && self.head_start_is_forgotten() {
+            if replica.scan_is_seeded() {
+                self.record(Event::ScanBegun)?;
+            }
+            self.head_start_begin();
+        }
+        if let Some(action) = self.head_start_request(now)? {
+            return Ok(action);
         }
         let replica = &self.state.replica;
         let (since, compact) = match replica.scan_cursor() {
@@ -25,6 +34,10 @@ impl<J: Journal> Client<J> {
             None => (replica.cursor().unwrap_or("0").to_owned(), ""),
         };
         let mut path = format!("/changes?since={since}&limit={}{compact}", self.config.page_rows);
+        if let Some(epoch) = replica.scan_epoch() {
+            path.push_str("&epoch=");
+            path.push_str(epoch);
+        }
         if !self.config.scopes.is_empty() {
             path.push_str("&scopes=");
             path.push_str(&self.config.scopes.join(","));

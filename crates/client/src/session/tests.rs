@@ -16,7 +16,7 @@ pub(super) struct Bench {
     pub(super) rng: ChaCha8Rng,
 }
 
-fn config() -> Config {
+pub(super) fn config() -> Config {
     Config {
         enrolment_token: Some("enrol".into()),
         principal: "maya".into(),
