@@ -2,10 +2,14 @@
 //! HTTP and tokens are left out. A device's token is its id here.
 
 mod control;
+mod snapshots;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 use tidewatch_client::{Purpose, Reply, Request};
-use tidewatch_domain::ids::{ClientId, Scope};
+use tidewatch_domain::ids::{ClientId, Epoch, Scope};
 use tidewatch_domain::sync::FeedQuery;
 use tidewatch_domain::time::Millis;
 use tidewatch_protocol::v1::changes::{ChangesPage, server_hlc};
@@ -20,13 +24,15 @@ use tidewatch_service::{Actor, Cx, Error, Service};
 pub struct InProcess {
     service: Service,
     scopes: Vec<Scope>,
+    /// Parts of snapshots that were handed out.
+    parts: Arc<AtomicUsize>,
 }
 
 impl InProcess {
     /// A transport to this service.
     #[must_use]
     pub fn new(service: Service, scopes: Vec<Scope>) -> Self {
-        Self { service, scopes }
+        Self { service, scopes, parts: Arc::default() }
     }
 
     /// Configures the demo collections.
@@ -37,6 +43,12 @@ impl InProcess {
         let cx = Cx { actor: Actor::System, now, request_id: String::new() };
         let done = self.service.collections_import(&cx, COLLECTIONS_DEMO).await;
         done.map(drop).map_err(|error| anyhow::anyhow!("{error:?}"))
+    }
+
+    /// How many parts of snapshots were handed out.
+    #[must_use]
+    pub fn parts_sent(&self) -> usize {
+        self.parts.load(Ordering::Relaxed)
     }
 
     /// The service behind it.
@@ -55,7 +67,12 @@ impl InProcess {
             Purpose::Commands => self.commands(request, now).await,
             Purpose::CommandStatus => self.command_status(request, now).await,
             Purpose::Escrow => self.escrow(request, now).await,
-            Purpose::Refresh | Purpose::Report | Purpose::Snapshot | Purpose::SnapshotPart => Err(Problem::new(Code::NotFound)),
+            Purpose::Snapshot => self.snapshot(request, now).await,
+            Purpose::SnapshotPart => match self.snapshot_part(request, now).await {
+                Ok(bytes) => return bytes,
+                Err(problem) => Err(problem),
+            },
+            Purpose::Refresh | Purpose::Report => Err(Problem::new(Code::NotFound)),
         };
         let (status, body) = match answer {
             Ok(body) => (200, body),
@@ -80,7 +97,8 @@ impl InProcess {
         let cx = Cx { actor, now, request_id: String::new() };
         let (client_id, _) = self.service.client_register(&cx, read.registration).await.map_err(problem)?;
         Ok(
-            json!({ "client_id": client_id.as_str(), "access_token": client_id.as_str(), "access_expires_in_s": 1_000_000_000, "server_time": now.to_string() }),
+            json!({ "client_id": client_id.as_str(), "access_token": client_id.as_str(), "access_expires_in_s": 1_000_000_000, "server_time": now.to_string(),
+                "limits": { "snapshot_rows_min": self.service.snapshot_rows_min() } }),
         )
     }
 
@@ -112,6 +130,7 @@ fn feed_query(path: &str) -> Result<FeedQuery, Problem> {
     for pair in path.split_once('?').map_or("", |(_, query)| query).split('&').filter(|pair| !pair.is_empty()) {
         match pair.split_once('=').ok_or_else(invalid)? {
             ("since", cursor) => query.since = Some(cursor.to_owned()),
+            ("epoch", epoch) => query.epoch = Some(Epoch::parse(epoch).ok_or_else(invalid)?),
             ("limit", limit) => query.limit = limit.parse().map_err(|_| invalid())?,
             ("compact", compact) => query.compact = compact == "true",
             ("scopes", scopes) => {

@@ -9,18 +9,25 @@ use tidewatch_fleet_sim::scenario::Scenario;
 use tidewatch_fleet_sim::virtual_run::{RunOptions, run};
 use tidewatch_fleet_sim::world::Roughness;
 use tidewatch_service::Service;
+use tidewatch_store::sync::SnapshotLimits;
 use tidewatch_store::{Store, StoreOptions};
 
 /// Runs a world on a fresh store.
 async fn observe(options: RunOptions) -> Observed {
+    observe_with(options, SnapshotLimits::STANDARD).await.0
+}
+
+/// The same, where snapshots have other bounds; and how many parts of them were handed out.
+async fn observe_with(options: RunOptions, snapshots: SnapshotLimits) -> (Observed, usize) {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let store = Store::open(folder.path(), StoreOptions::new(options.begins, options.seed)).await.expect("the store opens");
+    let opened = StoreOptions { snapshots, ..StoreOptions::new(options.begins, options.seed) };
+    let store = Store::open(folder.path(), opened).await.expect("the store opens");
     let scopes = SITES.iter().map(|site| Scope::parse(format!("site:{}", site.slug)).expect("valid")).collect();
     let transport = InProcess::new(Service::new(store.clone()), scopes);
     transport.collections_configure(options.begins).await.expect("the demo collections are valid");
     let observed = run(&transport, options).await;
     store.close().await.expect("the store closes");
-    observed.unwrap_or_else(|error| panic!("seed {}: {error:?}", options.seed))
+    (observed.unwrap_or_else(|error| panic!("seed {}: {error:?}", options.seed)), transport.parts_sent())
 }
 
 #[track_caller]
@@ -52,6 +59,20 @@ async fn a_rough_half_day_loses_nothing_repeats_nothing_and_ends_equal() {
         assert!(answers(&observed, "rejected") > 0, "seed {seed}: the bad release poisons its own entries");
         assert!(answers(&observed, "merged") + answers(&observed, "superseded") > 0, "seed {seed}: edits of one site meet");
     }
+}
+
+#[tokio::test]
+async fn devices_that_begin_with_snapshots_end_equal_over_the_same_rough_network() {
+    let limits = SnapshotLimits { rows_min: 0, part_rows: 7, ..SnapshotLimits::STANDARD };
+    let mut parts = 0;
+    for seed in [21, 22] {
+        // Copies are ordered anew, too.
+        let options = RunOptions { command_every_ms: Some(40 * 60_000), devices: 12, ..RunOptions::rough(seed) };
+        let (observed, sent) = observe_with(options, limits).await;
+        assert_sound(&observed, &options);
+        parts += sent;
+    }
+    assert!(parts > 20, "{parts} parts were read");
 }
 
 #[tokio::test]

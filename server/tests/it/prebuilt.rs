@@ -99,17 +99,17 @@ async fn the_bytes_of_a_part_carry_their_digest_and_are_never_sent_twice() {
         ("accept-ranges", "bytes"),
         ("cache-control", "private, max-age=3600, immutable"),
         ("vary", "authorization, accept-encoding"),
-        ("etag", &format!("\"{sha256}\"")),
-        ("content-digest", &content_digest(whole.bytes())),
-        ("repr-digest", &content_digest(whole.bytes())),
+        ("etag", format!("\"{sha256}\"").as_str()),
+        ("content-digest", content_digest(whole.bytes()).as_str()),
+        ("repr-digest", content_digest(whole.bytes()).as_str()),
     ] {
         assert_eq!(whole.header(name), value, "{name}");
     }
     for held in [format!("\"{sha256}\""), format!("\"x\", W/\"{sha256}\"")] {
-        let kept = device.http().get_with(href(&manifest, 0), &[("if-none-match", &held)]).await;
+        let kept = device.http().get_with(href(&manifest, 0), &[("if-none-match", held.as_str())]).await;
         assert_eq!((kept.status(), kept.bytes().len()), (304, 0));
     }
-    let other = device.http().get_with(href(&manifest, 1), &[("if-none-match", &format!("\"{sha256}\""))]).await;
+    let other = device.http().get_with(href(&manifest, 1), &[("if-none-match", format!("\"{sha256}\"").as_str())]).await;
     assert_eq!(other.status(), 200);
 }
 
@@ -229,6 +229,7 @@ async fn drive(client: &mut Client<MemoryJournal>, transport: &HttpTransport, rn
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_reference_client_begins_with_a_snapshot_and_holds_what_the_store_holds() {
+    use Purpose::{Pull, Register, ScopeScan, Snapshot, SnapshotPart};
     let (app, writer) = app_with(23).await;
     let mut small = intent("op-small", "s-1", "create", json!({"n": 1}));
     small["scope"] = json!("building:7");
@@ -254,7 +255,6 @@ async fn the_reference_client_begins_with_a_snapshot_and_holds_what_the_store_ho
     let (mut rng, now) = (SmallRng::seed_from_u64(7), app.state().now());
     let mut client = Client::open(config, MemoryJournal::default()).expect("opens");
     let asked = drive(&mut client, &transport, &mut rng, now).await;
-    use Purpose::{Pull, Register, ScopeScan, Snapshot, SnapshotPart};
     let parts = [SnapshotPart; 5];
     assert_eq!(asked, [&[Register, Snapshot, Snapshot][..], &parts, &[ScopeScan, Pull]].concat());
     writer.push_statuses(&[intent("op-late", "n-late", "create", json!({"n": 1}))]).await;
