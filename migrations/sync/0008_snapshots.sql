@@ -7,6 +7,7 @@ create table snapshots (
     scope       integer not null,
     collections text    not null constraint snapshots_collections_json check (json_valid(collections)), -- only these, sorted; empty means all
     at_seq      integer not null,                -- the state at this position
+    steps_rev   integer not null,                -- sum of the policy revisions of its collections that have steps between schemas
     rows        integer not null,
     bytes       integer not null,                -- of all parts
     sha256      blob    not null constraint snapshots_hash_length check (length(sha256) = 32), -- of the parts, one behind the other

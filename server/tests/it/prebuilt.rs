@@ -198,6 +198,31 @@ async fn what_is_not_there_or_not_offered_is_said() {
 }
 
 #[tokio::test]
+async fn fields_are_called_by_their_current_names_and_who_calls_them_otherwise_scans() {
+    let app = TestApp::with_snapshots(SnapshotLimits { rows_min: 1, ..SnapshotLimits::STANDARD }).await;
+    let device = app.device("d1").await;
+    let import = async |schema: Value| {
+        let text = json!([{"name": "jobs", "policy": {"kind": "lww"}, "schema": schema}]).to_string();
+        app.service().collections_import(&app.state().system_cx(), &text).await.expect("imported");
+    };
+    import(json!({"min": 1, "current": 1})).await;
+    let mut job = intent("op-1", "j-1", "create", json!({"name": "a"}));
+    job["collection"] = json!("jobs");
+    device.push_statuses(&[job]).await;
+    let path = format!("{PATH}&collections=jobs&wait=25");
+    let with = async |path: &str, schema: &str| device.http().get_with(path, &[("sync-schema", schema)]).await;
+    let before = with(&path, "1").await.ok(200);
+    assert_eq!(unpacked(with(href(&before, 0), "1").await.bytes())[0]["fields"], json!({"name": "a"}));
+    import(json!({"min": 1, "current": 2, "steps": [{"to": 2, "rename": {"name": "title"}}]})).await;
+    assert_eq!(with(href(&before, 0), "2").await.refusal(), "404 not_found", "the names in it are those of before");
+    assert_eq!(with(&path, "1").await.refusal(), "404 snapshot_not_offered");
+    assert_eq!(device.http().get(&path).await.refusal(), "404 snapshot_not_offered", "the device is registered with 1");
+    let after = with(&path, "2").await.ok(200);
+    assert_eq!(unpacked(with(href(&after, 0), "2").await.bytes())[0]["fields"], json!({"title": "a"}));
+    assert_eq!(with(href(&after, 0), "1").await.refusal(), "404 not_found");
+}
+
+#[tokio::test]
 async fn one_that_is_being_made_is_asked_for_again() {
     let (_app, device) = app_with(6).await;
     let pending = device.http().get(&format!("{PATH}&wait=0")).await;

@@ -53,6 +53,9 @@ pub struct Snapshot {
     pub filter: SnapshotFilter,
     /// The state at this position.
     pub at: Seq,
+    /// Sum of the policy revisions of those of its collections that have steps between schemas: records are called as under these. 0
+    /// without steps.
+    pub steps_rev: i64,
     /// Records.
     pub rows: u64,
     /// Bytes of all parts, compressed.
@@ -95,6 +98,7 @@ mod tests {
             epoch: Epoch(7),
             filter: SnapshotFilter::new(Scope::parse("site:a").expect("a scope"), names),
             at: Seq(100),
+            steps_rev: 0,
             rows: 50,
             bytes: 0,
             sha256: [0; 32],

@@ -20,7 +20,7 @@ impl InProcess {
         let scope = request.path.strip_prefix("/snapshots?scope=").and_then(|scope| Scope::parse(scope).ok());
         let filter = SnapshotFilter::new(scope.ok_or_else(|| Problem::new(Code::QueryInvalid))?, Vec::new());
         loop {
-            match self.service.snapshot_take(&cx, &filter, lines_write).map_err(problem)? {
+            match self.service.snapshot_take(&cx, &filter, None, lines_write).map_err(problem)? {
                 SnapshotTaken::Ready(snapshot) => return Ok(to_value(&SnapshotManifest::new(&snapshot, "/snapshots"))),
                 SnapshotTaken::Making(mut making) => making.done().await,
                 SnapshotTaken::NotOffered => return Err(Problem::new(Code::SnapshotNotOffered)),
@@ -34,7 +34,7 @@ impl InProcess {
         let named = request.path.strip_prefix("/snapshots/").and_then(|rest| rest.split_once("/parts/"));
         let (id, n) = named.ok_or_else(|| Problem::new(Code::NotFound))?;
         let n = n.parse().map_err(|_| Problem::new(Code::NotFound))?;
-        let bytes = self.service.snapshot_part(&cx, id, n).await.map_err(problem)?;
+        let bytes = self.service.snapshot_part(&cx, id, None, n).await.map_err(problem)?;
         self.parts.fetch_add(1, Ordering::Relaxed);
         let from = request.range.as_ref().map(|(from, _)| usize::try_from(*from).unwrap_or(usize::MAX));
         Ok(match from {

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use tidewatch_domain::ids::Scope;
 use tidewatch_domain::sync::{Snapshot, SnapshotFilter};
 use tidewatch_domain::time::Millis;
 use tidewatch_store::sync::{RowsWriter, SnapshotTaken};
@@ -10,12 +9,21 @@ use tidewatch_store::sync::{RowsWriter, SnapshotTaken};
 use crate::{Cx, Error, Result, Service};
 
 impl Service {
-    /// A recent snapshot of one scope of the acting device; otherwise one begins to be made. `rows_write` writes its lines.
+    /// A recent snapshot of one scope of the acting device; otherwise one begins to be made. `rows_write` writes its lines. A device with an
+    /// older schema, which calls fields otherwise, is offered none; `schema` is its version, that of its registration when it does not say.
     ///
     /// # Errors
     /// Forbidden for a scope that the device may not read; blocked; as the store.
-    pub fn snapshot_take(&self, cx: &Cx, filter: &SnapshotFilter, rows_write: RowsWriter) -> Result<SnapshotTaken> {
-        self.scope_check(cx, &filter.scope)?;
+    pub fn snapshot_take(
+        &self,
+        cx: &Cx,
+        filter: &SnapshotFilter,
+        schema: Option<i64>,
+        rows_write: RowsWriter,
+    ) -> Result<SnapshotTaken> {
+        if !self.snapshot_fits(cx, filter, schema)? {
+            return Ok(SnapshotTaken::NotOffered);
+        }
         Ok(self.store.sync().snapshot_take(filter, rows_write, cx.now)?)
     }
 
@@ -23,19 +31,18 @@ impl Service {
     ///
     /// # Errors
     /// Not found; forbidden for a scope that the device may not read; blocked.
-    pub fn snapshot_view(&self, cx: &Cx, id: &str) -> Result<Arc<Snapshot>> {
+    pub fn snapshot_view(&self, cx: &Cx, id: &str, schema: Option<i64>) -> Result<Arc<Snapshot>> {
         self.device(cx)?;
         let snapshot = self.store.sync().snapshot_view(id)?;
-        self.scope_check(cx, &snapshot.filter.scope)?;
-        Ok(snapshot)
+        if self.snapshot_fits(cx, &snapshot.filter, schema)? { Ok(snapshot) } else { Err(Error::NotFound("snapshot")) }
     }
 
     /// The compressed bytes of a part, counted from 1.
     ///
     /// # Errors
     /// As [`Service::snapshot_view`].
-    pub async fn snapshot_part(&self, cx: &Cx, id: &str, n: usize) -> Result<Vec<u8>> {
-        self.snapshot_view(cx, id)?;
+    pub async fn snapshot_part(&self, cx: &Cx, id: &str, schema: Option<i64>, n: usize) -> Result<Vec<u8>> {
+        self.snapshot_view(cx, id, schema)?;
         Ok(self.store.sync().snapshot_part(id, n).await?)
     }
 
@@ -53,7 +60,12 @@ impl Service {
         Ok(self.store.sync().snapshots_tidy(now).await?)
     }
 
-    fn scope_check(&self, cx: &Cx, scope: &Scope) -> Result<()> {
-        if self.device(cx)?.scopes.contains(scope) { Ok(()) } else { Err(Error::Forbidden) }
+    /// Whether the acting device reads these fields by their current names. The scope must be open to it.
+    fn snapshot_fits(&self, cx: &Cx, filter: &SnapshotFilter, schema: Option<i64>) -> Result<bool> {
+        let device = self.device(cx)?;
+        if !device.scopes.contains(&filter.scope) {
+            return Err(Error::Forbidden);
+        }
+        Ok(self.store.sync().snapshot_fits(filter, schema.or(device.schema_version)))
     }
 }

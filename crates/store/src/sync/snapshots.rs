@@ -25,6 +25,7 @@ pub(crate) use self::keeping::open;
 use self::making::Maker;
 pub(crate) use self::making::SnapshotWork;
 use super::Sync;
+use super::live::{Configured, Live};
 use crate::{Error, Result};
 
 /// Snapshots that are made at a time.
@@ -161,6 +162,16 @@ impl Snapshots {
     }
 }
 
+/// The collections of a filter.
+fn wanted<'a>(live: &'a Live, filter: &'a SnapshotFilter) -> impl Iterator<Item = &'a Configured> {
+    live.collections.iter().filter(move |known| filter.collections.is_empty() || filter.collections.contains(&known.engine.name))
+}
+
+/// Sum of the policy revisions of those that have steps between schemas: they only grow, so that it is another one after every change.
+fn steps_rev(live: &Live, filter: &SnapshotFilter) -> i64 {
+    wanted(live, filter).filter(|known| !known.engine.policy.steps.is_empty()).map(|known| known.engine.policy_rev).sum()
+}
+
 impl Sync {
     /// From how many records on a snapshot is made.
     #[must_use]
@@ -177,10 +188,12 @@ impl Sync {
             return Err(Error::Closed);
         }
         let (records, scope_head, head) = self.extent(filter);
+        let steps_rev = steps_rev(&self.shared.live(), filter);
         let limits = self.snapshots.limits;
         let rows_max = limits.part_rows.saturating_mul(limits.parts_max as u64);
         let mut state = self.snapshots.state();
-        let newest = state.kept.iter().filter(|snapshot| snapshot.filter == *filter).max_by_key(|snapshot| snapshot.at);
+        let same = |snapshot: &&Arc<Snapshot>| snapshot.filter == *filter && snapshot.steps_rev == steps_rev;
+        let newest = state.kept.iter().filter(same).max_by_key(|snapshot| snapshot.at);
         if let Some(snapshot) = newest.filter(|snapshot| snapshot.is_recent(head, scope_head, now)) {
             return Ok(SnapshotTaken::Ready(Arc::clone(snapshot)));
         }
@@ -210,20 +223,28 @@ impl Sync {
     fn extent(&self, filter: &SnapshotFilter) -> (u64, tidewatch_domain::ids::Seq, tidewatch_domain::ids::Seq) {
         let live = self.shared.live();
         let Some(key) = live.scopes.get(&filter.scope) else { return (0, live.head, live.head) };
-        let wanted = live.collections.iter().filter(|known| {
-            let name = &known.engine.name;
-            filter.collections.is_empty() || filter.collections.contains(name)
-        });
-        let rows = wanted.filter_map(|known| live.digests.get(&(*key, known.engine.key))).map(|(rows, _)| *rows).sum::<i64>();
+        let rows = wanted(&live, filter)
+            .filter_map(|known| live.digests.get(&(*key, known.engine.key)))
+            .map(|(rows, _)| *rows)
+            .sum::<i64>();
         (u64::try_from(rows).unwrap_or(0), live.scope_heads.get(key).copied().unwrap_or_default(), live.head)
     }
 
-    /// A snapshot by its id.
+    /// Whether a reader with this schema version, or the current one, calls the fields of these collections as a snapshot does.
+    #[must_use]
+    pub fn snapshot_fits(&self, filter: &SnapshotFilter, schema: Option<i64>) -> bool {
+        let live = self.shared.live();
+        schema.is_none_or(|version| wanted(&live, filter).all(|known| known.engine.policy.steps.fits(version)))
+    }
+
+    /// A snapshot by its id, unless fields of its records are called otherwise by now.
     ///
     /// # Errors
     /// Not found.
     pub fn snapshot_view(&self, id: &str) -> Result<Arc<Snapshot>> {
-        self.snapshots.find(id).ok_or(Error::NotFound("snapshot"))
+        let found = self.snapshots.find(id);
+        let current = |snapshot: &Arc<Snapshot>| snapshot.steps_rev == steps_rev(&self.shared.live(), &snapshot.filter);
+        found.filter(current).ok_or(Error::NotFound("snapshot"))
     }
 
     /// The compressed bytes of part `n` of a snapshot, counted from 1. When its file is not what it should be, the snapshot is dropped.

@@ -17,7 +17,7 @@ use tidewatch_service::Error;
 use tidewatch_service::fleet::Contact;
 use tidewatch_service::sync::SnapshotTaken;
 
-use super::changes::schema_check;
+use super::changes::{schema_check, schema_said};
 use super::jittered;
 use super::records::scope_refusal;
 use crate::api::error::{Answer, Refusal};
@@ -43,16 +43,16 @@ const VARY: HeaderValue = HeaderValue::from_static("authorization, accept-encodi
         ("wait" = Option<u32>, Query, description = "0 to 25 seconds that the answer waits for one that is being made; 5 when absent")),
     responses((status = 200, body = SnapshotManifest),
         (status = 202, body = SnapshotPending, description = "it is being made; ask again after `Retry-After`"),
-        (status = 404, body = Problem, content_type = "application/problem+json", description = "`snapshot_not_offered`: too few records, too many, or it cannot be made now; scan with `compact=true`"),
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "`snapshot_not_offered`: too few records, too many, an older schema with other names of fields, or it cannot be made now; scan with `compact=true`"),
         (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn snapshot_take(State(app): State<App>, device: Device, uri: Uri, headers: HeaderMap) -> Answer<Response> {
     let (filter, wait) = query_read(&uri)?;
-    schema_check(&app, &headers, &filter.collections)?;
+    let schema = schema_check(&app, &headers, &filter.collections)?;
     app.service().contact_note(&device.client_id, app.now(), Contact::Seen);
     let over = tokio::time::sleep(wait);
     tokio::pin!(over);
     loop {
-        let taken = app.service().snapshot_take(&device.cx, &filter, lines_write).map_err(scope_refusal)?;
+        let taken = app.service().snapshot_take(&device.cx, &filter, schema, lines_write).map_err(scope_refusal)?;
         let mut making = match taken {
             SnapshotTaken::Ready(snapshot) => return Ok(manifest(&snapshot, uri.path(), FRESH)),
             SnapshotTaken::NotOffered => return Err(not_offered(&app)),
@@ -79,8 +79,9 @@ fn query_read(uri: &Uri) -> Answer<(SnapshotFilter, Duration)> {
 
 fn not_offered(app: &App) -> Refusal {
     let least = app.service().snapshot_rows_min();
-    let words =
-        format!("snapshots are offered of {least} records and more, unless making one has just failed; read with compact=true");
+    let words = format!(
+        "snapshots are offered of {least} records and more, in the current schema, unless making one has just failed; read with compact=true"
+    );
     Refusal::new(Code::SnapshotNotOffered, words)
 }
 
@@ -120,7 +121,8 @@ pub async fn snapshot_view(
 ) -> Answer<Response> {
     Params::of(&uri)?.done()?;
     app.service().contact_note(&device.client_id, app.now(), Contact::Seen);
-    let snapshot = app.service().snapshot_view(&device.cx, &id).map_err(id_refusal)?;
+    let schema = schema_said(&headers)?;
+    let snapshot = app.service().snapshot_view(&device.cx, &id, schema).map_err(id_refusal)?;
     schema_check(&app, &headers, &snapshot.filter.collections)?;
     Ok(manifest(&snapshot, uri.path(), KEPT))
 }

@@ -99,12 +99,13 @@ impl Maker {
             crate::store::folder_make(&dir)?;
             Ok(Sink::new(dir, making, limits, rows_write))
         });
-        let (at, written) = self.parts_write(filter, sink.await?).await?;
+        let (at, steps_rev, written) = self.parts_write(filter, sink.await?).await?;
         let snapshot = Arc::new(Snapshot {
-            id: id_of(self.shared.epoch.to_string().as_str(), filter, at, &written),
+            id: id_of(self.shared.epoch.to_string().as_str(), filter, (at, steps_rev), &written),
             epoch: self.shared.epoch,
             filter: filter.clone(),
             at,
+            steps_rev,
             rows: written.rows,
             bytes: written.bytes,
             sha256: written.sha256,
@@ -118,8 +119,9 @@ impl Maker {
         Ok(snapshot)
     }
 
-    /// Reads the state inside one transaction, and writes it into parts. Answers the position at which it holds.
-    async fn parts_write(&self, filter: &SnapshotFilter, mut sink: Sink) -> Result<(Seq, Written)> {
+    /// Reads the state inside one transaction, and writes it into parts. Answers the position at which it holds, and under which
+    /// revisions fields are called as they are.
+    async fn parts_write(&self, filter: &SnapshotFilter, mut sink: Sink) -> Result<(Seq, i64, Written)> {
         let mut connection = self.readers.connect_options().connect().await?;
         let _reading = LongRead::begin(&self.shared);
         let mut transaction = connection.begin().await?;
@@ -127,6 +129,7 @@ impl Maker {
         // What is committed is in memory a moment later: names of scopes and collections, and a head that a cursor may name.
         let mut head = self.shared.head.subscribe();
         head.wait_for(|head| head.0 >= at).await.map_err(|_| Error::Closed)?;
+        let steps_rev = super::steps_rev(&self.shared.live(), filter);
         let scan = StateScan::new(&self.shared, filter, Seq(at))?;
         let stretch = STRETCH.min(u32::try_from(self.snapshots.limits.part_rows).unwrap_or(STRETCH));
         let mut from = Some(Seq(0));
@@ -140,7 +143,10 @@ impl Maker {
         }
         transaction.rollback().await?;
         connection.close().await?;
-        Ok((Seq(at), blocking(move || sink.finish()).await?))
+        if super::steps_rev(&self.shared.live(), filter) != steps_rev {
+            return Err(Error::Io(std::io::Error::other("its collections were configured anew meanwhile")));
+        }
+        Ok((Seq(at), steps_rev, blocking(move || sink.finish()).await?))
     }
 }
 
@@ -149,9 +155,9 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
 }
 
 /// The id of a snapshot: the same for the same state at the same position.
-fn id_of(epoch: &str, filter: &SnapshotFilter, at: Seq, written: &Written) -> String {
+fn id_of(epoch: &str, filter: &SnapshotFilter, (at, steps_rev): (Seq, i64), written: &Written) -> String {
     let names: Vec<&str> = filter.collections.iter().map(|name| name.as_str()).collect();
-    let text = format!("{epoch}|{at}|{}|{}|{}", filter.scope, names.join(","), hex::encode(written.sha256));
+    let text = format!("{epoch}|{at}|{steps_rev}|{}|{}|{}", filter.scope, names.join(","), hex::encode(written.sha256));
     hex::encode(&Sha256::digest(text)[..16])
 }
 
@@ -188,6 +194,7 @@ impl Writer {
             .bind(signed(snapshot.bytes))
             .bind(snapshot.sha256.to_vec())
             .bind(snapshot.created.0)
+            .bind(snapshot.steps_rev)
             .execute(&mut self.connection)
             .await?;
         let part = |part: &SnapshotPart| serde_json::json!([part.rows, part.bytes, part.raw_bytes, hex::encode(part.sha256)]);

@@ -3,11 +3,11 @@
 use crate::sync::statements::statements;
 
 statements! {
-    SNAPSHOT_LIST = "select id, epoch, scope, collections, at_seq, rows, bytes, sha256, created_ms from snapshots";
+    SNAPSHOT_LIST = "select id, epoch, scope, collections, at_seq, steps_rev, rows, bytes, sha256, created_ms from snapshots";
     SNAPSHOT_PART_LIST = "select snapshot, n, rows, bytes, raw_bytes, sha256 from snapshot_parts order by snapshot, n";
     SNAPSHOT_ADD = r"
-        insert into snapshots (id, epoch, scope, collections, at_seq, rows, bytes, sha256, created_ms)
-        values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) on conflict (id) do nothing";
+        insert into snapshots (id, epoch, scope, collections, at_seq, rows, bytes, sha256, created_ms, steps_rev)
+        values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) on conflict (id) do nothing";
     /// `[[rows, bytes, raw_bytes, sha256 in hex], …]`, in order.
     SNAPSHOT_PARTS_ADD = r"
         insert into snapshot_parts (snapshot, n, rows, bytes, raw_bytes, sha256)

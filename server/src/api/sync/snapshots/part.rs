@@ -12,7 +12,7 @@ use tidewatch_protocol::{Code, Problem};
 use tidewatch_service::Error;
 use tidewatch_service::fleet::Contact;
 
-use super::{KEPT, VARY, id_refusal, schema_check};
+use super::{KEPT, VARY, id_refusal, schema_check, schema_said};
 use crate::api::error::{Answer, Refusal};
 use crate::api::query::Params;
 use crate::gate::Device;
@@ -51,7 +51,8 @@ pub async fn snapshot_part(
 ) -> Answer<Response> {
     Params::of(&uri)?.done()?;
     app.service().contact_note(&device.client_id, app.now(), Contact::Seen);
-    let snapshot = app.service().snapshot_view(&device.cx, &id).map_err(id_refusal)?;
+    let schema = schema_said(&headers)?;
+    let snapshot = app.service().snapshot_view(&device.cx, &id, schema).map_err(id_refusal)?;
     schema_check(&app, &headers, &snapshot.filter.collections)?;
     let n: usize = n.parse().map_err(|_| Error::NotFound("part"))?;
     let sha256 = n.checked_sub(1).and_then(|at| snapshot.parts.get(at)).map(|part| hex::encode(part.sha256));
@@ -61,7 +62,7 @@ pub async fn snapshot_part(
     if held.is_some_and(|held| is_held(held, &sha256)) {
         return Ok((StatusCode::NOT_MODIFIED, common(&etag(&sha256, coding))).into_response());
     }
-    let bytes = app.service().snapshot_part(&device.cx, &id, n).await.map_err(id_refusal)?;
+    let bytes = app.service().snapshot_part(&device.cx, &id, schema, n).await.map_err(id_refusal)?;
     match coding {
         Coding::Identity => plain(bytes, &sha256).await,
         Coding::Zstd => {
