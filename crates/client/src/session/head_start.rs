@@ -53,6 +53,9 @@ pub(super) struct Way {
     tries: u32,
 }
 
+/// What a request is for, its path, and from which byte of which digest on it reads.
+type Next = (Purpose, String, Option<(u64, String)>);
+
 /// What a part came to.
 enum Part {
     /// Some bytes are here; the rest is to be asked for.
@@ -64,7 +67,7 @@ enum Part {
 
 impl Way {
     /// The path of the next request, what it is for, and from which byte of which digest on it reads.
-    fn next(&self, page_rows: usize) -> Option<(Purpose, String, Option<(u64, String)>)> {
+    fn next(&self, page_rows: usize) -> Option<Next> {
         if let Some(scope) = self.ask.front() {
             return Some((Purpose::Snapshot, format!("/snapshots?scope={scope}"), None));
         }
