@@ -27,6 +27,11 @@ use crate::Result;
 const PAGE_ROWS_MAX: u32 = 5_000;
 /// A page ends once its payloads reach this.
 const PAGE_BYTES_SOFT: usize = 1024 * 1024;
+/// What a row weighs beside its payload.
+const ROW_BYTES: usize = 200;
+/// Rows of a scope that are read at a time. One text of a thousand rows is memory that the system has to find, clear and take back for
+/// every page, four times over; texts of this size lie in what the process and the processor have at hand.
+const PART_ROWS: i64 = 256;
 /// Most rows that a page looks at.
 const PAGE_SCANNED_MAX: i64 = 20_000;
 
@@ -65,18 +70,22 @@ impl Sync {
         let mut reading = Reading::new(plan.include, plan.compact, plan.renamed.clone());
         let end = loop {
             let before = reading.rows.len();
-            let end = self.end(&plan, from, share, plan.limit - before).await?;
-            let packed = self.scopes_rows(&plan, from, end).await?;
+            let (mut end, most) = (self.end(&plan, from, share, plan.limit - before).await?, plan.most(before));
+            let packed = self.scopes_rows(&plan, from, end, most).await?;
             let live = self.shared.live();
             for ((_, scope), (packed,)) in plan.scopes.iter().zip(packed) {
                 packed.map_or(Ok(()), |packed| reading.text(packed, scope, &live))?;
             }
             drop(live);
             reading.rows.sort_from(before);
-            if end >= plan.head || reading.rows.len() > plan.limit || plan.collections.is_some() {
+            if plan.is_alone() && i64::try_from(reading.rows.len() - before).is_ok_and(|read| read >= most) {
+                end = reading.rows.seqs().next_back().unwrap_or(end);
+            }
+            let is_full = reading.rows.len() > plan.limit || weight(&reading.rows) > PAGE_BYTES_SOFT;
+            if end >= plan.head || is_full || plan.collections.is_some() {
                 break end;
             }
-            (from, share) = (end, share.saturating_mul(2).min(plan.fetched()));
+            (from, share) = (end, share.saturating_mul(2).min(plan.fetched()).min(PART_ROWS));
         };
         let mut rows = reading.rows;
         let mut full = cut(&mut rows, plan.limit);
@@ -102,7 +111,7 @@ impl Sync {
     /// has, however many scopes there are.
     async fn end(&self, plan: &Plan, from: Seq, share: i64, wanted: usize) -> Result<Seq> {
         let filtered = plan.collections.is_some();
-        if plan.scopes.is_empty() || (plan.scopes.len() == 1 && !filtered) {
+        if plan.scopes.is_empty() || plan.is_alone() {
             return Ok(plan.head);
         }
         if filtered {
@@ -118,8 +127,8 @@ impl Sync {
         Ok(reached(lists.iter().filter_map(|(list,)| list.as_deref()), share, wanted).unwrap_or(plan.head))
     }
 
-    /// One packed text a scope, in the order of the plan.
-    async fn scopes_rows(&self, plan: &Plan, from: Seq, end: Seq) -> Result<Vec<(Option<String>,)>> {
+    /// One packed text a scope, in the order of the plan, of at most so many rows each.
+    async fn scopes_rows(&self, plan: &Plan, from: Seq, end: Seq, most: i64) -> Result<Vec<(Option<String>,)>> {
         if plan.scopes.is_empty() {
             return Ok(Vec::new());
         }
@@ -129,7 +138,7 @@ impl Sync {
             (true, None) => SCAN_SCOPES,
             (true, Some(_)) => SCAN_SCOPES_SOME,
         };
-        let mut query = sqlx::query_as(statement).bind(plan.scope_list()).bind(from.0).bind(end.0).bind(plan.fetched());
+        let mut query = sqlx::query_as(statement).bind(plan.scope_list()).bind(from.0).bind(end.0).bind(most);
         if let Some(collections) = &plan.collections {
             query = query.bind(collections.clone());
         }
@@ -165,11 +174,16 @@ fn reached<'a>(lists: impl Iterator<Item = &'a str>, share: i64, wanted: usize) 
     (bound < i64::MAX).then_some(Seq(bound))
 }
 
+/// What rows weigh.
+fn weight(rows: &FeedRows) -> usize {
+    rows.fields_bytes().map(|fields| fields + ROW_BYTES).sum()
+}
+
 /// Cuts a page where it is full, by rows or by bytes, when there is more than fits. Answers where it was cut.
 fn cut(rows: &mut FeedRows, limit: usize) -> Option<Seq> {
     let mut bytes = 0;
     let heavy = rows.fields_bytes().position(|fields| {
-        bytes += fields + 200;
+        bytes += fields + ROW_BYTES;
         bytes > PAGE_BYTES_SOFT
     });
     let keep = heavy.map_or(limit, |at| limit.min(at.max(1)));
@@ -232,7 +246,18 @@ impl Plan {
 
     /// Positions of each scope that the first part of a page looks at: twice its share, for scopes are rarely even.
     fn share(&self) -> i64 {
-        (2 * self.fetched() / i64::try_from(self.scopes.len().max(1)).unwrap_or(i64::MAX)).clamp(1, self.fetched())
+        (2 * self.fetched() / i64::try_from(self.scopes.len().max(1)).unwrap_or(i64::MAX)).clamp(1, self.fetched().min(PART_ROWS))
+    }
+
+    /// One scope, all of whose rows are wanted: its parts end where they have enough rows.
+    const fn is_alone(&self) -> bool {
+        self.scopes.len() == 1 && self.collections.is_none()
+    }
+
+    /// Rows of each scope that a part reads at most, when so many rows were read before.
+    fn most(&self, before: usize) -> i64 {
+        let wanted = self.fetched() - i64::try_from(before).unwrap_or(0);
+        if self.is_alone() { wanted.min(PART_ROWS) } else { self.fetched() }
     }
 
     /// Its scopes, as statements take them.
