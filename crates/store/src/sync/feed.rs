@@ -310,6 +310,7 @@ fn renamed(live: &Live, schema: Option<i64>) -> (Renamed, String) {
     let revisions: i64 = known.values().map(|collection| collection.policy_rev).sum();
     let version = schema.map_or_else(String::new, |version| version.to_string());
     ((known, schema), format!("s{version}r{revisions}"))
+}
 
 #[cfg(test)]
 mod tests {
@@ -319,11 +320,11 @@ mod tests {
     fn scopes_are_read_together_up_to_what_was_cut_off_or_is_not_wanted() {
         for (lists, share, wanted, up_to) in [
             (&[][..], 3, 1, None),
-            (&["1,4", "2,3"], 3, 4, None),
-            (&["1,4", "2,3"], 3, 2, Some(3)),
-            (&["1,4,9", "2,3"], 3, 10, Some(9)),
-            (&["1,4,9", "2,3,5"], 3, 10, Some(5)),
-            (&["1,4,9", "2,3,5"], 3, 1, Some(2)),
+            (&["1,4", "2,3"][..], 3, 4, None),
+            (&["1,4", "2,3"][..], 3, 2, Some(3)),
+            (&["1,4,9", "2,3"][..], 3, 10, Some(9)),
+            (&["1,4,9", "2,3,5"][..], 3, 10, Some(5)),
+            (&["1,4,9", "2,3,5"][..], 3, 1, Some(2)),
         ] {
             assert_eq!(reached(lists.iter().copied(), share, wanted), up_to.map(Seq), "{lists:?} {share} {wanted}");
         }
