@@ -25,8 +25,17 @@ macro_rules! text_id {
             /// [`IdError`] when the text breaks the rule.
             pub fn parse(text: impl Into<String>) -> Result<Self, IdError> {
                 let text = text.into();
+                Self::check(&text)?;
+                Ok(Self(text))
+            }
+
+            /// Checks the rule only.
+            ///
+            /// # Errors
+            /// [`IdError`] when the text breaks the rule.
+            pub fn check(text: &str) -> Result<(), IdError> {
                 let check: fn(&str) -> bool = $check;
-                if check(&text) { Ok(Self(text)) } else { Err(IdError { what: $what, rule: $rule }) }
+                if check(text) { Ok(()) } else { Err(IdError { what: $what, rule: $rule }) }
             }
 
             /// The text itself.

@@ -2,6 +2,7 @@
 //!
 //! Every body is kept as canonical text, so equal text, equal hash and equal content are one thing.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use serde_json::Value;
@@ -199,33 +200,33 @@ pub fn value_order(a: &Value, b: &Value) -> Option<std::cmp::Ordering> {
     }
 }
 
-/// Cuts the named members out of the canonical text of a body, without reading the values. A name that is not there comes
-/// back as removed (`{"$unset":true}`). `names` are JSON string literals as canonical text has them, quotes included.
-#[must_use]
-pub fn members_pick(text: &str, names: &[&str]) -> String {
-    let mut found: Vec<Option<&str>> = vec![None; names.len()];
-    let mut missing = names.len();
-    for (key, value) in members_of(text) {
-        for (_, found) in names.iter().zip(&mut found).filter(|(name, found)| **name == key && found.is_none()) {
-            *found = Some(value);
-            missing -= 1;
-        }
-        if missing == 0 {
-            break;
-        }
+/// Appends an object of the members of the canonical text of a body that `array` names, a canonical JSON array of strings, in its
+/// order and without reading the values. A name that is not there comes as removed (`{"$unset":true}`).
+pub fn members_pick(out: &mut String, text: &str, array: &str) {
+    let (start, mut members) = (out.len(), members_of(text));
+    // Both are in canonical order nearly always: what comes next stands behind what was found last, and nothing is missing.
+    let in_order = members_write(out, array, |name| Some(members.find(|(key, _)| *key == name)?.1));
+    if !in_order {
+        out.truncate(start);
+        let members: HashMap<&str, &str> = members_of(text).collect();
+        members_write(out, array, |name| Some(members.get(name).copied().unwrap_or(r#"{"$unset":true}"#)));
     }
-    let mut out = String::with_capacity(text.len().min(names.len() * 48 + 2));
+}
+
+/// Appends an object of these members, as long as each has a value.
+fn members_write<'t>(out: &mut String, array: &str, mut value_of: impl FnMut(&str) -> Option<&'t str>) -> bool {
     out.push('{');
-    for (name, value) in names.iter().zip(found) {
-        if out.len() > 1 {
+    for (at, name) in literals(array).enumerate() {
+        let Some(value) = value_of(name) else { return false };
+        if at > 0 {
             out.push(',');
         }
         out.push_str(name);
         out.push(':');
-        out.push_str(value.unwrap_or(r#"{"$unset":true}"#));
+        out.push_str(value);
     }
     out.push('}');
-    out
+    true
 }
 
 /// The members of the canonical text of an object: name with its quotes, and value.
@@ -279,16 +280,13 @@ fn value_end(text: &str) -> usize {
 }
 
 /// The string literals of a canonical JSON array of strings, quotes included.
-#[must_use]
-pub fn literals(array: &str) -> Vec<&str> {
+pub fn literals(array: &str) -> impl Iterator<Item = &str> {
     let mut rest = array.strip_prefix('[').unwrap_or("");
-    let mut out = Vec::new();
-    while rest.starts_with('"') {
-        let end = literal_end(rest);
-        out.push(&rest[..end]);
-        rest = rest[end..].strip_prefix(',').unwrap_or("");
-    }
-    out
+    std::iter::from_fn(move || {
+        let (literal, more) = rest.starts_with('"').then(|| rest.split_at(literal_end(rest)))?;
+        rest = more.strip_prefix(',').unwrap_or("");
+        Some(literal)
+    })
 }
 
 /// Canonical JSON array of these names.

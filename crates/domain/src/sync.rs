@@ -3,6 +3,7 @@
 mod feed;
 mod letters;
 mod record;
+mod rows;
 mod snapshot;
 mod standing;
 mod terms;
@@ -14,6 +15,7 @@ use crate::time::Millis;
 pub use self::feed::{ControlRow, CursorRefusal, FeedInclude, FeedPage, FeedQuery, FeedRow};
 pub use self::letters::{ReportedLetter, ReportedLetters};
 pub use self::record::{ConflictView, IntegrityItem, RecordHistory, RecordVersion, RecordView};
+pub use self::rows::{FeedRowRef, FeedRows, FeedSlot, Span, Word};
 pub use self::snapshot::{Snapshot, SnapshotFilter, SnapshotPart};
 pub use self::standing::RecordStanding;
 pub use self::terms::{

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use tidewatch_domain::engine::ControlOp;
-use tidewatch_domain::sync::{Body, ControlRow, FeedPage, FeedRow, Mutation};
+use tidewatch_domain::sync::{Body, ControlRow, FeedPage, FeedRowRef, Mutation};
 
 use crate::reference::{Answer, Key};
 use crate::rules::{laid_over, merged};
@@ -57,7 +57,7 @@ impl Device {
             self.mentioned = Some(BTreeSet::new());
         }
         let mut said = page.controls.iter().peekable();
-        for row in &page.rows {
+        for row in page.rows.iter() {
             while let Some(control) = said.next_if(|control| control.seq < row.seq) {
                 self.told(control);
             }
@@ -99,7 +99,7 @@ impl Device {
         }
     }
 
-    fn row(&mut self, row: &FeedRow) {
+    fn row(&mut self, row: FeedRowRef<'_>) {
         let key = (row.collection.to_string(), row.record_id.to_string());
         if !self.scopes.contains(row.scope.as_str()) {
             // Opened already, and not told yet: it comes again with the scan.
@@ -122,9 +122,9 @@ impl Device {
         let before = before.unwrap_or(&none);
         let after = match row.op {
             "delete" => None,
-            "update" => Some(laid_over(before, &read(row.fields.as_deref()))),
-            "crdt" => Some(merged(before, &read(row.crdt.as_deref()), &row.operation_id)),
-            _ => Some(read(row.fields.as_deref())),
+            "update" => Some(laid_over(before, &read(row.fields))),
+            "crdt" => Some(merged(before, &read(row.crdt), row.operation_id)),
+            _ => Some(read(row.fields)),
         };
         self.copy.insert(key, (row.version.0, after, row.scope.to_string()));
     }

@@ -54,7 +54,7 @@ pub use self::explore::Place;
 use self::live::Live;
 pub use self::nonces::NonceRow;
 use self::queue::{Queue, Weight, lane};
-pub use self::snapshots::{RowsWriter, SnapshotLimits, SnapshotTaken, SnapshotWait};
+pub use self::snapshots::{RowWriter, SnapshotLimits, SnapshotTaken, SnapshotWait};
 pub use self::trace::{ChangeFact, ConflictFact, DeadLetterFact, OperationFacts};
 pub use self::verify::VerifyReport;
 use self::writer::{Job, Reply, Writer};

@@ -32,7 +32,7 @@ mod writer;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use sqlx::migrate::Migrator;
@@ -85,7 +85,8 @@ impl Telemetry {
         let connection = database.writer.lock().await.take().expect("a database opens with its writer");
         let facts = SyncFacts::open(dir);
         let (commits, committed) = watch::channel(0);
-        let shared = Arc::new(Shared { notes_dropped: AtomicU64::new(0), groups_failed: AtomicU64::new(0), commits });
+        let (notes_dropped, groups_failed, hurry) = Default::default();
+        let shared = Arc::new(Shared { notes_dropped, groups_failed, commits, hurry });
         let writer = Writer::new(connection, facts.clone(), RawLog::new(dir), Arc::clone(&shared)).await?;
         let (works, work_queue) = mpsc::channel(REPORT_QUEUE);
         let (notes, note_queue) = mpsc::channel(NOTE_QUEUE);
@@ -176,6 +177,7 @@ impl Telemetry {
     /// As the database.
     pub async fn settle(&self) -> Result<()> {
         while self.notes.capacity() < NOTE_QUEUE {
+            self.shared.hurry.notify_one();
             tokio::task::yield_now().await;
         }
         self.roll_write(roll_apply::RollWork::default()).await

@@ -1,7 +1,9 @@
 //! The change feed in domain terms: what is asked for, the rows of a page, and why a cursor is refused.
 
 use crate::engine::{ControlFacts, ControlOp};
+use crate::hlc::Hlc;
 use crate::ids::{ClientId, CollectionName, Epoch, RecordId, Scope, Seq, Version};
+use crate::sync::FeedRows;
 use crate::time::Millis;
 
 /// How much of each change a page carries.
@@ -58,7 +60,7 @@ pub struct FeedQuery {
     pub reader: Option<ClientId>,
 }
 
-/// One row of a feed page.
+/// One row of a feed page by itself. In a page it is a [`FeedRowRef`](crate::sync::FeedRowRef).
 #[derive(Clone, Debug, PartialEq)]
 pub struct FeedRow {
     /// Position.
@@ -76,7 +78,7 @@ pub struct FeedRow {
     /// Position of the record's change before this one.
     pub prev_seq: Option<Seq>,
     /// Effective clock.
-    pub hlc: String,
+    pub hlc: Hlc,
     /// Who made it.
     pub client_id: Option<ClientId>,
     /// Operation.
@@ -129,7 +131,7 @@ pub struct FeedPage {
     /// On a compact scan: whether the state is complete.
     pub snapshot_complete: Option<bool>,
     /// Changes of records, in the order of `seq`.
-    pub rows: Vec<FeedRow>,
+    pub rows: FeedRows,
     /// Rows that change no record, in the order of `seq`. Both lists together are the page.
     pub controls: Vec<ControlRow>,
     /// Identifies the page: `<epoch>.<since>-<last>.<fhash>.<mode>.<limit>`.

@@ -7,7 +7,7 @@ use tidewatch_client::{Reply, Request};
 use tidewatch_domain::ids::Scope;
 use tidewatch_domain::sync::SnapshotFilter;
 use tidewatch_domain::time::Millis;
-use tidewatch_protocol::v1::snapshots::{SnapshotManifest, lines_write};
+use tidewatch_protocol::v1::snapshots::{SnapshotManifest, line_write};
 use tidewatch_protocol::{Code, Problem};
 use tidewatch_service::sync::SnapshotTaken;
 
@@ -20,7 +20,7 @@ impl InProcess {
         let scope = request.path.strip_prefix("/snapshots?scope=").and_then(|scope| Scope::parse(scope).ok());
         let filter = SnapshotFilter::new(scope.ok_or_else(|| Problem::new(Code::QueryInvalid))?, Vec::new());
         loop {
-            match self.service.snapshot_take(&cx, &filter, None, lines_write).map_err(problem)? {
+            match self.service.snapshot_take(&cx, &filter, None, line_write).map_err(problem)? {
                 SnapshotTaken::Ready(snapshot) => return Ok(to_value(&SnapshotManifest::new(&snapshot, "/snapshots"))),
                 SnapshotTaken::Making(mut making) => making.done().await,
                 SnapshotTaken::NotOffered => return Err(Problem::new(Code::SnapshotNotOffered)),

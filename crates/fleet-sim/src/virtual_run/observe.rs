@@ -77,7 +77,7 @@ async fn read_all(transport: &crate::in_process::InProcess, reader: &Cx, compact
     loop {
         let query = FeedQuery { since: Some(since), limit: 500, compact, ..FeedQuery::default() };
         let page = transport.service().changes_page(reader, query).await.map_err(|error| anyhow::anyhow!("{error:?}"))?;
-        rows.extend(page.rows);
+        rows.extend(page.rows.to_vec());
         since = page.cursor;
         if !page.has_more && page.snapshot_complete != Some(false) {
             return Ok(rows);

@@ -112,7 +112,7 @@ impl World {
         for size in SIZES {
             let pages = self.read(size, false, &all)?;
             self.seen.said = pages.iter().flat_map(|page| page.controls.clone()).collect();
-            let rows: Vec<FeedRow> = pages.into_iter().flat_map(|page| page.rows).collect();
+            let rows: Vec<FeedRow> = pages.into_iter().flat_map(|page| page.rows.to_vec()).collect();
             self.seen.paged.insert(size, rows.iter().map(|row| row.seq.0).collect());
             self.seen.log = rows;
             let mut reader = Device { scopes: all.clone(), ..Device::default() };

@@ -325,8 +325,8 @@ fn same_page(page: &FeedPage, expected: &[Row]) -> Result<(), String> {
         version: row.version.0,
         before: row.prev_seq.map_or(0, |seq| seq.0),
         device: row.client_id.as_ref().map(ToString::to_string).unwrap_or_default(),
-        operation: row.operation_id.clone(),
-        carried: if row.op == "crdt" { body(row.crdt.as_deref()) } else { body(row.fields.as_deref()) },
+        operation: row.operation_id.to_owned(),
+        carried: if row.op == "crdt" { body(row.crdt) } else { body(row.fields) },
         body: None,
     });
     let said = page.controls.iter().map(|row| Row {

@@ -5,12 +5,12 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tidewatch_domain::ids::{CollectionName, RecordId, Seq};
-use tidewatch_domain::sync::{ControlRow, FeedPage, FeedRow};
+use tidewatch_domain::sync::{ControlRow, FeedPage, FeedRow, FeedRowRef};
 use tidewatch_domain::time::Millis;
 
 use crate::headers::PROTOCOL_VERSION;
 use crate::timestamp::Timestamp;
-use crate::v1::written::{number_write, text_member};
+use crate::v1::written::{hlc_member, number_write, text_member};
 
 /// One page of the feed.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
@@ -127,7 +127,7 @@ impl From<FeedRow> for Change {
             scope: row.scope.into_string(),
             version: Some(row.version.0),
             prev_seq: row.prev_seq.map(|seq| seq.0),
-            hlc: Some(row.hlc),
+            hlc: Some(row.hlc.to_string()),
             client_id: row.client_id.map(tidewatch_domain::ids::ClientId::into_string),
             operation_id: Some(row.operation_id),
             schema_version: Some(row.schema_version),
@@ -182,7 +182,7 @@ impl ChangesPage {
             server_time,
             server_hlc: server_hlc(server_time),
             poll_after_ms,
-            changes: merged(page.rows, page.controls),
+            changes: merged(page.rows.to_vec(), page.controls),
         }
     }
 }
@@ -248,8 +248,8 @@ pub fn page_lines(page: &FeedPage, epoch: &str, server_time: Timestamp, poll_aft
 
 /// Bytes that pages take, about.
 pub(super) fn bytes_about<'p>(pages: impl IntoIterator<Item = &'p FeedPage>) -> usize {
-    let rows = pages.into_iter().flat_map(|page| &page.rows);
-    rows.map(|row| row.fields.as_ref().map_or(0, String::len) + ROW_BYTES).sum::<usize>() + 2 * ROW_BYTES
+    let fields = pages.into_iter().flat_map(|page| page.rows.fields_bytes());
+    fields.map(|bytes| bytes + ROW_BYTES).sum::<usize>() + 2 * ROW_BYTES
 }
 
 /// Writes the rows of pages in the order of `seq`; `first` and `next` are what stands in front of their numbers. A row that is
@@ -261,29 +261,29 @@ pub(super) fn rows_write<'p>(out: &mut Vec<u8>, pages: impl IntoIterator<Item = 
     if let (Some(page), None) = (page, more)
         && page.controls.is_empty()
     {
-        for row in &page.rows {
+        for row in page.rows.iter() {
             out.extend_from_slice(std::mem::replace(&mut lead, next));
-            row_write(out, row, &mut times);
+            row_write(out, &row, &mut times);
         }
         return;
     }
     let pages: Vec<&FeedPage> = page.into_iter().chain(more).chain(pages).collect();
-    let rows = pages.iter().flat_map(|page| &page.rows).map(|row| (row.seq, Ok(row)));
+    let rows = pages.iter().flat_map(|page| page.rows.iter()).map(|row| (row.seq, Ok(row)));
     let controls = pages.iter().flat_map(|page| &page.controls).map(|row| (row.seq, Err(row)));
-    let mut all: Vec<(Seq, Result<&FeedRow, &ControlRow>)> = rows.chain(controls).collect();
+    let mut all: Vec<(Seq, Result<FeedRowRef<'_>, &ControlRow>)> = rows.chain(controls).collect();
     all.sort_by_key(|(seq, _)| *seq);
     all.dedup_by_key(|(seq, _)| *seq);
     for (_, row) in all {
         out.extend_from_slice(std::mem::replace(&mut lead, next));
         match row {
-            Ok(row) => row_write(out, row, &mut times),
+            Ok(row) => row_write(out, &row, &mut times),
             Err(row) => control_write(out, row),
         }
     }
 }
 
 /// Writes one row as a line.
-pub(super) fn row_line(out: &mut Vec<u8>, row: &FeedRow) {
+pub(super) fn row_line(out: &mut Vec<u8>, row: &FeedRowRef<'_>) {
     out.extend_from_slice(b"{\"seq\":");
     row_write(out, row, &mut Times::default());
     out.push(b'\n');
@@ -338,12 +338,12 @@ impl Times {
     }
 }
 
-/// Writes a row from behind the name of its first member.
-fn row_write(out: &mut Vec<u8>, row: &FeedRow, times: &mut Times) {
+/// Writes a row from behind the name of its first member. What the store holds as JSON goes out as it is.
+fn row_write(out: &mut Vec<u8>, row: &FeedRowRef<'_>, times: &mut Times) {
     number_write(out, row.seq.0);
     text_member(out, b",\"op\":", row.op);
     text_member(out, b",\"collection\":", row.collection.as_str());
-    text_member(out, b",\"record_id\":", row.record_id.as_str());
+    text_member(out, b",\"record_id\":", row.record_id);
     text_member(out, b",\"scope\":", row.scope.as_str());
     out.extend_from_slice(b",\"version\":");
     number_write(out, row.version.0);
@@ -351,24 +351,19 @@ fn row_write(out: &mut Vec<u8>, row: &FeedRow, times: &mut Times) {
         out.extend_from_slice(b",\"prev_seq\":");
         number_write(out, seq.0);
     }
-    text_member(out, b",\"hlc\":", &row.hlc);
-    if let Some(client_id) = &row.client_id {
+    hlc_member(out, b",\"hlc\":", row.ticks, row.node);
+    if let Some(client_id) = row.client_id {
         text_member(out, b",\"client_id\":", client_id.as_str());
     }
-    text_member(out, b",\"operation_id\":", &row.operation_id);
+    text_member(out, b",\"operation_id\":", row.operation_id);
     out.extend_from_slice(b",\"schema_version\":");
     number_write(out, row.schema_version);
-    if let Some(changed) = &row.changed {
-        out.extend_from_slice(b",\"changed\":");
-        serde_json::to_writer(&mut *out, changed).expect("names are JSON");
-    }
-    if let Some(fields) = &row.fields {
-        out.extend_from_slice(b",\"fields\":");
-        out.extend_from_slice(fields.as_bytes());
-    }
-    if let Some(crdt) = &row.crdt {
-        out.extend_from_slice(b",\"crdt\":");
-        out.extend_from_slice(crdt.as_bytes());
+    let texts = [(&b",\"changed\":"[..], row.changed), (b",\"fields\":", row.fields), (b",\"crdt\":", row.crdt)];
+    for (name, text) in texts {
+        if let Some(text) = text {
+            out.extend_from_slice(name);
+            out.extend_from_slice(text.as_bytes());
+        }
     }
     text_member(out, b",\"committed_at\":", times.text(row.committed));
     out.push(b'}');
@@ -381,91 +376,4 @@ pub fn server_hlc(at: Timestamp) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use tidewatch_domain::engine::{ControlFacts, ControlOp};
-    use tidewatch_domain::ids::{ClientId, Scope, Version};
-
-    use super::*;
-
-    fn row(seq: i64, op: &'static str, changed: Option<&[&str]>, fields: Option<&str>, operation_id: &str) -> FeedRow {
-        FeedRow {
-            seq: Seq(seq),
-            op,
-            collection: CollectionName::parse("assets").expect("a name"),
-            record_id: RecordId::parse(format!("eq-{seq}")).expect("an id"),
-            scope: Scope::parse("site:1").expect("a scope"),
-            version: Version(seq % 3 + 1),
-            prev_seq: (seq > 2).then_some(Seq(seq - 1)),
-            hlc: "0199a3c2f1b00003-dev1".to_owned(),
-            client_id: (seq != 3).then(|| ClientId::parse("0192f0c1-7b1e-7c3a-9d2e-000000000001").expect("an id")),
-            operation_id: operation_id.to_owned(),
-            schema_version: 2,
-            changed: changed.map(|names| names.iter().map(|&name| name.to_owned()).collect()),
-            fields: fields.map(str::to_owned),
-            crdt: (op == "crdt").then(|| r#"{"type":"counter","field":"n","delta":1}"#.to_owned()),
-            committed: Millis(1_795_000_000_000 + seq / 2),
-        }
-    }
-
-    fn page(rows: Vec<FeedRow>, snapshot_complete: Option<bool>) -> FeedPage {
-        FeedPage {
-            cursor: "v1.9f3c1ab27d405e61.4.00000000.5d1c9b02".to_owned(),
-            has_more: false,
-            up_to_date: true,
-            snapshot_complete,
-            rows,
-            controls: Vec::new(),
-            etag: String::new(),
-            immutable: false,
-        }
-    }
-
-    #[test]
-    fn the_text_of_a_page_is_that_of_its_wire_type() {
-        let rows = vec![
-            row(1, "create", None, Some(r#"{"a":1,"b":"\u001f\"é"}"#), "op-1"),
-            row(2, "update", Some(&["a", "b\"c"]), Some(r#"{"a":2}"#), "op-2"),
-            row(3, "delete", None, None, "genesis"),
-            row(5, "crdt", Some(&["n"]), None, "op-5"),
-            row(4, "put", Some(&[]), Some("{}"), "odd \"id\" \\ with \u{1} inside"),
-        ];
-        let told = [(2, ControlOp::Evict), (4, ControlOp::Conflict), (9, ControlOp::Revoke)].map(|(seq, op)| ControlRow {
-            seq: Seq(seq * 10),
-            op,
-            collection: None,
-            record_id: None,
-            scope: Scope::parse("site:1").expect("a scope"),
-            version: None,
-            operation_id: String::new(),
-            facts: ControlFacts { conflict: Some(seq), schema: Some((1, 2, seq)), ..ControlFacts::default() },
-            committed: Millis(1_795_000_000_000),
-        });
-        let mut spread = rows.clone();
-        spread.iter_mut().for_each(|row| row.seq = Seq(row.seq.0 * 10 + 1));
-        spread.sort_by_key(|row| row.seq);
-        let mixed = FeedPage { controls: told.to_vec(), ..page(spread, None) };
-        let mut rows = rows;
-        rows.sort_by_key(|row| row.seq);
-        for page in [page(rows, None), page(Vec::new(), Some(true)), mixed] {
-            let (at, epoch) = (Timestamp(Millis(1_795_000_000_123)), "9f3c1ab27d405e61");
-            let wire = ChangesPage::new(page.clone(), epoch.to_owned(), at, 30_000);
-            let lines = String::from_utf8(page_lines(&page, epoch, at, 30_000)).expect("text");
-            let wanted: Vec<String> = wire.changes.iter().map(|change| serde_json::to_string(change).expect("JSON")).collect();
-            let mut lines: Vec<&str> = lines.split_terminator('\n').collect();
-            let end: PageEnd = serde_json::from_str(lines.pop().expect("a last line")).expect("JSON");
-            assert_eq!(
-                (lines, end.control.as_ref(), end.cursor),
-                (wanted.iter().map(String::as_str).collect(), "page_end", wire.cursor)
-            );
-            let mut plain = Vec::new();
-            page.rows.iter().for_each(|row| row_line(&mut plain, row));
-            let wanted: String =
-                page.rows.iter().map(|row| serde_json::to_string(&Change::from(row.clone())).expect("JSON") + "\n").collect();
-            assert_eq!(String::from_utf8(plain).expect("text"), wanted);
-            let (at, epoch) = (Timestamp(Millis(1_795_000_000_123)), "9f3c1ab27d405e61");
-            let text = String::from_utf8(page_text(&page, epoch, at, 30_000)).expect("text");
-            let wire = serde_json::to_string(&ChangesPage::new(page, epoch.to_owned(), at, 30_000)).expect("JSON");
-            assert_eq!(text, wire);
-        }
-    }
-}
+mod tests;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 use tidewatch_domain::ids::{CollectionName, Scope};
-use tidewatch_domain::sync::{FeedRow, Snapshot, SnapshotFilter};
+use tidewatch_domain::sync::{FeedRowRef, Snapshot, SnapshotFilter};
 
 use crate::headers::PROTOCOL_VERSION;
 use crate::timestamp::Timestamp;
@@ -107,9 +107,7 @@ impl SnapshotPending {
     }
 }
 
-/// Writes rows as lines of a part.
-pub fn lines_write(rows: &[FeedRow], out: &mut Vec<u8>) {
-    for row in rows {
-        row_line(out, row);
-    }
+/// Writes a row as a line of a part.
+pub fn line_write(row: FeedRowRef<'_>, out: &mut Vec<u8>) {
+    row_line(out, &row);
 }

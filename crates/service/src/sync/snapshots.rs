@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use tidewatch_domain::sync::{Snapshot, SnapshotFilter};
 use tidewatch_domain::time::Millis;
-use tidewatch_store::sync::{RowsWriter, SnapshotTaken};
+use tidewatch_store::sync::{RowWriter, SnapshotTaken};
 
 use crate::{Cx, Error, Result, Service};
 
 impl Service {
-    /// A recent snapshot of one scope of the acting device; otherwise one begins to be made. `rows_write` writes its lines. A device with an
+    /// A recent snapshot of one scope of the acting device; otherwise one begins to be made. `row_write` writes its lines. A device with an
     /// older schema, which calls fields otherwise, is offered none; `schema` is its version, that of its registration when it does not say.
     ///
     /// # Errors
@@ -19,12 +19,12 @@ impl Service {
         cx: &Cx,
         filter: &SnapshotFilter,
         schema: Option<i64>,
-        rows_write: RowsWriter,
+        row_write: RowWriter,
     ) -> Result<SnapshotTaken> {
         if !self.snapshot_fits(cx, filter, schema)? {
             return Ok(SnapshotTaken::NotOffered);
         }
-        Ok(self.store.sync().snapshot_take(filter, rows_write, cx.now)?)
+        Ok(self.store.sync().snapshot_take(filter, row_write, cx.now)?)
     }
 
     /// A snapshot by its id.

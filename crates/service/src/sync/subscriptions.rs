@@ -52,7 +52,7 @@ impl Service {
             all.push(match self.store.sync().changes_page(&query, &query.scopes).await {
                 Ok(page) => {
                     left = left.saturating_sub(u32::try_from(page.rows.len() + page.controls.len()).unwrap_or(u32::MAX));
-                    bytes += page.rows.iter().filter_map(|row| row.fields.as_ref()).map(String::len).sum::<usize>();
+                    bytes += page.rows.fields_bytes().sum::<usize>();
                     Subscribed::Page(page)
                 }
                 Err(tidewatch_store::Error::Cursor(refusal)) => Subscribed::Refused(refusal),

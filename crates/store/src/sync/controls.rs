@@ -4,13 +4,13 @@
 use tidewatch_domain::cursor::CursorPosition;
 use tidewatch_domain::engine::{ClientKey, CollectionKey, ControlFacts, ControlOp, ScopeKey};
 use tidewatch_domain::ids::{CollectionName, RecordId, Scope, Seq, Version};
-use tidewatch_domain::sync::{ControlRow, FeedQuery, FeedRow};
+use tidewatch_domain::sync::{ControlRow, FeedQuery, FeedRows};
 use tidewatch_domain::time::Millis;
 
 use super::Sync;
 use super::live::Live;
 use super::packed::{self, Row};
-use super::statements::FEED_CONTROLS;
+use super::statements::feed::FEED_CONTROLS;
 use crate::{Error, Result};
 
 /// Which of these rows a page shows.
@@ -66,11 +66,11 @@ impl Notices {
 }
 
 /// Where a page of both kinds of rows is full, when there are more than fit.
-pub(crate) fn together(rows: &[FeedRow], controls: &[ControlRow], limit: usize) -> Option<Seq> {
+pub(crate) fn together(rows: &FeedRows, controls: &[ControlRow], limit: usize) -> Option<Seq> {
     if controls.is_empty() || rows.len() + controls.len() <= limit {
         return None;
     }
-    let mut seqs: Vec<Seq> = rows.iter().map(|row| row.seq).chain(controls.iter().map(|row| row.seq)).collect();
+    let mut seqs: Vec<Seq> = rows.seqs().chain(controls.iter().map(|row| row.seq)).collect();
     seqs.sort_unstable();
     seqs.get(limit - 1).copied()
 }

@@ -1,33 +1,38 @@
 //! The change feed (`protocol.md` 2.4 and 2.5): pages of the log by scope, and the chasing scan of the state.
 //!
 //! A page covers the positions up to the head in memory when it began; everything below is committed, so its statements need
-//! no common transaction. Each scope is read by its own indexed range and merged here: one statement over many scopes would
-//! make SQLite sort every match.
+//! no common transaction. Each scope is read by its own indexed range and merged here: a range over many scopes would make SQLite sort
+//! every match.
+
+mod reading;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use sqlx::SqliteConnection;
 use tidewatch_domain::cursor::{Cursor, CursorGround, CursorPosition, Since, filter_hash, since_read};
-use tidewatch_domain::decide::Detail;
 use tidewatch_domain::engine::{Collection, CollectionKey, ScopeKey};
-use tidewatch_domain::hlc::{Hlc, Ticks};
-use tidewatch_domain::ids::{ClientId, CollectionName, RecordId, Scope, Seq, Version};
-use tidewatch_domain::json::{body_text, literals, members_pick, names_read};
-use tidewatch_domain::sync::{ControlRow, FeedInclude, FeedPage, FeedQuery, FeedRow, SnapshotFilter};
-use tidewatch_domain::time::Millis;
+use tidewatch_domain::ids::{Scope, Seq};
+use tidewatch_domain::sync::{ControlRow, FeedInclude, FeedPage, FeedQuery, FeedRows, SnapshotFilter};
 
+use self::reading::Reading;
 use super::controls::{Notices, together};
 use super::live::Live;
-use super::packed::{self, Row};
-use super::statements::{FEED_BOUND, FEED_SCOPE, FEED_SCOPE_SOME, SCAN_BOUND, SCAN_SCOPE, SCAN_SCOPE_SOME};
+use super::statements::feed::{
+    FEED_BOUND, FEED_POSITIONS, FEED_SCOPES, FEED_SCOPES_SOME, SCAN_BOUND, SCAN_POSITIONS, SCAN_SCOPES, SCAN_SCOPES_SOME,
+};
 use super::{Shared, Sync};
-use crate::{Error, Result};
+use crate::Result;
 
 /// Most rows of a page.
 const PAGE_ROWS_MAX: u32 = 5_000;
 /// A page ends once its payloads reach this.
 const PAGE_BYTES_SOFT: usize = 1024 * 1024;
+/// What a row weighs beside its payload.
+const ROW_BYTES: usize = 200;
+/// Rows of a scope that are read at a time. One text of a thousand rows is memory that the system has to find, clear and take back for
+/// every page, four times over; texts of this size lie in what the process and the processor have at hand.
+const PART_ROWS: i64 = 256;
 /// Most rows that a page looks at.
 const PAGE_SCANNED_MAX: i64 = 20_000;
 
@@ -43,7 +48,6 @@ struct Plan {
     scopes: Vec<(ScopeKey, Scope)>,
     /// `[id, …]`, when only some collections are wanted.
     collections: Option<String>,
-    names: HashMap<CollectionKey, CollectionName>,
     include: FeedInclude,
     /// The mode, as the ETag names it.
     mode: String,
@@ -61,28 +65,30 @@ impl Sync {
     pub async fn changes_page(&self, query: &FeedQuery, scopes: &[Scope]) -> Result<FeedPage> {
         let plan = Plan::new(&self.shared, query, scopes)?;
         if plan.scopes.is_empty() && plan.notices.is_empty() {
-            return Ok(plan.page(&self.shared, Vec::new(), Vec::new(), plan.head));
+            return Ok(plan.page(&self.shared, FeedRows::default(), Vec::new(), plan.head));
         }
         let (mut from, mut share) = (plan.position.pos(), plan.share());
-        let mut rows: Vec<FeedRow> = Vec::new();
+        let mut reading = Reading::new(plan.include, plan.compact, plan.renamed.clone());
         let end = loop {
-            let end = self.end(&plan, from, share).await?;
-            let before = rows.len();
-            for (key, scope) in &plan.scopes {
-                let packed = self.scope_rows(&plan, *key, from, end).await?;
-                let live = self.shared.live();
-                for mut row in packed::rows(packed.as_deref()) {
-                    rows.push(row_read(&mut row, scope, &plan, &live)?);
-                }
+            let before = reading.rows.len();
+            let (mut end, most) = (self.end(&plan, from, share, plan.limit - before).await?, plan.most(before));
+            let packed = self.scopes_rows(&plan, from, end, most).await?;
+            let live = self.shared.live();
+            for ((_, scope), (packed,)) in plan.scopes.iter().zip(packed) {
+                packed.map_or(Ok(()), |packed| reading.text(packed, scope, &live))?;
             }
-            if plan.scopes.len() > 1 {
-                rows[before..].sort_unstable_by_key(|row| row.seq);
+            drop(live);
+            reading.rows.sort_from(before);
+            if plan.is_alone() && i64::try_from(reading.rows.len() - before).is_ok_and(|read| read >= most) {
+                end = reading.rows.seqs().next_back().unwrap_or(end);
             }
-            if end >= plan.head || rows.len() > plan.limit || plan.collections.is_some() {
+            let is_full = reading.rows.len() > plan.limit || weight(&reading.rows) > PAGE_BYTES_SOFT;
+            if end >= plan.head || is_full || plan.collections.is_some() {
                 break end;
             }
-            (from, share) = (end, share.saturating_mul(2).min(plan.fetched()));
+            (from, share) = (end, share.saturating_mul(2).min(plan.fetched()).min(PART_ROWS));
         };
+        let mut rows = reading.rows;
         let mut full = cut(&mut rows, plan.limit);
         let (mut controls, stopped) = self.notices(&plan.notices, plan.limit, full.unwrap_or(end)).await?;
         let both = together(&rows, &controls, plan.limit);
@@ -95,50 +101,49 @@ impl Sync {
             rows.retain(|row| row.op != "delete" || row.seq > start);
         }
         if query.exclude_self && query.reader.is_some() {
-            rows.retain(|row| row.client_id != query.reader);
+            rows.retain(|row| row.client_id != query.reader.as_ref());
         }
         let immutable = full.is_some() && plan.is_plain();
         Ok(FeedPage { immutable, ..plan.page(&self.shared, rows, controls, full.unwrap_or(end)) })
     }
 
     /// How far a part of this page may look: to the head, unless a scope holds more than its share of rows up to there. Several
-    /// scopes are read in parts, so that a page reads about as many rows as it has, however many scopes there are.
-    async fn end(&self, plan: &Plan, from: Seq, share: i64) -> Result<Seq> {
-        let statement = if plan.compact { SCAN_BOUND } else { FEED_BOUND };
-        let scopes = i64::try_from(plan.scopes.len()).unwrap_or(i64::MAX);
-        let offset = match plan.collections {
-            _ if scopes == 0 => return Ok(plan.head),
-            None if scopes == 1 => return Ok(plan.head),
-            None => share,
-            Some(_) => (PAGE_SCANNED_MAX / scopes).max(1),
-        };
-        let mut end = plan.head;
-        for (key, _) in &plan.scopes {
-            let bound: Option<(i64,)> = sqlx::query_as(statement)
-                .bind(key.0)
-                .bind(from.0)
-                .bind(end.0)
-                .bind(offset - 1)
-                .fetch_optional(&self.readers)
-                .await?;
-            end = bound.map_or(end, |(seq,)| end.min(Seq(seq)));
+    /// scopes are read in parts, each up to the first row that is not wanted any more, so that a page reads about as many rows as it
+    /// has, however many scopes there are.
+    async fn end(&self, plan: &Plan, from: Seq, share: i64, wanted: usize) -> Result<Seq> {
+        let filtered = plan.collections.is_some();
+        if plan.scopes.is_empty() || plan.is_alone() {
+            return Ok(plan.head);
         }
-        Ok(end)
+        if filtered {
+            let statement = if plan.compact { SCAN_BOUND } else { FEED_BOUND };
+            let scopes = i64::try_from(plan.scopes.len()).unwrap_or(i64::MAX);
+            let query = sqlx::query_as(statement).bind(plan.scope_list()).bind(from.0).bind(plan.head.0);
+            let bound: (Option<i64>,) = query.bind((PAGE_SCANNED_MAX / scopes).max(1) - 1).fetch_one(&self.readers).await?;
+            return Ok(bound.0.map_or(plan.head, Seq));
+        }
+        let statement = if plan.compact { SCAN_POSITIONS } else { FEED_POSITIONS };
+        let query = sqlx::query_as(statement).bind(plan.scope_list()).bind(from.0).bind(plan.head.0).bind(share);
+        let lists: Vec<(Option<String>,)> = query.fetch_all(&self.readers).await?;
+        Ok(reached(lists.iter().filter_map(|(list,)| list.as_deref()), share, wanted).unwrap_or(plan.head))
     }
 
-    async fn scope_rows(&self, plan: &Plan, scope: ScopeKey, from: Seq, end: Seq) -> Result<Option<String>> {
+    /// One packed text a scope, in the order of the plan, of at most so many rows each.
+    async fn scopes_rows(&self, plan: &Plan, from: Seq, end: Seq, most: i64) -> Result<Vec<(Option<String>,)>> {
+        if plan.scopes.is_empty() {
+            return Ok(Vec::new());
+        }
         let statement = match (plan.compact, &plan.collections) {
-            (false, None) => FEED_SCOPE,
-            (false, Some(_)) => FEED_SCOPE_SOME,
-            (true, None) => SCAN_SCOPE,
-            (true, Some(_)) => SCAN_SCOPE_SOME,
+            (false, None) => FEED_SCOPES,
+            (false, Some(_)) => FEED_SCOPES_SOME,
+            (true, None) => SCAN_SCOPES,
+            (true, Some(_)) => SCAN_SCOPES_SOME,
         };
-        let mut query = sqlx::query_as(statement).bind(scope.0).bind(from.0).bind(end.0).bind(plan.fetched());
+        let mut query = sqlx::query_as(statement).bind(plan.scope_list()).bind(from.0).bind(end.0).bind(most);
         if let Some(collections) = &plan.collections {
             query = query.bind(collections.clone());
         }
-        let (packed,): (Option<String>,) = query.fetch_one(&self.readers).await?;
-        Ok(packed)
+        Ok(query.fetch_all(&self.readers).await?)
     }
 
     /// From memory: whether a feed at this cursor has nothing new, and then the ETag of its page.
@@ -158,7 +163,7 @@ impl Sync {
 pub(crate) struct StateScan {
     plan: Plan,
     /// The scope; none when nothing was ever written in it.
-    scope: Option<(ScopeKey, Scope)>,
+    scope: Option<Scope>,
     at: Seq,
 }
 
@@ -172,7 +177,7 @@ impl StateScan {
         let scopes = [scope];
         let query = FeedQuery { compact: true, scopes: scopes.to_vec(), collections, ..FeedQuery::default() };
         let plan = Plan::new(shared, &query, &scopes)?;
-        Ok(Self { scope: plan.scopes.first().cloned(), plan, at })
+        Ok(Self { scope: plan.scopes.first().map(|(_, scope)| scope.clone()), plan, at })
     }
 
     /// The records whose last change lies above a position, so many at most; and where the next stretch begins, if there is more.
@@ -185,29 +190,53 @@ impl StateScan {
         above: Seq,
         most: u32,
         live: &std::sync::RwLock<Live>,
-    ) -> Result<(Vec<FeedRow>, Option<Seq>)> {
-        let Some((key, scope)) = &self.scope else { return Ok((Vec::new(), None)) };
-        let statement = if self.plan.collections.is_some() { SCAN_SCOPE_SOME } else { SCAN_SCOPE };
-        let mut query = sqlx::query_as(statement).bind(key.0).bind(above.0).bind(self.at.0).bind(i64::from(most));
+    ) -> Result<(FeedRows, Option<Seq>)> {
+        let Some(scope) = &self.scope else { return Ok((FeedRows::default(), None)) };
+        let statement = if self.plan.collections.is_some() { SCAN_SCOPES_SOME } else { SCAN_SCOPES };
+        let list = self.plan.scope_list();
+        let mut query = sqlx::query_as(statement).bind(list).bind(above.0).bind(self.at.0).bind(i64::from(most));
         if let Some(collections) = &self.plan.collections {
             query = query.bind(collections.clone());
         }
         let (packed,): (Option<String>,) = query.fetch_one(transaction).await?;
         let live = live.read().expect("no holder of this lock panics");
-        let rows = packed::rows(packed.as_deref()).map(|mut row| row_read(&mut row, scope, &self.plan, &live));
-        let mut rows = rows.collect::<Result<Vec<FeedRow>>>()?;
-        let full = rows.len() == most as usize;
-        let next = rows.last().filter(|_| full).map(|row| row.seq);
+        let mut reading = Reading::new(FeedInclude::Full, true, self.plan.renamed.clone());
+        packed.map_or(Ok(()), |packed| reading.text(packed, scope, &live))?;
+        let mut rows = reading.rows;
+        let next = rows.seqs().next_back().filter(|_| rows.len() == most as usize);
         rows.retain(|row| row.op != "delete");
         Ok((rows, next))
     }
 }
 
+/// How far lists of positions (numbers with commas, `share` of them at most) reach together: to the end of the first that was cut
+/// off, or to the first position beyond so many that are wanted. `None`: to the end of everything.
+fn reached<'a>(lists: impl Iterator<Item = &'a str>, share: i64, wanted: usize) -> Option<Seq> {
+    let (mut all, mut bound) = (Vec::new(), i64::MAX);
+    for list in lists {
+        let before = all.len();
+        all.extend(list.split(',').filter_map(|position| position.parse::<i64>().ok()));
+        if let Some(last) = all.last().filter(|_| i64::try_from(all.len() - before).is_ok_and(|count| count >= share)) {
+            bound = bound.min(*last);
+        }
+    }
+    all.retain(|position| *position <= bound);
+    if all.len() > wanted {
+        bound = *all.select_nth_unstable(wanted).1;
+    }
+    (bound < i64::MAX).then_some(Seq(bound))
+}
+
+/// What rows weigh.
+fn weight(rows: &FeedRows) -> usize {
+    rows.fields_bytes().map(|fields| fields + ROW_BYTES).sum()
+}
+
 /// Cuts a page where it is full, by rows or by bytes, when there is more than fits. Answers where it was cut.
-fn cut(rows: &mut Vec<FeedRow>, limit: usize) -> Option<Seq> {
+fn cut(rows: &mut FeedRows, limit: usize) -> Option<Seq> {
     let mut bytes = 0;
-    let heavy = rows.iter().position(|row| {
-        bytes += row.fields.as_ref().map_or(0, String::len) + 200;
+    let heavy = rows.fields_bytes().position(|fields| {
+        bytes += fields + ROW_BYTES;
         bytes > PAGE_BYTES_SOFT
     });
     let keep = heavy.map_or(limit, |at| limit.min(at.max(1)));
@@ -215,7 +244,7 @@ fn cut(rows: &mut Vec<FeedRow>, limit: usize) -> Option<Seq> {
         return None;
     }
     rows.truncate(keep);
-    rows.last().map(|row| row.seq)
+    rows.seqs().next_back()
 }
 
 impl Plan {
@@ -260,7 +289,6 @@ impl Plan {
             limit: query.limit.clamp(1, PAGE_ROWS_MAX) as usize,
             scopes: awake.collect(),
             collections: some,
-            names: live.collections.iter().map(|known| (known.engine.key, known.engine.name.clone())).collect(),
         })
     }
 
@@ -269,9 +297,26 @@ impl Plan {
         i64::try_from(self.limit + 1).unwrap_or(i64::MAX)
     }
 
-    /// Rows of each scope that the first part of a page looks at.
+    /// Positions of each scope that the first part of a page looks at: twice its share, for scopes are rarely even.
     fn share(&self) -> i64 {
-        (self.fetched() / i64::try_from(self.scopes.len().max(1)).unwrap_or(i64::MAX)).max(1)
+        (2 * self.fetched() / i64::try_from(self.scopes.len().max(1)).unwrap_or(i64::MAX)).clamp(1, self.fetched().min(PART_ROWS))
+    }
+
+    /// One scope, all of whose rows are wanted: its parts end where they have enough rows.
+    const fn is_alone(&self) -> bool {
+        self.scopes.len() == 1 && self.collections.is_none()
+    }
+
+    /// Rows of each scope that a part reads at most, when so many rows were read before.
+    fn most(&self, before: usize) -> i64 {
+        let wanted = self.fetched() - i64::try_from(before).unwrap_or(0);
+        if self.is_alone() { wanted.min(PART_ROWS) } else { self.fetched() }
+    }
+
+    /// Its scopes, as statements take them.
+    fn scope_list(&self) -> String {
+        let keys = self.scopes.iter().map(|(key, _)| key.0.to_string());
+        format!("[{}]", keys.collect::<Vec<_>>().join(","))
     }
 
     /// A page of the log without a filter by collection: once full, it holds the same rows for ever.
@@ -279,13 +324,13 @@ impl Plan {
         !self.compact && self.collections.is_none()
     }
 
-    fn page(&self, shared: &Shared, rows: Vec<FeedRow>, controls: Vec<ControlRow>, scanned: Seq) -> FeedPage {
+    fn page(&self, shared: &Shared, rows: FeedRows, controls: Vec<ControlRow>, scanned: Seq) -> FeedPage {
         let done = scanned >= self.head;
         let position = match self.position {
             CursorPosition::Scan { start, .. } if !done => CursorPosition::Scan { pos: scanned, start },
             _ => CursorPosition::At(scanned),
         };
-        let last = rows.last().map(|row| row.seq).max(controls.last().map(|row| row.seq));
+        let last = rows.seqs().next_back().max(controls.last().map(|row| row.seq));
         let last = last.unwrap_or(self.position.pos());
         FeedPage {
             cursor: Cursor { epoch: shared.epoch, position, filter: self.filter }.to_string(),
@@ -320,64 +365,21 @@ fn renamed(live: &Live, schema: Option<i64>) -> (Renamed, String) {
     ((known, schema), format!("s{version}r{revisions}"))
 }
 
-fn row_read(row: &mut Row<'_>, scope: &Scope, plan: &Plan, live: &Live) -> Result<FeedRow> {
-    let seq = Seq(row.number()?);
-    let op: i64 = row.number()?;
-    let key = CollectionKey(row.number()?);
-    let collection = plan.names.get(&key).or_else(|| live.collection_name(key)).cloned();
-    let collection = collection.ok_or_else(|| Error::Corrupt(format!("row {seq} is of an unknown collection")))?;
-    let record_id = RecordId::parse(row.text()?).map_err(|error| Error::Corrupt(error.to_string()))?;
-    let version = Version(row.number()?);
-    let prev_seq: i64 = row.number()?;
-    let ticks = Ticks(row.number::<i64>()?.cast_unsigned());
-    let hlc = Hlc { ticks, node: row.text()?.to_owned() }.to_string();
-    let client = tidewatch_domain::engine::ClientKey(row.number()?);
-    let client_id: Option<ClientId> = live.client_ids.get(&client).cloned();
-    let operation_id = row.text()?.to_owned();
-    let schema_version = row.number()?;
-    let committed = Millis(row.number()?);
-    let (changed, body) = (row.maybe()?, row.maybe()?);
-    // Of an operation on a field that merges by itself the log row has the operation; a scan of the state has the state.
-    let merging = if op == 5 && !plan.compact { Detail::read(changed).crdt } else { None };
-    let (changed, body) = if merging.is_some() { (None, body) } else { (changed, body) };
-    let op = match (op, body) {
-        (_, None) => "delete",
-        _ if plan.compact => "put",
-        _ if merging.is_some() => "crdt",
-        (1, _) => "create",
-        (2, _) => "update",
-        _ => "put",
-    };
-    let fields = match plan.include {
-        FeedInclude::Fields => body.filter(|_| merging.is_none()).map(|body| match changed {
-            Some(changed) => members_pick(body, &literals(changed)),
-            None => body.to_owned(),
-        }),
-        FeedInclude::Full => body.map(str::to_owned),
-        FeedInclude::Meta => None,
-    };
-    let merging = merging.filter(|_| plan.include != FeedInclude::Meta);
-    let (mut changed, mut fields) = (changed.map(names_read), fields);
-    if let Some(known) = plan.renamed.0.get(&key) {
-        let (steps, version) = (&known.policy.steps, plan.renamed.1);
-        changed = changed.map(|names| steps.names_shown(version, names));
-        fields = fields.map(|text| steps.text_shown(version, text));
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes_are_read_together_up_to_what_was_cut_off_or_is_not_wanted() {
+        for (lists, share, wanted, up_to) in [
+            (&[][..], 3, 1, None),
+            (&["1,4", "2,3"][..], 3, 4, None),
+            (&["1,4", "2,3"][..], 3, 2, Some(3)),
+            (&["1,4,9", "2,3"][..], 3, 10, Some(9)),
+            (&["1,4,9", "2,3,5"][..], 3, 10, Some(5)),
+            (&["1,4,9", "2,3,5"][..], 3, 1, Some(2)),
+        ] {
+            assert_eq!(reached(lists.iter().copied(), share, wanted), up_to.map(Seq), "{lists:?} {share} {wanted}");
+        }
     }
-    Ok(FeedRow {
-        seq,
-        op,
-        collection,
-        record_id,
-        scope: scope.clone(),
-        version,
-        prev_seq: (prev_seq > 0).then_some(Seq(prev_seq)),
-        hlc,
-        client_id,
-        operation_id,
-        schema_version,
-        changed,
-        fields,
-        crdt: merging.map(|operation| body_text(&operation)),
-        committed,
-    })
 }

@@ -4,6 +4,8 @@
 
 use std::str::FromStr;
 
+use tidewatch_domain::sync::Span;
+
 use crate::{Error, Result};
 
 /// Parts rows.
@@ -13,26 +15,29 @@ const MEMBER: u8 = 0x1f;
 
 /// The rows of a packed text, in order.
 pub(crate) fn rows(packed: Option<&str>) -> impl Iterator<Item = Row<'_>> {
-    let parts = Parts { rest: packed, mark: ROW };
-    parts.filter(|row| !row.is_empty()).map(|row| Row { members: Parts { rest: Some(row), mark: MEMBER } })
+    let parts = Parts { rest: packed, at: 0, mark: ROW };
+    parts.filter(|(row, _)| !row.is_empty()).map(|(row, at)| Row { members: Parts { rest: Some(row), at, mark: MEMBER } })
 }
 
-/// A text in parts, as `split` gives them, but with a search that looks at many bytes at once: most of a page is bodies.
+/// A text in parts, as `split` gives them, each with its place in the whole, but with a search that looks at many bytes at once:
+/// most of a page is bodies.
 #[derive(Debug)]
 struct Parts<'a> {
     rest: Option<&'a str>,
+    /// Where the rest begins in the whole.
+    at: usize,
     /// Below 0x80, so it is never inside of a character.
     mark: u8,
 }
 
 impl<'a> Iterator for Parts<'a> {
-    type Item = &'a str;
+    type Item = (&'a str, usize);
 
-    fn next(&mut self) -> Option<&'a str> {
-        let rest = self.rest.take()?;
-        let Some(at) = memchr::memchr(self.mark, rest.as_bytes()) else { return Some(rest) };
-        self.rest = rest.get(at + 1..);
-        rest.get(..at)
+    fn next(&mut self) -> Option<(&'a str, usize)> {
+        let (rest, begin) = (self.rest.take()?, self.at);
+        let Some(at) = memchr::memchr(self.mark, rest.as_bytes()) else { return Some((rest, begin)) };
+        (self.rest, self.at) = (rest.get(at + 1..), begin + at + 1);
+        rest.get(..at).map(|part| (part, begin))
     }
 }
 
@@ -45,7 +50,18 @@ pub(crate) struct Row<'a> {
 impl<'a> Row<'a> {
     /// The next member as text.
     pub(crate) fn text(&mut self) -> Result<&'a str> {
-        self.members.next().ok_or_else(|| Error::Corrupt("a packed row is too short".to_owned()))
+        self.placed().map(|(text, _)| text)
+    }
+
+    /// The next member as text, with its place in the whole.
+    pub(crate) fn placed(&mut self) -> Result<(&'a str, Span)> {
+        let (text, at) = self.members.next().ok_or_else(|| Error::Corrupt("a packed row is too short".to_owned()))?;
+        Ok((text, Span::new(at..at + text.len())))
+    }
+
+    /// The next member as text, with its place in the whole; empty stands for null.
+    pub(crate) fn maybe_placed(&mut self) -> Result<Option<(&'a str, Span)>> {
+        self.placed().map(|(text, span)| (!text.is_empty()).then_some((text, span)))
     }
 
     /// The next member as text; empty stands for null.
@@ -78,6 +94,15 @@ mod tests {
             .collect();
         assert_eq!(read, [(1, Some("a")), (2, None)]);
         assert_eq!(rows(None).count(), 0);
+    }
+
+    #[test]
+    fn a_member_knows_its_place_in_the_whole() {
+        let whole = "1\u{1f}é\u{1e}2\u{1f}ab\u{1f}";
+        let mut row = rows(Some(whole)).nth(1).expect("a row");
+        assert_eq!(row.number::<i64>().ok(), Some(2));
+        assert_eq!(row.placed().expect("there"), ("ab", Span::new(7..9)));
+        assert_eq!(row.maybe_placed().expect("there"), None);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use tidewatch_domain::ids::Scope;
-use tidewatch_domain::sync::{FeedRow, Snapshot, SnapshotFilter};
+use tidewatch_domain::sync::{FeedRowRef, Snapshot, SnapshotFilter};
 use tidewatch_domain::time::{DAY_MS, MINUTE_MS, Millis};
 use tokio::sync::{RwLock, Semaphore, watch};
 use tokio::task::JoinSet;
@@ -33,8 +33,8 @@ const MAKING_MAX: usize = 2;
 /// How long after making one failed the same is not tried again.
 const REFUSED_MS: i64 = 10 * MINUTE_MS;
 
-/// Writes rows as lines of JSON; the wire is not known here.
-pub type RowsWriter = fn(&[FeedRow], &mut Vec<u8>);
+/// Writes a row as a line of JSON; the wire is not known here.
+pub type RowWriter = fn(FeedRowRef<'_>, &mut Vec<u8>);
 
 /// Bounds of snapshots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,7 +183,7 @@ impl Sync {
     ///
     /// # Errors
     /// Closed.
-    pub fn snapshot_take(&self, filter: &SnapshotFilter, rows_write: RowsWriter, now: Millis) -> Result<SnapshotTaken> {
+    pub fn snapshot_take(&self, filter: &SnapshotFilter, row_write: RowWriter, now: Millis) -> Result<SnapshotTaken> {
         if self.snapshots.closing.load(Ordering::Acquire) {
             return Err(Error::Closed);
         }
@@ -215,7 +215,7 @@ impl Sync {
             Maker { snapshots: Arc::clone(&self.snapshots), shared: Arc::clone(&self.shared), readers: self.readers.clone() };
         let mut tasks = self.snapshots.tasks.lock().expect("no holder of this lock panics");
         while tasks.try_join_next().is_some() {}
-        tasks.spawn(maker.make(filter.clone(), rows_write, now, (place, done)));
+        tasks.spawn(maker.make(filter.clone(), row_write, now, (place, done)));
         Ok(SnapshotTaken::Making(SnapshotWait(Some(waiting))))
     }
 

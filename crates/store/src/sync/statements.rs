@@ -53,6 +53,7 @@ macro_rules! inserts {
 pub(crate) use {inserts, statements};
 
 pub(crate) mod control;
+pub(crate) mod feed;
 
 /// Makes the younger generation of what is remembered the older one. `protocol.md` asks for a rename, since rows by the
 /// million would hold up the writer.
@@ -288,21 +289,8 @@ statements! {
         )";
     AUDIT_HEAD = "select id, chain from audit_events order by id desc limit 1";
 
-    /// A page of one scope's rows, all collections.
-    FEED_SCOPE = r"
-        select group_concat(line, char(30)) from (
-            select concat_ws(char(31), c.seq, c.op, c.collection, c.record_id, c.version, c.prev_seq, c.hlc, c.hlc_node, c.client,
-                c.operation_id, c.schema_version, c.committed_ms, iif(c.op = 5, c.detail, ifnull(c.changed, '')), ifnull(c.fields, '')) as line
-            from changes c where c.scope = ?1 and c.op <= 5 and c.seq > ?2 and c.seq <= ?3 order by c.seq limit ?4
-        )";
-    /// The same, of some collections only (`[id, …]`).
-    FEED_SCOPE_SOME = r"
-        select group_concat(line, char(30)) from (
-            select concat_ws(char(31), c.seq, c.op, c.collection, c.record_id, c.version, c.prev_seq, c.hlc, c.hlc_node, c.client,
-                c.operation_id, c.schema_version, c.committed_ms, iif(c.op = 5, c.detail, ifnull(c.changed, '')), ifnull(c.fields, '')) as line
-            from changes c where c.scope = ?1 and c.op <= 5 and c.seq > ?2 and c.seq <= ?3 and c.collection in (select value from json_each(?5))
-            order by c.seq limit ?4
-        )";
+    /// The newest row of each scope that changes no record.
+    CONTROL_HEADS = "select scope, max(seq) from changes indexed by changes_ctl where op > 5 group by scope";
     /// A record with its last change.
     RECORD_VIEW = r"
         select c.seq, c.op, c.version, c.scope, c.hlc, c.hlc_node, c.client, c.operation_id, c.schema_version, c.changed, c.fields,
@@ -330,37 +318,6 @@ statements! {
         cross join conflicts f on f.id = j.value
         left join records r on r.collection = f.collection and r.record_id = f.record_id
         left join changes c on c.seq = r.last_seq";
-    /// The rows of a scope that change no record.
-    FEED_CONTROLS = r"
-        select group_concat(line, char(30)) from (
-            select concat_ws(char(31), c.seq, c.op, c.collection, c.record_id, c.version, c.client, c.operation_id, c.committed_ms, c.detail)
-                as line
-            from changes c indexed by changes_ctl
-            where c.scope = ?1 and c.op > 5 and c.seq > ?2 and c.seq <= ?3 order by c.seq limit ?4
-        )";
-    /// The newest of them, scope by scope.
-    CONTROL_HEADS = "select scope, max(seq) from changes indexed by changes_ctl where op > 5 group by scope";
-    /// Position of the n-th row of a scope after another: the bound of a page that many scopes share, and of a scan.
-    FEED_BOUND = "select seq from changes where scope = ?1 and seq > ?2 and seq <= ?3 order by seq limit 1 offset ?4";
-    /// A page of one scope's records in the order of their last change.
-    SCAN_SCOPE = r"
-        select group_concat(line, char(30)) from (
-            select concat_ws(char(31), c.seq, c.op, c.collection, c.record_id, c.version, c.prev_seq, c.hlc, c.hlc_node, c.client,
-                c.operation_id, c.schema_version, c.committed_ms, '', ifnull(c.fields, '')) as line
-            from records r cross join changes c on c.seq = r.last_seq
-            where r.scope = ?1 and r.last_seq > ?2 and r.last_seq <= ?3 order by r.last_seq limit ?4
-        )";
-    /// The same, of some collections only (`[id, …]`).
-    SCAN_SCOPE_SOME = r"
-        select group_concat(line, char(30)) from (
-            select concat_ws(char(31), c.seq, c.op, c.collection, c.record_id, c.version, c.prev_seq, c.hlc, c.hlc_node, c.client,
-                c.operation_id, c.schema_version, c.committed_ms, '', ifnull(c.fields, '')) as line
-            from records r cross join changes c on c.seq = r.last_seq
-            where r.scope = ?1 and r.last_seq > ?2 and r.last_seq <= ?3 and r.collection in (select value from json_each(?5))
-            order by r.last_seq limit ?4
-        )";
-    /// Position of the n-th record of a scope after another.
-    SCAN_BOUND = "select last_seq from records where scope = ?1 and last_seq > ?2 and last_seq <= ?3 order by last_seq limit 1 offset ?4";
 }
 
 inserts! {

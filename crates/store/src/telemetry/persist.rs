@@ -1,4 +1,5 @@
-//! Writing a group: every table with one statement, through `json_each`.
+//! Writing a group: a few statements a table. What is read is asked for through `json_each`; rows with long texts are bound one by one,
+//! for taking columns out of JSON reads all of it once a column.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -53,6 +54,24 @@ pub(crate) fn doc_read(text: &str) -> Result<DeviceDoc> {
 static DEVICE_PUT: Insert =
     Insert::new(include_str!("../sql/devices_write.sql"), DEVICE_COLUMNS, include_str!("../sql/devices_write_again.sql"));
 static DOC_PUT: Insert = Insert::new("insert into device_docs (id, doc)", 2, "on conflict (id) do update set doc = excluded.doc");
+static HOUR_PUT: Insert = Insert::new(
+    "insert into device_hours (device, hour, synced, expected, samples)",
+    5,
+    r"
+    on conflict (device, hour) do update set synced = excluded.synced, expected = excluded.expected, samples = excluded.samples",
+);
+static ROLLUP_PUT: Insert = Insert::new(
+    "insert into rollups (step, bucket, cohort, counters, latency, drift)",
+    6,
+    r"
+    on conflict (step, cohort, bucket) do update set counters = excluded.counters, latency = excluded.latency, drift = excluded.drift",
+);
+static EVENT_PUT: Insert = Insert::new(
+    "insert into events (device, at_ms, id, kind, tone, title, detail, operation_id)",
+    8,
+    r"
+    on conflict (device, at_ms, id) do update set title = excluded.title, detail = excluded.detail, operation_id = excluded.operation_id",
+);
 /// Columns of a device: those of [`columns`], and when it was enrolled.
 const DEVICE_COLUMNS: usize = 39;
 
@@ -112,10 +131,6 @@ pub(crate) async fn hours_write(connection: &mut SqliteConnection, deltas: &BTre
     const READ: &str = r"
         select h.device, h.hour, h.synced, h.expected, h.samples from json_each(?1) as wanted
         join device_hours h on h.device = wanted.value ->> '$[0]' and h.hour = wanted.value ->> '$[1]'";
-    const TEXT: &str = r"
-        insert into device_hours (device, hour, synced, expected, samples)
-        select value ->> '$[0]', value ->> '$[1]', value ->> '$[2]', value ->> '$[3]', value ->> '$[4]' from json_each(?1) where true
-        on conflict (device, hour) do update set synced = excluded.synced, expected = excluded.expected, samples = excluded.samples";
     const BOARD: &str = r"
         insert into hour_board (hour, synced, expected)
         select value ->> '$[0]', value ->> '$[1]', value ->> '$[2]' from json_each(?1) where true
@@ -141,9 +156,12 @@ pub(crate) async fn hours_write(connection: &mut SqliteConnection, deltas: &BTre
         counts.0 += i64::from(after.synced && !before.synced);
         counts.1 += i64::from(after.expected && !before.expected);
         let samples = serde_json::to_string(&after.samples).map_err(|error| corrupt(&error))?;
-        rows.push(json!([key.0, key.1, i64::from(after.synced), i64::from(after.expected), samples]));
+        rows.push((*key, after.synced, after.expected, samples));
     }
-    sqlx::query(TEXT).bind(Value::from(rows).to_string()).execute(&mut *connection).await?;
+    write_all(connection, &HOUR_PUT, &rows, |query, ((device, hour), synced, expected, samples)| {
+        query.bind(*device).bind(*hour).bind(i64::from(*synced)).bind(i64::from(*expected)).bind(samples.clone())
+    })
+    .await?;
     let board: Vec<Value> = board.iter().map(|(hour, (synced, expected))| json!([hour, synced, expected])).collect();
     sqlx::query(BOARD).bind(Value::from(board).to_string()).execute(&mut *connection).await?;
     Ok(())
@@ -189,11 +207,6 @@ pub(crate) async fn rollups_write(
     const READ: &str = r"
         select r.step, r.bucket, r.cohort, r.counters, r.latency, r.drift from json_each(?1) as wanted
         join rollups r on r.step = wanted.value ->> '$[0]' and r.bucket = wanted.value ->> '$[1]' and r.cohort = wanted.value ->> '$[2]'";
-    const TEXT: &str = r"
-        insert into rollups (step, bucket, cohort, counters, latency, drift)
-        select value ->> '$[0]', value ->> '$[1]', value ->> '$[2]', value ->> '$[3]', unhex(value ->> '$[4]'), unhex(value ->> '$[5]')
-        from json_each(?1) where true
-        on conflict (step, cohort, bucket) do update set counters = excluded.counters, latency = excluded.latency, drift = excluded.drift";
     if deltas.is_empty() {
         return Ok(());
     }
@@ -213,18 +226,14 @@ pub(crate) async fn rollups_write(
     }
     let rows = merged
         .iter()
-        .map(|((step, bucket, cohort), rollup)| {
-            let counters = serde_json::to_string(&rollup.counters).map_err(|error| corrupt(&error))?;
-            Ok(json!([step, bucket, cohort, counters, sketch_hex(&rollup.latency), sketch_hex(&rollup.drift)]))
-        })
-        .collect::<Result<Vec<Value>>>()?;
-    sqlx::query(TEXT).bind(Value::from(rows).to_string()).execute(&mut *connection).await?;
-    Ok(())
-}
-
-/// A sketch as hex; `None` when it holds nothing.
-pub(crate) fn sketch_hex(sketch: &Sketch) -> Option<String> {
-    (!sketch.is_empty()).then(|| hex::encode(sketch.to_bytes()))
+        .map(|(key, rollup)| Ok((*key, serde_json::to_string(&rollup.counters).map_err(|error| corrupt(&error))?, rollup)))
+        .collect::<Result<Vec<_>>>()?;
+    write_all(connection, &ROLLUP_PUT, &rows, |query, ((step, bucket, cohort), counters, rollup)| {
+        let sketch = |sketch: &Sketch| (!sketch.is_empty()).then(|| sketch.to_bytes());
+        let query = query.bind(*step).bind(*bucket).bind(*cohort).bind(counters.clone());
+        query.bind(sketch(&rollup.latency)).bind(sketch(&rollup.drift))
+    })
+    .await
 }
 
 /// A stored rollup.
@@ -248,20 +257,18 @@ impl RollupRow {
 
 /// Writes events and trims the timelines that grew too long.
 pub(crate) async fn events_write(connection: &mut SqliteConnection, group: &mut Group) -> Result<()> {
-    const TEXT: &str = r"
-        insert into events (device, at_ms, id, kind, tone, title, detail, operation_id)
-        select value ->> '$[0]', value ->> '$[1]', value ->> '$[2]', value ->> '$[3]', value ->> '$[4]', value ->> '$[5]', value ->> '$[6]', value ->> '$[7]'
-        from json_each(?1) where true
-        on conflict (device, at_ms, id) do update set title = excluded.title, detail = excluded.detail, operation_id = excluded.operation_id";
     const TRIM: &str = r"
         delete from events where device = ?1 and at_ms < (
             select at_ms from events where device = ?1 order by at_ms desc, id desc limit 1 offset ?2)";
     if group.events.is_empty() {
         return Ok(());
     }
-    let row = |e: &EventRow| json!([e.device, e.at, e.id, e.kind, e.tone, e.title, e.detail, e.operation_id]);
-    let rows: Vec<Value> = group.events.values().map(row).collect();
-    sqlx::query(TEXT).bind(Value::from(rows).to_string()).execute(&mut *connection).await?;
+    let rows: Vec<&EventRow> = group.events.values().collect();
+    write_all(connection, &EVENT_PUT, &rows, |query, event| {
+        let query = query.bind(event.device).bind(event.at).bind(event.id).bind(event.kind).bind(event.tone);
+        query.bind(event.title.clone()).bind(event.detail.clone()).bind(event.operation_id.clone())
+    })
+    .await?;
     for touched in group.devices.values_mut().filter(|t| t.doc.events_kept > EVENTS_KEPT + EVENTS_SLACK) {
         sqlx::query(TRIM).bind(touched.id).bind(EVENTS_KEPT - 1).execute(&mut *connection).await?;
         touched.doc.events_kept = EVENTS_KEPT;

@@ -6,15 +6,17 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection, QueryBuilder, Sqlite, SqliteConnection};
+use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use tidewatch_domain::time::{HOUR_MS, Millis};
 
 use crate::Result;
+use crate::sync::bulk::write_all;
+use crate::sync::statements::Insert;
 
 /// So many hours of raw reports are kept.
 pub(crate) const RAW_HOURS_KEPT: i64 = 48;
-/// Rows of one insert: five parameters each.
-const ROWS_PER_INSERT: usize = 500;
+
+static ADD: Insert = Insert::new("insert into reports (client_id, report_id, at_ms, received_ms, body)", 5, "");
 
 const SCHEMA: &str = r"
 create table if not exists reports (
@@ -61,17 +63,11 @@ impl RawLog {
         };
         let connection = self.connection(last.received.div_euclid(HOUR_MS)).await?;
         let mut transaction = connection.begin().await?;
-        for rows in reports.chunks(ROWS_PER_INSERT) {
-            let mut insert = QueryBuilder::<Sqlite>::new("insert into reports (client_id, report_id, at_ms, received_ms, body) ");
-            insert.push_values(rows, |mut row, report| {
-                row.push_bind(report.client_id.as_str());
-                row.push_bind(report.report_id.as_str());
-                row.push_bind(report.at);
-                row.push_bind(report.received);
-                row.push_bind(report.body.as_str());
-            });
-            insert.build().execute(&mut *transaction).await?;
-        }
+        write_all(&mut transaction, &ADD, reports, |query, report| {
+            let query = query.bind(report.client_id.clone()).bind(report.report_id.clone()).bind(report.at);
+            query.bind(report.received).bind(report.body.clone())
+        })
+        .await?;
         transaction.commit().await?;
         Ok(())
     }

@@ -4,12 +4,14 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use sqlx::{Connection, SqliteConnection};
 use tidewatch_domain::contact::Contact;
 use tidewatch_domain::report::Report;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 use super::group::Group;
 use super::mirror::mirror_write;
@@ -26,6 +28,9 @@ pub(crate) const REPORT_QUEUE: usize = 512;
 pub(crate) const NOTE_QUEUE: usize = 65_536;
 /// Reports or notes that one commit takes.
 const GROUP_MAX: usize = 1_000;
+/// Groups of notes alone begin at least so far apart while more are coming: a device that is at work is then read and written once for
+/// several of its requests. Who waits for an answer, or for everything to be written, does not wait for this.
+const NOTES_EVERY: Duration = Duration::from_millis(20);
 /// Pages of the write-ahead file after which it is folded in.
 const CHECKPOINT_PAGES: &str = "pragma wal_autocheckpoint = 4000";
 
@@ -66,6 +71,8 @@ pub(crate) struct Shared {
     pub groups_failed: AtomicU64,
     /// Counts commits.
     pub commits: watch::Sender<u64>,
+    /// Somebody waits for all notes to be written.
+    pub hurry: Notify,
 }
 
 pub(crate) struct Writer {
@@ -93,6 +100,7 @@ impl Writer {
 
     /// Runs until it is told to close or every sender is gone.
     pub(crate) async fn run(mut self, mut works: mpsc::Receiver<Work>, mut notes: mpsc::Receiver<Note>) {
+        let mut began = None::<Instant>;
         loop {
             let (mut group_works, mut group_notes) = (Vec::new(), Vec::new());
             tokio::select! {
@@ -105,6 +113,15 @@ impl Writer {
                     Some(note) => group_notes.push(note),
                     None => return,
                 },
+            }
+            if group_works.is_empty() {
+                tokio::select! {
+                    biased;
+                    work = works.recv() => group_works.extend(work),
+                    () = self.shared.hurry.notified() => {}
+                    () = tokio::time::sleep_until(began.map_or_else(Instant::now, |began| began + NOTES_EVERY)) => {}
+                }
+                began = Some(Instant::now());
             }
             let mut taken = reports_in(&group_works);
             while taken < GROUP_MAX && !matches!(group_works.last(), Some(Work::Close { .. } | Work::Roll { .. })) {

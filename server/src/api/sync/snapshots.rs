@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use tidewatch_domain::ids::{CollectionName, Scope};
 use tidewatch_domain::sync::{Snapshot, SnapshotFilter};
 use tidewatch_protocol::limits::{FILTER_TERMS_MAX, WAIT_S_MAX};
-use tidewatch_protocol::v1::snapshots::{SnapshotManifest, SnapshotPending, lines_write};
+use tidewatch_protocol::v1::snapshots::{SnapshotManifest, SnapshotPending, line_write};
 use tidewatch_protocol::{Code, FieldError, Problem};
 use tidewatch_service::Error;
 use tidewatch_service::fleet::Contact;
@@ -52,7 +52,7 @@ pub async fn snapshot_take(State(app): State<App>, device: Device, uri: Uri, hea
     let over = tokio::time::sleep(wait);
     tokio::pin!(over);
     loop {
-        let taken = app.service().snapshot_take(&device.cx, &filter, schema, lines_write).map_err(scope_refusal)?;
+        let taken = app.service().snapshot_take(&device.cx, &filter, schema, line_write).map_err(scope_refusal)?;
         let mut making = match taken {
             SnapshotTaken::Ready(snapshot) => return Ok(manifest(&snapshot, uri.path(), FRESH)),
             SnapshotTaken::NotOffered => return Err(not_offered(&app)),

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use serde_json::value::RawValue;
 use tidewatch_domain::ids::{ClientId, CollectionName, GroupName, IdempotencyKey, OperationId, RecordId, Scope};
-use tidewatch_domain::sync::{Intent, IntentProblem, IntentSignature, Mutation, Push};
+use tidewatch_domain::sync::{Body, Intent, IntentProblem, IntentSignature, Mutation, Push};
 
 use super::terms::{author_read, base_read, batch_terms, payload_read, signature_read, split_groups_refuse};
 use crate::checksum::{intent_bytes, intent_checksum};
@@ -104,7 +104,7 @@ fn intent_read(raw: &str, at: usize, around: &Around<'_>, signatures: &mut Vec<I
     };
     let operation_id = OperationId::parse(id_text.ok_or_else(no_id)?).map_err(|_| no_id())?;
     let decided = match read {
-        Ok(value) => mutation_read(&value, raw, operation_id.clone(), around).inspect(|(_, signed)| {
+        Ok(value) => mutation_read(value, raw, operation_id.clone(), around).inspect(|(_, signed)| {
             signatures.extend(signed.clone().map(|(message, signature)| IntentSignature { at, message, signature }));
         }),
         Err(JsonFault::NumberOutOfRange) => Err(Code::NumberOutOfRange.intent(JsonFault::NumberOutOfRange.to_string())),
@@ -130,7 +130,7 @@ fn invalid_intent(operation_id: OperationId, problem: IntentProblem, raw: &str) 
 type ReadMutation = (Mutation, Option<(Vec<u8>, [u8; 64])>);
 
 fn mutation_read(
-    value: &Value,
+    mut value: Value,
     raw: &str,
     operation_id: OperationId,
     around: &Around<'_>,
@@ -139,11 +139,11 @@ fn mutation_read(
         return Err(Code::RecordTooLarge.intent(format!("an intent has at most {RECORD_BYTES_MAX} bytes")));
     }
     let schema = |error: FieldError| Code::SchemaInvalid.intent(error.to_string());
-    let members = Members::of(value, "").map_err(schema)?;
-    checksum_verify(&members, value)?;
+    let members = Members::of(&value, "").map_err(schema)?;
+    checksum_verify(&members, &value)?;
     let signature = signature_read(&members).map_err(schema)?;
     let author = author_read(&members, around.client_id).map_err(schema)?;
-    let mut mutation = mutation_members(&members, raw, operation_id, around.schema_version).map_err(schema)?;
+    let (mut mutation, carried) = mutation_members(&members, raw, operation_id, around.schema_version).map_err(schema)?;
     if author.is_some() {
         if !around.relays {
             return Err(schema(
@@ -155,8 +155,13 @@ fn mutation_read(
         }
         mutation.terms.get_or_insert_default().author = author;
     }
-    let object = value.as_object().expect("members are of an object");
-    Ok((mutation, signature.map(|signature| (intent_bytes(object), signature))))
+    let object = value.as_object_mut().expect("members are of an object");
+    let signed = signature.map(|signature| (intent_bytes(object), signature));
+    // Moved, not copied: it is most of an intent.
+    if let Some(Value::Object(fields)) = carried.and_then(|name| object.remove(name)) {
+        mutation.fields = fields;
+    }
+    Ok((mutation, signed))
 }
 
 fn checksum_verify(members: &Members<'_>, value: &Value) -> Result<(), IntentProblem> {
@@ -171,13 +176,14 @@ fn checksum_verify(members: &Members<'_>, value: &Value) -> Result<(), IntentPro
     }
 }
 
+/// The mutation without its payload, and the member that has it.
 fn mutation_members(
     members: &Members<'_>,
     raw: &str,
     operation_id: OperationId,
     schema_version: i64,
-) -> Result<Mutation, FieldError> {
-    let (op, fields, terms) = payload_read(members)?;
+) -> Result<(Mutation, Option<&'static str>), FieldError> {
+    let (op, carried, terms) = payload_read(members)?;
     let id = |name: &'static str| members.text_required(name, 256).map(|text| (name, text.to_owned()));
     let broken = |name: &str| {
         let path = members.path(name);
@@ -186,7 +192,7 @@ fn mutation_members(
     let (collection, record_id, scope) = (id("collection")?.1, id("record_id")?.1, id("scope")?.1);
     let key = members.text("idempotency_key", 256)?.unwrap_or(operation_id.as_str());
     let priority = members.integer("priority", 1..=5)?.unwrap_or(PRIORITY_DEFAULT);
-    Ok(Mutation {
+    let mutation = Mutation {
         idempotency_key: IdempotencyKey::parse(key).map_err(broken("idempotency_key"))?,
         client_seq: members.integer("client_seq", 1..=INTEGER_MAX)?,
         collection: CollectionName::parse(collection).map_err(broken("collection"))?,
@@ -194,7 +200,7 @@ fn mutation_members(
         scope: Scope::parse(scope).map_err(broken("scope"))?,
         op,
         base: base_read(members)?,
-        fields,
+        fields: Body::new(),
         logical_timestamp: members.text_owned("logical_timestamp", 128)?,
         created_at: members.instant("created_at")?,
         priority: u8::try_from(priority).expect("1 to 5"),
@@ -203,5 +209,6 @@ fn mutation_members(
         terms,
         raw: raw.to_owned(),
         operation_id,
-    })
+    };
+    Ok((mutation, carried))
 }

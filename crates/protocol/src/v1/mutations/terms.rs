@@ -77,8 +77,9 @@ pub(super) fn base_read(members: &Members<'_>) -> Read<Base> {
     }
 }
 
-/// What an intent does, and with which payload: exactly one of `fields`, `json_patch` and `args`, as the operation takes it.
-pub(super) fn payload_read(members: &Members<'_>) -> Read<(MutationOp, Body, Option<Box<Terms>>)> {
+/// What an intent does, and with which payload: exactly one of `fields`, `json_patch` and `args`, as the operation takes it. Of the payload
+/// that is kept as it is, only the name of its member.
+pub(super) fn payload_read(members: &Members<'_>) -> Read<(MutationOp, Option<&'static str>, Option<Box<Terms>>)> {
     let op = members.text_required("op", 32)?;
     let command = op == "command";
     let known = if command { Some(MutationOp::Update) } else { MutationOp::parse(op) };
@@ -98,22 +99,23 @@ pub(super) fn payload_read(members: &Members<'_>) -> Read<(MutationOp, Body, Opt
         return Err(members.fault(second, format!("and {first} exclude each other")));
     }
     let mut terms = terms_read(members)?;
-    let fields = match (op, members.map("fields")?) {
-        (MutationOp::Crdt, _) => members.map("crdt")?.cloned().ok_or_else(|| members.missing("crdt"))?,
-        (MutationOp::Delete, None) => Body::new(),
-        (MutationOp::Delete, Some(fields)) if fields.is_empty() => Body::new(),
-        (MutationOp::Delete, Some(_)) => return Err(members.fault("fields", "must be absent on a delete")),
-        (_, Some(fields)) => fields.clone(),
+    let carried = match (op, members.map("fields")?) {
+        (MutationOp::Crdt, _) => members.map("crdt")?.map(|_| Some("crdt")).ok_or_else(|| members.missing("crdt"))?,
+        (MutationOp::Delete, Some(fields)) if !fields.is_empty() => {
+            return Err(members.fault("fields", "must be absent on a delete"));
+        }
+        (MutationOp::Delete, _) => None,
+        (_, Some(_)) => Some("fields"),
         (_, None) => {
             terms.patch = members.list("json_patch", PATCH_OPS_MAX)?.map(<[Value]>::to_vec);
             terms.command = members.map("args")?.map(|args| command_read(members, args)).transpose()?;
             if terms.patch.is_none() && terms.command.is_none() {
                 return Err(members.missing(takes[0]));
             }
-            Body::new()
+            None
         }
     };
-    Ok((op, fields, (terms != Terms::default()).then(|| Box::new(terms))))
+    Ok((op, carried, (terms != Terms::default()).then(|| Box::new(terms))))
 }
 
 fn command_read(members: &Members<'_>, args: &Body) -> Read<Command> {

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 use tidewatch_domain::digest::Hash;
-use tidewatch_domain::sync::{FeedRow, SnapshotPart};
+use tidewatch_domain::sync::{FeedRows, SnapshotPart};
 
-use super::{RowsWriter, SnapshotLimits};
+use super::{RowWriter, SnapshotLimits};
 use crate::{Error, Result};
 
 /// How much time compression may take: three times faster than it is sent over most links.
@@ -71,7 +71,7 @@ pub(super) struct Sink {
     /// Name of the file that is being written.
     unnamed: PathBuf,
     limits: SnapshotLimits,
-    rows_write: RowsWriter,
+    row_write: RowWriter,
     open: Option<Open>,
     whole: Sha256,
     parts: Vec<SnapshotPart>,
@@ -79,9 +79,9 @@ pub(super) struct Sink {
 }
 
 impl Sink {
-    pub(super) fn new(dir: PathBuf, making: u64, limits: SnapshotLimits, rows_write: RowsWriter) -> Self {
+    pub(super) fn new(dir: PathBuf, making: u64, limits: SnapshotLimits, row_write: RowWriter) -> Self {
         let unnamed = dir.join(format!("{making}.making"));
-        Self { dir, unnamed, limits, rows_write, open: None, whole: Sha256::new(), parts: Vec::new(), line: Vec::new() }
+        Self { dir, unnamed, limits, row_write, open: None, whole: Sha256::new(), parts: Vec::new(), line: Vec::new() }
     }
 
     fn bytes(&self) -> u64 {
@@ -89,14 +89,14 @@ impl Sink {
     }
 
     /// Writes rows behind those before.
-    pub(super) fn write(&mut self, rows: &[FeedRow]) -> Result<()> {
-        for row in rows {
+    pub(super) fn write(&mut self, rows: &FeedRows) -> Result<()> {
+        for row in rows.iter() {
             if self.open.is_none() {
                 self.open = Some(self.part_open()?);
             }
             let Some(open) = &mut self.open else { continue };
             self.line.clear();
-            (self.rows_write)(std::slice::from_ref(row), &mut self.line);
+            (self.row_write)(row, &mut self.line);
             open.encoder.write_all(&self.line)?;
             open.rows += 1;
             open.raw_bytes += self.line.len() as u64;

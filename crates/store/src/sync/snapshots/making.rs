@@ -15,7 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 use super::files::{Sink, Written};
 use super::keeping::rows_drop;
 use super::statements::{SNAPSHOT_ADD, SNAPSHOT_HEAD, SNAPSHOT_PARTS_ADD};
-use super::{REFUSED_MS, RowsWriter, Snapshots};
+use super::{REFUSED_MS, RowWriter, Snapshots};
 use crate::sync::Shared;
 use crate::sync::checkpoint::LongRead;
 use crate::sync::feed::StateScan;
@@ -52,12 +52,12 @@ impl Maker {
     pub(super) async fn make(
         self,
         filter: SnapshotFilter,
-        rows_write: RowsWriter,
+        row_write: RowWriter,
         now: Millis,
         held: (OwnedSemaphorePermit, watch::Sender<()>),
     ) {
         let writing = Arc::clone(&self.snapshots.gate).read_owned().await;
-        let made = tokio::time::timeout(TIME_MAX, self.snapshot(&filter, rows_write, now)).await;
+        let made = tokio::time::timeout(TIME_MAX, self.snapshot(&filter, row_write, now)).await;
         let done = made.unwrap_or_else(|_| Err(Error::Io(std::io::Error::other("it takes too long"))));
         self.ended(filter, done, now);
         // Not before it is among those that are kept: whoever sweeps looks there.
@@ -91,13 +91,13 @@ impl Maker {
         }
     }
 
-    async fn snapshot(&self, filter: &SnapshotFilter, rows_write: RowsWriter, now: Millis) -> Result<Arc<Snapshot>> {
+    async fn snapshot(&self, filter: &SnapshotFilter, row_write: RowWriter, now: Millis) -> Result<Arc<Snapshot>> {
         let dir = self.snapshots.dir.clone();
         let making = self.snapshots.making_last.fetch_add(1, Ordering::Relaxed);
         let limits = self.snapshots.limits;
         let sink = blocking(move || {
             crate::store::folder_make(&dir)?;
-            Ok(Sink::new(dir, making, limits, rows_write))
+            Ok(Sink::new(dir, making, limits, row_write))
         });
         let (at, steps_rev, written) = self.parts_write(filter, sink.await?).await?;
         let snapshot = Arc::new(Snapshot {

@@ -42,7 +42,7 @@ async fn a_move_is_an_eviction_for_one_reader_and_a_whole_record_for_the_other()
     assert_eq!(a.controls[0].facts.reason.as_deref(), Some("moved"));
     let b = read(&store, query(None, 10, false), &["site:b"]).await;
     assert_eq!(words(&b), ["put a-1 site:b"]);
-    assert_eq!(b.rows[0].fields.as_deref(), Some(r#"{"m":1,"n":2}"#));
+    assert_eq!(b.rows.iter().next().and_then(|row| row.fields), Some(r#"{"m":1,"n":2}"#));
     let both = read(&store, query(None, 10, false), &["site:a", "site:b"]).await;
     assert_eq!(words(&both), ["create a-1 site:a", "evict a-1 site:a", "put a-1 site:b"]);
     let scanned = read(&store, query(None, 10, true), &["site:a", "site:b"]).await;
@@ -64,7 +64,7 @@ pub(super) type Copy = BTreeMap<String, (String, i64, String)>;
 
 /// Applies a page as a device does, row by row in the order of the log.
 pub(super) fn apply(copy: &mut Copy, page: &FeedPage) {
-    let mut all: Vec<(Seq, Result<&tidewatch_domain::sync::FeedRow, String>)> =
+    let mut all: Vec<(Seq, Result<tidewatch_domain::sync::FeedRowRef<'_>, String>)> =
         page.rows.iter().map(|row| (row.seq, Ok(row))).collect();
     let gone = page.controls.iter().filter(|row| row.op == ControlOp::Evict);
     all.extend(gone.map(|row| (row.seq, Err(row.record_id.as_ref().expect("a record").to_string()))));
@@ -81,7 +81,7 @@ pub(super) fn apply(copy: &mut Copy, page: &FeedPage) {
         if copy.get(&key).is_some_and(|(_, version, _)| *version >= row.version.0) {
             continue;
         }
-        let body = match (row.op, &row.fields) {
+        let body = match (row.op, row.fields) {
             ("delete", _) => {
                 copy.remove(&key);
                 continue;
@@ -91,7 +91,7 @@ pub(super) fn apply(copy: &mut Copy, page: &FeedPage) {
                 let read = |text: &str| serde_json::from_str::<tidewatch_domain::sync::Body>(text).expect("JSON");
                 tidewatch_domain::json::body_text(&tidewatch_domain::decide::applied(&read(before), &read(fields)))
             }
-            (_, Some(fields)) => fields.clone(),
+            (_, Some(fields)) => fields.to_owned(),
             (op, None) => panic!("{op} without a body"),
         };
         copy.insert(key, (row.scope.to_string(), row.version.0, body));
@@ -285,16 +285,16 @@ async fn a_page_carries_as_much_of_each_change_as_was_asked_for_and_leaves_out_o
         Mutation { base: Base::Version(Version(1)), ..intent("op-2", MutationOp::Update, "assets", "a-1", json!({"n": 2})) };
     push(&store, 2, vec![edit]).await;
     let with = |include| FeedQuery { include, ..query(None, 10, false) };
-    let bodies = |page: &FeedPage| page.rows.iter().map(|row| (row.op, row.fields.clone())).collect::<Vec<_>>();
+    let bodies = |page: &FeedPage| page.rows.iter().map(|row| (row.op, row.fields.map(str::to_owned))).collect::<Vec<_>>();
     let whole = |text: &str| Some(text.to_owned());
     let (first, second) = (whole(r#"{"m":1,"n":1}"#), whole(r#"{"m":1,"n":2}"#));
     assert_eq!(bodies(&read(&store, with(FeedInclude::Full), &["site:a"]).await), [("create", first), ("update", second)]);
     let meta = read(&store, with(FeedInclude::Meta), &["site:a"]).await;
     assert_eq!(bodies(&meta), [("create", None), ("update", None)]);
-    assert_eq!(meta.rows[1].changed.as_deref(), Some(["n".to_owned()].as_slice()));
+    assert_eq!(meta.rows.to_vec()[1].changed.as_deref(), Some(["n".to_owned()].as_slice()));
     let others = FeedQuery { exclude_self: true, ..mine(2, query(None, 10, false)) };
     let page = read(&store, others, &["site:a"]).await;
-    assert_eq!(page.rows.iter().map(|row| row.operation_id.as_str()).collect::<Vec<_>>(), ["op-1"]);
+    assert_eq!(page.rows.iter().map(|row| row.operation_id).collect::<Vec<_>>(), ["op-1"]);
     assert_eq!(page.cursor, store.sync().cursor_at(Seq(3)), "the cursor moves over what was left out");
     let tags: BTreeSet<String> =
         [page.etag, meta.etag, read(&store, with(FeedInclude::Fields), &["site:a"]).await.etag].into_iter().collect();

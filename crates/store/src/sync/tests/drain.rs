@@ -136,7 +136,7 @@ async fn states(store: &Store) -> BTreeMap<(u32, u32), ArchiveState> {
 /// How often each operation is in the log.
 async fn applied(store: &Store) -> BTreeMap<String, u32> {
     let mut applied = BTreeMap::new();
-    for row in page(store, None, 5_000, false).await.rows {
+    for row in page(store, None, 5_000, false).await.rows.to_vec() {
         *applied.entry(row.operation_id).or_insert(0) += 1;
     }
     applied

@@ -156,7 +156,7 @@ async fn an_update_sends_the_fields_it_changed_and_a_removed_one_as_unset() {
     push(&store, 1, vec![edit]).await;
     let gone = Mutation { base: Base::Version(Version(2)), ..intent("op-3", MutationOp::Delete, "assets", "a-1", json!({})) };
     push(&store, 1, vec![gone]).await;
-    let rows = page(&store, None, 10, false).await.rows;
+    let rows = page(&store, None, 10, false).await.rows.to_vec();
     let seen: Vec<_> = rows.iter().map(|row| (row.op, row.fields.as_deref(), row.prev_seq.map(|seq| seq.0))).collect();
     assert_eq!(
         seen,
@@ -175,12 +175,12 @@ type Replica = BTreeMap<String, (i64, String)>;
 
 /// Applies a page as a device does: by version, so that a row that comes twice does no harm.
 fn apply(replica: &mut Replica, page: &FeedPage) {
-    for row in &page.rows {
+    for row in page.rows.iter() {
         let key = row.record_id.to_string();
         if replica.get(&key).is_some_and(|(version, _)| *version >= row.version.0) {
             continue;
         }
-        match (row.op, &row.fields) {
+        match (row.op, row.fields) {
             ("delete", _) => {
                 replica.remove(&key);
             }
@@ -192,7 +192,7 @@ fn apply(replica: &mut Replica, page: &FeedPage) {
                 replica.insert(key, (row.version.0, tidewatch_domain::json::body_text(&body)));
             }
             (_, Some(fields)) => {
-                replica.insert(key, (row.version.0, fields.clone()));
+                replica.insert(key, (row.version.0, fields.to_owned()));
             }
             (op, None) => panic!("{op} without a body"),
         }
@@ -302,7 +302,7 @@ async fn a_reader_that_polls_misses_nothing_while_four_devices_write() {
     let (mut seen, mut since, mut limit) = (Vec::new(), None, 1);
     while seen.len() < 1_200 {
         let page = page(&store, since.as_deref(), limit, false).await;
-        seen.extend(page.rows.iter().map(|row| (row.seq.0, row.operation_id.clone())));
+        seen.extend(page.rows.iter().map(|row| (row.seq.0, row.operation_id.to_owned())));
         since = Some(page.cursor);
         limit = limit % 97 + 1;
         tokio::task::yield_now().await;

@@ -4,7 +4,7 @@ use super::*;
 use crate::sync::drain::job_statements as jobs;
 use crate::sync::drain::statements as drain;
 use crate::sync::snapshots::statements as snapshots;
-use crate::sync::statements::{MANY, SINGLE, control};
+use crate::sync::statements::{MANY, SINGLE, control, feed};
 
 /// Statements that read a whole table on purpose: once at start, tables of a few rows, the end of a table, and every device
 /// when an operation is looked for whose device is not known.
@@ -44,7 +44,8 @@ async fn every_statement_is_prepared_and_only_the_named_ones_scan() {
     let store = store(dir.path()).await;
     let pool = &store.sync().readers;
     let mut plans = String::new();
-    for (name, text) in SINGLE.iter().chain(control::SINGLE).chain(drain::SINGLE).chain(jobs::SINGLE).chain(snapshots::SINGLE) {
+    let all = SINGLE.iter().chain(feed::SINGLE).chain(control::SINGLE).chain(drain::SINGLE).chain(jobs::SINGLE);
+    for (name, text) in all.chain(snapshots::SINGLE) {
         let plan: Vec<(i64, i64, i64, String)> =
             sqlx::query_as(sqlx::AssertSqlSafe(format!("explain query plan {text}"))).fetch_all(pool).await.expect(name);
         let lines: Vec<&str> = plan.iter().map(|(.., line)| line.as_str()).collect();

@@ -65,7 +65,7 @@ async fn the_same_thing_is_found_in_a_later_group_and_its_other_id_leads_to_it()
         push(&second, 2, vec![intent("c-4", MutationOp::Put, "calls", "two", json!({"number": "1", "duration": 10}))]).await;
     assert_eq!((later[0].noop, later[0].record_id.as_ref().map(RecordId::as_str)), (true, Some("one")));
     sound(&second).await;
-    let rows = page(&second, None, 50, false).await.rows;
+    let rows = page(&second, None, 50, false).await.rows.to_vec();
     assert_eq!(rows.iter().map(|row| row.record_id.as_str()).collect::<Vec<_>>(), ["one", "one", "three", "one"]);
     second.close().await.expect("closes");
 }
@@ -112,11 +112,11 @@ async fn fields_that_merge_by_themselves_are_in_no_conflict_with_the_others() {
     assert!(answers.iter().all(|answer| answer.status == IntentStatus::Applied && answer.conflict_id.is_none()));
     assert!(push(&store, 2, mixed).await.iter().all(|answer| answer.replayed), "a repeat counts once");
     push(&store, 3, vec![count("b-5", 4)]).await;
-    let rows = page(&store, None, 50, false).await.rows;
+    let rows = page(&store, None, 50, false).await.rows.to_vec();
     let merging: Vec<(&str, Option<&str>)> = rows.iter().skip(1).map(|row| (row.op, row.crdt.as_deref())).collect();
     assert_eq!(merging[0], ("crdt", Some(r#"{"delta":3,"field":"count","type":"counter"}"#)));
     assert!(merging.iter().all(|(op, _)| *op == "crdt") && rows.iter().skip(1).all(|row| row.fields.is_none()));
-    let scanned = page(&store, None, 50, true).await.rows;
+    let scanned = page(&store, None, 50, true).await.rows.to_vec();
     assert_eq!((scanned.len(), scanned[0].op), (1, "put"));
     assert!(scanned[0].fields.as_deref().is_some_and(|fields| fields.contains(r#""count":7"#) && fields.contains("$yjs1")));
     let named = push(&store, 3, vec![at(9, on(1, intent("b-6", MutationOp::Put, "boards", "b", json!({"name": "two"}))))]).await;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use sha2::{Digest as _, Sha256};
-use tidewatch_domain::sync::{FeedRow, Snapshot, SnapshotFilter};
+use tidewatch_domain::sync::{FeedRowRef, Snapshot, SnapshotFilter};
 use tidewatch_domain::time::{DAY_MS, HOUR_MS};
 
 use super::controls::{Copy, apply, work};
@@ -21,12 +21,10 @@ fn options(part_rows: u64) -> StoreOptions {
 }
 
 /// A line of a part, as far as the tests look.
-fn lines(rows: &[FeedRow], out: &mut Vec<u8>) {
-    for row in rows {
-        let line = json!({"seq": row.seq.0, "op": row.op, "record": row.record_id.as_str(), "scope": row.scope.as_str(),
-            "version": row.version.0, "body": row.fields});
-        out.extend_from_slice(format!("{line}\n").as_bytes());
-    }
+fn line(row: FeedRowRef<'_>, out: &mut Vec<u8>) {
+    let line = json!({"seq": row.seq.0, "op": row.op, "record": row.record_id, "scope": row.scope.as_str(),
+        "version": row.version.0, "body": row.fields});
+    out.extend_from_slice(format!("{line}\n").as_bytes());
 }
 
 fn filter(collections: &[&str]) -> SnapshotFilter {
@@ -37,7 +35,7 @@ fn filter(collections: &[&str]) -> SnapshotFilter {
 /// Takes a snapshot, and waits as long as it takes.
 async fn taken(store: &Store, filter: &SnapshotFilter, now: Millis) -> Option<Arc<Snapshot>> {
     loop {
-        match store.sync().snapshot_take(filter, lines, now).expect("asked") {
+        match store.sync().snapshot_take(filter, line, now).expect("asked") {
             SnapshotTaken::Ready(snapshot) => return Some(snapshot),
             SnapshotTaken::Making(mut wait) => wait.done().await,
             SnapshotTaken::NotOffered => return None,
@@ -276,7 +274,7 @@ async fn making_that_breaks_off_anywhere_leaves_only_what_is_whole() {
         write_one(&store, round as usize).await;
         let wanted = filter(&[]);
         let now = NOW.plus(i64::from(round) * HOUR_MS);
-        let taken = store.sync().snapshot_take(&wanted, lines, now).expect("asked");
+        let taken = store.sync().snapshot_take(&wanted, line, now).expect("asked");
         assert!(matches!(taken, SnapshotTaken::Making(_)), "{taken:?}");
         while files(dir.path()).len() < 24.min(3 * round as usize) {
             tokio::task::yield_now().await;

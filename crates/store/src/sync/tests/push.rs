@@ -114,7 +114,7 @@ async fn what_was_acknowledged_is_there_when_the_store_is_opened_again() {
     assert_eq!(second.sync().head(), answer[0].seq.expect("a position"));
     assert_eq!(second.sync().epoch(), first.sync().epoch());
     assert_eq!(second.sync().scope_digest(&scope("site:a"), &CollectionName::parse("orders").expect("a name")), Some(digest));
-    let rows = page(&second, None, 10, false).await.rows;
+    let rows = page(&second, None, 10, false).await.rows.to_vec();
     assert_eq!(
         rows.iter().map(|row| (row.seq, row.operation_id.as_str(), row.fields.as_deref())).collect::<Vec<_>>(),
         [(Seq(2), "op-1", Some(r#"{"name":"pump"}"#)),]

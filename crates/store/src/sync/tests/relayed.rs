@@ -34,7 +34,7 @@ async fn a_relayed_intent_is_decided_remembered_and_kept_as_that_of_its_device()
     .await;
     use IntentStatus::{Applied, Deferred};
     assert_eq!(results.iter().map(|result| result.status).collect::<Vec<_>>(), [Applied, Applied, Applied, Deferred]);
-    let rows = page(&store, None, 10, false).await.rows;
+    let rows = page(&store, None, 10, false).await.rows.to_vec();
     let makers: Vec<_> = rows.iter().map(|row| row.client_id.clone()).collect();
     assert_eq!(makers, [Some(client(1)), Some(client(2)), Some(client(2))]);
     let own = push(&store, 2, vec![create("op-1", "a-2")]).await;

@@ -11,8 +11,8 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderValue, Uri};
 use axum::response::{IntoResponse, Response};
 use tidewatch_domain::engine::ControlOp;
-use tidewatch_domain::ids::{CollectionName, Scope, Seq};
-use tidewatch_domain::sync::{ControlRow, FeedPage, FeedQuery, FeedRow};
+use tidewatch_domain::ids::{CollectionName, RecordId, Scope, Seq};
+use tidewatch_domain::sync::{ControlRow, FeedPage, FeedQuery, FeedRowRef};
 use tidewatch_domain::time::{Millis, SECOND_MS};
 use tidewatch_protocol::facades::arxos::{EquipmentUpdate, IncrementalUpdates, OVERLAP_MS, server_version, since_millis};
 use tidewatch_protocol::limits::PAGE_MAX;
@@ -98,12 +98,12 @@ async fn rows_read(app: &App, device: &Device, asked: &Asked, since: Millis) -> 
     let mut query = first_query(app, device, asked, since).await?;
     let mut pages = 0;
     loop {
-        let mut page = app.service().changes_page(&device.cx, query.clone()).await.map_err(page_refusal)?;
+        let page = app.service().changes_page(&device.cx, query.clone()).await.map_err(page_refusal)?;
         for row in evicted(&page) {
             last = last.max(Some(row.committed));
             deletes.extend(row.record_id.as_ref().map(ToString::to_string));
         }
-        for row in std::mem::take(&mut page.rows) {
+        for row in page.rows.iter() {
             last = last.max(Some(row.committed));
             sorted(row, &mut updates, &mut deletes)?;
         }
@@ -149,19 +149,21 @@ fn page_refusal(error: Error) -> Refusal {
 
 /// The records that have left the building in this page, and have not come back in it.
 fn evicted(page: &FeedPage) -> impl Iterator<Item = &ControlRow> {
-    let back =
-        |row: &ControlRow| page.rows.iter().any(|later| Some(&later.record_id) == row.record_id.as_ref() && later.seq > row.seq);
+    let back = |row: &ControlRow| {
+        let record = row.record_id.as_ref().map(RecordId::as_str);
+        page.rows.iter().any(|later| Some(later.record_id) == record && later.seq > row.seq)
+    };
     page.controls.iter().filter(move |row| row.op == ControlOp::Evict && !back(row))
 }
 
 /// A row as the app has it. Rows that say nothing of a record are none of its business.
-fn sorted(row: FeedRow, updates: &mut Vec<EquipmentUpdate>, deletes: &mut Vec<String>) -> Answer<()> {
+fn sorted(row: FeedRowRef<'_>, updates: &mut Vec<EquipmentUpdate>, deletes: &mut Vec<String>) -> Answer<()> {
     match row.op {
-        "delete" => deletes.push(row.record_id.into_string()),
+        "delete" => deletes.push(row.record_id.to_owned()),
         _ => {
             let Some(text) = row.fields else { return Ok(()) };
-            let fields = serde_json::from_str(&text).map_err(Refusal::internal)?;
-            let equipment = server_version(row.record_id.as_str(), Some(row.version.0), &fields);
+            let fields = serde_json::from_str(text).map_err(Refusal::internal)?;
+            let equipment = server_version(row.record_id, Some(row.version.0), &fields);
             updates.push(EquipmentUpdate { equipment, updated_at: Timestamp(row.committed) });
         }
     }

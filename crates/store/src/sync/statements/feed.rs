@@ -1,0 +1,67 @@
+//! The statements of the change feed. Those that read rows give one text a scope, see [`packed`](crate::sync::packed).
+
+statements! {
+    /// Rows of the scopes `[id, …]`, one text a scope, in the order of the list.
+    FEED_SCOPES = r"
+        select (select group_concat(line, char(30)) from (
+            select concat_ws(char(31), c.seq, c.op, c.collection, c.record_id, c.version, c.prev_seq, c.hlc, c.hlc_node, c.client,
+                c.operation_id, c.schema_version, c.committed_ms, iif(c.op = 5, c.detail, ifnull(c.changed, '')), ifnull(c.fields, '')) as line
+            from changes c where c.scope = j.value and c.op <= 5 and c.seq > ?2 and c.seq <= ?3 order by c.seq limit ?4
+        )) from json_each(?1) j";
+    /// The same, of some collections only (`[id, …]`).
+    FEED_SCOPES_SOME = r"
+        select (select group_concat(line, char(30)) from (
+            select concat_ws(char(31), c.seq, c.op, c.collection, c.record_id, c.version, c.prev_seq, c.hlc, c.hlc_node, c.client,
+                c.operation_id, c.schema_version, c.committed_ms, iif(c.op = 5, c.detail, ifnull(c.changed, '')), ifnull(c.fields, '')) as line
+            from changes c where c.scope = j.value and c.op <= 5 and c.seq > ?2 and c.seq <= ?3
+                and c.collection in (select value from json_each(?5))
+            order by c.seq limit ?4
+        )) from json_each(?1) j";
+    /// The rows of a scope that change no record.
+    FEED_CONTROLS = r"
+        select group_concat(line, char(30)) from (
+            select concat_ws(char(31), c.seq, c.op, c.collection, c.record_id, c.version, c.client, c.operation_id, c.committed_ms, c.detail)
+                as line
+            from changes c indexed by changes_ctl
+            where c.scope = ?1 and c.op > 5 and c.seq > ?2 and c.seq <= ?3 order by c.seq limit ?4
+        )";
+    /// The lowest of the positions of the n-th rows of the scopes `[id, …]` after another.
+    FEED_BOUND = r"
+        select min((
+            select c.seq from changes c where c.scope = j.value and c.seq > ?2 and c.seq <= ?3 order by c.seq limit 1 offset ?4
+        )) from json_each(?1) j";
+    /// Positions of rows of the scopes `[id, …]`, so many of each, one list a scope.
+    FEED_POSITIONS = r"
+        select (select group_concat(seq) from (
+            select c.seq from changes c where c.scope = j.value and c.seq > ?2 and c.seq <= ?3 order by c.seq limit ?4
+        )) from json_each(?1) j";
+    /// Records of the scopes `[id, …]` in the order of their last change, one text a scope, in the order of the list.
+    SCAN_SCOPES = r"
+        select (select group_concat(line, char(30)) from (
+            select concat_ws(char(31), c.seq, c.op, c.collection, c.record_id, c.version, c.prev_seq, c.hlc, c.hlc_node, c.client,
+                c.operation_id, c.schema_version, c.committed_ms, '', ifnull(c.fields, '')) as line
+            from records r cross join changes c on c.seq = r.last_seq
+            where r.scope = j.value and r.last_seq > ?2 and r.last_seq <= ?3 order by r.last_seq limit ?4
+        )) from json_each(?1) j";
+    /// The same, of some collections only (`[id, …]`).
+    SCAN_SCOPES_SOME = r"
+        select (select group_concat(line, char(30)) from (
+            select concat_ws(char(31), c.seq, c.op, c.collection, c.record_id, c.version, c.prev_seq, c.hlc, c.hlc_node, c.client,
+                c.operation_id, c.schema_version, c.committed_ms, '', ifnull(c.fields, '')) as line
+            from records r cross join changes c on c.seq = r.last_seq
+            where r.scope = j.value and r.last_seq > ?2 and r.last_seq <= ?3 and r.collection in (select value from json_each(?5))
+            order by r.last_seq limit ?4
+        )) from json_each(?1) j";
+    /// The lowest of the positions of the n-th records of the scopes `[id, …]` after another.
+    SCAN_BOUND = r"
+        select min((
+            select r.last_seq from records r where r.scope = j.value and r.last_seq > ?2 and r.last_seq <= ?3
+            order by r.last_seq limit 1 offset ?4
+        )) from json_each(?1) j";
+    /// Positions of records of the scopes `[id, …]`, so many of each, one list a scope.
+    SCAN_POSITIONS = r"
+        select (select group_concat(last_seq) from (
+            select r.last_seq from records r where r.scope = j.value and r.last_seq > ?2 and r.last_seq <= ?3
+            order by r.last_seq limit ?4
+        )) from json_each(?1) j";
+}
