@@ -24,7 +24,7 @@ const PAUSE_MS = 20;
 const SETTLE_MS = 60_000;
 
 export async function compare({ binary, folder, quick }) {
-  const { entries, times } = quick ? { entries: 2_000, times: 1 } : { entries: 20_000, times: 5 };
+  const { entries, times } = quick ? { entries: 2_000, times: 1 } : { entries: 20_000, times: 3 };
   for (const { name, title } of BULKS) {
     const figures = new Figures();
     for (let time = 0; time < times; time += 1) {
