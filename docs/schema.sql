@@ -21,12 +21,6 @@ CREATE TABLE audit_events (
     chain    blob    not null constraint audit_events_chain_length check (length(chain) = 32)
 ) strict;
 
-CREATE INDEX audit_events_by_action on audit_events (action, id);
-
-CREATE INDEX audit_events_by_actor on audit_events (actor, id);
-
-CREATE INDEX audit_events_by_subject on audit_events (subject, id);
-
 CREATE TRIGGER audit_events_never_deleted before delete on audit_events
 begin select raise(abort, 'audit_events is append-only'); end;
 
@@ -206,8 +200,6 @@ CREATE TABLE "dead_letters" (
 
 CREATE INDEX dead_letters_by_operation on dead_letters (operation_id);
 
-CREATE INDEX dead_letters_by_state on dead_letters (state, changed_ms);
-
 CREATE TABLE dedupe (
     client     integer not null,
     idem_key   text    not null,
@@ -261,7 +253,7 @@ CREATE TABLE drain_items (
     primary key (set_id, n)
 ) strict, without rowid;
 
-CREATE INDEX drain_items_by_command on drain_items (command, n) where command is not null;
+CREATE INDEX drain_items_by_command on drain_items (command, n) where outcome = 1;
 
 CREATE UNIQUE INDEX drain_items_open on drain_items (client, operation_id) where open = 1;
 

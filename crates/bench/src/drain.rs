@@ -77,7 +77,8 @@ async fn one_size(place: &Place, size: u32, bulk: u32, table: &mut Table) -> any
     let selection = if size == bulk { json!({"filter": ""}) } else { json!({"group": group(3)}) };
     let watcher = Watcher::start(&server, &first);
     let large = staff.run(&mut other, "quarantine", selection, u64::from(bulk)).await?;
-    let (mut listed, resident) = (watcher.stop().await?, server.memory()?.resident);
+    let (mut listed, memory) = (watcher.stop().await?, server.memory()?);
+    let followed = staff.followed(&large.job).await?;
     listed.sort_unstable();
     let at = |share: usize| listed.get(listed.len() * share / 100).copied().unwrap_or_default().as_secs_f64() * 1e3;
     let count = number(f64::from(bulk));
@@ -93,13 +94,19 @@ async fn one_size(place: &Place, size: u32, bulk: u32, table: &mut Table) -> any
     table.add(format!("{count} quarantined {of}"), large.done.as_secs_f64(), "s", Bar::AtMost(8.0), note);
     table.add(format!("List during it, p50 {of}"), at(50), "ms", Bar::AtMost(20.0), format!("{} looks, 50 rows", listed.len()));
     table.add(format!("List during it, p95 {of}"), at(95), "ms", Bar::None, "the slowest of twenty");
-    table.add(format!("Memory after it {of}"), resident as f64 / MIB, "MB", Bar::AtMost(150.0), "resident");
+    let note = "after that, until the list says it of the last one: the mirror follows";
+    table.add(format!("Mirrored {of}"), followed.as_secs_f64(), "s", Bar::None, note);
+    let note = format!("resident; {:.0} MB of it mapped files", memory.files as f64 / MIB);
+    table.add(format!("Memory after it {of}"), memory.resident as f64 / MIB, "MB", Bar::AtMost(150.0), note);
+    let note = "the most since the start of the server, the freezing among it";
+    table.add(format!("Memory at most {of}"), memory.peak as f64 / MIB, "MB", Bar::AtMost(150.0), note);
     server.stop()?;
     Ok(())
 }
 
 /// How long the parts of a drain took.
 struct Took {
+    job: String,
     frozen: Duration,
     accepted: Duration,
     done: Duration,
@@ -142,7 +149,8 @@ impl Staff {
         let started = Instant::now();
         let job = self.post("/api/v1/outbox/drain/jobs", &body, 202).await?;
         let accepted = started.elapsed();
-        let path = format!("/api/v1/outbox/drain/jobs/{}", job["job"].as_str().context("an id")?);
+        let job = job["job"].as_str().context("an id")?.to_owned();
+        let path = format!("/api/v1/outbox/drain/jobs/{job}");
         if set["needs_approval"] == true {
             second.post(&format!("{path}/approve"), &json!({}), 200).await?;
         }
@@ -151,11 +159,26 @@ impl Staff {
             let view = self.get(&path).await?;
             if view["state"] == "done" {
                 ensure!(view["tally"]["ok"] == entries, "the job ended with {}", view["tally"]);
-                return Ok(Took { frozen, accepted, done: started.elapsed() });
+                return Ok(Took { job, frozen, accepted, done: started.elapsed() });
             }
             ensure!(started.elapsed() < PATIENCE, "the job does not end: {view}");
             tokio::time::sleep(LOOK).await;
         }
+    }
+}
+
+impl Staff {
+    /// Waits until the mirror shows what became of the last entry of a job: it follows in their order.
+    async fn followed(&mut self, job: &str) -> anyhow::Result<Duration> {
+        let started = Instant::now();
+        let last = self.get(&format!("/api/v1/outbox/drain/jobs/{job}/items?limit=1&before={}", i64::MAX)).await?;
+        let word = |name: &str| last["rows"][0][name].as_str().context("an item has a name");
+        let path = format!("/api/v1/outbox/entries/{}/{}", word("client_id")?, word("operation_id")?);
+        while self.get(&path).await?["entry"]["state"] != "quarantined" {
+            ensure!(started.elapsed() < PATIENCE, "the mirror does not follow: {path}");
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(started.elapsed())
     }
 }
 

@@ -118,6 +118,12 @@ impl DrainAction {
         matches!(self, Self::Hold | Self::Skip | Self::Quarantine | Self::Discard)
     }
 
+    /// Whether the archived intent is decided on, so that it has to be read; the others only move its row.
+    #[must_use]
+    pub const fn decides(self) -> bool {
+        matches!(self, Self::Retry | Self::Patch | Self::ToConflict)
+    }
+
     /// Whether the payload leaves the device, so that it has to be in the archive first.
     #[must_use]
     pub const fn needs_payload(self) -> bool {

@@ -3,6 +3,7 @@
 
 mod dry_run;
 mod gather;
+mod newer;
 mod preview;
 mod selection;
 mod step;
@@ -10,6 +11,7 @@ mod submit;
 mod summary;
 mod view;
 
+pub(crate) use self::newer::Newer;
 pub(crate) use self::step::Budgets;
 pub use self::step::{IntentReader, Pace};
 pub use self::submit::{DrainSubmit, Submitted};

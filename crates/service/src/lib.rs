@@ -32,6 +32,7 @@ pub struct Service {
     /// Held while a set is frozen.
     pub(crate) freezing: Arc<tokio::sync::Mutex<()>>,
     pub(crate) budgets: Arc<drain::Budgets>,
+    pub(crate) newer: Arc<drain::Newer>,
     /// Reads archived intents; the wire is not known here.
     pub(crate) reader: Option<drain::IntentReader>,
     pub(crate) signers: Arc<control::Signers>,
@@ -54,6 +55,7 @@ impl Service {
             nonces: Arc::default(),
             freezing: Arc::default(),
             budgets: Arc::default(),
+            newer: Arc::default(),
             reader: None,
             signers: Arc::default(),
         }

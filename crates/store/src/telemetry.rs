@@ -42,7 +42,7 @@ use tidewatch_domain::report::Report;
 use tidewatch_domain::time::Millis;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
-pub use self::outbox::{Behind, DeviceLook, Member, MembersFrom};
+pub use self::outbox::{Behind, DeviceLook, Member, MemberDevice, MemberNames, MembersFrom};
 use self::raw::RawLog;
 use self::roller::Roller;
 use self::snapshot::Snapshots;

@@ -8,6 +8,8 @@ import { errand, freePort, Process } from "../harness/process.mjs";
 import { NAME } from "./queue.mjs";
 
 const PER_PAGE = 10;
+/** "Clean" leaves alone what has failed in the last five seconds. */
+const GRACE_MS = 6_000;
 const script = (name) => fileURLToPath(new URL(`./${name}`, import.meta.url));
 
 export class BullBoard {
@@ -34,15 +36,32 @@ export class BullBoard {
     return { rows: json.queues[0].jobs.length, bytes: body.length };
   }
 
-  /** Everything that has failed is tried again; the answer comes when all is done. */
-  async retryAll() {
-    const { json } = await expect(200, `${this.url}/api/queues/${NAME}/retry/failed`, { method: "PUT" });
-    if (json.retried !== this.entries) throw new Error(`${json.retried} of ${this.entries} were retried`);
+  /** The same, for a bulk: what has only just failed is not removed, so it is left to lie for a while. */
+  static async openMended(settings) {
+    const console = await this.open(settings);
+    await new Promise((resolve) => setTimeout(resolve, GRACE_MS));
+    return console;
   }
 
-  /** Everything that has failed is taken out of the way; here that means that it is gone. */
+  /** Everything that has failed goes back to those that wait; the answer comes when all is done. Answers milliseconds. */
+  async retryAll() {
+    const began = performance.now();
+    const { json } = await expect(200, `${this.url}/api/queues/${NAME}/retry/failed`, { method: "PUT" });
+    if (json.retried !== this.entries) throw new Error(`${json.retried} of ${this.entries} were retried`);
+    return { accepted: performance.now() - began, done: performance.now() - began };
+  }
+
+  /** Everything that has failed is taken out of the way; here that means that it is gone. Answers milliseconds. */
   async removeAll() {
+    const began = performance.now();
     await expect(200, `${this.url}/api/queues/${NAME}/clean/failed`, { method: "PUT" });
+    return { accepted: performance.now() - began, done: performance.now() - began };
+  }
+
+  /** How many have failed, as the list says it. */
+  async failed() {
+    const { json } = await expect(200, `${this.url}/api/queues?activeQueue=${NAME}&status=failed&page=1&jobsPerPage=${PER_PAGE}`);
+    return json.queues[0].counts.failed;
   }
 
   async close() {

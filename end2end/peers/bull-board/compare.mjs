@@ -1,5 +1,5 @@
 // The same failed entries in both consoles, one after the other, again and again (A B A B …): the list at its beginning, in its
-// middle and at its end, and then everything at once with the list looked at meanwhile.
+// middle and at its end.
 
 import { rmSync } from "node:fs";
 import { join } from "node:path";

@@ -9,19 +9,32 @@ import { errand, freePort, Process } from "./process.mjs";
 const COLLECTIONS = [{ name: "equipment", priority: "important", policy: { kind: "lww", clock: "hlc" } }];
 export const SCOPE = "building:42";
 
-/** Starts a server on an empty folder; its log is synced before each answer. */
-export async function start(binary, folder, collections = COLLECTIONS) {
+/** Configures collections of a store whose server is not running. */
+export function configure(binary, folder, collections) {
   mkdirSync(folder, { recursive: true });
   const definitions = join(folder, "collections.json");
   writeFileSync(definitions, JSON.stringify(collections));
-  const data = join(folder, "data");
-  errand(binary, ["collections", "import", definitions, "--data", data]);
-  const token = (kind, words) => errand(binary, ["token", "create", "--kind", kind, "--name", `peers-${kind}`, ...words, "--data", data]);
-  const tokens = { enrol: token("enrolment", ["--scopes", SCOPE]), api: token("api", ["--role", "operator"]) };
-  const url = `http://127.0.0.1:${await freePort()}`;
+  errand(binary, ["collections", "import", definitions, "--data", join(folder, "data")]);
+}
+
+/** Starts a server on what is there; its log is synced before each answer. */
+export async function serve(binary, folder) {
+  const [data, url] = [join(folder, "data"), `http://127.0.0.1:${await freePort()}`];
   const words = ["serve", "--log", "error", "--durability", "full", "--listen", url.slice("http://".length), "--data", data];
-  const server = await new Process(binary, words).ready(`${url}/readyz`);
-  return { server, url, data, tokens };
+  return { url, data, server: await new Process(binary, words).ready(`${url}/readyz`) };
+}
+
+/** Starts a server on an empty folder. `second` is the token of a second person, who approves. */
+export async function start(binary, folder, collections = COLLECTIONS) {
+  configure(binary, folder, collections);
+  const data = join(folder, "data");
+  const token = (kind, name, words) => errand(binary, ["token", "create", "--kind", kind, "--name", `peers-${name}`, ...words, "--data", data]);
+  const tokens = {
+    enrol: token("enrolment", "enrolment", ["--scopes", SCOPE]),
+    api: token("api", "api", ["--role", "operator"]),
+    second: token("api", "second", ["--role", "product_owner"]),
+  };
+  return { ...(await serve(binary, folder)), tokens };
 }
 
 /** Enrols devices; each is allowed so many requests a second, so a load needs several. */

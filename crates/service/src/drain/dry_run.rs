@@ -63,7 +63,7 @@ impl Service {
         });
         let (mut words, mut intents): (BTreeMap<String, u64>, Vec<(ClientId, Intent)>) = Default::default();
         for gathered in here.take(DECIDED_MAX) {
-            let (client_id, operation) = (&gathered.member.client_id, &gathered.member.operation_id);
+            let (client_id, operation) = (&gathered.member.device.client_id, &gathered.member.operation_id);
             let Some(letter) = self.store.sync().letter_view(client_id, operation).await? else { continue };
             let read = match &order.patch {
                 None => self.intent_read(client_id, &letter.mutation),

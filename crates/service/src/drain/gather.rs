@@ -5,8 +5,9 @@ use std::collections::{HashMap, HashSet};
 use sha2::{Digest as _, Sha256};
 use tidewatch_domain::drain::{Dependants, SET_ENTRIES_MAX};
 use tidewatch_domain::engine::ClientKey;
+use tidewatch_domain::time::Millis;
 use tidewatch_store::sync::drain::{MemberLook, SetMember};
-use tidewatch_store::telemetry::{Behind, Member};
+use tidewatch_store::telemetry::{Behind, Member, MemberNames};
 
 use crate::{Error, Result, Service};
 
@@ -35,20 +36,20 @@ pub(super) struct Gathering {
 
 impl Gathering {
     /// Members as the store writes them.
-    pub(super) fn rows(&self) -> Vec<SetMember> {
+    pub(super) fn rows(&self) -> impl Iterator<Item = SetMember> + Send {
         let row = |gathered: &Gathered| SetMember {
             client: gathered.client,
-            operation_id: gathered.member.operation_id.clone(),
+            operation_id: gathered.member.operation_id.to_string(),
             letter: gathered.look.letter.map(|(id, _)| id),
             behind: gathered.behind,
         };
-        self.members.iter().map(row).collect()
+        self.members.iter().map(row)
     }
 
     /// SHA-256 over the sorted `client_id "\0" operation_id "\n"`, hex.
     pub(super) fn hash(&self) -> String {
         let mut lines: Vec<(&str, &str)> =
-            self.members.iter().map(|g| (g.member.client_id.as_str(), g.member.operation_id.as_str())).collect();
+            self.members.iter().map(|g| (g.member.device.client_id.as_str(), &*g.member.operation_id)).collect();
         lines.sort_unstable();
         let mut hasher = Sha256::new();
         for (client, operation) in lines {
@@ -65,68 +66,74 @@ impl Gathering {
     }
 }
 
+/// Where a member stands in a set.
+fn place(member: &Member) -> (i64, Millis, &str) {
+    (member.device.id, member.age, &member.operation_id)
+}
+
 impl Service {
-    pub(super) async fn gathered(&self, selected: Vec<Member>, dependants: Dependants) -> Result<Gathering> {
-        let behind = self.behind(&selected).await?;
-        let mut all: Vec<(Member, bool)> = selected.into_iter().map(|member| (member, false)).collect();
+    pub(super) async fn gathered(
+        &self,
+        mut selected: Vec<Member>,
+        dependants: Dependants,
+        names: &mut MemberNames,
+    ) -> Result<Gathering> {
+        selected.sort_unstable_by(|one, other| place(one).cmp(&place(other)));
+        let mut behind = self.behind(&selected, names).await?;
         let mut left = 0;
-        match dependants {
-            Dependants::TakeAlong | Dependants::Hold => all.extend(behind.into_iter().map(|member| (member, true))),
-            Dependants::Cut => left = behind.len() as u64,
+        if dependants == Dependants::Cut {
+            left = behind.len() as u64;
+            behind = Vec::new();
         }
-        if all.len() as u64 > SET_ENTRIES_MAX {
-            let detail = format!("{} entries with those behind them, {SET_ENTRIES_MAX} at most; narrow the filter", all.len());
+        let all = selected.len() + behind.len();
+        if all as u64 > SET_ENTRIES_MAX {
+            let detail = format!("{all} entries with those behind them, {SET_ENTRIES_MAX} at most; narrow the filter");
             return Err(Error::Invalid { field: "selection", detail });
         }
-        all.sort_by(|(one, _), (other, _)| {
-            let key = |member: &Member| (member.device, member.age);
-            key(one).cmp(&key(other)).then_with(|| one.operation_id.cmp(&other.operation_id))
-        });
-        all.dedup_by(|(next, _), (one, _)| next.device == one.device && next.operation_id == one.operation_id);
-        let mut gathering = Gathering { members: Vec::with_capacity(all.len()), behind: left };
-        let mut all = all.into_iter();
-        loop {
-            let stretch: Vec<(Member, bool)> = all.by_ref().take(LOOKS_AT_ONCE).collect();
-            if stretch.is_empty() {
-                return Ok(gathering);
+        let mut members = Vec::with_capacity(all);
+        self.gather(selected, false, &mut members);
+        if !behind.is_empty() {
+            self.gather(behind, true, &mut members);
+            members.sort_by(|one, other| place(&one.member).cmp(&place(&other.member)));
+        }
+        members.dedup_by(|next, one| next.client == one.client && next.member.operation_id == one.member.operation_id);
+        for stretch in members.chunks_mut(LOOKS_AT_ONCE) {
+            let wanted: Vec<(ClientKey, &str)> = stretch.iter().map(|g| (g.client, &*g.member.operation_id)).collect();
+            let looks = self.store.sync().members_look(&wanted).await?;
+            for (gathered, look) in stretch.iter_mut().zip(looks) {
+                gathered.look = look;
             }
-            self.looked(stretch, &mut gathering.members).await?;
+        }
+        Ok(Gathering { members, behind: left })
+    }
+
+    /// Adds members with the short names of their devices. A device that the log does not know can be told nothing and has nothing here.
+    fn gather(&self, members: Vec<Member>, behind: bool, into: &mut Vec<Gathered>) {
+        let mut last: Option<(i64, Option<ClientKey>)> = None;
+        for member in members {
+            let client = match last {
+                Some((device, client)) if device == member.device.id => client,
+                _ => self.store.sync().key_of(&member.device.client_id),
+            };
+            last = Some((member.device.id, client));
+            if let Some(client) = client {
+                into.push(Gathered { member, client, behind, look: MemberLook { letter: None, job: None } });
+            }
         }
     }
 
-    async fn looked(&self, stretch: Vec<(Member, bool)>, into: &mut Vec<Gathered>) -> Result<()> {
-        let sync = self.store.sync();
-        let known: Vec<(Member, bool, ClientKey)> = stretch
-            .into_iter()
-            // A device that the log does not know can be told nothing and has nothing here.
-            .filter_map(|(member, behind)| sync.key_of(&member.client_id).map(|client| (member, behind, client)))
-            .collect();
-        let wanted: Vec<(ClientKey, &str)> =
-            known.iter().map(|(member, _, client)| (*client, member.operation_id.as_str())).collect();
-        let looks = sync.members_look(&wanted).await?;
-        into.extend(known.into_iter().zip(looks).map(|((member, behind, client), look)| Gathered {
-            member,
-            client,
-            behind,
-            look,
-        }));
-        Ok(())
-    }
-
-    /// Everything that waits behind the selected entries, directly or behind another that does.
-    async fn behind(&self, selected: &[Member]) -> Result<Vec<Member>> {
-        let mut by_device: HashMap<i64, Vec<&Member>> = HashMap::new();
-        for member in selected {
-            by_device.entry(member.device).or_default().push(member);
-        }
-        let mut devices: Vec<i64> = by_device.keys().copied().collect();
-        devices.sort_unstable();
+    /// Everything that waits behind the selected entries, directly or behind another that does. They are sorted by device.
+    async fn behind(&self, selected: &[Member], names: &mut MemberNames) -> Result<Vec<Member>> {
+        let devices = selected.chunk_by(|one, next| one.device.id == next.device.id).map(|of| of[0].device.id);
+        let devices: Vec<i64> = devices.collect();
         let mut found = Vec::new();
         for some in devices.chunks(DEVICES_AT_ONCE) {
-            let waiting = self.store.telemetry().outbox_waiting(some).await?;
-            for of_device in waiting.chunk_by(|one, next| one.member.device == next.member.device) {
-                let Some(members) = of_device.first().and_then(|first| by_device.get(&first.member.device)) else { continue };
-                found.extend(behind_of(members, of_device));
+            let waiting = self.store.telemetry().outbox_waiting(some, names).await?;
+            for of_device in waiting.chunk_by(|one, next| one.member.device.id == next.member.device.id) {
+                let device = of_device[0].member.device.id;
+                let from = selected.partition_point(|member| member.device.id < device);
+                let to = selected.partition_point(|member| member.device.id <= device);
+                found.extend(behind_of(&selected[from..to], of_device));
             }
         }
         Ok(found)
@@ -134,8 +141,8 @@ impl Service {
 }
 
 /// Of what waits on a device, oldest first: everything behind these, directly or behind another that is.
-fn behind_of(members: &[&Member], waiting: &[Behind]) -> Vec<Member> {
-    let mut operations: HashSet<&str> = members.iter().map(|member| member.operation_id.as_str()).collect();
+fn behind_of(members: &[Member], waiting: &[Behind]) -> Vec<Member> {
+    let mut operations: HashSet<&str> = members.iter().map(|member| &*member.operation_id).collect();
     let mut records: HashMap<(&str, &str), i64> = HashMap::new();
     for member in members {
         let oldest = records.entry((&member.collection, &member.record_id)).or_insert(i64::MAX);
@@ -146,10 +153,10 @@ fn behind_of(members: &[&Member], waiting: &[Behind]) -> Vec<Member> {
         let before = operations.len();
         for entry in waiting {
             let member = &entry.member;
-            if operations.contains(member.operation_id.as_str()) {
+            if operations.contains(&*member.operation_id) {
                 continue;
             }
-            let record = (member.collection.as_str(), member.record_id.as_str());
+            let record = (&*member.collection, &*member.record_id);
             let of_record = records.get(&record).is_some_and(|oldest| *oldest <= member.age.0);
             if of_record || entry.depends_on.iter().any(|operation| operations.contains(operation.as_str())) {
                 operations.insert(&member.operation_id);
@@ -169,16 +176,14 @@ fn behind_of(members: &[&Member], waiting: &[Behind]) -> Vec<Member> {
 mod tests {
     use tidewatch_domain::ids::ClientId;
     use tidewatch_domain::report::EntryState;
-    use tidewatch_domain::time::Millis;
+    use tidewatch_store::telemetry::MemberDevice;
 
     use super::*;
 
     fn member(operation: &str, record: &str, age: i64) -> Member {
+        let client_id = ClientId::parse("0192f0c1-7b1e-7c3a-9d2e-000000000001").expect("an id");
         Member {
-            client_id: ClientId::parse("0192f0c1-7b1e-7c3a-9d2e-000000000001").expect("an id"),
-            device: 1,
-            device_name: "Ward 3".into(),
-            asleep: false,
+            device: MemberDevice { id: 1, client_id, name: "Ward 3".into(), asleep: false }.into(),
             operation_id: operation.into(),
             state: EntryState::Waiting,
             age: Millis(age),
@@ -194,7 +199,7 @@ mod tests {
 
     fn found(waiting: &[Behind]) -> Vec<String> {
         let chosen = member("op-1", "r-1", 10);
-        behind_of(&[&chosen], waiting).into_iter().map(|member| member.operation_id).collect()
+        behind_of(&[chosen], waiting).into_iter().map(|member| member.operation_id.into_string()).collect()
     }
 
     #[test]

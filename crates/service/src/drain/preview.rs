@@ -8,10 +8,11 @@ use tidewatch_domain::ids::ClientId;
 use tidewatch_domain::role::Action;
 use tidewatch_domain::time::Millis;
 use tidewatch_store::sync::drain::{NewSet, SetRow};
+use tidewatch_store::telemetry::MemberNames;
 
 use super::gather::Gathering;
 use super::order_check;
-use super::selection::{STRETCH, filter_read, selection_read, selection_write};
+use super::selection::{STRETCH, selection_read, selection_write};
 use super::summary::Summary;
 use crate::error::Cause;
 use crate::{Cx, Error, Result, Service};
@@ -39,8 +40,9 @@ impl Service {
         order_check(&order)?;
         // One at a time: a set of two hundred thousand takes tens of megabytes while it is gathered.
         let _turn = self.freezing.lock().await;
-        let selected = self.selected(cx, &selection).await?;
-        let gathering = self.gathered(selected, order.dependants).await?;
+        let mut names = MemberNames::default();
+        let selected = self.selected(cx, &selection, &mut names).await?;
+        let gathering = self.gathered(selected, order.dependants, &mut names).await?;
         if gathering.members.is_empty() {
             return Err(Error::Invalid { field: "selection", detail: "means no entry that is there now".to_owned() });
         }
@@ -58,8 +60,8 @@ impl Service {
             expires: cx.now.plus(SET_MS),
         };
         let (rows, hash, devices) = (gathering.rows(), gathering.hash(), gathering.devices());
+        let id = self.store.sync().set_put(set, rows, hash, devices, summary.write().to_string()).await?;
         drop(gathering);
-        let id = self.store.sync().set_put(set, &rows, hash, devices, summary.write().to_string()).await?;
         let row = self.store.sync().set_view(id).await?.ok_or(Error::NotFound("set"))?;
         self.preview(cx, row).await
     }
@@ -85,7 +87,7 @@ impl Service {
         let corrupt = || Error::Internal(Cause("a frozen set cannot be read".into()));
         let selection = selection_read(&row.selection).ok_or_else(corrupt)?;
         let (entries, devices) = (row.entries.cast_unsigned(), row.devices.cast_unsigned());
-        let newer = self.newer(cx, &selection, Millis(row.created_ms)).await?;
+        let newer = self.newer(cx, row.id, &selection, Millis(row.created_ms)).await?;
         Ok(DrainPreview {
             set: format!("S{}", row.id),
             hash: hash_shown(&row.hash).to_owned(),
@@ -120,8 +122,8 @@ impl Service {
     /// Share of the sleeping devices that is expected within a day; none when there is no rhythm to tell from.
     async fn day_percent(&self, cx: &Cx, gathering: &Gathering) -> Result<Option<u8>> {
         let of_device = gathering.members.chunk_by(|one, next| one.client == next.client);
-        let told = of_device.filter(|of| of[0].member.asleep && of.iter().any(|g| g.look.letter.is_none()));
-        let sleeping: Vec<ClientId> = told.map(|of| of[0].member.client_id.clone()).collect();
+        let told = of_device.filter(|of| of[0].member.device.asleep && of.iter().any(|g| g.look.letter.is_none()));
+        let sleeping: Vec<ClientId> = told.map(|of| of[0].member.device.client_id.clone()).collect();
         let mut rhythms = Vec::with_capacity(sleeping.len());
         for some in sleeping.chunks(STRETCH as usize) {
             rhythms.extend(self.store.telemetry().devices_look(some).await?.into_values().map(|look| look.rhythm));
@@ -146,12 +148,6 @@ impl Service {
             }
         }
         Ok(sample)
-    }
-
-    /// How many entries are new in the list of a selection since it was frozen.
-    pub(super) async fn newer(&self, cx: &Cx, selection: &Selection, since: Millis) -> Result<u64> {
-        let Selection::Matching { signature, filter } = selection else { return Ok(0) };
-        Ok(self.store.telemetry().outbox_newer(signature.as_deref(), &filter_read(filter)?, since, cx.now).await?)
     }
 }
 

@@ -7,6 +7,7 @@ use tidewatch_domain::drain::{
 use tidewatch_domain::fleet::{DrainChange, DrainPreview};
 use tidewatch_domain::role::{Action, drain_action};
 use tidewatch_store::sync::drain::{JobMove, JobRow, NewJob, SetRow, Submission};
+use tidewatch_store::telemetry::MemberNames;
 
 use super::preview::hash_shown;
 use super::selection::{STRETCH, job_number, selection_read, selection_write};
@@ -128,8 +129,10 @@ impl Service {
     /// What a selection means now, in comparison with a frozen set.
     async fn set_compared(&self, cx: &Cx, row: &SetRow, sent: &Selection, dependants: Dependants) -> Result<DrainChange> {
         let _turn = self.freezing.lock().await;
-        let gathering = self.gathered(self.selected(cx, sent).await?, dependants).await?;
-        let mut now: std::collections::HashSet<(i64, String)> =
+        let mut names = MemberNames::default();
+        let selected = self.selected(cx, sent, &mut names).await?;
+        let gathering = self.gathered(selected, dependants, &mut names).await?;
+        let mut now: std::collections::HashSet<(i64, Box<str>)> =
             gathering.members.into_iter().map(|g| (g.client.0, g.member.operation_id)).collect();
         let (count, mut removed, mut after) = (now.len() as u64, 0, 0);
         loop {
@@ -137,7 +140,7 @@ impl Service {
             let Some((last, ..)) = stretch.last() else { break };
             after = *last;
             for (_, client, operation) in stretch {
-                removed += u64::from(!now.remove(&(client.0, operation)));
+                removed += u64::from(!now.remove(&(client.0, operation.into_boxed_str())));
             }
         }
         Ok(DrainChange { frozen: row.entries.cast_unsigned(), now: count, added: now.len() as u64, removed })

@@ -64,7 +64,7 @@ impl Summary {
         let mut devices: Vec<(&Gathered, u64)> = Vec::new();
         for of_device in gathering.members.chunk_by(|one, next| one.client == next.client) {
             let told = of_device.iter().filter(|g| g.look.letter.is_none()).count() as u64;
-            let (entries, count) = if of_device[0].member.asleep {
+            let (entries, count) = if of_device[0].member.device.asleep {
                 (&mut summary.asleep, &mut summary.asleep_devices)
             } else {
                 (&mut summary.awake, &mut summary.awake_devices)
@@ -86,8 +86,8 @@ impl Summary {
         devices.sort_by_key(|(_, entries)| std::cmp::Reverse(*entries));
         devices.truncate(DEVICES_MAX);
         let device = |(first, entries): &(&Gathered, u64)| Breakdown {
-            label: first.member.device_name.clone(),
-            id: Some(first.member.client_id.to_string()),
+            label: first.member.device.name.clone(),
+            id: Some(first.member.device.client_id.to_string()),
             entries: *entries,
         };
         summary.by_device = devices.iter().map(device).collect();
@@ -175,7 +175,7 @@ fn spread(gathering: &Gathering, most: usize) -> Vec<usize> {
 fn sample(gathering: &Gathering) -> Vec<(String, String)> {
     let pick = |at: usize| {
         let member = &gathering.members[at].member;
-        (member.client_id.to_string(), member.operation_id.clone())
+        (member.device.client_id.to_string(), member.operation_id.to_string())
     };
     spread(gathering, SAMPLE).into_iter().map(pick).collect()
 }

@@ -72,7 +72,7 @@ impl Service {
         Ok(DrainJobView {
             set: format!("S{}", row.set_id),
             hash: hash_shown(&row.hash).to_owned(),
-            newer: self.newer(cx, &selection, Millis(row.frozen_ms)).await?,
+            newer: self.newer(cx, row.set_id, &selection, Millis(row.frozen_ms)).await?,
             selection,
             dependants: Dependants::parse(&row.dependants).ok_or(Error::NotFound("job"))?,
             patch: row.patch.as_deref().and_then(|text| serde_json::from_str(text).ok()),

@@ -58,7 +58,7 @@ pub(crate) enum DrainWork {
     Moved { job: i64, moved: SystemMove, now: Millis, reply: Reply<()> },
     /// Take the next stretch of items for their job.
     Claim { job: i64, now: Millis, reply: Reply<()> },
-    /// Work off a chunk; answers whether the job was still at work.
+    /// Work off a chunk; answers whether all of it was worked off and the job goes on.
     Chunk { job: i64, items: Vec<ChunkItem>, now: Millis, reply: Reply<bool> },
     /// Sweep the next stretch of a job that was cancelled, refused or taken back.
     Sweep { job: i64, now: Millis, reply: Reply<()> },
@@ -97,8 +97,8 @@ impl Writer {
                 Ok(answer(reply, Ok(())))
             }
             DrainWork::Chunk { job, items, now, reply } => {
-                let at_work = self.job_chunk(job, items, now, pending).await?;
-                Ok(answer(reply, Ok(at_work)))
+                let whole = self.job_chunk(job, items, now, pending).await?;
+                Ok(answer(reply, Ok(whole)))
             }
             DrainWork::Sweep { job, now, reply } => {
                 self.job_sweep(job, now).await?;

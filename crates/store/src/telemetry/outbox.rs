@@ -11,4 +11,4 @@ mod terms;
 
 pub(super) use self::blocks::KeptBlocked;
 pub(super) use self::figures::KeptFigures;
-pub use self::members::{Behind, DeviceLook, Member, MembersFrom};
+pub use self::members::{Behind, DeviceLook, Member, MemberDevice, MemberNames, MembersFrom};

@@ -57,9 +57,10 @@ pub(crate) struct DeadLetter {
 /// An intent of the archive, and where it stands there.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub(crate) struct Archived {
+    /// Number of its row.
+    pub id: i64,
     pub client_id: String,
     pub operation_id: String,
-    pub mutation: String,
     pub code: String,
     pub detail: Option<String>,
     /// 0 refused here; anything else came from the device by another way.
@@ -254,15 +255,24 @@ impl SyncFacts {
         Ok(sqlx::query_scalar(TEXT).fetch_one(&self.readers).await?)
     }
 
-    /// These operations of these devices in the archive.
+    /// These operations of these devices in the archive, without their intents.
     pub(crate) async fn archived(&self, entries: &[(&str, &str)]) -> Result<Vec<Archived>> {
         const TEXT: &str = r"
-            select c.client_id, d.operation_id, d.mutation, d.code, d.detail, d.origin, d.state, d.at_ms
+            select d.id, c.client_id, d.operation_id, d.code, d.detail, d.origin, d.state, d.at_ms
             from json_each(?1) as wanted
             cross join clients c on c.client_id = wanted.value ->> '$[0]'
             cross join dead_letters d on d.client = c.id and d.operation_id = wanted.value ->> '$[1]'";
         let entries = serde_json::json!(entries).to_string();
         Ok(sqlx::query_as(TEXT).bind(entries).fetch_all(&self.readers).await?)
+    }
+
+    /// The intents of rows of the archive, by their numbers.
+    pub(crate) async fn archived_intents(&self, ids: &[i64]) -> Result<HashMap<i64, String>> {
+        const TEXT: &str =
+            "select d.id, d.mutation from json_each(?1) as wanted cross join dead_letters d on d.id = wanted.value";
+        let rows: Vec<(i64, String)> =
+            sqlx::query_as(TEXT).bind(serde_json::json!(ids).to_string()).fetch_all(&self.readers).await?;
+        Ok(rows.into_iter().collect())
     }
 
     /// The payload of one operation of one device, and since when it is here.

@@ -1,15 +1,16 @@
 //! Giving commands out, handing them over, and every end that is not the device's own.
 
 use tidewatch_domain::audit::AuditEntry;
-use tidewatch_domain::control::{COMMANDS_OPEN_MAX, CommandState, NewCommand, Stays, Step, step};
+use tidewatch_domain::control::{COMMANDS_OPEN_MAX, CommandKind, CommandState, NewCommand, Stays, Step, step};
 use tidewatch_domain::engine::ClientKey;
 use tidewatch_domain::ids::ClientId;
 use tidewatch_domain::time::Millis;
 
 use super::jobs::{By, Done};
+use crate::sync::bulk::write_all;
 use crate::sync::statements::control::{
     COMMAND_ADD, COMMAND_BY_ID, COMMAND_END, COMMAND_EVENT_ADD, COMMANDS_ENDING, COMMANDS_HAND_OVER, COMMANDS_HANDED_EVENTS,
-    COMMANDS_OF_KEY, COMMANDS_OPEN_OF,
+    COMMANDS_ISSUED_EVENTS, COMMANDS_OF_KEY, COMMANDS_OPEN_OF,
 };
 use crate::sync::writer::Writer;
 use crate::{Error, Result};
@@ -45,30 +46,44 @@ impl Writer {
     /// Not found for a device that is not registered; as the database. Either ends the transaction.
     pub(crate) async fn commands_issue(&mut self, commands: Vec<NewCommand>, now: Millis) -> Result<Vec<String>> {
         let mut ids = Vec::with_capacity(commands.len());
+        // What takes the place of another may take that of one before it in this list, so it comes in a statement of its own.
+        for some in commands.chunk_by(|one, next| one.supersede_key.is_none() && next.supersede_key.is_none()) {
+            ids.extend(self.commands_add(some, now).await?);
+        }
+        Ok(ids)
+    }
+
+    async fn commands_add(&mut self, commands: &[NewCommand], now: Millis) -> Result<Vec<String>> {
+        let mut rows = Vec::with_capacity(commands.len());
         for command in commands {
             let client = self.client_key(&command.client_id)?;
             if let Some(key) = &command.supersede_key {
                 self.commands_supersede(client, key, &command.actor, now).await?;
             }
-            let id = command_id(now);
-            let kind = tidewatch_domain::control::CommandKind::ALL.into_iter().position(|kind| kind == command.kind);
-            let query = sqlx::query_as(COMMAND_ADD)
+            self.command_counted(client, 1);
+            rows.push((command_id(now), client, command));
+        }
+        write_all(&mut self.connection, &COMMAND_ADD, &rows, |query, (id, client, command)| {
+            let kind = CommandKind::ALL.into_iter().position(|kind| kind == command.kind);
+            query
                 .bind(id.clone())
                 .bind(client.0)
                 .bind(kind.and_then(|kind| i64::try_from(kind).ok()))
                 .bind(command.args.to_string())
                 .bind(command.priority)
-                .bind(command.supersede_key)
-                .bind(command.job)
+                .bind(command.supersede_key.clone())
+                .bind(command.job.clone())
                 .bind(command.actor.clone())
                 .bind(command.reason.clone())
                 .bind(now.0)
-                .bind(command.expires_at.0);
-            let (n,): (i64,) = query.fetch_one(&mut self.connection).await?;
-            self.command_event(n, CommandState::Queued, &command.actor, Some(command.reason), now).await?;
-            self.command_counted(client, 1);
-            ids.push(id);
-        }
+                .bind(command.expires_at.0)
+                .bind(now.0)
+                .bind(command.expires_at.0)
+        })
+        .await?;
+        let ids: Vec<String> = rows.into_iter().map(|(id, ..)| id).collect();
+        let list = serde_json::json!(ids).to_string();
+        sqlx::query(COMMANDS_ISSUED_EVENTS).bind(list).bind(now.0).execute(&mut self.connection).await?;
         Ok(ids)
     }
 

@@ -51,7 +51,7 @@ impl Sync {
         self.ask_drain(1_000, |reply| DrainWork::Claim { job, now, reply }).await
     }
 
-    /// Works off a chunk; answers whether the job was still at work.
+    /// Works off a chunk; answers whether all of it was worked off and the job goes on.
     ///
     /// # Errors
     /// Busy, or the commit failed; then nothing of the chunk was kept.

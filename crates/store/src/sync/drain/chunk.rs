@@ -84,7 +84,7 @@ struct Work {
 }
 
 impl Writer {
-    /// Works off a chunk. Answers whether the job is still at work; a job that was stopped meanwhile is left alone.
+    /// Works off a chunk. Answers whether all of it was worked off and the job goes on; a job that was stopped meanwhile is left alone.
     pub(super) async fn job_chunk(&mut self, id: i64, items: Vec<ChunkItem>, now: Millis, pending: &mut Pending) -> Result<bool> {
         let Some(mut job) = self.job_load(id).await? else { return Ok(false) };
         if !matches!(job.job_state(), JobState::Canary | JobState::Running) {
@@ -93,10 +93,11 @@ impl Writer {
         let letters = self.letters_at(items.iter().map(|item| (item.client, item.operation_id.as_str()))).await?;
         let mut decisions = self.decisions(&job, &items, &letters, now).await?;
         let mut work = Work::default();
-        let mut last = job.next_n;
+        let (mut last, mut whole) = (job.next_n, true);
         for (item, letter) in items.iter().zip(&letters) {
             if job.stops() || matches!((&item.way, letter), (Way::OnDevice, Some(_))) {
                 // The rest waits: for a person, or because its payload has only just come in.
+                whole = false;
                 break;
             }
             let may = letter.is_some_and(|letter| letter.state.allows(item.action));
@@ -113,7 +114,7 @@ impl Writer {
         self.work_write(&mut job, work, now).await?;
         self.job_stops(&mut job, now).await?;
         self.job_save(&job).await?;
-        Ok(true)
+        Ok(whole && job.job_state() != JobState::Paused)
     }
 
     /// Stops a job whose failures are too many.

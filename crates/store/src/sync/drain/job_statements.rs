@@ -41,14 +41,14 @@ statements! {
         cross join drain_items o indexed by drain_items_open on o.client = i.client and o.operation_id = i.operation_id and o.open = 1
         cross join drain_jobs j on j.set_id = o.set_id
         where i.set_id = ?1 and i.n > ?2 and i.n <= ?3 and i.outcome = 0 and i.open = 0";
-    /// Items that wait, after a place.
+    /// Items that wait, after a place; with their intents when those are asked for.
     ITEMS_WAITING = r"
-        select i.n, i.client, i.operation_id, i.behind, d.mutation, d.state
+        select i.n, i.client, i.operation_id, i.behind, iif(?4, d.mutation, null) as mutation, d.state
         from drain_items i left join dead_letters d on d.client = i.client and d.operation_id = i.operation_id
         where i.set_id = ?1 and i.n > ?2 and i.outcome = 0 order by i.n limit ?3";
     /// Items at `[place, …]` that wait.
     ITEMS_AT = r"
-        select i.n, i.client, i.operation_id, i.behind, d.mutation, d.state
+        select i.n, i.client, i.operation_id, i.behind, iif(?3, d.mutation, null) as mutation, d.state
         from json_each(?2) j cross join drain_items i on i.set_id = ?1 and i.n = j.value
         left join dead_letters d on d.client = i.client and d.operation_id = i.operation_id
         where i.outcome = 0";

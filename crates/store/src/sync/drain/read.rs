@@ -29,7 +29,7 @@ pub struct WaitingItem {
     pub operation_id: String,
     /// It waits behind a selected one.
     pub behind: bool,
-    /// The intent as it came, when it is here.
+    /// The intent as it came, when it is here and was asked for.
     pub mutation: Option<String>,
     /// Where it stands in the archive, when it is here.
     pub state: Option<i64>,
@@ -157,21 +157,22 @@ impl Sync {
         Ok(rows.into_iter().map(|(id,)| id).collect())
     }
 
-    /// Items of a set that wait, after a place.
+    /// Items of a set that wait, after a place; with their intents when the action needs those.
     ///
     /// # Errors
     /// As the database.
-    pub async fn items_waiting(&self, set: i64, after: i64, rows: u32) -> Result<Vec<WaitingItem>> {
-        Ok(sqlx::query_as(ITEMS_WAITING).bind(set).bind(after).bind(rows).fetch_all(&self.readers).await?)
+    pub async fn items_waiting(&self, set: i64, after: i64, rows: u32, intents: bool) -> Result<Vec<WaitingItem>> {
+        let query = sqlx::query_as(ITEMS_WAITING).bind(set).bind(after).bind(rows).bind(intents);
+        Ok(query.fetch_all(&self.readers).await?)
     }
 
-    /// Items of a set at these places that wait.
+    /// Items of a set at these places that wait; with their intents when the action needs those.
     ///
     /// # Errors
     /// As the database.
-    pub async fn items_waiting_at(&self, set: i64, places: &[i64]) -> Result<Vec<WaitingItem>> {
+    pub async fn items_waiting_at(&self, set: i64, places: &[i64], intents: bool) -> Result<Vec<WaitingItem>> {
         let places = serde_json::json!(places).to_string();
-        Ok(sqlx::query_as(ITEMS_AT).bind(set).bind(places).fetch_all(&self.readers).await?)
+        Ok(sqlx::query_as(ITEMS_AT).bind(set).bind(places).bind(intents).fetch_all(&self.readers).await?)
     }
 
     /// Outcomes of the items of a set at these places.

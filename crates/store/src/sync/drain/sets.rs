@@ -140,16 +140,28 @@ impl Sync {
     ///
     /// # Errors
     /// Busy, or a commit failed.
-    pub async fn set_put(&self, set: NewSet, members: &[SetMember], hash: String, devices: u64, summary: String) -> Result<i64> {
+    pub async fn set_put(
+        &self,
+        set: NewSet,
+        mut members: impl Iterator<Item = SetMember> + Send,
+        hash: String,
+        devices: u64,
+        summary: String,
+    ) -> Result<i64> {
         let id =
             self.ask(Weight::COMMAND, |reply| Job::Drain(Box::new(DrainWork::SetBegin { set: Box::new(set), reply }))).await?;
-        for (at, stretch) in members.chunks(MEMBERS_AT_ONCE).enumerate() {
-            let first = i64::try_from(at * MEMBERS_AT_ONCE).unwrap_or(i64::MAX) + 1;
-            let members = stretch.to_vec();
+        let mut entries = 0;
+        loop {
+            let members: Vec<SetMember> = members.by_ref().take(MEMBERS_AT_ONCE).collect();
+            if members.is_empty() {
+                break;
+            }
+            let first = entries + 1;
+            entries += members.len() as i64;
             let weight = Weight { intents: 1_000, ..Weight::COMMAND };
             self.ask(weight, |reply| Job::Drain(Box::new(DrainWork::MembersAdd { set: id, first, members, reply }))).await?;
         }
-        let frozen = Frozen { hash, entries: members.len() as i64, devices: devices.cast_signed(), summary };
+        let frozen = Frozen { hash, entries, devices: devices.cast_signed(), summary };
         let frozen = Box::new(frozen);
         self.ask(Weight::COMMAND, |reply| Job::Drain(Box::new(DrainWork::SetFreeze { set: id, frozen, reply }))).await?;
         Ok(id)

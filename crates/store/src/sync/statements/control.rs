@@ -1,10 +1,17 @@
 //! Statements of the control channel.
 
+use super::Insert;
+
+inserts! {
+    /// Commands that are given out.
+    COMMAND_ADD = "insert into commands (id, client, kind, args, priority, supersede_key, job, actor, reason, created_ms, expires_ms, changed_ms, ends_ms)", 13, "";
+}
+
 statements! {
-    /// A command that is given out, or why there is none: answers its number.
-    COMMAND_ADD = r"
-        insert into commands (id, client, kind, args, priority, supersede_key, job, actor, reason, created_ms, expires_ms, changed_ms, ends_ms)
-        values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?10, ?11) returning n";
+    /// `[id, …]`: the state that those begin in which were given out just now.
+    COMMANDS_ISSUED_EVENTS = r"
+        insert into command_events (command, at_ms, state, actor, detail)
+        select c.n, ?2, 0, c.actor, c.reason from json_each(?1) j cross join commands c on c.id = j.value";
     COMMAND_EVENT_ADD = "insert into command_events (command, at_ms, state, actor, detail) values (?1, ?2, ?3, ?4, ?5)";
     COMMAND_BY_ID = "select n, id, client, state from commands where id = ?1";
     /// Older commands with the same key that were not handed over.

@@ -79,7 +79,7 @@ async fn drain(store: &Store, action: DrainAction, members: &BTreeSet<(u32, u32)
         })
         .collect();
     let hash = hash_of(members);
-    let id = sync.set_put(set, &rows, hash, DEVICES.into(), "{}".to_owned()).await.expect("frozen");
+    let id = sync.set_put(set, rows.iter().cloned(), hash, DEVICES.into(), "{}".to_owned()).await.expect("frozen");
     let job = NewJob {
         set: id,
         idempotency_key: key.to_owned(),
@@ -282,8 +282,8 @@ async fn a_second_job_leaves_alone_what_an_open_one_has() {
         restore_until: NOW.plus(1_000_000),
     };
     let hash = || hash_of(&BTreeSet::from([(1, 0)]));
-    let first = sync.set_put(set("one"), std::slice::from_ref(&member), hash(), 1, "{}".into()).await.expect("frozen");
-    let second = sync.set_put(set("two"), std::slice::from_ref(&member), hash(), 1, "{}".into()).await.expect("frozen");
+    let first = sync.set_put(set("one"), std::iter::once(member.clone()), hash(), 1, "{}".into()).await.expect("frozen");
+    let second = sync.set_put(set("two"), std::iter::once(member.clone()), hash(), 1, "{}".into()).await.expect("frozen");
     assert_eq!(sync.job_submit(job(first, "one")).await.expect("submitted"), Submission::New(1));
     assert_eq!(sync.job_submit(job(first, "one")).await.expect("submitted"), Submission::Known(1));
     assert_eq!(sync.job_submit(job(second, "one")).await.expect("answered"), Submission::KeyTaken);
@@ -325,7 +325,7 @@ async fn a_set_that_nobody_submits_is_dropped_with_its_members_and_one_that_is_s
         expires: NOW.plus(1_000),
     };
     let member = SetMember { client: ClientKey(1), operation_id: "op-1-1".into(), letter: None, behind: false };
-    let left = sync.set_put(set, &[member], String::new(), 1, "{}".to_owned()).await.expect("frozen");
+    let left = sync.set_put(set, std::iter::once(member), String::new(), 1, "{}".to_owned()).await.expect("frozen");
     assert!(!sync.sets_drop(NOW.plus(1_000)).await.expect("looked"), "its time is not over");
     assert!(sync.sets_drop(NOW.plus(1_001)).await.expect("dropped"));
     assert!(!sync.sets_drop(NOW.plus(1_001)).await.expect("nothing more"));

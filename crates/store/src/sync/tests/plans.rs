@@ -61,7 +61,7 @@ async fn every_statement_is_prepared_and_only_the_named_ones_scan() {
         assert!(!sorts || MAY_SORT.contains(name), "{name} sorts: {lines:?}");
         plans.push_str(&format!("{name}\n  {}\n", lines.join("\n  ")));
     }
-    for (name, insert) in MANY.iter().chain(drain::MANY) {
+    for (name, insert) in MANY.iter().chain(control::MANY).chain(drain::MANY) {
         let text = format!("explain query plan {}", insert.text(2));
         sqlx::query(sqlx::AssertSqlSafe(text)).fetch_all(pool).await.expect(name);
     }

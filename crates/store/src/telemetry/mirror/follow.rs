@@ -43,7 +43,7 @@ pub(super) async fn follow(connection: &mut SqliteConnection, facts: &SyncFacts,
     let archive = facts.archived(&asked).await?;
     let archive: HashMap<(&str, &str), &Archived> =
         archive.iter().map(|letter| ((letter.client_id.as_str(), letter.operation_id.as_str()), letter)).collect();
-    entries_add(connection, &told, &archive).await?;
+    entries_add(connection, facts, &told, &archive).await?;
     let changed = entries_update(connection, &told, &archive).await?;
     let mut devices = group.by_id();
     for device in &changed {
@@ -56,6 +56,7 @@ pub(super) async fn follow(connection: &mut SqliteConnection, facts: &SyncFacts,
 /// Adds what the mirror has never listed and the archive holds.
 async fn entries_add(
     connection: &mut SqliteConnection,
+    facts: &SyncFacts,
     told: &BTreeMap<(i64, &str), Told<'_>>,
     archive: &HashMap<(&str, &str), &Archived>,
 ) -> Result<()> {
@@ -71,17 +72,22 @@ async fn entries_add(
         .collect();
     let keys: Vec<Value> = held.iter().map(|(device, letter)| json!([device, letter.operation_id])).collect();
     let missing: Vec<i64> = sqlx::query_scalar(MISSING).bind(Value::from(keys).to_string()).fetch_all(&mut *connection).await?;
-    let at = |key: i64| &held[usize::try_from(key).expect("an index of the array")];
-    let rows: Vec<Value> = missing.into_iter().map(at).map(|(device, letter)| letter_row(*device, letter)).collect();
-    if !rows.is_empty() {
-        sqlx::query(WRITE).bind(Value::from(rows).to_string()).execute(connection).await?;
+    if missing.is_empty() {
+        return Ok(());
     }
+    let at = |key: i64| &held[usize::try_from(key).expect("an index of the array")];
+    let missing: Vec<&(i64, &Archived)> = missing.into_iter().map(at).collect();
+    let intents = facts.archived_intents(&missing.iter().map(|(_, letter)| letter.id).collect::<Vec<_>>()).await?;
+    let row =
+        |(device, letter): &&(i64, &Archived)| letter_row(*device, letter, intents.get(&letter.id).map_or("", String::as_str));
+    let rows: Vec<Value> = missing.iter().map(row).collect();
+    sqlx::query(WRITE).bind(Value::from(rows).to_string()).execute(connection).await?;
     Ok(())
 }
 
 /// A row of the mirror as the archive tells it.
-fn letter_row(device: i64, letter: &Archived) -> Value {
-    let intent: Value = serde_json::from_str(&letter.mutation).unwrap_or_default();
+fn letter_row(device: i64, letter: &Archived, intent: &str) -> Value {
+    let intent: Value = serde_json::from_str(intent).unwrap_or_default();
     let error = ReportedError { code: letter.code.clone(), status: None, message: letter.detail.clone() };
     let refusal = Refusal { device, operation_id: letter.operation_id.clone(), at: letter.at_ms, attempts: 1, error };
     refusal_row(&refusal, &intent, letter.is_refused())

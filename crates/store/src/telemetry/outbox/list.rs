@@ -154,6 +154,17 @@ impl Wanted<'_> {
     /// `from outbox o … where …`, from a place on: after it, or before it (`back`).
     pub(super) fn push(&self, query: &mut QueryBuilder<Sqlite>, from: Option<(&Place, bool)>) {
         query.push(" from outbox o indexed by ").push(self.index().0).push(" cross join devices d on d.id = o.device where ");
+        self.conditions_push(query, from);
+    }
+
+    /// The same for whoever asks for nothing of the device: an outer join finds what the inner one does, and SQLite leaves it out when no
+    /// condition speaks of the device.
+    pub(super) fn entries_push(&self, query: &mut QueryBuilder<Sqlite>, from: Option<(&Place, bool)>) {
+        query.push(" from outbox o indexed by ").push(self.index().0).push(" left join devices d on d.id = o.device where ");
+        self.conditions_push(query, from);
+    }
+
+    fn conditions_push(&self, query: &mut QueryBuilder<Sqlite>, from: Option<(&Place, bool)>) {
         terms::push(query, self.filter, self.found, self.now);
         let pinned = |key| terms::pinned(self.filter, key).map(str::to_owned);
         pin(query, "o.operation_id collate nocase", pinned("operation"));
@@ -325,7 +336,7 @@ impl Telemetry {
 
     async fn entries_total(&self, wanted: Wanted<'_>) -> Result<Total> {
         let mut query = QueryBuilder::new("select count(*) from (select 1");
-        wanted.push(&mut query, None);
+        wanted.entries_push(&mut query, None);
         query.push(" limit ").push_bind(COUNT_MAX).push(")");
         let count: i64 = query.build_query_scalar().fetch_one(&self.database.readers).await?;
         let found = count.cast_unsigned();

@@ -1,9 +1,12 @@
 //! Entries as members of a selection: everything that a list shows, on all its pages, by the code of the list itself; the ones that were
 //! named; and what waits behind them.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
-use sqlx::{FromRow, QueryBuilder};
+use serde::Deserialize;
+use sqlx::{QueryBuilder, Sqlite};
 use tidewatch_domain::control::ContactRhythm;
 use tidewatch_domain::filter::Filter;
 use tidewatch_domain::ids::ClientId;
@@ -17,63 +20,86 @@ use crate::{Error, Result};
 /// Matches that are counted as new; more are "at least".
 const NEWER_MAX: i64 = 10_000;
 
-const COLUMNS: &str =
-    "o.device, o.operation_id, o.state, o.sort_age, o.collection, o.record_id, o.signature, d.client_id, d.name, d.contact";
+/// All rows in one value: the driver hands rows over one by one, with an allocation for each column.
+const PACKED: &str = "select json_group_array(json_array(m.device, m.operation_id, m.state, m.sort_age, m.collection, m.record_id, \
+    m.signature, m.depends_on)) from (select o.device, o.operation_id, o.state, o.sort_age, o.collection, o.record_id, o.signature, \
+    nullif(o.depends_on, '[]') as depends_on";
 
-#[derive(Debug, FromRow)]
-struct MemberRead {
+/// A row of [`PACKED`].
+#[derive(Debug, Deserialize)]
+struct MemberRead<'r> {
     device: i64,
-    operation_id: String,
-    state: i64,
+    #[serde(borrow)]
+    operation_id: Cow<'r, str>,
+    state: usize,
     sort_age: i64,
-    collection: String,
-    record_id: String,
+    #[serde(borrow)]
+    collection: Cow<'r, str>,
+    #[serde(borrow)]
+    record_id: Cow<'r, str>,
     signature: Option<String>,
-    client_id: String,
-    name: String,
-    contact: i64,
+    depends_on: Option<String>,
 }
 
-/// An entry of a selection.
+/// The device of a member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberDevice {
+    /// Its number in the mirror.
+    pub id: i64,
+    /// Its id.
+    pub client_id: ClientId,
+    /// Its name.
+    pub name: String,
+    /// Whether it is past its expected contact.
+    pub asleep: bool,
+}
+
+/// An entry of a selection. A selection may hold two hundred thousand, so what many of them share is there once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
     /// Device.
-    pub client_id: ClientId,
-    /// Its number in the mirror.
-    pub device: i64,
-    /// Its name.
-    pub device_name: String,
-    /// Whether it is past its expected contact.
-    pub asleep: bool,
+    pub device: Arc<MemberDevice>,
     /// Operation.
-    pub operation_id: String,
+    pub operation_id: Box<str>,
     /// State.
     pub state: EntryState,
     /// Made at, or first seen.
     pub age: Millis,
     /// Collection.
-    pub collection: String,
+    pub collection: Arc<str>,
     /// Record.
-    pub record_id: String,
+    pub record_id: Box<str>,
     /// Signature of its failure.
-    pub signature: Option<String>,
+    pub signature: Option<Arc<str>>,
 }
 
-impl MemberRead {
-    fn read(self) -> Result<Member> {
-        let client_id = ClientId::parse(self.client_id).map_err(|e| Error::Corrupt(format!("a device of the mirror: {e}")))?;
-        Ok(Member {
-            client_id,
-            device: self.device,
-            device_name: self.name,
-            // 0 is lost, 1 overdue.
-            asleep: self.contact <= 1,
-            operation_id: self.operation_id,
-            state: EntryState::ALL[usize::try_from(self.state).expect("a checked column")],
-            age: Millis(self.sort_age),
-            collection: self.collection,
-            record_id: self.record_id,
-            signature: self.signature,
+/// What members that were read together share: devices, names of collections, signatures.
+#[derive(Debug, Default)]
+pub struct MemberNames {
+    devices: HashMap<i64, Arc<MemberDevice>>,
+    texts: HashSet<Arc<str>>,
+}
+
+impl MemberNames {
+    fn text(&mut self, text: &str) -> Arc<str> {
+        if let Some(known) = self.texts.get(text) {
+            return Arc::clone(known);
+        }
+        let new: Arc<str> = text.into();
+        self.texts.insert(Arc::clone(&new));
+        new
+    }
+
+    /// The member of a row; none when its device is gone.
+    fn member(&mut self, row: &MemberRead<'_>) -> Option<Member> {
+        Some(Member {
+            device: Arc::clone(self.devices.get(&row.device)?),
+            operation_id: row.operation_id.as_ref().into(),
+            state: EntryState::ALL[row.state],
+            age: Millis(row.sort_age),
+            collection: self.text(&row.collection),
+            record_id: row.record_id.as_ref().into(),
+            signature: row.signature.as_deref().map(|signature| self.text(signature)),
         })
     }
 }
@@ -116,19 +142,45 @@ impl Telemetry {
         from: &MembersFrom,
         rows: u32,
         now: Millis,
+        names: &mut MemberNames,
     ) -> Result<(Vec<Member>, Option<MembersFrom>)> {
-        let mut query = QueryBuilder::new("select ");
-        query.push(COLUMNS);
+        let mut query = QueryBuilder::new(PACKED);
         let found = self.payloads_find(filter).await?;
         Wanted { device: None, signature, filter, found: &found, now: now.0 }
-            .push(&mut query, from.0.as_ref().map(|place| (place, false)));
+            .entries_push(&mut query, from.0.as_ref().map(|place| (place, false)));
         order_push(&mut query, false);
-        query.push(" limit ").push_bind(i64::from(rows));
-        let found: Vec<MemberRead> = query.build_query_as().fetch_all(&self.database.readers).await?;
-        let full = found.len() == rows as usize;
-        let end = found.last().filter(|_| full);
-        let next = end.map(|last| MembersFrom(Some(Place(last.state, last.sort_age, last.device, last.operation_id.clone()))));
-        Ok((found.into_iter().map(MemberRead::read).collect::<Result<_>>()?, next))
+        query.push(" limit ").push_bind(i64::from(rows)).push(") m");
+        let packed = self.packed(query).await?;
+        let found = members_read(&packed)?;
+        let end = found.last().filter(|_| found.len() == rows as usize);
+        let place =
+            |row: &MemberRead<'_>| Place(row.state as i64, row.sort_age, row.device, row.operation_id.clone().into_owned());
+        let next = end.map(|last| MembersFrom(Some(place(last))));
+        self.devices_name(&found, names).await?;
+        Ok((found.iter().filter_map(|row| names.member(row)).collect(), next))
+    }
+
+    async fn packed(&self, mut query: QueryBuilder<Sqlite>) -> Result<String> {
+        Ok(query.build_query_scalar().fetch_one(&self.database.readers).await?)
+    }
+
+    /// Reads the devices of rows that are not known yet.
+    async fn devices_name(&self, rows: &[MemberRead<'_>], names: &mut MemberNames) -> Result<()> {
+        const TEXT: &str =
+            "select d.id, d.client_id, d.name, d.contact from json_each(?1) j cross join devices d on d.id = j.value";
+        let unknown = rows.iter().map(|row| row.device).filter(|device| !names.devices.contains_key(device));
+        let unknown: HashSet<i64> = unknown.collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let wanted = serde_json::json!(unknown).to_string();
+        let found: Vec<(i64, String, String, i64)> = sqlx::query_as(TEXT).bind(wanted).fetch_all(&self.database.readers).await?;
+        for (id, client_id, name, contact) in found {
+            let client_id = ClientId::parse(client_id).map_err(|e| Error::Corrupt(format!("a device of the mirror: {e}")))?;
+            // 0 is lost, 1 overdue.
+            names.devices.insert(id, Arc::new(MemberDevice { id, client_id, name, asleep: contact <= 1 }));
+        }
+        Ok(())
     }
 
     /// How many entries of a list are new in it since an instant; ten thousand stands for more.
@@ -138,7 +190,7 @@ impl Telemetry {
     pub async fn outbox_newer(&self, signature: Option<&str>, filter: &Filter, since: Millis, now: Millis) -> Result<u64> {
         let mut query = QueryBuilder::new("select count(*) from (select 1");
         let found = self.payloads_find(filter).await?;
-        Wanted { device: None, signature, filter, found: &found, now: now.0 }.push(&mut query, None);
+        Wanted { device: None, signature, filter, found: &found, now: now.0 }.entries_push(&mut query, None);
         query.push(" and coalesce(o.refused_ms, o.first_seen_ms) > ").push_bind(since.0);
         query.push(" limit ").push_bind(NEWER_MAX).push(")");
         let count: i64 = query.build_query_scalar().fetch_one(&self.database.readers).await?;
@@ -149,43 +201,38 @@ impl Telemetry {
     ///
     /// # Errors
     /// As the database.
-    pub async fn outbox_members_of(&self, entries: &[(ClientId, String)]) -> Result<Vec<Member>> {
-        let mut query = QueryBuilder::new("select ");
-        query.push(COLUMNS);
+    pub async fn outbox_members_of(&self, entries: &[(ClientId, String)], names: &mut MemberNames) -> Result<Vec<Member>> {
+        let mut query = QueryBuilder::new(PACKED);
         query.push(" from json_each(").push_bind(pairs(entries)).push(
             r") j cross join devices d on d.client_id = j.value ->> 0
-            cross join outbox o on o.device = d.id and o.operation_id = j.value ->> 1",
+            cross join outbox o on o.device = d.id and o.operation_id = j.value ->> 1) m",
         );
-        let found: Vec<MemberRead> = query.build_query_as().fetch_all(&self.database.readers).await?;
-        found.into_iter().map(MemberRead::read).collect()
+        let packed = self.packed(query).await?;
+        let found = members_read(&packed)?;
+        self.devices_name(&found, names).await?;
+        Ok(found.iter().filter_map(|row| names.member(row)).collect())
     }
 
     /// Everything that waits on these devices, oldest first on each.
     ///
     /// # Errors
     /// As the database.
-    pub async fn outbox_waiting(&self, devices: &[i64]) -> Result<Vec<Behind>> {
-        const NAMED: &str = r"
-            select o.device, o.operation_id, o.depends_on from json_each(?1) as j
-            cross join outbox o indexed by outbox_by_state on o.device = j.value and o.state = 3 where o.depends_on <> '[]'";
-        let wanted = serde_json::json!(devices).to_string();
-        let mut query = QueryBuilder::new("select ");
-        query.push(COLUMNS);
-        query.push(" from json_each(").push_bind(wanted.clone()).push(
-            r") j cross join devices d on d.id = j.value
-            cross join outbox o indexed by outbox_by_state on o.device = d.id and o.state = 3 order by o.device, o.sort_age, o.operation_id",
+    pub async fn outbox_waiting(&self, devices: &[i64], names: &mut MemberNames) -> Result<Vec<Behind>> {
+        let mut query = QueryBuilder::new(PACKED);
+        query.push(" from json_each(").push_bind(serde_json::json!(devices).to_string()).push(
+            r") j cross join outbox o indexed by outbox_by_state on o.device = j.value and o.state = 3
+            order by o.device, o.sort_age, o.operation_id) m",
         );
-        let found: Vec<MemberRead> = query.build_query_as().fetch_all(&self.database.readers).await?;
-        let named: Vec<(i64, String, String)> = sqlx::query_as(NAMED).bind(wanted).fetch_all(&self.database.readers).await?;
-        let mut named: HashMap<(i64, String), String> =
-            named.into_iter().map(|(device, operation, names)| ((device, operation), names)).collect();
-        let behind = |row: MemberRead| {
-            let names = named.remove(&(row.device, row.operation_id.clone()));
+        let packed = self.packed(query).await?;
+        let found = members_read(&packed)?;
+        self.devices_name(&found, names).await?;
+        let behind = |row: &MemberRead<'_>| {
+            let named = row.depends_on.as_deref();
             // The column holds an array of texts, by its constraint and its only writer.
-            let depends_on = names.and_then(|names| serde_json::from_str(&names).ok()).unwrap_or_default();
-            Ok(Behind { member: row.read()?, depends_on })
+            let depends_on = named.and_then(|named| serde_json::from_str(named).ok()).unwrap_or_default();
+            Some(Behind { member: names.member(row)?, depends_on })
         };
-        found.into_iter().map(behind).collect()
+        Ok(found.iter().filter_map(behind).collect())
     }
 
     /// What a list of a job's devices shows of each.
@@ -206,6 +253,10 @@ impl Telemetry {
         };
         rows.into_iter().map(read).collect()
     }
+}
+
+fn members_read(packed: &str) -> Result<Vec<MemberRead<'_>>> {
+    serde_json::from_str(packed).map_err(|error| Error::Corrupt(format!("entries of the mirror: {error}")))
 }
 
 fn pairs(entries: &[(ClientId, String)]) -> String {
