@@ -70,7 +70,7 @@ pub fn CommandsTab(
             <div class="stack">
                 <Open open role next now/>
                 <Ended ended now/>
-                <section class="panel" aria-label="Pages of commands"><Pager summary previous next=older back="Newer" on="Older"/></section>
+                {(!page.rows.is_empty()).then(|| view! { <section class="panel" aria-label="Pages of commands"><Pager summary previous next=older back="Newer" on="Older"/></section> })}
             </div>
             <aside class="stack" aria-label="Send a command"><SendForm view role/></aside>
         </div>
