@@ -175,10 +175,13 @@ async fn a_command_is_sent_listed_and_called_back() {
     let tab = format!("/devices/{client}/commands");
     let unnamed =
         led(&support.form("/console/commands/send", &[("client", &client), ("kind", "dance"), ("reason", "why not")]).await);
-    assert_eq!(unnamed, format!("{tab}?problem=kind"));
+    assert_eq!(unnamed, format!("{tab}?kind=dance&reason=why%20not&problem=kind"));
     let short =
         led(&support.form("/console/commands/send", &[("client", &client), ("kind", "upload_wal"), ("reason", "no")]).await);
-    assert_eq!(short, format!("{tab}?problem=reason"));
+    assert_eq!(short, format!("{tab}?kind=upload_wal&reason=no&problem=reason"));
+    let page = support.page(&short).await.text();
+    assert!(page.contains("name=\"reason\" value=\"no\"") && page.contains("value=\"upload_wal\" required checked"), "{page}");
+    assert!(page.contains("Say why, in 8 to 500 characters."), "{page}");
     let sent = [("client", client.as_str()), ("kind", "upload_wal"), ("reason", "to see what it holds")];
     assert_eq!(led(&support.form("/console/commands/send", &sent).await), tab);
     let page = support.page(&tab).await.text();

@@ -272,10 +272,7 @@ fn entries_are_ticked_one_by_one_and_all_that_match_is_a_choice_of_its_own() {
 fn a_viewer_sees_the_actions_and_the_role_that_they_need() {
     let page = entries(Role::Viewer, None);
     assert!(page.contains("title=\"Needs the role support, operator or admin; yours is viewer\""), "{page}");
-    assert!(
-        !part(&page, "action=\"/console/drain/freeze\"", "</form>").contains("type=\"submit\""),
-        "{page}"
-    );
+    assert!(!part(&page, "action=\"/console/drain/freeze\"", "</form>").contains("type=\"submit\""), "{page}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use tidewatch_domain::role::drain_action;
 use tidewatch_domain::time::Millis;
 
 use super::Reader;
-use super::progress::CODE_UNDONE;
+use super::progress::{CODE_UNDONE, put_back};
 use crate::format::{When, count, counted, decimal};
 use crate::icon::IconName;
 use crate::pages::may::{Deed, refusal};
@@ -28,10 +28,7 @@ pub fn Failures(
     /// As of.
     now: Millis,
 ) -> impl IntoView {
-    let title = match (view.row.tally.failed, view.row.tally.skipped) {
-        (failed, 0) => format!("{} failed", count(failed)),
-        (failed, left) => format!("{} failed, {} left alone", count(failed), count(left)),
-    };
+    let title = title(&view);
     let running = view.running.clone();
     let (all, open) = (view.running_all, !view.row.state.is_final());
     let body = if view.reasons.is_empty() {
@@ -44,6 +41,14 @@ pub fn Failures(
         {(open || all > 0).then(|| view! { <Running id=view.row.id.clone() running all now/> })}
     }
     .into_any()
+}
+
+/// `14 failed, 6 left alone`; what was put back is neither.
+fn title(view: &DrainJobView) -> String {
+    let back = put_back(view);
+    let parts = [(view.row.tally.skipped - back, "left alone"), (back, "put back")];
+    let failed = format!("{} failed", count(view.row.tally.failed));
+    parts.into_iter().filter(|(n, _)| *n > 0).fold(failed, |title, (n, words)| format!("{title}, {} {words}", count(n)))
 }
 
 #[component]

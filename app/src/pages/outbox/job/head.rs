@@ -130,13 +130,23 @@ fn consequence(step: JobChange, view: &DrainJobView) -> String {
         JobChange::Approve => format!("{} start at once.", counted(tally.waiting, "entry", "entries")),
         JobChange::Refuse => "The set stays as it is; nothing of it is drained.".to_owned(),
         JobChange::Pause => "What has begun goes on to its end; nothing new begins until somebody resumes it.".to_owned(),
-        JobChange::Cancel => format!(
-            "Leaves {} as they are now and {} where they were. What a device has fetched finishes first.",
-            count(tally.ok),
-            count(tally.waiting)
-        ),
+        JobChange::Cancel => {
+            let left = format!("Leaves {} as they are now and {} where they were.", count(tally.ok), count(tally.waiting));
+            format!("{left}{}", called_back(view))
+        }
         JobChange::Undo => undo_words(view),
         JobChange::Resume | JobChange::Acknowledge => String::new(),
+    }
+}
+
+/// What a stop does with what is under way.
+pub(super) fn called_back(view: &DrainJobView) -> String {
+    match view.row.tally.sent + view.row.tally.asleep {
+        0 => String::new(),
+        sent => {
+            let sent = counted(sent, "entry", "entries");
+            format!(" What no device has fetched of {sent} under way is called back; what one has fetched finishes.")
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use tidewatch_domain::drain::{ItemOutcome, JobState};
 use tidewatch_domain::fleet::{DrainJobView, Tone};
-use tidewatch_domain::time::Millis;
+use tidewatch_domain::time::{MINUTE_MS, Millis};
 
 use super::super::drain::words;
 use crate::charts;
@@ -71,7 +71,8 @@ fn parts(view: &DrainJobView) -> Vec<BarPart> {
     let running = counted(view.running_all, "device", "devices");
     let undone = put_back(view);
     let taken_back = view.row.state == JobState::Undone;
-    let left = if taken_back { "not begun, called back, or changed" } else { "had changed, or was gone" };
+    let ended_early = taken_back || view.row.state == JobState::Cancelled;
+    let left = if ended_early { "not begun, called back, or changed" } else { "had changed, or was gone" };
     let mut parts = vec![part("ok", words::done(view.row.action), tally.ok, share(tally.ok, tally.all()), ItemOutcome::Ok)];
     if taken_back {
         parts.push(part("undone", "Put back", undone, "as before the drain".to_owned(), ItemOutcome::Skipped));
@@ -99,6 +100,16 @@ fn next(view: &DrainJobView) -> String {
     }
 }
 
+/// The minutes that it did its work in: what is put back is settled once more, and is no part of how fast it went.
+fn worked(view: &DrainJobView) -> Vec<(Millis, u32)> {
+    let undone = view.events.iter().find(|event| event.state == JobState::Undone).map(|event| event.at.0.div_euclid(MINUTE_MS));
+    let before: Vec<_> = match undone {
+        Some(undone) => view.minutes.iter().filter(|(at, _)| at.0.div_euclid(MINUTE_MS) < undone).copied().collect(),
+        None => Vec::new(),
+    };
+    if before.is_empty() { view.minutes.clone() } else { before }
+}
+
 /// Finished entries of each minute.
 #[component]
 pub fn Rate(
@@ -115,7 +126,8 @@ pub fn Rate(
         }
         .into_any();
     }
-    let drawn = charts::rate(&view.minutes, view.rate_per_s, view.row.state.is_final(), now);
+    let minutes = worked(&view);
+    let drawn = charts::rate(&minutes, view.rate_per_s, view.row.state.is_final(), now);
     // One point is no line.
     if let [only] = drawn.rows.as_slice() {
         let settled = only.last().cloned().unwrap_or_default();

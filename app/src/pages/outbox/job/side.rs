@@ -7,7 +7,7 @@ use tidewatch_domain::time::Millis;
 
 use super::super::drain::words;
 use super::Reader;
-use super::head::undo_words;
+use super::head::{called_back, undo_words};
 use super::progress::put_back;
 use crate::format::{When, count, counted};
 use crate::icon::{Icon, IconName};
@@ -48,9 +48,8 @@ fn Undo(view: DrainJobView, now: Millis) -> impl IntoView {
     };
     let sent = tally.sent + tally.asleep;
     let stop = (!view.row.state.is_final()).then(|| {
-        let finish =
-            if sent > 0 { format!(" {} under way will finish first.", counted(sent, "entry", "entries")) } else { String::new() };
-        format!("Stop leaves {} as they are and {} where they were.{finish}", count(tally.ok), count(tally.waiting))
+        let left = format!("Stop leaves {} as they are and {} where they were.", count(tally.ok), count(tally.waiting));
+        format!("{left}{}", called_back(&view))
     });
     let waiting = if view.row.state.is_final() { 0 } else { tally.waiting };
     let fixed = (tally.ok + sent + waiting).saturating_sub(view.undoable);
@@ -77,7 +76,7 @@ fn taken_back(view: &DrainJobView) -> String {
     let left = tally.skipped - back;
     let rest = [
         (left, "left where they were"),
-        (tally.ok, "part of the record, or acted on by their device, and stay so"),
+        (tally.ok, "had moved on since and stay as they are"),
         (tally.failed, "failed"),
         (tally.sent + tally.asleep, "still with their device"),
     ];

@@ -54,7 +54,7 @@ fn what_was_taken_back_is_a_part_of_the_sum() {
         "12 + 859 + 6 + 14 + 0 + 0 + 0 = 891 adds up",
         "Put back 859 as before the drain",
         "Left alone 6 not begun, called back, or changed",
-        "859 entries are back in their old place under their own ids, 6 left where they were, 12 part of the record, or acted on by their device, and stay so, 14 failed. That is all 891.",
+        "859 entries are back in their old place under their own ids, 6 left where they were, 12 had moved on since and stay as they are, 14 failed. That is all 891.",
     ] {
         assert!(read.contains(words), "{words}: {read}");
     }
