@@ -176,7 +176,7 @@ fn Row(row: OutboxRow, alike: bool, now: Millis) -> impl IntoView {
     };
     view! {
         <tr role="row" id=format!("entry-{}-{}", entry.client_id, entry.operation_id)>
-            <td role="cell" class="cell-check"><input type="checkbox" name="entries[]" value=paths::entry_key(&entry.client_id, &entry.operation_id) aria-label=format!("Select {}", id_short(&entry.operation_id))/></td>
+            <td role="cell" class="cell-check"><input type="checkbox" name="entries[]" value=paths::entry_key(&entry.client_id, &entry.operation_id) aria-label=format!("Select {} of {device_name}", id_short(&entry.operation_id))/></td>
             <th role="rowheader" scope="row"><Id id=entry.operation_id.clone() href=Some(paths::outbox_entry(&entry.client_id, &entry.operation_id))/></th>
             <td role="cell" data-label="State"><span class="status" data-tone=tone.as_str()><Glyph sign/><b>{state_label(entry.state)}</b>{pending.map(|action| view! { <small>{pending_words(action)}</small> })}</span></td>
             <td role="cell" data-label="Device"><a href=paths::device_outbox(&entry.client_id)>{device_name}</a></td>

@@ -64,7 +64,7 @@ fn what_needs_a_person_is_told_from_what_goes_on_by_itself() {
     assert_eq!(tone(&group(9, 1, 0, &[])).0, Tone::Act);
     assert_eq!(tone(&group(9, 0, 0, &[])).0, Tone::Watch);
     assert_eq!(state_words(&group(9, 0, 0, &[])), "will be sent again");
-    assert_eq!(state_words(&group(9, 9, 4_906, &[])), "4,906 wait behind");
+    assert_eq!(state_words(&group(9, 9, 4_906, &[])), "4,906 wait on its devices");
 }
 
 #[test]
