@@ -225,6 +225,15 @@ pub fn drain_items(id: &str, outcome: Option<ItemOutcome>) -> String {
     Query::new().with_some("outcome", outcome.map(ItemOutcome::as_str)).on(&format!("{}/items", drain_job(id)))
 }
 
+/// The same entries as a file of a kind, `csv` or `ndjson`.
+#[must_use]
+pub fn drain_export(id: &str, outcome: Option<ItemOutcome>, kind: &str) -> String {
+    Query::new()
+        .with("job", id)
+        .with_some("outcome", outcome.map(ItemOutcome::as_str))
+        .on(&format!("{EXPORT}/drain-items.{kind}"))
+}
+
 /// The page that writes a correction for a selection, with the correction as it stands.
 #[must_use]
 pub fn drain_patch(selection: &Selection, patch: &str) -> String {

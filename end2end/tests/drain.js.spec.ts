@@ -1,12 +1,15 @@
-// Draining with JavaScript: what axe finds on a set and on a job, in both themes.
+// Draining with JavaScript: what axe finds on a set and on a job, in both themes and on a phone.
 
 import { axe, expect, islandsReady, test } from "../fixtures.ts";
 
 test.use({ store: "own", as: "operator" });
 
-for (const [width, colorScheme] of [[1440, "light"], [1440, "dark"]] as const) {
-  test.describe(`${width} wide, ${colorScheme}`, () => {
-    test.use({ viewport: { width, height: 900 }, colorScheme });
+const WIDE = { viewport: { width: 1440, height: 900 } };
+const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
+
+for (const [name, screen, colorScheme] of [["1440 wide", WIDE, "light"], ["1440 wide", WIDE, "dark"], ["390 wide", PHONE, "light"], ["390 wide", PHONE, "dark"]] as const) {
+  test.describe(`${name}, ${colorScheme}`, () => {
+    test.use({ ...screen, colorScheme });
 
     test("a set, a job and its entries fit, and axe finds nothing", async ({ page, fleet }) => {
       test.slow();
@@ -19,7 +22,10 @@ for (const [width, colorScheme] of [[1440, "light"], [1440, "dark"]] as const) {
       };
       await page.goto("/outbox/entries?filter=state:poisoned");
       await islandsReady(page);
+      await page.getByRole("checkbox", { name: /^Select LOW-TAB-080…0002 of LOW-TAB-0801$/ }).check();
+      await expect(page.getByText("1 ticked")).toBeVisible();
       await page.getByRole("checkbox", { name: "Select all on this page" }).check();
+      await expect(page.getByText("3 ticked")).toBeVisible();
       await look("ticked entries");
       await page.getByRole("button", { name: "Quarantine" }).click();
       await expect(page).toHaveURL(/\/outbox\/drain\/S\d+/);

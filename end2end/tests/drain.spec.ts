@@ -40,7 +40,8 @@ async function choose(page: Page, action: string): Promise<void> {
   await bar.getByRole("button", { name: action }).click();
 }
 
-test("a poisoned release is one group; corrected and tried, a canary goes first, then all, and its queues flow again", async ({ page, fleet }) => {
+test("a poisoned release is one group; corrected and tried, a canary goes first, then all, and its queues flow again", async ({ page, fleet, complaints }) => {
+  complaints.foresee(/status of 400/);
   const devices = await release(page, fleet);
   await page.goto("/");
   const work = page.getByRole("region", { name: "Needs a person" });
@@ -51,6 +52,12 @@ test("a poisoned release is one group; corrected and tried, a canary goes first,
   await page.getByRole("button", { name: "Patch and requeue" }).click();
   await expect(page).toHaveURL(/\/outbox\/drain\/patch\?all=1&signature=/);
   await expect(page.getByRole("region", { name: "What would be answered" })).toContainText("rejected schema_invalid");
+  await page.getByLabel("New value").fill("twelve");
+  await page.getByRole("button", { name: "Try this value" }).click();
+  await expect(page.getByRole("main")).toContainText("This is no number");
+  await page.getByLabel("New value").fill("12");
+  await page.getByRole("button", { name: "Try this value" }).click();
+  await expect(page.getByRole("textbox", { name: /Operations over the fields/ }), "what it says is written down").toHaveValue(/"path": "\/reading",\s+"value": 12\b/);
   await page.getByRole("textbox", { name: /Operations over the fields/ }).fill(FIX);
   await page.getByRole("button", { name: "Try it" }).click();
   const trials = page.getByRole("region", { name: "What would be answered" });

@@ -53,11 +53,15 @@ function hold(): void {
 function busy(): boolean {
   if (document.querySelector("dialog[open], :popover-open, details.menu[open]")) return true;
   const regions = [...document.querySelectorAll("[data-live]")];
-  if (regions.some((region) => region.querySelector("tbody input:checked, .actionbar input:checked, [data-selected]"))) return true;
+  if (regions.some((region) => region.querySelector("[data-selected]") || [...region.querySelectorAll("input, textarea")].some(touched))) return true;
   const selection = document.getSelection();
-  if (selection && !selection.isCollapsed && regions.some((region) => selection.containsNode(region, true))) return true;
-  const field = document.activeElement;
-  return field instanceof HTMLInputElement && field.type !== "checkbox" && field.value !== field.defaultValue && regions.some((region) => region.contains(field));
+  return selection !== null && !selection.isCollapsed && regions.some((region) => selection.containsNode(region, true));
+}
+
+/** Whether somebody has ticked it or written in it: the server does not know of that, and would take it away. */
+function touched(field: Element): boolean {
+  if (field instanceof HTMLInputElement && /^(checkbox|radio)$/.test(field.type)) return field.checked !== field.defaultChecked;
+  return (field instanceof HTMLInputElement || field instanceof HTMLTextAreaElement) && field.value !== field.defaultValue;
 }
 
 async function refresh(): Promise<void> {

@@ -12,7 +12,7 @@ use leptos::prelude::*;
 /// When the fault is ours.
 #[server(name = DrainFreeze, prefix = "/console", endpoint = "drain/freeze")]
 pub async fn drain_freeze(
-    action: String,
+    #[server(default)] action: String,
     #[server(default)] entries: Vec<String>,
     #[server(default)] all: String,
     #[server(default)] filter: String,
@@ -34,7 +34,7 @@ pub async fn drain_freeze(
 /// # Errors
 /// When the fault is ours.
 #[server(name = DrainChoose, prefix = "/console", endpoint = "drain/choose")]
-pub async fn drain_choose(set: String, #[server(default)] dependants: String) -> Result<(), ServerFnError> {
+pub async fn drain_choose(#[server(default)] set: String, #[server(default)] dependants: String) -> Result<(), ServerFnError> {
     crate::error::led_to(crate::pages::outbox::deeds::choose(&crate::context::console(), &set, &dependants).await)
 }
 
@@ -44,7 +44,7 @@ pub async fn drain_choose(set: String, #[server(default)] dependants: String) ->
 /// When the fault is ours.
 #[server(name = DrainStart, prefix = "/console", endpoint = "drain/start")]
 pub async fn drain_start(
-    set: String,
+    #[server(default)] set: String,
     #[server(default)] count: String,
     #[server(default)] hash: String,
     #[server(default)] key: String,
@@ -56,7 +56,7 @@ pub async fn drain_start(
     #[server(default)] canary: String,
     #[server(default)] rate: String,
 ) -> Result<(), ServerFnError> {
-    let draft = crate::pages::outbox::drain::query::Draft::posted(reason, typed, &canary, rate);
+    let draft = crate::pages::outbox::drain::query::Draft::posted(reason, typed, canary, rate);
     let picked = crate::pages::outbox::selection::Picked::posted(!all.is_empty(), signature, filter, Vec::new());
     let echo = crate::pages::outbox::deeds::Echo { set, count, hash, key, picked };
     crate::error::led_to(echo.start(&crate::context::console(), draft).await)
@@ -67,7 +67,11 @@ pub async fn drain_start(
 /// # Errors
 /// When the fault is ours.
 #[server(name = DrainStep, prefix = "/console", endpoint = "drain/step")]
-pub async fn drain_step(job: String, step: String, #[server(default)] remark: String) -> Result<(), ServerFnError> {
+pub async fn drain_step(
+    #[server(default)] job: String,
+    #[server(default)] step: String,
+    #[server(default)] remark: String,
+) -> Result<(), ServerFnError> {
     crate::error::led_to(crate::pages::outbox::deeds::step(&crate::context::console(), &job, &step, remark.trim()).await)
 }
 
@@ -76,6 +80,6 @@ pub async fn drain_step(job: String, step: String, #[server(default)] remark: St
 /// # Errors
 /// When the fault is ours.
 #[server(name = DrainAgain, prefix = "/console", endpoint = "drain/again")]
-pub async fn drain_again(job: String, #[server(default)] code: String) -> Result<(), ServerFnError> {
+pub async fn drain_again(#[server(default)] job: String, #[server(default)] code: String) -> Result<(), ServerFnError> {
     crate::error::led_to(crate::pages::outbox::deeds::again(&crate::context::console(), &job, &code).await)
 }

@@ -16,15 +16,15 @@ const MINUTES_MAX: i64 = HOUR_MS / MINUTE_MS;
 /// Labels under the neatline at most.
 const LABELS_MAX: usize = 5;
 
-/// Draws the minutes that a job has settled entries in, up to now while it is at work.
+/// Draws the minutes that a job has settled entries in, up to now while it is at work. `limit` is what it may settle in a second.
 #[must_use]
-pub fn rate(minutes: &[(Millis, u32)], ended: bool, now: Millis) -> Drawn {
+pub fn rate(minutes: &[(Millis, u32)], limit: Option<u32>, ended: bool, now: Millis) -> Drawn {
     let points = filled(minutes, ended, now);
     let last = points.last().map_or(0, |(_, n)| *n);
     let top = points.iter().map(|(_, n)| *n).max().unwrap_or(0);
     Drawn {
         title: "Rate".to_owned(),
-        note: if ended { "entries a minute".to_owned() } else { format!("entries a minute: {} in this one", count(last.into())) },
+        note: note(limit, (!ended).then_some(last)),
         finding: finding(&points, top),
         option: option(&points, top),
         columns: vec!["Minute, UTC".to_owned(), "Settled".to_owned()],
@@ -33,6 +33,12 @@ pub fn rate(minutes: &[(Millis, u32)], ended: bool, now: Millis) -> Drawn {
         lines: Vec::new(),
         labels: labels(&points),
     }
+}
+
+fn note(limit: Option<u32>, now: Option<u32>) -> String {
+    let now = now.map(|n| format!(": {} in this one", count(n.into()))).unwrap_or_default();
+    let limit = limit.map(|limit| format!(", limit {}", count(u64::from(limit) * 60))).unwrap_or_default();
+    format!("entries a minute{now}{limit}")
 }
 
 /// Every minute from the first to the last, or to this one; the newest hour of them.
@@ -103,7 +109,7 @@ fn labels(points: &[(Millis, u32)]) -> Vec<AxisLabel> {
     }
     let every = points.len().div_ceil(LABELS_MAX).max(1);
     let label = |(at, (when, _)): (usize, &(Millis, u32))| {
-        let pct = u8::try_from(at * 100 / last).ok().filter(|pct| (2..=98).contains(pct))?;
+        let pct = u8::try_from(at * 100 / last).ok()?;
         Some(AxisLabel { pct, text: clock_short(*when) })
     };
     points.iter().enumerate().filter(|(at, _)| at % every == 0).filter_map(label).collect()
@@ -121,24 +127,29 @@ mod tests {
 
     #[test]
     fn a_minute_without_an_entry_is_a_zero_and_the_present_one_is_drawn() {
-        let drawn = rate(&[(at(0), 40), (at(2), 60)], false, at(4));
+        let drawn = rate(&[(at(0), 40), (at(2), 60)], Some(50), false, at(4));
         let rows: Vec<&str> = drawn.rows.iter().map(|row| row[1].as_str()).collect();
         assert_eq!(rows, ["40", "0", "60", "0", "0"]);
         assert_eq!(drawn.finding.replace('\u{a0}', " "), "Rate: 100 entries settled from 14:32 to 14:37, 60 a minute at most.");
-        let ended = rate(&[(at(0), 40), (at(2), 60)], true, at(40));
+        let ended = rate(&[(at(0), 40), (at(2), 60)], None, true, at(40));
         assert_eq!(ended.rows.len(), 3, "an ended job stands still");
+        assert_eq!(drawn.note, "entries a minute: 0 in this one, limit 3,000");
+        assert_eq!(ended.note, "entries a minute");
     }
 
     #[test]
     fn a_long_job_shows_its_newest_hour() {
-        let drawn = rate(&[(at(0), 1), (at(200), 2)], true, at(300));
+        let drawn = rate(&[(at(0), 1), (at(200), 2)], None, true, at(300));
         assert_eq!((drawn.rows.len(), drawn.rows[59][1].as_str()), (60, "2"));
     }
 
     #[test]
-    fn labels_are_few_and_none_is_cut_at_an_end() {
-        let drawn = rate(&[(at(0), 1), (at(59), 2)], true, at(59));
-        assert!(drawn.labels.len() <= LABELS_MAX && drawn.labels.iter().all(|label| (2..=98).contains(&label.pct)));
-        assert_eq!(rate(&[(at(0), 1)], true, at(0)).labels, []);
+    fn labels_are_few_and_begin_at_the_first_minute() {
+        let drawn = rate(&[(at(0), 1), (at(59), 2)], None, true, at(59));
+        assert!(drawn.labels.len() <= LABELS_MAX);
+        assert_eq!((drawn.labels[0].pct, drawn.labels[0].text.as_str()), (0, "14:32"));
+        let two = rate(&[(at(0), 1), (at(1), 2)], None, true, at(1));
+        assert_eq!(two.labels.iter().map(|label| label.pct).collect::<Vec<_>>(), [0, 100]);
+        assert_eq!(rate(&[(at(0), 1)], None, true, at(0)).labels, []);
     }
 }

@@ -24,7 +24,7 @@ use super::params::{ListState, Params};
 use crate::context::{Console, console};
 use crate::paths;
 use crate::shell::{Frame, Section, WorkStyles};
-use commands::CommandsTab;
+use commands::{CommandDraft, CommandsTab};
 use head::DeviceHead;
 use metrics::MetricsTab;
 use outbox::OutboxTab;
@@ -80,12 +80,14 @@ pub fn DeviceCommandsPage() -> impl IntoView {
     loaded(async move {
         let query = ListState { filter: String::new(), ..ListState::parse(&params)? };
         let problem = params.one("problem").map(str::to_owned);
+        let text = |key: &str| params.one(key).unwrap_or_default().to_owned();
+        let draft = problem.as_ref().map(|_| CommandDraft { kind: text("kind"), reason: text("reason") }).unwrap_or_default();
         let Console { service, cx, .. } = console();
         let view = service.device_view(&cx, &id?).await?;
         let page = service.commands_list(&cx, &view.row.client_id, &query.position, query.rows).await?;
         let (role, now) = (cx.actor.role(), cx.now);
         Ok(framed(view, Tab::Commands, move |view| {
-            view! { <WorkStyles/> <CommandsTab view query page role problem now/> }.into_any()
+            view! { <WorkStyles/> <CommandsTab view query page role problem draft now/> }.into_any()
         }))
     })
 }

@@ -18,8 +18,9 @@ pub fn total_words(total: Total, one: &str, many: &str) -> String {
 }
 
 #[component]
-fn KeyHint() -> impl IntoView {
-    view! { <span class="js-only wide-only">" · " <kbd>"j"</kbd> " " <kbd>"k"</kbd> " move, " <kbd>"Enter"</kbd> " open"</span> }
+fn KeyHint(ticks: bool) -> impl IntoView {
+    let tick = ticks.then(|| view! { <kbd>"x"</kbd> " tick, " });
+    view! { <span class="js-only wide-only">" · " <kbd>"j"</kbd> " " <kbd>"k"</kbd> " move, " {tick} <kbd>"Enter"</kbd> " open"</span> }
 }
 
 /// Foot of a list.
@@ -41,11 +42,14 @@ pub fn Pager(
     /// Whether the list has rows that the keys move through and open; the hint shows where the script is.
     #[prop(optional)]
     keys: bool,
+    /// Whether its rows can be ticked by key.
+    #[prop(optional)]
+    ticks: bool,
 ) -> impl IntoView {
     let any = previous.is_some() || next.is_some();
     view! {
         <div class="panel-foot">
-            <span>{summary}{keys.then(|| view! { <KeyHint/> })}</span>
+            <span>{summary}{keys.then(|| view! { <KeyHint ticks/> })}</span>
             {any.then(|| view! {
                 <nav class="pager" aria-label="Pages">
                     {previous.map(|href| view! { <a class="btn btn-small" rel="prev" href=href><Icon name=IconName::Left/>{back}</a> })}

@@ -97,7 +97,8 @@ fn Head(column: Column) -> impl IntoView {
     let label = match column.sort_href {
         Some(href) => view! { <a href=href>{column.label}{sort.map(|(_, icon)| view! { <Icon name=icon/> })}</a> }.into_any(),
         None if column.check => {
-            view! { <input type="checkbox" class="js-only" data-check-all="" aria-label=column.label/> }.into_any()
+            // The words are the name of the column where the box is not.
+            view! { <input type="checkbox" class="js-only" data-check-all="" aria-label=column.label/><span class="sr-only">"Ticked"</span> }.into_any()
         }
         None if column.hidden => view! { <span class="sr-only">{column.label}</span> }.into_any(),
         None => column.label.into_any(),

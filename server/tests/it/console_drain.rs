@@ -64,6 +64,8 @@ async fn a_set_is_frozen_looked_at_submitted_once_and_found_again_by_a_second_su
     assert_eq!(led(&operator.form("/console/drain/start", &submit("out of the way for now")).await), job, "never a second one");
     let page = operator.page(&job).await.text();
     assert!(page.contains("out of the way for now") && page.contains("adds up"), "{page}");
+    let page = operator.page(&set).await.text();
+    assert!(page.contains("can be submitted only once") && page.contains(&format!("href=\"{job}\"")), "{page}");
     assert!(operator.page("/outbox/jobs").await.text().contains(&format!("href=\"{job}\"")));
 }
 
@@ -81,6 +83,50 @@ async fn a_form_that_names_another_count_is_led_back_with_the_difference() {
     assert!(back.contains("frozen=2"), "{back}");
     assert!(operator.page(&back).await.text().contains("What you confirmed is not what is there"));
     assert!(operator.page("/outbox/jobs").await.text().contains("Nothing has been drained yet"));
+}
+
+#[tokio::test]
+async fn a_count_that_is_no_number_is_a_field_at_fault_and_what_was_typed_stays() {
+    let app = TestApp::new().await;
+    let device = refused(&app).await;
+    let mut operator = app.operator().await;
+    let set = frozen(&mut operator, &device, "hold").await;
+    let page = operator.page(&set).await.text();
+    let (id, hash, key) = (field(&page, "set"), field(&page, "hash"), field(&page, "key"));
+    for count in ["", "two", "-2", "2.0"] {
+        let pairs = [
+            ("set", id.as_str()),
+            ("count", count),
+            ("hash", &hash),
+            ("key", &key),
+            ("reason", "held for a while"),
+            ("rate", "all"),
+        ];
+        let back = led(&operator.form("/console/drain/start", &pairs).await);
+        assert!(back.contains("problem=count") && !back.contains("frozen="), "{count}: {back}");
+        let page = operator.page(&back).await.text();
+        assert!(
+            page.contains("The number of entries could not be read") && page.contains("value=\"held for a while\""),
+            "{page}"
+        );
+    }
+    assert!(operator.page("/outbox/jobs").await.text().contains("Nothing has been drained yet"));
+}
+
+#[tokio::test]
+async fn a_form_without_its_hidden_fields_is_led_back_and_does_nothing() {
+    let app = TestApp::new().await;
+    let mut operator = app.operator().await;
+    for (form, word) in [
+        ("/console/drain/start", "problem=rate_per_s"),
+        ("/console/drain/step", "problem=action"),
+        ("/console/drain/again", "problem=gone"),
+        ("/console/drain/choose", "problem=dependants"),
+        ("/console/drain/freeze", "problem=action"),
+    ] {
+        let back = led(&operator.form(form, &[("odd", "1")]).await);
+        assert!(back.contains(word), "{form}: {back}");
+    }
 }
 
 #[tokio::test]
@@ -129,10 +175,13 @@ async fn a_command_is_sent_listed_and_called_back() {
     let tab = format!("/devices/{client}/commands");
     let unnamed =
         led(&support.form("/console/commands/send", &[("client", &client), ("kind", "dance"), ("reason", "why not")]).await);
-    assert_eq!(unnamed, format!("{tab}?problem=kind"));
+    assert_eq!(unnamed, format!("{tab}?kind=dance&reason=why%20not&problem=kind"));
     let short =
         led(&support.form("/console/commands/send", &[("client", &client), ("kind", "upload_wal"), ("reason", "no")]).await);
-    assert_eq!(short, format!("{tab}?problem=reason"));
+    assert_eq!(short, format!("{tab}?kind=upload_wal&reason=no&problem=reason"));
+    let page = support.page(&short).await.text();
+    assert!(page.contains("name=\"reason\" value=\"no\"") && page.contains("value=\"upload_wal\" required checked"), "{page}");
+    assert!(page.contains("Say why, in 8 to 500 characters."), "{page}");
     let sent = [("client", client.as_str()), ("kind", "upload_wal"), ("reason", "to see what it holds")];
     assert_eq!(led(&support.form("/console/commands/send", &sent).await), tab);
     let page = support.page(&tab).await.text();

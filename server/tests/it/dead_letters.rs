@@ -38,6 +38,23 @@ async fn a_dead_letter_is_kept_once_and_listed_like_a_refusal() {
 }
 
 #[tokio::test]
+async fn the_page_of_a_dead_letter_says_that_its_device_gave_it_up() {
+    let app = TestApp::new().await;
+    let device = app.device("d1").await;
+    device.push(&[intent("op-2", "n-2", "burn", json!({}))]).await.ok(200);
+    report(&device, json!([entry("op-1")])).await;
+    listed(&app, &device).await;
+    let operator = app.operator().await;
+    let page = |operation: &str| format!("/outbox/entries/{}/{operation}", device.client_id);
+    let of_device = operator.page(&page("op-1")).await.text();
+    assert!(
+        of_device.contains("Its device has put it among its own dead letters") && !of_device.contains("This server refused it")
+    );
+    let of_server = operator.page(&page("op-2")).await.text();
+    assert!(of_server.contains("This server refused it for good") && !of_server.contains("dead letters"), "{of_server}");
+}
+
+#[tokio::test]
 async fn what_came_through_is_no_dead_letter_and_what_was_refused_is_one_already() {
     let app = TestApp::new().await;
     let device = app.device("d1").await;

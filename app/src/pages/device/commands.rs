@@ -40,6 +40,15 @@ pub const fn kind_label(kind: CommandKind) -> &'static str {
     }
 }
 
+/// What the form that sends a command holds, when it was refused.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CommandDraft {
+    /// Which command.
+    pub kind: String,
+    /// Why.
+    pub reason: String,
+}
+
 /// The tab.
 #[component]
 pub fn CommandsTab(
@@ -53,10 +62,14 @@ pub fn CommandsTab(
     role: Option<Role>,
     /// Why a form led back.
     problem: Option<String>,
+    /// What was written when it did.
+    #[prop(optional)]
+    draft: CommandDraft,
     /// As of.
     now: Millis,
 ) -> impl IntoView {
     let (open, ended): (Vec<_>, Vec<_>) = page.rows.iter().cloned().partition(|row| row.state.is_open());
+    let short = problem.as_deref() == Some("reason") && !draft.kind.is_empty();
     let banner = problem.as_deref().and_then(notice::words).map(|(tone, title, text)| view! { <Banner tone title text/> });
     let next = view.next_expected;
     let path = paths::device_commands(&view.row.client_id);
@@ -70,9 +83,9 @@ pub fn CommandsTab(
             <div class="stack">
                 <Open open role next now/>
                 <Ended ended now/>
-                <section class="panel" aria-label="Pages of commands"><Pager summary previous next=older back="Newer" on="Older"/></section>
+                {(!page.rows.is_empty()).then(|| view! { <section class="panel" aria-label="Pages of commands"><Pager summary previous next=older back="Newer" on="Older"/></section> })}
             </div>
-            <aside class="stack" aria-label="Send a command"><SendForm view role/></aside>
+            <aside class="stack" aria-label="Send a command"><SendForm view role draft short/></aside>
         </div>
     }
     .into_any()
@@ -237,12 +250,14 @@ fn EndedRow(row: CommandRow, now: Millis) -> impl IntoView {
 }
 
 #[component]
-fn SendForm(view: DeviceView, role: Option<Role>) -> impl IntoView {
+fn SendForm(view: DeviceView, role: Option<Role>, draft: CommandDraft, short: bool) -> impl IntoView {
     let refused = refusal(role, Action::CommandIssue);
-    let choice = |(kind, gloss): (CommandKind, &'static str)| {
+    let sent = draft.kind.clone();
+    let choice = move |(kind, gloss): (CommandKind, &'static str)| {
+        let on = kind.as_str() == sent;
         view! {
             <label class="choice">
-                <input type="radio" name="kind" value=kind.as_str() required/>
+                <input type="radio" name="kind" value=kind.as_str() required checked=on/>
                 <span>{kind_label(kind)} " "<small>{gloss}</small></span>
             </label>
         }
@@ -254,7 +269,9 @@ fn SendForm(view: DeviceView, role: Option<Role>) -> impl IntoView {
                 <fieldset class="choices"><legend class="sr-only">"Command"</legend>{SENT.map(choice).into_iter().collect_view()}</fieldset>
                 <label class="field">
                     <span>"Reason, kept in the audit log"</span>
-                    <input class="input" name="reason" required minlength=REASON_CHARS_MIN.to_string() maxlength=REASON_CHARS_MAX.to_string() autocomplete="off"/>
+                    <input class="input" name="reason" value=draft.reason.clone() required minlength=REASON_CHARS_MIN.to_string() maxlength=REASON_CHARS_MAX.to_string() autocomplete="off"
+                        aria-invalid=short.then_some("true") aria-describedby=short.then_some("send-reason-wrong")/>
+                    {short.then(|| view! { <small id="send-reason-wrong" data-tone=Tone::Act.as_str()>{format!("Say why, in {REASON_CHARS_MIN} to {REASON_CHARS_MAX} characters.")}</small> })}
                 </label>
                 <Deed label="Send it" refused icon=IconName::Terminal class="btn-primary"/>
             </form>

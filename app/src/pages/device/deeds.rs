@@ -29,10 +29,11 @@ fn order(kind: CommandKind) -> Option<Order> {
 /// When the fault is ours, or nobody is signed in.
 pub async fn send(console: &Console, client: &str, kind: &str, reason: &str) -> Result<String> {
     let Ok(client_id) = ClientId::parse(client) else { return Ok(back_with(paths::DEVICES, "gone")) };
-    let back = paths::device_commands(&client_id);
+    let back = paths::Query::new().with("kind", kind).with("reason", reason).on(&paths::device_commands(&client_id));
+    let done = paths::device_commands(&client_id);
     let Some(order) = CommandKind::parse(kind).and_then(order) else { return Ok(back_with(&back, "kind")) };
     let order = CommandOrder { client_id, order, priority: PRIORITY, ttl_ms: COMMAND_TTL_MS, supersede_key: None };
-    led(console.service.command_issue(&console.cx, order, reason).await.map(|_| ()), &back)
+    led(console.service.command_issue(&console.cx, order, reason).await.map(|_| ()), &done, &back)
 }
 
 /// Calls a command back.
@@ -41,12 +42,13 @@ pub async fn send(console: &Console, client: &str, kind: &str, reason: &str) -> 
 /// When the fault is ours, or nobody is signed in.
 pub async fn cancel(console: &Console, id: &str, client: &str, force: bool, reason: &str) -> Result<String> {
     let back = ClientId::parse(client).map_or_else(|_| paths::DEVICES.to_owned(), |client_id| paths::device_commands(&client_id));
-    led(console.service.command_cancel(&console.cx, id, force, reason).await.map(|_| ()), &back)
+    led(console.service.command_cancel(&console.cx, id, force, reason).await.map(|_| ()), &back, &back)
 }
 
-fn led(done: Result<()>, back: &str) -> Result<String> {
-    match done {
-        Ok(()) => Ok(back.to_owned()),
+/// On when it was done, back with a word and what was written when it was not.
+fn led(result: Result<()>, done: &str, back: &str) -> Result<String> {
+    match result {
+        Ok(()) => Ok(done.to_owned()),
         Err(error @ (Error::Internal(_) | Error::Unauthenticated)) => Err(error),
         Err(error) => Ok(back_with(back, notice(&error))),
     }

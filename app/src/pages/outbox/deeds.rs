@@ -2,13 +2,12 @@
 //! back to the form that it is about; only faults of ours are errors.
 
 use serde_json::Value;
-use tidewatch_domain::drain::{Dependants, DrainAction, DrainOrder, Selection};
+use tidewatch_domain::drain::{Dependants, DrainAction, DrainOrder, JobChange, Selection};
 use tidewatch_service::drain::{DrainSubmit, Submitted};
 use tidewatch_service::{Error, Result};
 
 use super::drain::patch;
 use super::drain::query::{DialogQuery, Draft};
-use super::job::step::Step;
 use super::notice::notice;
 use super::selection::Picked;
 use crate::context::Console;
@@ -123,6 +122,8 @@ impl Echo {
             DialogQuery { chosen: true, problem: Some(problem.to_owned()), draft: Some(draft.clone()), change: None }.on(&set)
         };
         let Some(rate_per_s) = draft.rate_per_s() else { return Ok(back("rate_per_s")) };
+        let Some(canary) = draft.canary_entries() else { return Ok(back("canary")) };
+        let Ok(count) = self.count.parse() else { return Ok(back("count")) };
         let selection = match self.selection(console).await {
             Ok(selection) => selection,
             Err(error @ (Error::Internal(_) | Error::Unauthenticated)) => return Err(error),
@@ -130,13 +131,13 @@ impl Echo {
         };
         let submit = DrainSubmit {
             set: self.set,
-            count: self.count.parse().unwrap_or_default(),
+            count,
             hash: self.hash,
             selection,
             reason: draft.reason.clone(),
             idempotency_key: self.key,
             typed_count: draft.typed_count(),
-            canary: draft.canary.unwrap_or_default(),
+            canary,
             rate_per_s,
         };
         match console.service.drain_submit(&console.cx, submit).await {
@@ -166,15 +167,15 @@ impl Echo {
 pub async fn step(console: &Console, job: &str, step: &str, remark: &str) -> Result<String> {
     let (service, cx, back) = (&console.service, &console.cx, paths::drain_job(job));
     let remark = Some(remark).filter(|remark| !remark.is_empty());
-    let taken = match Step::parse(step) {
+    let taken = match JobChange::parse(step) {
         None => return Ok(back_with(&back, "action")),
-        Some(Step::Approve) => service.drain_approve(cx, job, remark).await,
-        Some(Step::Refuse) => service.drain_refuse(cx, job, remark).await,
-        Some(Step::Pause) => service.drain_pause(cx, job, remark).await,
-        Some(Step::Resume) => service.drain_resume(cx, job).await,
-        Some(Step::Cancel) => service.drain_cancel(cx, job, remark).await,
-        Some(Step::Undo) => service.drain_undo(cx, job, remark).await,
-        Some(Step::Acknowledge) => service.drain_acknowledge(cx, job).await,
+        Some(JobChange::Approve) => service.drain_approve(cx, job, remark).await,
+        Some(JobChange::Refuse) => service.drain_refuse(cx, job, remark).await,
+        Some(JobChange::Pause) => service.drain_pause(cx, job, remark).await,
+        Some(JobChange::Resume) => service.drain_resume(cx, job).await,
+        Some(JobChange::Cancel) => service.drain_cancel(cx, job, remark).await,
+        Some(JobChange::Undo) => service.drain_undo(cx, job, remark).await,
+        Some(JobChange::Acknowledge) => service.drain_acknowledge(cx, job).await,
     };
     match taken {
         Ok(_) => Ok(back),

@@ -3,6 +3,7 @@
 pub mod breakdown;
 pub mod dialog;
 pub mod diff;
+pub mod field;
 pub mod form;
 pub mod patch;
 pub mod query;

@@ -146,15 +146,15 @@ fn Rows(path: String, query: ListState, page: Page<OutboxRow>, alike: bool, now:
     let previous = page.previous.clone().map(Position::Before).map(link);
     let next = page.next.clone().map(Position::After).map(link);
     let foot = format!("{} · worst and oldest first", range_words(&page, &query.position));
-    let error = (!alike).then(|| Column::text("Error"));
+    let told = Column::text(if alike { "Type" } else { "Error" });
     let columns = [Column::check(), Column::text("Entry"), Column::text("State"), Column::text("Device"), Column::text("Record")];
-    let columns =
-        columns.into_iter().chain(error).chain([Column::number("Age"), Column::number("Tries"), Column::number("Blocks")]);
+    let figures = [told, Column::number("Age"), Column::number("Tries"), Column::number("Blocks")];
+    let columns = columns.into_iter().chain(figures);
     view! {
         <Table caption="Entries, worst and oldest first" columns=columns.collect() class="fleet-entries">
             {page.rows.into_iter().map(|row| view! { <Row row alike now/> }).collect_view()}
         </Table>
-        <Pager summary=foot previous next keys=true/>
+        <Pager summary=foot previous next keys=true ticks=true/>
     }
     .into_any()
 }
@@ -169,14 +169,19 @@ fn Row(row: OutboxRow, alike: bool, now: Millis) -> impl IntoView {
             view! { <time datetime=at.to_string() title=crate::format::exact(at)>{span(now.since(at).max(0))}</time> }.into_any()
         },
     );
+    let told = if alike {
+        view! { <td role="cell" data-label="Type">{entry.op.clone()}</td> }.into_any()
+    } else {
+        view! { <td role="cell" data-label="Error" class="cell-error">{failure(&entry)}</td> }.into_any()
+    };
     view! {
         <tr role="row" id=format!("entry-{}-{}", entry.client_id, entry.operation_id)>
-            <td role="cell" class="cell-check"><input type="checkbox" name="entries[]" value=paths::entry_key(&entry.client_id, &entry.operation_id) aria-label=format!("Select {}", id_short(&entry.operation_id))/></td>
+            <td role="cell" class="cell-check"><input type="checkbox" name="entries[]" value=paths::entry_key(&entry.client_id, &entry.operation_id) aria-label=format!("Select {} of {device_name}", id_short(&entry.operation_id))/></td>
             <th role="rowheader" scope="row"><Id id=entry.operation_id.clone() href=Some(paths::outbox_entry(&entry.client_id, &entry.operation_id))/></th>
             <td role="cell" data-label="State"><span class="status" data-tone=tone.as_str()><Glyph sign/><b>{state_label(entry.state)}</b>{pending.map(|action| view! { <small>{pending_words(action)}</small> })}</span></td>
             <td role="cell" data-label="Device"><a href=paths::device_outbox(&entry.client_id)>{device_name}</a></td>
-            <td role="cell" data-label="Record"><span class="mono">{entry.collection.clone()} "/" {entry.record_id.clone()}</span><small>{entry.op.clone()}</small></td>
-            {(!alike).then(|| view! { <td role="cell" data-label="Error" class="cell-error">{failure(&entry)}</td> })}
+            <td role="cell" data-label="Record"><span class="mono">{entry.collection.clone()} "/" {entry.record_id.clone()}</span>{(!alike).then(|| view! { <small>{entry.op.clone()}</small> })}</td>
+            {told}
             <td role="cell" data-label="Age" class="num">{age}</td>
             <td role="cell" data-label="Tries" class="num">{integer(entry.attempts)}</td>
             <td role="cell" data-label="Blocks" class="num">{blocked(blocks)}</td>

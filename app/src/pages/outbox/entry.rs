@@ -8,6 +8,7 @@ pub mod payload;
 use http::StatusCode;
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
+use tidewatch_domain::drain::ArchiveOrigin;
 use tidewatch_domain::fleet::{Attempt, EntryPayload, EntryRow, OutboxEntryView, Trace};
 use tidewatch_domain::ids::ClientId;
 use tidewatch_domain::report::EntryState;
@@ -116,7 +117,8 @@ pub fn EntryView(
 ) -> impl IntoView {
     let entry = view.row.entry.clone();
     let (tone, sign) = state_sign(entry.state);
-    let (lead, sentence) = words(&view);
+    let origin = payload.as_ref().map(|payload| payload.origin);
+    let (lead, sentence) = words(&view, origin);
     let attempts = view.attempts.clone();
     let neighbours = view.clone();
     let note = attempts_note(&entry, &attempts);
@@ -135,7 +137,7 @@ pub fn EntryView(
                 <Blocks view=neighbours now/>
             </div>
             <aside class="stack" aria-label="What it is about">
-                <Panel id="h-facts" title="Entry"><div class="panel-body"><Facts view now/></div></Panel>
+                <Panel id="h-facts" title="Entry"><div class="panel-body"><Facts view origin now/></div></Panel>
                 <PayloadPanel entry=entry payload shape notice now/>
             </aside>
         </div>
@@ -144,7 +146,7 @@ pub fn EntryView(
 }
 
 /// The state in one word, and what it means for the one who reads it.
-fn words(view: &OutboxEntryView) -> (&'static str, String) {
+fn words(view: &OutboxEntryView, origin: Option<ArchiveOrigin>) -> (&'static str, String) {
     let behind = match view.row.blocks {
         0 => String::new(),
         1 => " 1 entry waits behind it.".to_owned(),
@@ -153,6 +155,9 @@ fn words(view: &OutboxEntryView) -> (&'static str, String) {
     let sentence = match view.row.entry.state {
         EntryState::Poisoned if view.refused.is_some() => {
             "This server refused it for good: it cannot succeed by being sent again."
+        }
+        EntryState::Poisoned if origin == Some(ArchiveOrigin::Reported) => {
+            "Its device has put it among its own dead letters: it will not send it again by itself."
         }
         EntryState::Poisoned => "The device has given it up: it will not send it again by itself.",
         EntryState::Retrying => "It failed and is sent again by itself.",
@@ -218,8 +223,17 @@ fn Attempts(attempts: Vec<Attempt>, now: Millis) -> impl IntoView {
     .into_any()
 }
 
+/// When this server refused it, or who else gave it up.
+fn refused(at: Option<Millis>, origin: Option<ArchiveOrigin>, now: Millis) -> AnyView {
+    match (at, origin) {
+        (Some(at), _) => view! { <When at now/> }.into_any(),
+        (None, Some(ArchiveOrigin::Reported)) => "not by this server; it comes from the dead letters of the device".into_any(),
+        (None, _) => "not by this server".into_any(),
+    }
+}
+
 #[component]
-fn Facts(view: OutboxEntryView, now: Millis) -> impl IntoView {
+fn Facts(view: OutboxEntryView, #[prop(optional_no_strip)] origin: Option<ArchiveOrigin>, now: Millis) -> impl IntoView {
     let group =
         view.group.clone().map(|id| view! { <small><a href=paths::outbox_group(&id)>"All that fail in this way"</a></small> });
     let app = view.row.app_version.clone().map(|version| view! { <small>"app " {version}</small> });
@@ -229,7 +243,7 @@ fn Facts(view: OutboxEntryView, now: Millis) -> impl IntoView {
         <dl class="facts facts-lines">
             <dt>"State"</dt>
             <dd>{state_label(entry.state)}{view.pending.map(|action| view! { <small>{pending_words(action)}</small> })}</dd>
-            {view.job.clone().map(|job| view! { <dt>"Drain job"</dt><dd class="mono">{job}</dd> })}
+            {view.job.clone().map(|job| view! { <dt>"Drain"</dt><dd class="mono"><a href=paths::drain_job(&job)>{job.clone()}</a></dd> })}
             <dt>"Device"</dt>
             <dd><a href=paths::device_outbox(&entry.client_id)>{view.row.device_name.clone()}</a>{app}</dd>
             <dt>"Record"</dt>
@@ -239,7 +253,7 @@ fn Facts(view: OutboxEntryView, now: Millis) -> impl IntoView {
             <dt>"Made"</dt>
             <dd>{entry.created_at.map_or_else(|| "not reported".into_any(), |at| view! { <When at now/> }.into_any())}</dd>
             <dt>"Refused"</dt>
-            <dd>{view.refused.map_or_else(|| "not by this server".into_any(), |at| view! { <When at now/> }.into_any())}</dd>
+            <dd>{refused(view.refused, origin, now)}</dd>
             <dt>"Last seen"</dt>
             <dd><When at=view.seen now/></dd>
             <dt>"Tries"</dt>

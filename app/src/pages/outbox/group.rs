@@ -9,7 +9,7 @@ use tidewatch_domain::time::Millis;
 use tidewatch_service::Error;
 
 use super::entries::{EntryTable, Toolbar};
-use super::groups::{state_words, tone};
+use super::groups::tone;
 use super::pick::Pick;
 use super::{Entries, error_words};
 use crate::context::{Console, console};
@@ -104,7 +104,7 @@ pub fn GroupView(
         <div class="page-head">
             <div>
                 <h1 class="mono">{error_words(&group)}</h1>
-                <p class="lede" data-tone=tone.as_str()><Glyph sign/><span>{sentence(&group)}</span></p>
+                <p class="lede" data-tone=tone.as_str()><Glyph sign/><span>{sentence(&group, blocked)}</span></p>
             </div>
         </div>
         <Panel id="h-common" title="What they have in common"><div class="panel-body"><Facts group=common blocked now/></div></Panel>
@@ -115,20 +115,26 @@ pub fn GroupView(
 }
 
 /// What is the matter, and whether it goes away by itself.
-fn sentence(group: &FailureGroup) -> String {
+fn sentence(group: &FailureGroup, blocked: Total) -> String {
+    let behind = behind(blocked);
     let on = format!("{} on {}", counted(group.entries, "entry", "entries"), counted(group.devices, "device", "devices"));
     let retrying = group.entries - group.poisoned;
     match (group.poisoned, retrying) {
         (0, _) => format!("{on}. Each is sent again by itself."),
-        (_, 0) => format!("{on}. None of them can succeed by being sent again; {}.", state_words(group)),
+        (_, 0) => format!("{on}. None of them can succeed by being sent again; {behind}."),
         (poisoned, retrying) => {
-            format!(
-                "{on}. {} cannot succeed by being sent again, {} still try; {}.",
-                count(poisoned),
-                count(retrying),
-                state_words(group)
-            )
+            let (stuck, trying) = (count(poisoned), count(retrying));
+            format!("{on}. {stuck} cannot succeed by being sent again, {trying} still try; {behind}.")
         }
+    }
+}
+
+/// What waits behind its entries, and nothing else of their devices.
+fn behind(blocked: Total) -> String {
+    match blocked {
+        Total::Exact(0) => "nothing waits behind them".to_owned(),
+        Total::Exact(1) => "1 entry waits behind them".to_owned(),
+        more => format!("{} wait behind them", total_words(more, "entry", "entries")),
     }
 }
 

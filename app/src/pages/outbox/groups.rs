@@ -106,13 +106,13 @@ fn Group(group: FailureGroup, now: Millis) -> impl IntoView {
     .into_any()
 }
 
-/// What it holds up, or that it goes on by itself.
+/// What it may hold up, or that it goes on by itself: all that waits on its devices, whatever it waits for.
 pub(super) fn state_words(group: &FailureGroup) -> String {
     match (group.waiting, group.poisoned) {
         (0, 0) => "will be sent again".to_owned(),
         (0, _) => "nothing waits behind".to_owned(),
-        (1, _) => "1 waits behind".to_owned(),
-        (n, _) => format!("{} wait behind", count(n)),
+        (1, _) => "1 waits on its devices".to_owned(),
+        (n, _) => format!("{} wait on its devices", count(n)),
     }
 }
 

@@ -6,7 +6,6 @@ pub mod head;
 pub mod items;
 pub mod progress;
 pub mod side;
-pub mod step;
 #[cfg(test)]
 mod tests;
 
@@ -62,8 +61,9 @@ pub fn OutboxJobPage() -> impl IntoView {
         let reader = Reader { role: cx.actor.role(), name: cx.actor.audit_name() };
         let problem = params.one("problem").map(str::to_owned);
         let title = words::title(view.row.action, view.row.tally.all());
+        let started = Some(service.console_facts().await?.started);
         Ok(view! {
-            <Frame title section=Section::Outbox crumbs=crumbs() as_of=Some(cx.now)><JobView view reader problem now=cx.now/></Frame>
+            <Frame title section=Section::Outbox crumbs=crumbs() as_of=Some(cx.now)><JobView view reader problem started now=cx.now/></Frame>
         }
         .into_any())
     })
@@ -95,15 +95,18 @@ pub fn JobView(
     reader: Reader,
     /// Why a form led back.
     problem: Option<String>,
+    /// Since when this console is up.
+    #[prop(optional_no_strip)]
+    started: Option<Millis>,
     /// As of.
     now: Millis,
 ) -> impl IntoView {
     let banner = problem.as_deref().and_then(notice::words);
     view! {
-        <Head view=view.clone() reader=reader.clone() now/>
+        <Head view=view.clone() reader=reader.clone() started now/>
         {banner.map(|(tone, title, text)| view! { <Banner tone title text/> })}
         <Progress view=view.clone()/>
-        <div class="cols cols-main-side">
+        <div class="cols cols-main-side job">
             <div class="stack">
                 <Rate view=view.clone() now/>
                 <Failures view=view.clone() reader=reader.clone() now/>

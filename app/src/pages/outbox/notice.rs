@@ -44,10 +44,18 @@ pub fn words(word: &str) -> Option<(Tone, &'static str, &'static str)> {
             (Tone::Act, "The correction could not be read", "It must be a list of JSON Patch operations. Nothing was frozen.")
         }
         "action" => (Tone::Act, "There is no such action", "Nothing was frozen."),
-        "remark" => (Tone::Act, "Say why", "A remark of eight characters or more goes into the audit log. Nothing was done."),
+        "remark" => (Tone::Act, "Say why", "A remark of 8 to 500 characters goes into the audit log. Nothing was done."),
         "dependants" => (Tone::Watch, "Choose what becomes of those behind", "Nothing was frozen again."),
         "kind" => (Tone::Watch, "Choose a command", "Nothing was sent."),
-        "reason" => (Tone::Act, "Say why", "A reason of eight characters or more goes into the audit log. Nothing was sent."),
+        "reason" => (Tone::Act, "Say why", "A reason of 8 to 500 characters goes into the audit log. Nothing was sent."),
+        "idempotency_key" => {
+            (Tone::Watch, "This form was sent for another set", "Nothing was done. Select the entries again to freeze a new set.")
+        }
+        "count" => (
+            Tone::Act,
+            "The number of entries could not be read",
+            "The field “count” that the form sends along held no number. Nothing was done; what you wrote is kept, so send it once more.",
+        ),
         "own" => (Tone::Act, "Nobody approves their own change", "Another operator, product owner or admin has to."),
         _ => return None,
     })

@@ -80,12 +80,14 @@ pub fn PickForm(
     };
     view! {
         {problem.map(|(tone, title, text)| view! { <Banner tone title text/> })}
-        <form class="pick" method="post" action=paths::DRAIN_FREEZE>
+        <form class="pick" id="pick" method="post" action=paths::DRAIN_FREEZE>
             <input type="hidden" name="filter" value=filter/>
             {pick.signature.map(|signature| view! { <input type="hidden" name="signature" value=signature/> })}
             <input type="hidden" name="back" value=pick.back/>
-            <div class="actionbar" role="group" aria-label="Drain entries">
+            <div class="actionbar" role="group" aria-label="Drain entries" tabindex="-1">
                 <span class="pick-count js-only" data-pick-count="" hidden></span>
+                <button class="btn btn-small pick-newer js-only" type="button" data-pick-newer="" hidden title="Show them; what is ticked stays ticked"></button>
+                <label class="check pick-page js-only"><input type="checkbox" data-check-all=""/><span>"Select all on this page"</span></label>
                 <label class="check pick-all"><input type="checkbox" name="all" value="1"/><span>{all_words(total)}</span></label>
                 <div class="btn-row">{offered(&states).into_iter().map(deed).collect_view()}</div>
             </div>

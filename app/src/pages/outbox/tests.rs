@@ -1,7 +1,7 @@
 //! The pages of the outbox from hand-made figures.
 
 use serde_json::json;
-use tidewatch_domain::drain::DrainAction;
+use tidewatch_domain::drain::{ArchiveOrigin, DrainAction};
 use tidewatch_domain::fleet::{
     Attempt, EntryPayload, EntryRow, FailureGroup, OutboxDevice, OutboxEntryView, OutboxFigures, StateTally, Tone,
 };
@@ -64,7 +64,7 @@ fn what_needs_a_person_is_told_from_what_goes_on_by_itself() {
     assert_eq!(tone(&group(9, 1, 0, &[])).0, Tone::Act);
     assert_eq!(tone(&group(9, 0, 0, &[])).0, Tone::Watch);
     assert_eq!(state_words(&group(9, 0, 0, &[])), "will be sent again");
-    assert_eq!(state_words(&group(9, 9, 4_906, &[])), "4,906 wait behind");
+    assert_eq!(state_words(&group(9, 9, 4_906, &[])), "4,906 wait on its devices");
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn payload(revealed: bool, may_reveal: bool) -> EntryPayload {
     let rules = Rules { secret: &secret, known: &[], fault: fault.as_deref() };
     let shown = if revealed { Shown::plain(&body) } else { redact(&body, rules) };
     let revealed_until = revealed.then(|| NOW.plus(9 * 60_000));
-    EntryPayload { shown, fault, revealed_until, may_reveal, at: NOW }
+    EntryPayload { shown, fault, revealed_until, may_reveal, at: NOW, origin: ArchiveOrigin::Refused }
 }
 
 fn entry_page(view: OutboxEntryView, payload: Option<EntryPayload>, notice: &str) -> String {
@@ -193,6 +193,22 @@ fn whoever_may_not_reveal_sees_no_form_and_a_bad_reason_is_named() {
     let page = entry_page(view(EntryState::Poisoned, vec![], vec![]), Some(payload(false, true)), "reason");
     assert!(text(&page).contains("The reason must have 8 to 500 characters Nothing was revealed."), "{}", text(&page));
     assert!(part(&page, "name=\"reason\"", ">").contains("aria-invalid=\"true\""), "{page}");
+}
+
+#[test]
+fn what_a_device_has_given_up_says_that_it_was_the_device() {
+    let mut given_up = view(EntryState::Poisoned, vec![], vec![]);
+    given_up.refused = None;
+    let of_device = EntryPayload { origin: ArchiveOrigin::Reported, ..payload(false, true) };
+    let read = text(&entry_page(given_up, Some(of_device), ""));
+    for words in [
+        "Its device has put it among its own dead letters",
+        "not by this server; it comes from the dead letters of the device",
+        "from the dead letters of its device",
+    ] {
+        assert!(read.contains(words), "{words}: {read}");
+    }
+    assert!(!read.contains("This server refused it"), "{read}");
 }
 
 #[test]
@@ -239,7 +255,7 @@ fn entries(role: Role, problem: Option<&str>) -> String {
 #[test]
 fn entries_are_ticked_one_by_one_and_all_that_match_is_a_choice_of_its_own() {
     let page = entries(Role::Support, None);
-    let form = part(&page, "<form method=\"post\" action=\"/console/drain/freeze\"", "</form>");
+    let form = part(&page, "action=\"/console/drain/freeze\"", "</form>");
     assert!(form.contains("class=\"pick\""), "{form}");
     assert_eq!(form.matches("name=\"entries[]\"").count(), 2);
     assert!(form.contains(&format!("value=\"{}/op_01KKH2B4XYZ9V8RM\"", crate::pages::fixture::client(412))), "{form}");
@@ -256,10 +272,7 @@ fn entries_are_ticked_one_by_one_and_all_that_match_is_a_choice_of_its_own() {
 fn a_viewer_sees_the_actions_and_the_role_that_they_need() {
     let page = entries(Role::Viewer, None);
     assert!(page.contains("title=\"Needs the role support, operator or admin; yours is viewer\""), "{page}");
-    assert!(
-        !part(&page, "<form method=\"post\" action=\"/console/drain/freeze\"", "</form>").contains("type=\"submit\""),
-        "{page}"
-    );
+    assert!(!part(&page, "action=\"/console/drain/freeze\"", "</form>").contains("type=\"submit\""), "{page}");
 }
 
 #[test]

@@ -85,6 +85,8 @@ pub struct DrainPreview {
     pub needs_approval: bool,
     /// Idempotency key for the form that submits it.
     pub idempotency_key: String,
+    /// The job that it was submitted as.
+    pub job: Option<String>,
 }
 
 /// Why a submission was refused: what it named is not what was frozen.

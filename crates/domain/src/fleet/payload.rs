@@ -1,5 +1,6 @@
 //! The payload of an entry, as whoever asks may see it.
 
+use crate::drain::ArchiveOrigin;
 use crate::redact::Shown;
 use crate::time::Millis;
 
@@ -16,4 +17,6 @@ pub struct EntryPayload {
     pub may_reveal: bool,
     /// Here since.
     pub at: Millis,
+    /// How it came.
+    pub origin: ArchiveOrigin,
 }

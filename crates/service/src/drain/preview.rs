@@ -116,6 +116,7 @@ impl Service {
             newer,
             needs_approval: needs_approval(entries, devices),
             idempotency_key: row.idempotency_key,
+            job: row.job.map(|job| format!("J{job}")),
         })
     }
 

@@ -27,7 +27,7 @@ impl Service {
     pub async fn entry_payload(&self, cx: &Cx, client_id: &ClientId, operation_id: &str) -> Result<Option<EntryPayload>> {
         let role = cx.require(Action::Look)?;
         let telemetry = self.store.telemetry();
-        let Some((text, at)) = telemetry.payload_view(client_id, operation_id).await? else { return Ok(None) };
+        let Some((text, at, origin)) = telemetry.payload_view(client_id, operation_id).await? else { return Ok(None) };
         let intent: Value = serde_json::from_str(&text).unwrap_or_default();
         let payload = payload_of(&intent);
         let message = match telemetry.outbox_entry(client_id, operation_id).await {
@@ -49,7 +49,7 @@ impl Service {
                 redact(&payload, Rules { secret: &secret, known: &known, fault: fault.as_deref() })
             }
         };
-        Ok(Some(EntryPayload { shown, fault, revealed_until, may_reveal, at }))
+        Ok(Some(EntryPayload { shown, fault, revealed_until, may_reveal, at, origin }))
     }
 
     /// Shows the payload of an entry plainly to the actor for ten minutes; answers until when. Audited with the reason.

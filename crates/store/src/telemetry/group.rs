@@ -57,7 +57,7 @@ pub(crate) struct EventRow {
     pub operation_id: Option<String>,
 }
 
-/// An intent this server refused for good.
+/// An intent this server refused for good, or one that its device has given up on.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     pub device: i64,
@@ -65,6 +65,8 @@ pub(crate) struct Refusal {
     pub at: i64,
     pub attempts: i64,
     pub error: ReportedError,
+    /// Whether it was this server; else it is of the device's own dead letters.
+    pub here: bool,
 }
 
 /// Everything a group makes.
@@ -202,7 +204,7 @@ impl Group {
                         status: Some(i64::from(problem.status)),
                         message: Some(problem.detail.clone()),
                     };
-                    self.refusals.push(Refusal { device: id, operation_id, at, attempts: 1, error });
+                    self.refusals.push(Refusal { device: id, operation_id, at, attempts: 1, error, here: true });
                 }
                 (status, _) if status.is_final() && status != IntentStatus::Rejected => self.answered.push((id, operation_id)),
                 _ => {}
@@ -218,6 +220,7 @@ impl Group {
             at: letter.failed_at.map_or(at, |failed| failed.0.min(at)),
             attempts: letter.attempts.unwrap_or(1),
             error: letter.error.clone(),
+            here: false,
         }));
     }
 

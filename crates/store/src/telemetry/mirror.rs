@@ -161,7 +161,7 @@ async fn refusals_write(connection: &mut SqliteConnection, facts: &SyncFacts, gr
         let letter =
             clients.get(&refusal.device).and_then(|client| letters.get(&(client.as_str(), refusal.operation_id.as_str())));
         let intent: Value = letter.and_then(|letter| serde_json::from_str(&letter.mutation).ok()).unwrap_or_default();
-        rows.insert((refusal.device, refusal.operation_id.clone()), refusal_row(refusal, &intent, true));
+        rows.insert((refusal.device, refusal.operation_id.clone()), refusal_row(refusal, &intent));
     }
     let rows: Vec<Value> = rows.into_values().collect();
     sqlx::query(WRITE).bind(Value::from(rows).to_string()).execute(&mut *connection).await?;
@@ -172,8 +172,8 @@ async fn refusals_write(connection: &mut SqliteConnection, facts: &SyncFacts, gr
     Ok(refusals.iter().map(|refusal| refusal.device).collect())
 }
 
-/// A poisoned entry as its intent tells it; `refused` by this server, or handed in by the device.
-fn refusal_row(refusal: &Refusal, intent: &Value, refused: bool) -> Value {
+/// A poisoned entry as its intent tells it.
+fn refusal_row(refusal: &Refusal, intent: &Value) -> Value {
     let depends_on = intent.get("depends_on").filter(|names| names.is_array()).map_or_else(|| "[]".to_owned(), Value::to_string);
     let text = |name: &str| intent.get(name).and_then(Value::as_str);
     let (collection, op) = (text("collection").unwrap_or_default(), text("op").unwrap_or_default());
@@ -199,7 +199,7 @@ fn refusal_row(refusal: &Refusal, intent: &Value, refused: bool) -> Value {
         signature(&error.code, collection, op, error.message.as_deref()),
         depends_on,
         json!([[refusal.at, error.code]]).to_string(),
-        refused.then_some(refusal.at),
+        refusal.here.then_some(refusal.at),
         refusal.at,
         created.unwrap_or(refusal.at),
     ])

@@ -275,10 +275,10 @@ impl SyncFacts {
         Ok(rows.into_iter().collect())
     }
 
-    /// The payload of one operation of one device, and since when it is here.
-    pub(crate) async fn payload(&self, client_id: &str, operation_id: &str) -> Result<Option<(String, i64)>> {
+    /// The payload of one operation of one device, since when it is here, and how it came.
+    pub(crate) async fn payload(&self, client_id: &str, operation_id: &str) -> Result<Option<(String, i64, i64)>> {
         const TEXT: &str = r"
-            select d.mutation, d.at_ms from dead_letters d
+            select d.mutation, d.at_ms, d.origin from dead_letters d
             where d.client = (select id from clients where client_id = ?1) and d.operation_id = ?2";
         Ok(sqlx::query_as(TEXT).bind(client_id).bind(operation_id).fetch_optional(&self.readers).await?)
     }

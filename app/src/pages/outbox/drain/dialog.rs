@@ -6,6 +6,7 @@ use tidewatch_domain::drain::{Dependants, Selection};
 use tidewatch_domain::fleet::{DrainPreview, Tone};
 use tidewatch_domain::ids::ClientId;
 use tidewatch_domain::role::{Action, Role, drain_action};
+use tidewatch_domain::signature::signature_id;
 use tidewatch_domain::time::Millis;
 
 use super::form::SubmitForm;
@@ -17,6 +18,12 @@ use crate::pages::may::{Deed, refusal};
 use crate::pages::outbox::notice;
 use crate::paths;
 use crate::ui::{Banner, BarPart, Id, PartsBar};
+
+/// Fields of the form that say themselves what is wrong with them.
+const FIELDS: [&str; 4] = ["reason", "typed_count", "rate_per_s", "canary"];
+/// When a form was refused for something that it does not show.
+const REFUSED: (Tone, &str, &str) =
+    (Tone::Act, "The form could not be read", "Nothing was done. What you wrote is kept: look it over and send it once more.");
 
 /// The dialog.
 #[component]
@@ -32,17 +39,21 @@ pub fn Dialog(
 ) -> impl IntoView {
     let undecided = preview.behind > 0 && !query.chosen;
     let shown = preview.clone();
-    let foot = if undecided {
-        view! { <ChooseForm preview=preview.clone() role/> }.into_any()
-    } else {
-        view! { <SubmitForm preview=preview.clone() query=query.clone() role now/> }.into_any()
+    let foot = match preview.job.clone() {
+        Some(job) => view! { <Submitted job/> }.into_any(),
+        None if undecided => view! { <ChooseForm preview=preview.clone() role/> }.into_any(),
+        None => view! { <SubmitForm preview=preview.clone() query=query.clone() role now/> }.into_any(),
+    };
+    let standing = match &preview.job {
+        Some(_) => "It was submitted, and can be submitted only once.",
+        None => "Nothing has been done yet, and nothing has been sent to any device.",
     };
     view! {
         <section class="dialog-page" aria-labelledby="d-title">
             <div class="dialog-head">
                 <div>
                     <h1 id="d-title">{words::title(preview.action, preview.entries)} "?"</h1>
-                    <p>"Nothing has been done yet, and nothing has been sent to any device."</p>
+                    <p>{standing}</p>
                 </div>
                 <a class="btn btn-icon btn-quiet" href=back(&preview.selection) aria-label="Close"><Icon name=IconName::X/></a>
             </div>
@@ -58,18 +69,31 @@ pub fn Dialog(
     .into_any()
 }
 
+/// What stands in place of the form once the set is a drain.
+#[component]
+fn Submitted(job: String) -> impl IntoView {
+    view! {
+        <div class="dialog-foot">
+            <p>"What came of it, and how it is taken back, is on the page of the drain."</p>
+            <a class="btn btn-primary end" href=paths::drain_job(&job)>{format!("Open {job}")}</a>
+        </div>
+    }
+    .into_any()
+}
+
 /// Where the selection came from.
 pub(super) fn back(selection: &Selection) -> String {
-    if let Selection::Entries(entries) = selection {
-        return match entries.as_slice() {
+    let list = |path: &str, filter: &str| paths::Query::new().with("filter", filter).on(path);
+    match selection {
+        Selection::Entries(entries) => match entries.as_slice() {
             [(client_id, operation)] => paths::outbox_entry(client_id, operation),
             _ => paths::OUTBOX_ENTRIES.to_owned(),
-        };
-    }
-    match selection {
-        Selection::Matching { signature: None, filter } => paths::Query::new().with("filter", filter).on(paths::OUTBOX_ENTRIES),
+        },
+        Selection::Matching { signature: None, filter } => list(paths::OUTBOX_ENTRIES, filter),
+        Selection::Matching { signature: Some(signature), filter } => {
+            list(&paths::outbox_group(&signature_id(signature)), filter)
+        }
         Selection::Failed { job, .. } => paths::drain_job(job),
-        _ => paths::OUTBOX.to_owned(),
     }
 }
 
@@ -86,8 +110,13 @@ fn Problems(preview: DrainPreview, query: DialogQuery, role: Option<Role>) -> im
         let again = move || view! { <FreezeAgain preview=preview.clone() role/> };
         return view! { <Banner tone=Tone::Act title="What you confirmed is not what is there" text actions=again/> }.into_any();
     }
-    let words = query.problem.as_deref().and_then(notice::words);
-    words.map(|(tone, title, text)| view! { <Banner tone title text/> }).into_any()
+    let Some(problem) = query.problem.as_deref() else { return ().into_any() };
+    // Beside a field that says what is wrong with it nothing needs to be said twice.
+    if FIELDS.contains(&problem) && (preview.entries > 1 || problem == "reason") {
+        return ().into_any();
+    }
+    let (tone, title, text) = notice::words(problem).unwrap_or(REFUSED);
+    view! { <Banner tone title text/> }.into_any()
 }
 
 /// The same selection, frozen once more.

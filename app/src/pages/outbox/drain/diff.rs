@@ -101,12 +101,9 @@ fn TrialRow(trial: Trial) -> impl IntoView {
 #[component]
 fn Diff(changes: Vec<(String, Option<String>, Option<String>)>) -> impl IntoView {
     let line = |(pointer, before, after): (String, Option<String>, Option<String>)| {
-        let gone = before.map(
-            |value| view! { <span class="del"><span class="sr-only">"before: "</span>{format!("{pointer}: {value}")}</span> },
-        );
-        let come = after.map(
-            |value| view! { <span class="add"><span class="sr-only">"after: "</span>{format!("{pointer}: {value}")}</span> },
-        );
+        let gone =
+            before.map(|value| view! { <del><span class="sr-only">"before: "</span>{format!("{pointer}: {value}")}</del> });
+        let come = after.map(|value| view! { <ins><span class="sr-only">"after: "</span>{format!("{pointer}: {value}")}</ins> });
         view! { {gone}{come} }
     };
     view! { <div class="diff" role="group" aria-label="What the correction changes" tabindex="0">{changes.into_iter().map(line).collect_view()}</div> }

@@ -36,6 +36,7 @@ pub fn SubmitForm(
     let label = if preview.needs_approval { format!("Ask to {}", lower_first(&verb)) } else { verb };
     let class = if words::takes_out(preview.action) { "btn-danger" } else { "btn-primary" };
     let away = back(&preview.selection);
+    let keep = if preview.entries == 1 { "Keep it where it is" } else { "Keep them where they are" };
     let note = note(&preview, now);
     view! {
         <form method="post" action=paths::DRAIN_START>
@@ -49,7 +50,7 @@ pub fn SubmitForm(
             </div>
             <div class="dialog-foot">
                 <p>{note}</p>
-                <a class="btn" href=away>"Keep them where they are"</a>
+                <a class="btn" href=away>{keep}</a>
                 <Deed label refused class/>
             </div>
         </form>
@@ -123,7 +124,8 @@ fn Pace(preview: DrainPreview, draft: Draft, query: DialogQuery) -> impl IntoVie
     if preview.entries < 2 {
         return view! { <input type="hidden" name="rate" value="all"/> }.into_any();
     }
-    let canary = draft.canary.unwrap_or(CANARY_ENTRIES).min(u32::try_from(preview.entries - 1).unwrap_or(u32::MAX));
+    let sent_first = draft.canary_entries().filter(|n| *n > 0);
+    let canary = sent_first.unwrap_or(CANARY_ENTRIES).min(u32::try_from(preview.entries - 1).unwrap_or(u32::MAX));
     let option = |rate: Option<u32>| {
         let label = rate.map_or_else(|| "As fast as it goes".to_owned(), |rate| format!("{rate} entries a second"));
         let word = rate_word(rate);
@@ -136,7 +138,7 @@ fn Pace(preview: DrainPreview, draft: Draft, query: DialogQuery) -> impl IntoVie
             {refused_words("d-rate-wrong", query.wrong("rate_per_s", &preview))}
         </label>
         <label class="check drain-canary">
-            <input type="checkbox" name="canary" value=canary.to_string() checked=draft.canary.is_some()/>
+            <input type="checkbox" name="canary" value=canary.to_string() checked=!draft.canary.is_empty()/>
             <span>{format!("Send {canary} first")}<small class="faint">" of different devices; the rest follows when they succeed"</small></span>
             {refused_words("d-canary-wrong", query.wrong("canary", &preview))}
         </label>

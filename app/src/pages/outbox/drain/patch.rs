@@ -12,6 +12,7 @@ use tidewatch_service::{Error, Result};
 
 use super::dialog::{SelectionFields, back};
 use super::diff::{Trial, Trials, tried};
+use super::field::{FieldForm, OneField};
 use super::{crumbs, patch_text, words};
 use crate::context::{Console, console};
 use crate::error::answer_status;
@@ -29,6 +30,8 @@ use crate::ui::{Banner, Panel};
 
 /// Entries that a correction is tried on.
 const TRIED: u32 = 5;
+/// Verbs of JSON Patch.
+const OPERATIONS: [&str; 6] = ["add", "remove", "replace", "move", "copy", "test"];
 /// Most characters of a correction.
 pub const PATCH_CHARS_MAX: usize = 8_000;
 
@@ -44,9 +47,25 @@ pub fn read(text: &str) -> std::result::Result<Value, String> {
         .map_err(|error| format!("This is not JSON: line {}, column {}.", error.line(), error.column()))?;
     match value.as_array() {
         Some(operations) if operations.is_empty() => Err("Write at least one operation.".to_owned()),
-        Some(operations) if operations.iter().all(Value::is_object) => Ok(value),
+        Some(operations) if operations.iter().all(Value::is_object) => match operations.iter().enumerate().find_map(wrong) {
+            Some(words) => Err(words),
+            None => Ok(value),
+        },
         _ => Err("Write a list of operations: [{\"op\": …, \"path\": …}].".to_owned()),
     }
+}
+
+/// What is wrong with an operation: its verb, or where it points.
+fn wrong((at, operation): (usize, &Value)) -> Option<String> {
+    let nth = at + 1;
+    let verb = operation["op"].as_str().unwrap_or_default();
+    if !OPERATIONS.contains(&verb) {
+        return Some(format!("Operation {nth}: “op” is one of {}.", OPERATIONS.join(", ")));
+    }
+    let points = |name: &str| operation[name].as_str().is_some_and(|path| path.is_empty() || path.starts_with('/'));
+    let wanted: &[&str] = if matches!(verb, "move" | "copy") { &["path", "from"] } else { &["path"] };
+    let missing = wanted.iter().find(|name| !points(name));
+    missing.map(|name| format!("Operation {nth}: “{name}” is a path that starts with a slash, like /reading."))
 }
 
 /// A correction to start from: the field that the refusal names, or the first one.
@@ -77,9 +96,17 @@ pub fn DrainPatchPage() -> impl IntoView {
             None => None,
         };
         let message = first.and_then(|entry| entry.error).and_then(|error| error.message);
-        let written = params.one("patch").map(str::to_owned);
+        let mut one = OneField::fresh(shape.as_deref(), message.as_deref());
+        let written = match one.read(&params).then(|| one.patch()) {
+            Some(Ok(patch)) => Some(patch_text(Some(&patch))),
+            Some(Err(words)) => {
+                one.wrong = Some(words);
+                None
+            }
+            None => params.one("patch").map(str::to_owned),
+        };
         let patch = written.as_deref().map(read);
-        if matches!(patch, Some(Err(_))) {
+        if matches!(patch, Some(Err(_))) || one.wrong.is_some() {
             answer_status(StatusCode::BAD_REQUEST);
         }
         let trials = match &patch {
@@ -88,7 +115,7 @@ pub fn DrainPatchPage() -> impl IntoView {
             None => tried(rows, None).await,
         };
         let text = written.unwrap_or_else(|| suggestion(shape.as_deref(), message.as_deref()));
-        let page = PatchState { selection, total, text, patch, problem: params.one("problem").map(str::to_owned) };
+        let page = PatchState { selection, total, one, text, patch, problem: params.one("problem").map(str::to_owned) };
         let role = cx.actor.role();
         Ok(
             view! { <Frame title="Patch and requeue" section=Section::Outbox crumbs=crumbs()><PatchView page trials shape role/></Frame> },
@@ -145,7 +172,9 @@ pub struct PatchState {
     pub selection: Selection,
     /// How many.
     pub total: Total,
-    /// What stands in the field.
+    /// The form for one field.
+    pub one: OneField,
+    /// What stands in the editor.
     pub text: String,
     /// What was read, once something was written.
     pub patch: Option<std::result::Result<Value, String>>,
@@ -175,7 +204,7 @@ pub fn PatchView(
     let unread = matches!(page.patch, Some(Err(_)));
     let selected = words::selection(&page.selection);
     view! {
-        <div class="page-head"><div><h1>{format!("Patch and requeue {entries}")}</h1><p>"Write the correction, try it, then freeze the entries that it is for. The originals are kept as their devices wrote them."</p></div></div>
+        <div class="page-head"><div><h1>{format!("Patch and requeue {entries}")}</h1><p>"Say what one field becomes, or write the correction; try it, then freeze the entries that it is for. The originals are kept as their devices wrote them."</p></div></div>
         {banner.map(|(tone, title, text)| view! { <Banner tone title text/> })}
         <div class="cols cols-main-side">
             <div class="stack">
@@ -193,7 +222,7 @@ pub fn PatchView(
 }
 
 /// The selection as fields of a form that asks.
-fn asked(selection: &Selection) -> AnyView {
+pub(super) fn asked(selection: &Selection) -> AnyView {
     match selection {
         Selection::Entries(entries) => entries
             .iter()
@@ -209,16 +238,18 @@ fn Editor(page: PatchState) -> impl IntoView {
     let wrong = page.patch.clone().and_then(std::result::Result::err);
     let invalid = wrong.is_some().then_some("true");
     let away = back(&page.selection);
+    let keep = if page.total == Total::Exact(1) { "Keep it as it is" } else { "Keep them as they are" };
     view! {
         <Panel id="h-editor" title="Correction" note="JSON Patch: add, remove, replace, move, copy, test">
+            <FieldForm one=page.one selection=page.selection.clone()/>
             <form class="panel-body grid" method="get" action=paths::DRAIN_PATCH>
                 {asked(&page.selection)}
                 <label class="field">
-                    <span>"Operations over the fields of the entry"</span>
+                    <span>"Operations over the fields of the entry, as JSON"</span>
                     <textarea class="textarea mono" name="patch" rows="8" required maxlength=PATCH_CHARS_MAX.to_string() spellcheck="false" autocomplete="off" aria-invalid=invalid aria-describedby="patch-words">{page.text}</textarea>
                     <small id="patch-words" class:tone=invalid.is_some() data-tone=invalid.map(|_| Tone::Act.as_str())>{wrong.unwrap_or_else(|| "A path starts with a slash: /reading. “test” makes a patch pass by entries that are not meant.".to_owned())}</small>
                 </label>
-                <div class="btn-row"><button class="btn" type="submit">"Try it"</button><a class="btn btn-quiet" href=away>"Keep them as they are"</a></div>
+                <div class="btn-row"><button class="btn" type="submit">"Try it"</button><a class="btn btn-quiet" href=away>{keep}</a></div>
             </form>
         </Panel>
     }
@@ -237,7 +268,7 @@ fn Go(page: PatchState, role: Option<Role>) -> impl IntoView {
             <SelectionFields selection=page.selection/>
             <input type="hidden" name="patch" value=patch/>
             <input type="hidden" name="back" value=back/>
-            <p class="small faint">"Freezing writes down which entries are meant and shows the whole of it. Nothing is sent yet."</p>
+            <p class="small faint">{(!tried).then_some("Try the correction first. ")}"Freezing writes down which entries are meant and shows the whole of it. Nothing is sent yet."</p>
             <Deed label="Freeze and go on" refused icon=IconName::Lock class="btn-primary" name="action" value=DrainAction::Patch.as_str()/>
         </form>
     }
@@ -254,6 +285,10 @@ mod tests {
         assert_eq!(read("[]").expect_err("empty"), "Write at least one operation.");
         assert!(read("{\"op\": \"remove\"}").expect_err("no list").starts_with("Write a list"));
         assert!(read(&"x".repeat(PATCH_CHARS_MAX + 1)).expect_err("too long").starts_with("Write at most"));
+        let odd = read(r#"[{"op": "remove", "path": "/a"}, {"op": "fly", "path": "/a"}]"#).expect_err("no such verb");
+        assert_eq!(odd, "Operation 2: “op” is one of add, remove, replace, move, copy, test.");
+        let lost = read(r#"[{"op": "move", "path": "/a", "from": "b"}]"#).expect_err("points nowhere");
+        assert_eq!(lost, "Operation 1: “from” is a path that starts with a slash, like /reading.");
         assert!(read(r#"[{"op": "remove", "path": "/reading"}]"#).is_ok());
     }
 

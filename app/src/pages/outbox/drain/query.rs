@@ -20,8 +20,8 @@ pub struct Draft {
     pub reason: String,
     /// The number of entries, typed.
     pub typed: String,
-    /// Entries of the canary; none without one.
-    pub canary: Option<u32>,
+    /// Entries of the canary, as the form names them; empty without one.
+    pub canary: String,
     /// Entries a second, as the form names it; `all` is as fast as it goes.
     pub rate: String,
 }
@@ -42,15 +42,15 @@ pub struct DialogQuery {
 impl Draft {
     /// What the form sent.
     #[must_use]
-    pub fn posted(reason: String, typed: String, canary: &str, rate: String) -> Self {
-        Self { reason: reason.trim().to_owned(), typed: typed.trim().to_owned(), canary: canary.parse().ok(), rate }
+    pub fn posted(reason: String, typed: String, canary: String, rate: String) -> Self {
+        Self { reason: reason.trim().to_owned(), typed: typed.trim().to_owned(), canary, rate }
     }
 
     /// What a new form starts with.
     #[must_use]
     pub fn fresh(preview: &DrainPreview) -> Self {
         Self {
-            canary: (preview.entries > CANARY_FROM_ENTRIES).then_some(CANARY_ENTRIES),
+            canary: if preview.entries > CANARY_FROM_ENTRIES { CANARY_ENTRIES.to_string() } else { String::new() },
             rate: rate_word(Some(RATE_PER_S)),
             ..Self::default()
         }
@@ -60,6 +60,12 @@ impl Draft {
     #[must_use]
     pub fn rate_per_s(&self) -> Option<Option<u32>> {
         RATES.into_iter().find(|rate| rate_word(*rate) == self.rate)
+    }
+
+    /// Entries of the canary, zero without one; `None` when it is no number.
+    #[must_use]
+    pub fn canary_entries(&self) -> Option<u32> {
+        if self.canary.is_empty() { Some(0) } else { self.canary.parse().ok() }
     }
 
     /// The number that was typed: digits, with commas or spaces between them or without.
@@ -91,7 +97,7 @@ impl DialogQuery {
         let draft = params.one("problem").map(|_| Draft {
             reason: text("reason"),
             typed: text("typed"),
-            canary: number("canary").and_then(|n| u32::try_from(n).ok()),
+            canary: text("canary"),
             rate: text("rate"),
         });
         let change = match (number("frozen"), number("now"), number("added"), number("removed")) {
@@ -110,7 +116,7 @@ impl DialogQuery {
             query = query
                 .with("reason", &draft.reason)
                 .with("typed", &draft.typed)
-                .with_some("canary", draft.canary.map(|n| n.to_string()).as_deref())
+                .with("canary", &draft.canary)
                 .with("rate", &draft.rate);
         }
         if let Some(change) = &self.change {
@@ -133,7 +139,8 @@ impl DialogQuery {
             "reason" if letters > REASON_CHARS_MAX => format!("Say why in {REASON_CHARS_MAX} characters or fewer."),
             "typed_count" => match draft.typed_count() {
                 Some(typed) => format!("You typed {}. The set holds {}.", count(typed), count(preview.entries)),
-                None => format!("Type the number of entries: {}.", count(preview.entries)),
+                None if draft.typed.is_empty() => format!("Type the number of entries: {}.", count(preview.entries)),
+                None => format!("What you typed is no number. The set holds {}.", count(preview.entries)),
             },
             "rate_per_s" => "Choose one of the rates.".to_owned(),
             "canary" => format!("A canary has 1 to {} entries.", count(preview.entries.saturating_sub(1).max(1))),

@@ -4,6 +4,7 @@ use tidewatch_domain::drain::{Dependants, DrainAction};
 use tidewatch_domain::fleet::DrainChange;
 use tidewatch_domain::role::Role;
 
+use super::field::OneField;
 use super::patch::{PatchState, PatchView};
 use super::query::{Draft, needs_typed};
 use super::*;
@@ -86,7 +87,7 @@ fn support_sees_the_button_of_a_large_set_and_the_role_that_it_needs() {
 
 #[test]
 fn a_refused_form_keeps_what_was_typed_and_names_the_field() {
-    let draft = Draft { reason: "because".into(), typed: "1,285".into(), canary: None, rate: "all".into() };
+    let draft = Draft { reason: "because".into(), typed: "1,285".into(), canary: String::new(), rate: "all".into() };
     let query = |problem: &str| DialogQuery { problem: Some(problem.into()), draft: Some(draft.clone()), ..chosen() };
     let short = page(preview(DrainAction::Quarantine), query("reason"), Role::Operator);
     let form = part(&short, "action=\"/console/drain/start\"", "</form>");
@@ -94,6 +95,28 @@ fn a_refused_form_keeps_what_was_typed_and_names_the_field() {
     assert!(text(form).contains("Say why, in 8 characters or more."));
     let wrong = text(&page(preview(DrainAction::Quarantine), query("typed_count"), Role::Operator));
     assert!(wrong.contains("You typed 1,285. The set holds 1,284."), "{wrong}");
+}
+
+#[test]
+fn what_no_field_can_say_is_said_above_the_form_and_what_was_typed_is_kept() {
+    let draft = Draft { reason: "because of 4.18.0".into(), typed: "12x".into(), canary: "5".into(), rate: "all".into() };
+    let query = |problem: &str| DialogQuery { problem: Some(problem.into()), draft: Some(draft.clone()), ..chosen() };
+    let count = page(preview(DrainAction::Quarantine), query("count"), Role::Operator);
+    assert!(text(&count).contains("The number of entries could not be read"), "{count}");
+    assert!(count.contains("value=\"because of 4.18.0\"") && count.contains("value=\"12x\""), "{count}");
+    let unknown = text(&page(preview(DrainAction::Quarantine), query("hash"), Role::Operator));
+    assert!(unknown.contains("The form could not be read Nothing was done."), "{unknown}");
+    let typed = page(preview(DrainAction::Quarantine), query("typed_count"), Role::Operator);
+    assert!(text(&typed).contains("What you typed is no number. The set holds 1,284."), "{typed}");
+    assert!(!typed.contains("class=\"banner\""), "the field says it: {typed}");
+}
+
+#[test]
+fn a_set_that_was_submitted_leads_to_its_drain_and_has_no_form() {
+    let preview = tidewatch_domain::fleet::DrainPreview { job: Some("J2291".into()), ..preview(DrainAction::Quarantine) };
+    let page = page(preview, chosen(), Role::Operator);
+    assert!(!page.contains("<form") && page.contains("href=\"/outbox/jobs/J2291\""), "{page}");
+    assert!(text(&page).contains("It was submitted, and can be submitted only once."), "{page}");
 }
 
 #[test]
@@ -116,7 +139,7 @@ fn the_state_of_a_refused_form_survives_its_address() {
     let query = DialogQuery {
         chosen: true,
         problem: Some("reason".into()),
-        draft: Some(Draft { reason: "a & b".into(), typed: "12".into(), canary: Some(5), rate: "50".into() }),
+        draft: Some(Draft { reason: "a & b".into(), typed: "12".into(), canary: "5".into(), rate: "50".into() }),
         change: Some(DrainChange { frozen: 1, now: 2, added: 3, removed: 4 }),
     };
     let address = query.on("S17");
@@ -142,6 +165,7 @@ fn a_correction_is_tried_before_it_can_be_frozen() {
     let state = |patch| PatchState {
         selection: preview(DrainAction::Patch).selection,
         total: tidewatch_domain::page::Total::Exact(1_284),
+        one: OneField::fresh(Some(r#"{"reading":"string"}"#), None),
         text: "[]".into(),
         patch,
         problem: None,

@@ -4,7 +4,7 @@
 use leptos::prelude::*;
 use serde_json::Value;
 use server_fn::ServerFn;
-use tidewatch_domain::drain::{REASON_CHARS_MAX, REASON_CHARS_MIN};
+use tidewatch_domain::drain::{ArchiveOrigin, REASON_CHARS_MAX, REASON_CHARS_MIN};
 use tidewatch_domain::fleet::{EntryPayload, EntryRow, Tone};
 use tidewatch_domain::redact::Shown;
 use tidewatch_domain::time::Millis;
@@ -70,15 +70,25 @@ fn Here(entry: EntryRow, payload: EntryPayload, notice: String, now: Millis) -> 
     let lines = lines(&payload.shown, payload.fault.as_deref());
     let cut = lines.len() > LINES_MAX;
     let label = if payload.revealed_until.is_some() { "Payload, revealed" } else { "Payload, redacted" };
-    let at = payload.at;
+    let (at, payload_origin) = (payload.at, payload.origin);
     view! {
         <pre class="payload shape" tabindex="0" role="group" aria-label=label>
             {lines.into_iter().take(LINES_MAX).map(|line| view! { <PayloadLine line/> }).collect_view()}
         </pre>
         {cut.then(|| view! { <div class="panel-foot"><span>{format!("The first {LINES_MAX} lines are shown.")}</span></div> })}
-        <div class="reveal"><Reveal entry payload notice now/><p class="small faint">"Here since " <When at now/></p></div>
+        <div class="reveal"><Reveal entry payload notice now/><p class="small faint">"Here since " <When at now/> ", " {came(payload_origin)}</p></div>
     }
     .into_any()
+}
+
+/// How a payload came to be here.
+const fn came(origin: ArchiveOrigin) -> &'static str {
+    match origin {
+        ArchiveOrigin::Refused => "when this server refused it",
+        ArchiveOrigin::Reported => "from the dead letters of its device",
+        ArchiveOrigin::Uploaded => "uploaded by its device when it was asked to",
+        ArchiveOrigin::Escrowed => "sent up by its device before it dropped its copy",
+    }
 }
 
 #[component]

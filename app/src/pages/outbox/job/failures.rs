@@ -8,6 +8,7 @@ use tidewatch_domain::role::drain_action;
 use tidewatch_domain::time::Millis;
 
 use super::Reader;
+use super::progress::{CODE_UNDONE, put_back};
 use crate::format::{When, count, counted, decimal};
 use crate::icon::IconName;
 use crate::pages::may::{Deed, refusal};
@@ -27,7 +28,7 @@ pub fn Failures(
     /// As of.
     now: Millis,
 ) -> impl IntoView {
-    let title = format!("{} failed", count(view.row.tally.failed));
+    let title = title(&view);
     let running = view.running.clone();
     let (all, open) = (view.running_all, !view.row.state.is_final());
     let body = if view.reasons.is_empty() {
@@ -42,6 +43,14 @@ pub fn Failures(
     .into_any()
 }
 
+/// `14 failed, 6 left alone`; what was put back is neither.
+fn title(view: &DrainJobView) -> String {
+    let back = put_back(view);
+    let parts = [(view.row.tally.skipped - back, "left alone"), (back, "put back")];
+    let failed = format!("{} failed", count(view.row.tally.failed));
+    parts.into_iter().filter(|(n, _)| *n > 0).fold(failed, |title, (n, words)| format!("{title}, {} {words}", count(n)))
+}
+
 #[component]
 fn Reasons(view: DrainJobView, reader: Reader, now: Millis) -> impl IntoView {
     let columns = vec![
@@ -52,18 +61,33 @@ fn Reasons(view: DrainJobView, reader: Reader, now: Millis) -> impl IntoView {
         Column { label: "Step", hidden: true, ..Column::default() },
     ];
     let id = view.row.id.clone();
+    let rows: Vec<(String, FailureReason)> = row_ids(&view.reasons).into_iter().zip(view.reasons).collect();
     view! {
         <Table caption="What failed or was left alone, by reason" columns class="table-middle reasons">
-            {view.reasons.into_iter().map(|reason| view! { <ReasonRow id=id.clone() reason reader=reader.clone() now/> }).collect_view()}
+            {rows.into_iter().map(|(row, reason)| view! { <ReasonRow id=id.clone() row reason reader=reader.clone() now/> }).collect_view()}
         </Table>
     }
     .into_any()
 }
 
+/// An id for each row; a code may stand there twice, with other words.
+fn row_ids(reasons: &[FailureReason]) -> Vec<String> {
+    let same = |one: &FailureReason, other: &FailureReason| (one.outcome, &one.code) == (other.outcome, &other.code);
+    let id = |(at, reason): (usize, &FailureReason)| {
+        let base = format!("reason-{}-{}", reason.outcome.as_str(), reason.code);
+        match reasons[..at].iter().filter(|before| same(before, reason)).count() {
+            0 => base,
+            nth => format!("{base}-{nth}"),
+        }
+    };
+    reasons.iter().enumerate().map(id).collect()
+}
+
 #[component]
-fn ReasonRow(id: String, reason: FailureReason, reader: Reader, now: Millis) -> impl IntoView {
+fn ReasonRow(id: String, row: String, reason: FailureReason, reader: Reader, now: Millis) -> impl IntoView {
     let failed = reason.outcome == ItemOutcome::Failed;
     let (tone, sign) = if failed { (Tone::Act, Sign::Stuck) } else { (Tone::Idle, Sign::Held) };
+    let prefix = (!failed && reason.code != CODE_UNDONE).then_some("left alone: ");
     let again = failed.then(|| {
         let refused = refusal(reader.role, drain_action(reason.entries));
         view! {
@@ -75,8 +99,8 @@ fn ReasonRow(id: String, reason: FailureReason, reader: Reader, now: Millis) -> 
         }
     });
     view! {
-        <tr role="row" id=format!("reason-{}-{}", reason.outcome.as_str(), reason.code)>
-            <th role="rowheader" scope="row" class="cell-wide"><span class="sig" data-tone=tone.as_str()><Glyph sign/><span><span class="mono">{reason.code.clone()}</span><small>{(!failed).then_some("left alone: ")}{reason.detail}</small></span></span></th>
+        <tr role="row" id=row>
+            <th role="rowheader" scope="row" class="cell-wide"><span class="sig" data-tone=tone.as_str()><Glyph sign/><span><span class="mono">{reason.code.clone()}</span><small>{prefix}{reason.detail}</small></span></span></th>
             <td role="cell" data-label="Entries" class="num"><a href=paths::drain_items(&id, Some(reason.outcome))>{count(reason.entries)}</a></td>
             <td role="cell" data-label="Devices" class="num">{count(reason.devices)}</td>
             <td role="cell" data-label="Last" class="nowrap"><When at=reason.last now/></td>

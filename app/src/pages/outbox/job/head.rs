@@ -1,14 +1,13 @@
 //! Head of a drain: what it is, where it stands, and the steps that can be taken now.
 
 use leptos::prelude::*;
-use tidewatch_domain::drain::{JobState, REASON_CHARS_MAX, REASON_CHARS_MIN};
+use tidewatch_domain::drain::{JobChange, JobState, REASON_CHARS_MAX, REASON_CHARS_MIN};
 use tidewatch_domain::fleet::DrainJobView;
 use tidewatch_domain::role::{Action, drain_action};
 use tidewatch_domain::time::Millis;
 
 use super::super::drain::words;
 use super::Reader;
-use super::step::Step;
 use crate::format::{count, counted, when};
 use crate::icon::IconName;
 use crate::pages::may::{Deed, refusal, who};
@@ -22,12 +21,14 @@ pub fn Head(
     view: DrainJobView,
     /// Who looks.
     reader: Reader,
+    /// Since when this console is up.
+    started: Option<Millis>,
     /// As of.
     now: Millis,
 ) -> impl IntoView {
     let row = view.row.clone();
     let (_, tone, sign) = words::job_state(row.state);
-    let (lead, rest) = sentence(&view, now);
+    let (lead, rest) = sentence(&view, started, now);
     view! {
         <div class="page-head">
             <div>
@@ -41,7 +42,7 @@ pub fn Head(
 }
 
 /// Where it stands, and who is behind it.
-fn sentence(view: &DrainJobView, now: Millis) -> (String, String) {
+fn sentence(view: &DrainJobView, started: Option<Millis>, now: Millis) -> (String, String) {
     let row = &view.row;
     let since = view.events.iter().find(|event| event.state == row.state);
     let at = since.map(|event| format!(" since {}", when(event.at, now))).unwrap_or_default();
@@ -61,7 +62,19 @@ fn sentence(view: &DrainJobView, now: Millis) -> (String, String) {
     let stopped = matches!(row.state, JobState::Paused | JobState::Cancelled | JobState::Refused);
     let why = since.and_then(|event| event.detail.clone()).filter(|_| stopped).map(|why| format!("“{why}” ")).unwrap_or_default();
     let approved = view.approved_by.as_deref().map(|name| format!(", approved by {}", who(name))).unwrap_or_default();
-    (lead, format!("{why}{}Started by {}{approved}: “{}”", pace(view), who(&row.created_by), row.reason))
+    let on = gone_on(row.state, since.map(|event| event.at), started, now);
+    let began = if row.state == JobState::Requested { "Asked for" } else { "Started" };
+    (lead, format!("{why}{on}{}{began} by {}{approved}: “{}”", pace(view), who(&row.created_by), row.reason))
+}
+
+/// That it was at work when the console stopped, and goes on by itself since.
+fn gone_on(state: JobState, since: Option<Millis>, started: Option<Millis>, now: Millis) -> String {
+    match (since, started) {
+        (Some(since), Some(started)) if since < started && matches!(state, JobState::Canary | JobState::Running) => {
+            format!("It goes on where it was when this console stopped; it is up again since {}. ", when(started, now))
+        }
+        _ => String::new(),
+    }
 }
 
 /// What comes next by itself.
@@ -82,67 +95,104 @@ fn pace(view: &DrainJobView) -> String {
     }
 }
 
-/// The steps that can be taken now, in their order.
-pub(super) fn steps(view: &DrainJobView) -> Vec<Step> {
-    let mut steps = match view.row.state {
-        JobState::Requested => vec![Step::Approve, Step::Refuse, Step::Cancel],
-        JobState::Canary | JobState::Running => vec![Step::Pause, Step::Cancel],
-        JobState::Paused => vec![Step::Resume, Step::Cancel],
-        JobState::Done | JobState::Cancelled | JobState::Refused | JobState::Undone => Vec::new(),
+/// The steps that can be taken now, in their order: what the state allows and what has something left to do.
+pub(super) fn steps(view: &DrainJobView) -> Vec<JobChange> {
+    let worth = |step: &JobChange| match step {
+        JobChange::Undo => view.undoable > 0,
+        JobChange::Acknowledge => !view.row.acknowledged,
+        _ => true,
     };
-    if view.undoable > 0 && view.row.state != JobState::Requested {
-        steps.push(Step::Undo);
-    }
-    if view.row.state.is_final() && !view.row.acknowledged {
-        steps.push(Step::Acknowledge);
-    }
-    steps
+    JobChange::ALL.into_iter().filter(|step| view.row.state.allows(*step)).filter(worth).collect()
+}
+
+/// Whether a step asks for a remark first.
+const fn wants_remark(step: JobChange) -> bool {
+    !matches!(step, JobChange::Resume | JobChange::Acknowledge)
 }
 
 /// Verb, icon and look of a step.
-const fn look(step: Step) -> (&'static str, IconName, &'static str) {
+const fn look(step: JobChange) -> (&'static str, IconName, &'static str) {
     match step {
-        Step::Approve => ("Approve", IconName::Check, "btn-primary"),
-        Step::Refuse => ("Refuse", IconName::X, ""),
-        Step::Pause => ("Pause", IconName::Pause, ""),
-        Step::Resume => ("Resume", IconName::Play, "btn-primary"),
-        Step::Cancel => ("Stop", IconName::Stop, "btn-warn"),
-        Step::Undo => ("Undo", IconName::Undo, ""),
-        Step::Acknowledge => ("I have seen it", IconName::Check, ""),
+        JobChange::Approve => ("Approve", IconName::Check, "btn-primary"),
+        JobChange::Refuse => ("Refuse", IconName::X, ""),
+        JobChange::Pause => ("Pause", IconName::Pause, ""),
+        JobChange::Resume => ("Resume", IconName::Play, "btn-primary"),
+        JobChange::Cancel => ("Stop", IconName::Stop, "btn-warn"),
+        JobChange::Undo => ("Undo", IconName::Undo, ""),
+        JobChange::Acknowledge => ("I have seen it", IconName::Check, ""),
     }
 }
 
 /// What a step leaves and what it takes, for the one who is about to take it.
-fn consequence(step: Step, view: &DrainJobView) -> String {
+fn consequence(step: JobChange, view: &DrainJobView) -> String {
     let tally = &view.row.tally;
     match step {
-        Step::Approve => format!("{} start at once.", counted(tally.waiting, "entry", "entries")),
-        Step::Refuse => "The set stays as it is; nothing of it is drained.".to_owned(),
-        Step::Pause => "What has begun goes on to its end; nothing new begins until somebody resumes it.".to_owned(),
-        Step::Cancel => format!(
-            "Leaves {} as they are now and {} where they were. What a device has fetched finishes first.",
-            count(tally.ok),
-            count(tally.waiting)
-        ),
-        Step::Undo => format!(
-            "Puts {} back in their old place under their own ids, and calls back what no device has fetched. What was released behind them stays sent.",
-            counted(view.undoable, "entry", "entries")
-        ),
-        Step::Resume | Step::Acknowledge => String::new(),
+        JobChange::Approve => format!("{} start at once.", counted(tally.waiting, "entry", "entries")),
+        JobChange::Refuse => "The set stays as it is; nothing of it is drained.".to_owned(),
+        JobChange::Pause => "What has begun goes on to its end; nothing new begins until somebody resumes it.".to_owned(),
+        JobChange::Cancel => {
+            let left = format!("Leaves {} as they are now and {} where they were.", count(tally.ok), count(tally.waiting));
+            format!("{left}{}", called_back(view))
+        }
+        JobChange::Undo => undo_words(view),
+        JobChange::Resume | JobChange::Acknowledge => String::new(),
+    }
+}
+
+/// What a stop does with what is under way.
+pub(super) fn called_back(view: &DrainJobView) -> String {
+    match view.row.tally.sent + view.row.tally.asleep {
+        0 => String::new(),
+        sent => {
+            let sent = counted(sent, "entry", "entries");
+            format!(" What no device has fetched of {sent} under way is called back; what one has fetched finishes.")
+        }
+    }
+}
+
+/// What an undo would do, part by part.
+pub(super) fn undo_words(view: &DrainJobView) -> String {
+    let tally = &view.row.tally;
+    let waiting = if view.row.state.is_final() { 0 } else { tally.waiting };
+    let sent = tally.sent + tally.asleep;
+    let done = view.undoable.saturating_sub(waiting + sent);
+    let parts = [
+        (done, "puts {} back in their old place under their own ids"),
+        (sent, "calls back what no device has fetched of {}"),
+        (waiting, "leaves {} where they were"),
+    ];
+    let named = |(n, words): (u64, &str)| (n > 0).then(|| words.replace("{}", &counted(n, "entry", "entries")));
+    let parts: Vec<String> = parts.into_iter().filter_map(named).collect();
+    let (last, first) = parts.split_last().expect("something can be undone");
+    let said = if first.is_empty() { last.clone() } else { format!("{} and {last}", first.join(", ")) };
+    format!("{}. What was released behind them stays sent.", upper_first(&said))
+}
+
+fn upper_first(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
+/// The verb of a step with its number, where it has one.
+fn deed_words(step: JobChange, view: &DrainJobView) -> String {
+    match step {
+        JobChange::Undo => format!("Undo {}", count(view.undoable)),
+        JobChange::Approve => format!("Approve {}", count(view.row.tally.all())),
+        other => look(other).0.to_owned(),
     }
 }
 
 /// Why the reader may not take a step; the first reason that holds.
-pub(super) fn step_refused(step: Step, view: &DrainJobView, reader: &Reader) -> Option<String> {
+pub(super) fn step_refused(step: JobChange, view: &DrainJobView, reader: &Reader) -> Option<String> {
     match step {
-        Step::Approve | Step::Refuse => refusal(reader.role, Action::Approve)
+        JobChange::Approve | JobChange::Refuse => refusal(reader.role, Action::Approve)
             .or_else(|| (reader.name == view.row.created_by).then(|| "Nobody approves their own change".to_owned())),
         _ => refusal(reader.role, drain_action(view.row.tally.all())),
     }
 }
 
 #[component]
-fn StepForm(step: Step, view: DrainJobView, reader: Reader) -> impl IntoView {
+fn StepForm(step: JobChange, view: DrainJobView, reader: Reader) -> impl IntoView {
     let refused = step_refused(step, &view, &reader);
     let (label, icon, class) = look(step);
     let fields = move |id: String| {
@@ -151,12 +201,13 @@ fn StepForm(step: Step, view: DrainJobView, reader: Reader) -> impl IntoView {
             <input type="hidden" name="step" value=step.as_str()/>
         }
     };
-    if refused.is_some() || !step.wants_remark() {
+    if refused.is_some() || !wants_remark(step) {
         return view! {
             <form method="post" action=paths::DRAIN_STEP>{fields(view.row.id.clone())}<Deed label refused icon class/></form>
         }
         .into_any();
     }
+    let deed = deed_words(step, &view);
     // Open it holds the live page still, closed it is one button.
     view! {
         <details class="menu step" id=format!("step-{}", step.as_str())>
@@ -168,7 +219,7 @@ fn StepForm(step: Step, view: DrainJobView, reader: Reader) -> impl IntoView {
                     <span>"Remark, kept in the audit log"</span>
                     <input class="input" name="remark" required minlength=REASON_CHARS_MIN.to_string() maxlength=REASON_CHARS_MAX.to_string() autocomplete="off"/>
                 </label>
-                <Deed label refused=None icon class/>
+                <Deed label=deed refused=None icon class/>
             </form>
         </details>
     }

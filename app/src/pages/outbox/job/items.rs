@@ -11,6 +11,7 @@ use super::super::drain::words;
 use super::crumbs;
 use crate::context::{Console, console};
 use crate::format::{When, count};
+use crate::icon::{Icon, IconName};
 use crate::pages::list::range_words;
 use crate::pages::loaded;
 use crate::pages::params::{self, BadParam, ListState, Params};
@@ -80,6 +81,7 @@ pub fn ItemsView(
     now: Millis,
 ) -> impl IntoView {
     let title = format!("Entries of {}", job.id);
+    let export = |kind: &str| paths::drain_export(&job.id, query.outcome, kind);
     let body = if page.rows.is_empty() {
         nothing(&query, &job)
     } else {
@@ -88,7 +90,11 @@ pub fn ItemsView(
     view! {
         <div class="page-head">
             <div><h1>{title}</h1><p><a href=paths::drain_job(&job.id)>{words::title(job.action, job.tally.all())}</a></p></div>
-            <div class="page-actions"><Segmented label="Entries by outcome" segments=segments(&query, &job)/></div>
+            <div class="page-actions">
+                <Segmented label="Entries by outcome" segments=segments(&query, &job)/>
+                <a class="btn" href=export("csv") download="" title="All entries of this outcome as CSV"><Icon name=IconName::Download/>"CSV"</a>
+                <a class="btn" href=export("ndjson") download="" title="All entries of this outcome, one JSON object a line">"NDJSON"</a>
+            </div>
         </div>
         <section class="panel" aria-label="Entries of the drain">{body}</section>
     }

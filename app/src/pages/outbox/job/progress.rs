@@ -1,9 +1,9 @@
 //! How far a drain is, in parts that add up, and how fast it goes.
 
 use leptos::prelude::*;
-use tidewatch_domain::drain::ItemOutcome;
-use tidewatch_domain::fleet::{DrainJobView, JobTally, Tone};
-use tidewatch_domain::time::Millis;
+use tidewatch_domain::drain::{ItemOutcome, JobState};
+use tidewatch_domain::fleet::{DrainJobView, Tone};
+use tidewatch_domain::time::{MINUTE_MS, Millis};
 
 use super::super::drain::words;
 use crate::charts;
@@ -11,6 +11,9 @@ use crate::format::{NBSP, count, counted};
 use crate::paths;
 use crate::ui::empty::Reason;
 use crate::ui::{BarPart, Empty, FleetChart, Id, Panel, PartsBar, Verdict};
+
+/// Code of an entry that was done and then put back.
+pub(super) const CODE_UNDONE: &str = "undone";
 
 /// The parts and their sum.
 #[component]
@@ -22,23 +25,37 @@ pub fn Progress(
     let all = tally.all();
     let share = (tally.settled() * 100).checked_div(all).unwrap_or(100);
     let mark: String = view.hash.chars().take(16).collect();
+    let parts = parts(&view);
+    let sum = sum(&parts, all);
     view! {
         <section class="panel" aria-labelledby="h-progress">
             <div class="panel-head panel-head-plain">
                 <h2 id="h-progress">{format!("{} of {} settled", count(tally.settled()), count(all))}</h2>
                 <p class="flex">{format!("{share}{NBSP}% · set")} <Id id=mark/></p>
-                <span class="sum">{sum(&tally)} <Verdict tone=Tone::Good text="adds up"/></span>
+                {sum}
             </div>
-            <div class="panel-body grid"><PartsBar parts=parts(&view) large=true/></div>
+            <div class="panel-body grid"><PartsBar parts large=true/></div>
         </section>
     }
     .into_any()
 }
 
-/// `871 + 6 + 14 + 42 + 171 + 180 = 1,284`.
-fn sum(tally: &JobTally) -> String {
-    let parts = [tally.ok, tally.skipped, tally.failed, tally.sent, tally.waiting, tally.asleep];
-    format!("{} = {}", parts.map(count).join(" + "), count(tally.all()))
+/// `871 + 6 + 14 + 42 + 171 + 180 = 1,284`, with what comes of adding up what is shown.
+fn sum(parts: &[BarPart], all: u64) -> AnyView {
+    let shown: u64 = parts.iter().map(|part| part.n).sum();
+    let words = format!("{} = {}", parts.iter().map(|part| count(part.n)).collect::<Vec<_>>().join(" + "), count(shown));
+    let verdict = if shown == all {
+        view! { <Verdict tone=Tone::Good text="adds up"/> }.into_any()
+    } else {
+        view! { <Verdict tone=Tone::Act text=format!("does not add up to {}", count(all))/> }.into_any()
+    };
+    view! { <span class="sum">{words} " " {verdict}</span> }.into_any()
+}
+
+/// Of what was left alone: done at first, and put back when the job was taken back.
+pub(super) fn put_back(view: &DrainJobView) -> u64 {
+    let undone = view.reasons.iter().filter(|reason| reason.outcome == ItemOutcome::Skipped && reason.code == CODE_UNDONE);
+    undone.map(|reason| reason.entries).sum::<u64>().min(view.row.tally.skipped)
 }
 
 fn parts(view: &DrainJobView) -> Vec<BarPart> {
@@ -52,14 +69,22 @@ fn parts(view: &DrainJobView) -> Vec<BarPart> {
     };
     let failed_for = view.reasons.iter().filter(|reason| reason.outcome == ItemOutcome::Failed).count() as u64;
     let running = counted(view.running_all, "device", "devices");
-    vec![
-        part("ok", words::done(view.row.action), tally.ok, share(tally.ok, tally.all()), ItemOutcome::Ok),
-        part("skipped", "Left alone", tally.skipped, "had changed, or was gone".to_owned(), ItemOutcome::Skipped),
+    let undone = put_back(view);
+    let taken_back = view.row.state == JobState::Undone;
+    let ended_early = taken_back || view.row.state == JobState::Cancelled;
+    let left = if ended_early { "not begun, called back, or changed" } else { "had changed, or was gone" };
+    let mut parts = vec![part("ok", words::done(view.row.action), tally.ok, share(tally.ok, tally.all()), ItemOutcome::Ok)];
+    if taken_back {
+        parts.push(part("undone", "Put back", undone, "as before the drain".to_owned(), ItemOutcome::Skipped));
+    }
+    parts.extend([
+        part("skipped", "Left alone", tally.skipped - if taken_back { undone } else { 0 }, left.to_owned(), ItemOutcome::Skipped),
         part("failed", "Failed", tally.failed, counted(failed_for, "reason", "reasons"), ItemOutcome::Failed),
         part("sent", "On the device", tally.sent, running, ItemOutcome::Sent),
         part("waiting", "Not started", tally.waiting, next(view), ItemOutcome::Waiting),
         part("asleep", "Device asleep", tally.asleep, counted(view.forecast.devices, "device", "devices"), ItemOutcome::Sent),
-    ]
+    ]);
+    parts
 }
 
 fn share(n: u64, all: u64) -> String {
@@ -73,6 +98,16 @@ fn next(view: &DrainJobView) -> String {
         (_, None) => "as fast as it goes".to_owned(),
         (_, Some(rate)) => format!("at most {rate} a second"),
     }
+}
+
+/// The minutes that it did its work in: what is put back is settled once more, and is no part of how fast it went.
+fn worked(view: &DrainJobView) -> Vec<(Millis, u32)> {
+    let undone = view.events.iter().find(|event| event.state == JobState::Undone).map(|event| event.at.0.div_euclid(MINUTE_MS));
+    let before: Vec<_> = match undone {
+        Some(undone) => view.minutes.iter().filter(|(at, _)| at.0.div_euclid(MINUTE_MS) < undone).copied().collect(),
+        None => Vec::new(),
+    };
+    if before.is_empty() { view.minutes.clone() } else { before }
 }
 
 /// Finished entries of each minute.
@@ -91,7 +126,8 @@ pub fn Rate(
         }
         .into_any();
     }
-    let drawn = charts::rate(&view.minutes, view.row.state.is_final(), now);
+    let minutes = worked(&view);
+    let drawn = charts::rate(&minutes, view.rate_per_s, view.row.state.is_final(), now);
     // One point is no line.
     if let [only] = drawn.rows.as_slice() {
         let settled = only.last().cloned().unwrap_or_default();

@@ -7,6 +7,8 @@ use tidewatch_domain::time::Millis;
 
 use super::super::drain::words;
 use super::Reader;
+use super::head::{called_back, undo_words};
+use super::progress::put_back;
 use crate::format::{When, count, counted};
 use crate::icon::{Icon, IconName};
 use crate::pages::may::who;
@@ -39,19 +41,18 @@ pub fn Side(
 fn Undo(view: DrainJobView, now: Millis) -> impl IntoView {
     let tally = view.row.tally;
     let main = match (view.undoable, view.undo_until) {
+        (0, _) if view.row.state == JobState::Undone => view! { <p>{taken_back(&view)}</p> }.into_any(),
         (0, _) => view! { <p>{if tally.settled() == 0 { "Nothing has been done yet." } else { "Nothing of it can be taken back from here." }}</p> }.into_any(),
-        (n, Some(until)) => view! { <p>"Open until " <b><When at=until now/></b> {format!(". Puts {} back in their old place under their own ids; what was released behind them stays sent.", counted(n, "entry", "entries"))}</p> }.into_any(),
-        (n, None) => view! { <p>{format!("Puts {} back in their old place under their own ids; what was released behind them stays sent.", counted(n, "entry", "entries"))}</p> }.into_any(),
+        (_, Some(until)) => view! { <p>"Open until " <b><When at=until now/></b> ". " {undo_words(&view)}</p> }.into_any(),
+        (_, None) => view! { <p>{undo_words(&view)}</p> }.into_any(),
     };
+    let sent = tally.sent + tally.asleep;
     let stop = (!view.row.state.is_final()).then(|| {
-        format!(
-            "Stop leaves {} as they are and {} where they were. {} under way will finish first.",
-            count(tally.ok),
-            count(tally.waiting),
-            counted(tally.sent, "entry", "entries")
-        )
+        let left = format!("Stop leaves {} as they are and {} where they were.", count(tally.ok), count(tally.waiting));
+        format!("{left}{}", called_back(&view))
     });
-    let fixed = tally.ok.saturating_sub(view.undoable);
+    let waiting = if view.row.state.is_final() { 0 } else { tally.waiting };
+    let fixed = (tally.ok + sent + waiting).saturating_sub(view.undoable);
     let fixed = (view.undoable > 0 && fixed > 0).then(|| {
         format!(
             "{} cannot be taken back: a device has acted on them, or they are part of the record.",
@@ -64,6 +65,23 @@ fn Undo(view: DrainJobView, now: Millis) -> impl IntoView {
         </Panel>
     }
     .into_any()
+}
+
+/// What became of each entry of a drain that was taken back.
+fn taken_back(view: &DrainJobView) -> String {
+    let (tally, back) = (view.row.tally, put_back(view));
+    let be = |n: u64| if n == 1 { "is" } else { "are" };
+    let mut words =
+        vec![format!("{} {} back in their old place under their own ids", counted(back, "entry", "entries"), be(back))];
+    let left = tally.skipped - back;
+    let rest = [
+        (left, "left where they were"),
+        (tally.ok, "had moved on since and stay as they are"),
+        (tally.failed, "failed"),
+        (tally.sent + tally.asleep, "still with their device"),
+    ];
+    words.extend(rest.into_iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{} {what}", count(n))));
+    format!("{}. That is all {}.", words.join(", "), count(tally.all()))
 }
 
 #[component]
@@ -102,9 +120,10 @@ fn Facts(view: DrainJobView, mine: bool) -> impl IntoView {
         Dependants::Hold => "held",
         Dependants::Cut => "let go",
     };
-    let rate = view
-        .rate_per_s
-        .map_or_else(|| "as fast as it goes".to_owned(), |rate| format!("at most {} entries a second", count(rate.into())));
+    let rate = view.rate_per_s.map_or_else(
+        || "as fast as it goes".to_owned(),
+        |rate| format!("at most {} a second", counted(rate.into(), "entry", "entries")),
+    );
     let canary = if view.canary == 0 { "none".to_owned() } else { counted(view.canary.into(), "entry", "entries") };
     view! {
         <Panel id="h-job-facts" title="Order">

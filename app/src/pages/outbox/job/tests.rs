@@ -1,11 +1,11 @@
 //! The page of a drain from hand-made jobs: numbers that add up, steps by state and role, and the three kinds of empty.
 
-use tidewatch_domain::drain::JobState;
-use tidewatch_domain::fleet::{Forecast, JobTally};
+use tidewatch_domain::drain::{ItemOutcome, JobChange, JobState};
+use tidewatch_domain::fleet::{FailureReason, Forecast, JobTally};
 use tidewatch_domain::role::Role;
 
 use super::head::{step_refused, steps};
-use super::step::Step;
+use super::items::{ItemsQuery, ItemsView};
 use super::*;
 use crate::pages::fixture::drain::job;
 use crate::pages::fixture::{NOW, html, part, text};
@@ -42,6 +42,48 @@ fn the_numbers_of_a_job_add_up_and_lead_to_what_they_count() {
 }
 
 #[test]
+fn what_was_taken_back_is_a_part_of_the_sum() {
+    let mut view = job(JobState::Undone);
+    view.row.tally = JobTally { ok: 12, skipped: 865, failed: 14, ..JobTally::default() };
+    view.undoable = 0;
+    let undone = FailureReason { code: "undone".into(), entries: 859, ..view.reasons[1].clone() };
+    view.reasons.push(undone);
+    let page = page(view, reader(Role::Operator, "maya.okafor"));
+    let read = text(&page);
+    for words in [
+        "12 + 859 + 6 + 14 + 0 + 0 + 0 = 891 adds up",
+        "Put back 859 as before the drain",
+        "Left alone 6 not begun, called back, or changed",
+        "859 entries are back in their old place under their own ids, 6 left where they were, 12 had moved on since and stay as they are, 14 failed. That is all 891.",
+    ] {
+        assert!(read.contains(words), "{words}: {read}");
+    }
+}
+
+#[test]
+fn a_drain_that_outlived_its_console_says_so() {
+    let head = |started| {
+        text(&html(
+            move || view! { <JobView view=job(JobState::Running) reader=reader(Role::Operator, "maya.okafor") problem=None started now=NOW/> },
+        ))
+    };
+    let again = "It goes on where it was when this console stopped; it is up again since";
+    assert!(head(Some(NOW.plus(-60_000))).contains(again));
+    assert!(!head(Some(NOW.plus(-4 * 60_000))).contains(again), "it has begun since");
+    assert!(!head(None).contains(again));
+}
+
+#[test]
+fn the_entries_of_a_drain_are_exported_with_the_outcome_that_is_shown() {
+    let query = ItemsQuery { outcome: Some(ItemOutcome::Failed), ..ItemsQuery::default() };
+    let page =
+        html(|| view! { <ItemsView query job=job(JobState::Done).row page=crate::pages::fixture::page(Vec::new(), 0) now=NOW/> });
+    for kind in ["csv", "ndjson"] {
+        assert!(page.contains(&format!("href=\"/export/drain-items.{kind}?job=J2291&amp;outcome=failed\"")), "{page}");
+    }
+}
+
+#[test]
 fn failures_are_by_reason_and_only_what_failed_can_be_frozen_and_retried() {
     let page = page(job(JobState::Running), reader(Role::Operator, "maya.okafor"));
     let failed = part(&page, "id=\"reason-failed-checksum_mismatch\"", "</tr>");
@@ -53,10 +95,10 @@ fn failures_are_by_reason_and_only_what_failed_can_be_frozen_and_retried() {
 #[test]
 fn each_state_offers_its_own_steps() {
     let offered = |state: JobState| steps(&job(state));
-    assert_eq!(offered(JobState::Requested), [Step::Approve, Step::Refuse, Step::Cancel]);
-    assert_eq!(offered(JobState::Running), [Step::Pause, Step::Cancel, Step::Undo]);
-    assert_eq!(offered(JobState::Paused), [Step::Resume, Step::Cancel, Step::Undo]);
-    assert_eq!(offered(JobState::Done), [Step::Undo, Step::Acknowledge]);
+    assert_eq!(offered(JobState::Requested), [JobChange::Approve, JobChange::Refuse, JobChange::Cancel]);
+    assert_eq!(offered(JobState::Running), [JobChange::Pause, JobChange::Cancel, JobChange::Undo]);
+    assert_eq!(offered(JobState::Paused), [JobChange::Resume, JobChange::Cancel, JobChange::Undo]);
+    assert_eq!(offered(JobState::Done), [JobChange::Undo, JobChange::Acknowledge]);
     let mut seen = job(JobState::Undone);
     (seen.undoable, seen.row.acknowledged) = (0, true);
     assert_eq!(steps(&seen), []);
@@ -65,13 +107,13 @@ fn each_state_offers_its_own_steps() {
 #[test]
 fn nobody_approves_their_own_job_and_a_viewer_takes_no_step() {
     let view = job(JobState::Requested);
-    let own = step_refused(Step::Approve, &view, &reader(Role::Operator, "maya.okafor"));
+    let own = step_refused(JobChange::Approve, &view, &reader(Role::Operator, "maya.okafor"));
     assert_eq!(own.as_deref(), Some("Nobody approves their own change"));
-    assert_eq!(step_refused(Step::Cancel, &view, &reader(Role::Operator, "maya.okafor")), None, "but they may call it off");
-    assert_eq!(step_refused(Step::Approve, &view, &reader(Role::ProductOwner, "ines.carvalho")), None);
-    assert!(step_refused(Step::Cancel, &view, &reader(Role::Viewer, "vera.lind")).is_some());
+    assert_eq!(step_refused(JobChange::Cancel, &view, &reader(Role::Operator, "maya.okafor")), None, "but they may call it off");
+    assert_eq!(step_refused(JobChange::Approve, &view, &reader(Role::ProductOwner, "ines.carvalho")), None);
+    assert!(step_refused(JobChange::Cancel, &view, &reader(Role::Viewer, "vera.lind")).is_some());
     assert!(
-        step_refused(Step::Cancel, &view, &reader(Role::Support, "sue")).is_some(),
+        step_refused(JobChange::Cancel, &view, &reader(Role::Support, "sue")).is_some(),
         "the job is larger than support may drain"
     );
     let page = page(view, reader(Role::Operator, "maya.okafor"));
@@ -85,7 +127,8 @@ fn a_step_that_takes_something_says_what_and_asks_why() {
     assert!(text(stop).contains("Leaves 871 as they are now and 171 where they were."), "{stop}");
     assert!(stop.contains("name=\"remark\"") && stop.contains("value=\"cancel\""), "{stop}");
     let undo = text(part(&page, "id=\"step-undo\"", "</details>"));
-    assert!(undo.contains("Puts 871 entries back in their old place under their own ids"), "{undo}");
+    let all = "Puts 871 entries back in their old place under their own ids, calls back what no device has fetched of 222 entries and leaves 171 entries where they were.";
+    assert!(undo.contains(all) && undo.ends_with("Undo 1,264"), "{undo}");
 }
 
 #[test]

@@ -89,8 +89,8 @@ async fn entries_add(
 fn letter_row(device: i64, letter: &Archived, intent: &str) -> Value {
     let intent: Value = serde_json::from_str(intent).unwrap_or_default();
     let error = ReportedError { code: letter.code.clone(), status: None, message: letter.detail.clone() };
-    let refusal = Refusal { device, operation_id: letter.operation_id.clone(), at: letter.at_ms, attempts: 1, error };
-    refusal_row(&refusal, &intent, letter.is_refused())
+    let (operation_id, here) = (letter.operation_id.clone(), letter.is_refused());
+    refusal_row(&Refusal { device, operation_id, at: letter.at_ms, attempts: 1, error, here }, &intent)
 }
 
 /// Gives entries their state, what is on its way, and the job.

@@ -4,13 +4,14 @@
 use std::collections::HashMap;
 
 use serde_json::{Value, json};
+use tidewatch_domain::drain::ArchiveOrigin;
 use tidewatch_domain::filter::{Filter, Term, Value as FilterValue};
 use tidewatch_domain::ids::ClientId;
 use tidewatch_domain::time::Millis;
 
 use super::super::Telemetry;
 use super::super::sync_facts::{PayloadAsk, PayloadHits};
-use crate::Result;
+use crate::{Error, Result};
 
 /// Payloads that one page looks at, at most, newest first: about a third of a second.
 const LOOK_MAX: i64 = 100_000;
@@ -84,13 +85,19 @@ impl Telemetry {
         Ok((hits, Looked { payloads: looked.cast_unsigned(), all: low == 0 }))
     }
 
-    /// The intent of an operation as the archive keeps it, JSON text, and since when it is here. Reading it leaves no trace.
+    /// The intent of an operation as the archive keeps it, JSON text, since when it is here, and how it came. Reading it leaves no trace.
     ///
     /// # Errors
     /// As the database.
-    pub async fn payload_view(&self, client_id: &ClientId, operation_id: &str) -> Result<Option<(String, Millis)>> {
+    pub async fn payload_view(
+        &self,
+        client_id: &ClientId,
+        operation_id: &str,
+    ) -> Result<Option<(String, Millis, ArchiveOrigin)>> {
         let found = self.facts.payload(client_id.as_str(), operation_id).await?;
-        Ok(found.map(|(intent, at)| (intent, Millis(at))))
+        let Some((intent, at, origin)) = found else { return Ok(None) };
+        let origin = ArchiveOrigin::of_number(origin).ok_or_else(|| Error::Corrupt("origin of a dead letter".to_owned()))?;
+        Ok(Some((intent, Millis(at), origin)))
     }
 
     /// Fields that the newest payloads have, as the filter language names them: what a person may look for.
