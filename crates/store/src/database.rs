@@ -13,9 +13,6 @@ use crate::{Error, Result};
 /// The release that fixed the corruption when a checkpoint races with a writer that resets the log.
 const SQLITE_VERSION_MIN: (u32, u32, u32) = (3, 51, 3);
 const JOURNAL_BYTES_LIMIT: &str = "268435456";
-/// Bytes that SQLite may take in this process, all connections together, before a page that is read takes the place of the one that was
-/// used longest ago, whoever read that. Each connection alone may fill its [`CacheSize`]; all of them at once would come to twice this.
-const HEAP_BYTES_SOFT: &str = "67108864";
 
 /// How far a commit is on its way to the disk when it is acknowledged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -112,7 +109,6 @@ fn writer_options(path: &Path, durability: Durability, cache_kib: u32) -> Sqlite
         .foreign_keys(true)
         .pragma("temp_store", "memory")
         .pragma("cache_size", format!("-{cache_kib}"))
-        .pragma("soft_heap_limit", HEAP_BYTES_SOFT)
         .pragma("journal_size_limit", JOURNAL_BYTES_LIMIT)
         .pragma("wal_autocheckpoint", "0")
         .statement_cache_capacity(200)
@@ -126,7 +122,6 @@ fn reader_options(path: &Path, cache_kib: u32) -> SqliteConnectOptions {
         .pragma("query_only", "1")
         .pragma("temp_store", "memory")
         .pragma("cache_size", format!("-{cache_kib}"))
-        .pragma("soft_heap_limit", HEAP_BYTES_SOFT)
         .statement_cache_capacity(200)
 }
 

@@ -25,7 +25,7 @@ use crate::{Error, Result, StoreOptions};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/sync");
 /// The writer reads records and remembered answers at random; pages of the feed are read once and in order.
-const CACHE: CacheSize = CacheSize { writer: 64 * 1024, reader: 4 * 1024 };
+const CACHE: CacheSize = CacheSize { writer: 32 * 1024, reader: 4 * 1024 };
 
 /// Readers of the control channel, and what each may keep of the file.
 const CONTROL_READERS: u32 = 2;
