@@ -1,3 +1,5 @@
+//! The text of a page is that of its wire type, as one object and line by line.
+
 use proptest::prelude::*;
 use tidewatch_domain::engine::{ControlFacts, ControlOp};
 use tidewatch_domain::hlc::{Hlc, Ticks};
