@@ -77,9 +77,12 @@ pub(super) fn base_read(members: &Members<'_>) -> Read<Base> {
     }
 }
 
+/// What an intent does, the member of the payload that is kept as it is, and what else it asks for.
+type Payload = (MutationOp, Option<&'static str>, Option<Box<Terms>>);
+
 /// What an intent does, and with which payload: exactly one of `fields`, `json_patch` and `args`, as the operation takes it. Of the payload
 /// that is kept as it is, only the name of its member.
-pub(super) fn payload_read(members: &Members<'_>) -> Read<(MutationOp, Option<&'static str>, Option<Box<Terms>>)> {
+pub(super) fn payload_read(members: &Members<'_>) -> Read<Payload> {
     let op = members.text_required("op", 32)?;
     let command = op == "command";
     let known = if command { Some(MutationOp::Update) } else { MutationOp::parse(op) };
