@@ -51,9 +51,9 @@ async fn a_snapshot_has_the_rows_of_a_scan_and_its_cursor_goes_on_behind_them() 
     let parts = manifest["parts"].as_array().expect("parts");
     assert_eq!((&manifest["rows"], parts.len(), &manifest["scope"]), (&json!(11), 3, &json!("building:42")));
     let mut rows = Vec::new();
-    for at in 0..parts.len() {
+    for (at, part) in parts.iter().enumerate() {
         let reply = device.http().get_with(href(&manifest, at), &[("accept-encoding", "zstd")]).await;
-        assert_eq!((reply.status(), json!(reply.bytes().len())), (200, parts[at]["bytes"].clone()));
+        assert_eq!((reply.status(), json!(reply.bytes().len())), (200, part["bytes"].clone()));
         rows.extend(unpacked(reply.bytes()));
     }
     let scanned = device.http().get("/changes?since=0&compact=true&scopes=building:42").await.ok(200);
