@@ -37,7 +37,7 @@ const POLLS_MAX: u64 = 40_000;
 /// Rows of a feed page.
 const PAGE: u32 = 1_000;
 /// Feed pages a second that the reading devices suffice for.
-const PAGES_MAX: u64 = 2_000;
+const PAGES_MAX: u64 = 6_000;
 
 const COLLECTIONS: &str = r#"[{"name":"assets","priority":"important","policy":{"kind":"lww","clock":"hlc"}}]"#;
 

@@ -10,9 +10,9 @@ use super::list::EntryRead;
 use crate::Result;
 
 /// Devices of a group whose queues are looked at; of more, the number is a floor.
-const DEVICES_MAX: i64 = 1_000;
-/// A count that took so long is made again after ten times as long.
-const PAUSE_FACTOR: i64 = 10;
+const DEVICES_MAX: i64 = 200;
+/// A count that took so long is made again after fifty times as long.
+const PAUSE_FACTOR: i64 = 50;
 /// Groups whose counts are kept.
 const KEPT_MAX: usize = 64;
 
