@@ -276,7 +276,9 @@ async fn single_writes_answer_with_the_row_and_conflicts_with_the_one_that_stand
     let gone = send(one.http(), Method::DELETE, "eq-1", &[], &Value::Null).await.ok(200);
     assert_eq!((&gone["result"]["status"], &gone["equipment"]), (&json!("applied"), &Value::Null));
     let again = send(one.http(), Method::DELETE, "eq-1", &[], &Value::Null).await.ok(200);
-    assert_eq!(again["result"]["noop"], true);
+    assert_eq!((&again["result"]["status"], &again["equipment"]), (&json!("applied"), &Value::Null), "it is as gone as before");
+    let late = send(two.http(), Method::PUT, "eq-1", &[], &edit("ok", 3, 1_763_629_999_500)).await;
+    assert_eq!(late.refusal(), "409 version_conflict", "what was written before the deletion does not bring it back");
 }
 
 #[tokio::test]
