@@ -37,7 +37,9 @@ const POLLS_MAX: u64 = 40_000;
 /// Rows of a feed page.
 const PAGE: u32 = 1_000;
 /// Feed pages a second that the reading devices suffice for.
-const PAGES_MAX: u64 = 6_000;
+const PAGES_MAX: u64 = 2_000;
+/// Pages that a device reads at once, below what it may ask for in a burst; the next one goes on from the beginning.
+const PAGES_EACH: u32 = 150;
 
 const COLLECTIONS: &str = r#"[{"name":"assets","priority":"important","policy":{"kind":"lww","clock":"hlc"}}]"#;
 
@@ -196,7 +198,7 @@ impl Log {
         for mut devices in dealt(devices, CONNECTIONS) {
             devices.iter_mut().for_each(|device| device.head.push_str(extra));
             let connection = Connection::open(self.server.address).await?;
-            lanes.push(Reader { connection, devices, at: 0, cursor: "0".to_owned(), plain: extra.is_empty() });
+            lanes.push(Reader { connection, devices, at: 0, cursor: "0".to_owned(), pages: 0, plain: extra.is_empty() });
         }
         Ok(load::run(&self.server, lanes, Until::Time(length)).await?.1)
     }
@@ -318,6 +320,8 @@ struct Reader {
     devices: Vec<Device>,
     at: usize,
     cursor: String,
+    /// Pages that the device has read.
+    pages: u32,
     /// Whether the pages come as they are, so that they can be read.
     plain: bool,
 }
@@ -335,9 +339,13 @@ impl Lane for Reader {
         }
         let page: Page<'_> = serde_json::from_slice(&answer.body)?;
         ensure!(!page.changes.is_empty(), "a page without rows");
+        self.pages += 1;
+        let goes_on = page.has_more && self.pages < PAGES_EACH;
         self.cursor.clear();
-        self.cursor.push_str(if page.has_more { page.cursor } else { "0" });
-        self.at += usize::from(!page.has_more);
+        self.cursor.push_str(if goes_on { page.cursor } else { "0" });
+        if !goes_on {
+            (self.at, self.pages) = (self.at + 1, 0);
+        }
         Ok(page.changes.len() as u64)
     }
 }
