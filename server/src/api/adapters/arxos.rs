@@ -140,7 +140,8 @@ pub async fn equipment_create_named(
     params(("id" = String, Path), ("if-match" = Option<String>, Header, description = "its version, in quotes")),
     responses((status = 200, body = EquipmentWritten),
         (status = 409, body = Problem, description = "lost a conflict; `serverVersion` is the row as it stands", content_type = "application/problem+json"),
-        (status = 412, body = Problem, description = "another version than `If-Match` says", content_type = "application/problem+json")))]
+        (status = 412, body = Problem, description = "another version than `If-Match` says", content_type = "application/problem+json"),
+        (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn equipment_update(
     State(app): State<App>,
     device: Device,
@@ -155,7 +156,8 @@ pub async fn equipment_update(
 #[utoipa::path(delete, path = "/api/v1/mobile/equipment/{id}", tag = "adapters", security(("device" = [])),
     params(("id" = String, Path), ("if-match" = Option<String>, Header, description = "its version, in quotes")),
     responses((status = 200, body = EquipmentWritten), (status = 409, body = Problem, content_type = "application/problem+json"),
-        (status = 412, body = Problem, content_type = "application/problem+json")))]
+        (status = 412, body = Problem, content_type = "application/problem+json"),
+        (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn equipment_delete(
     State(app): State<App>,
     device: Device,

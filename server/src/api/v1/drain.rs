@@ -28,7 +28,7 @@ use crate::state::App;
 #[utoipa::path(post, path = "/api/v1/outbox/drain/previews", tag = "console", security(("api" = []), ("session" = [])),
     request_body = PreviewBody,
     responses((status = 201, description = "The frozen set with its dry run", body = SetReport),
-        (status = 400, description = "A member at fault, named", body = Problem), (status = 403, description = "Not for this role", body = Problem)))]
+        (status = 400, description = "A member at fault, named", body = Problem, content_type = "application/problem+json"), (status = 403, description = "Not for this role", body = Problem, content_type = "application/problem+json"), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn preview_create(State(app): State<App>, Caller(cx): Caller, JsonBody(body): JsonBody) -> Answer<Response> {
     let (order, chosen) = body::preview_read(&body)?;
     let selection = body::selection_resolve(app.service(), &cx, chosen).await?;
@@ -40,7 +40,7 @@ pub async fn preview_create(State(app): State<App>, Caller(cx): Caller, JsonBody
 /// A frozen set.
 #[utoipa::path(get, path = "/api/v1/outbox/drain/previews/{set}", tag = "console", security(("api" = []), ("session" = [])),
     params(("set" = String, Path, description = "Id of the set")),
-    responses((status = 200, description = "The frozen set with its dry run", body = SetReport), (status = 404, description = "No such set", body = Problem)))]
+    responses((status = 200, description = "The frozen set with its dry run", body = SetReport), (status = 404, description = "No such set", body = Problem, content_type = "application/problem+json"), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn preview_view(State(app): State<App>, Caller(cx): Caller, Path(set): Path<String>) -> Answer<Json<SetReport>> {
     Ok(Json(app.service().drain_preview_view(&cx, &set).await?.into()))
 }
@@ -49,8 +49,8 @@ pub async fn preview_view(State(app): State<App>, Caller(cx): Caller, Path(set):
 #[utoipa::path(post, path = "/api/v1/outbox/drain/jobs", tag = "console", security(("api" = []), ("session" = [])),
     request_body = SubmitBody,
     responses((status = 202, description = "The job", body = SubmittedEntry), (status = 200, description = "The job of the same submission", body = SubmittedEntry),
-        (status = 400, description = "A member at fault, named", body = Problem), (status = 404, description = "No such set", body = Problem),
-        (status = 409, description = "What was sent is not what was frozen, with the difference; nothing was done", body = Problem)))]
+        (status = 400, description = "A member at fault, named", body = Problem, content_type = "application/problem+json"), (status = 404, description = "No such set", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "What was sent is not what was frozen, with the difference; nothing was done", body = Problem, content_type = "application/problem+json"), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn job_submit(State(app): State<App>, Caller(cx): Caller, JsonBody(body): JsonBody) -> Answer<Response> {
     let (submit, chosen) = body::submit_read(&body)?;
     let selection = body::selection_resolve(app.service(), &cx, chosen).await?;
@@ -65,7 +65,7 @@ pub async fn job_submit(State(app): State<App>, Caller(cx): Caller, JsonBody(bod
 #[utoipa::path(get, path = "/api/v1/outbox/drain/jobs", tag = "console", security(("api" = []), ("session" = [])),
     params(("limit" = Option<u32>, Query, description = "1 to 500 rows, 50 when absent"), ("after" = Option<String>, Query, description = "`next` of a page"),
         ("before" = Option<String>, Query, description = "`previous` of a page")),
-    responses((status = 200, description = "One page", body = Listing<JobEntry>), (status = 400, description = "A parameter at fault", body = Problem)))]
+    responses((status = 200, description = "One page", body = Listing<JobEntry>), (status = 400, description = "A parameter at fault", body = Problem, content_type = "application/problem+json"), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn jobs_list(State(app): State<App>, Caller(cx): Caller, uri: Uri) -> Answer<Json<Listing<JobEntry>>> {
     let mut params = Params::of(&uri)?;
     let (position, rows) = params.take_page()?;
@@ -76,7 +76,7 @@ pub async fn jobs_list(State(app): State<App>, Caller(cx): Caller, uri: Uri) -> 
 /// One job.
 #[utoipa::path(get, path = "/api/v1/outbox/drain/jobs/{id}", tag = "console", security(("api" = []), ("session" = [])),
     params(("id" = String, Path, description = "Id of the job")),
-    responses((status = 200, description = "The job", body = JobReport), (status = 404, description = "No such job", body = Problem)))]
+    responses((status = 200, description = "The job", body = JobReport), (status = 404, description = "No such job", body = Problem, content_type = "application/problem+json"), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn job_view(State(app): State<App>, Caller(cx): Caller, Path(id): Path<String>) -> Answer<Json<JobReport>> {
     Ok(Json(app.service().drain_job(&cx, &id).await?.into()))
 }
@@ -86,8 +86,8 @@ pub async fn job_view(State(app): State<App>, Caller(cx): Caller, Path(id): Path
     params(("id" = String, Path, description = "Id of the job"), ("outcome" = Option<String>, Query, description = "`waiting`, `sent`, `ok`, `skipped` or `failed`"),
         ("limit" = Option<u32>, Query, description = "1 to 500 rows, 50 when absent"), ("after" = Option<String>, Query, description = "`next` of a page"),
         ("before" = Option<String>, Query, description = "`previous` of a page")),
-    responses((status = 200, description = "One page", body = Listing<JobItemEntry>), (status = 400, description = "A parameter at fault", body = Problem),
-        (status = 404, description = "No such job", body = Problem)))]
+    responses((status = 200, description = "One page", body = Listing<JobItemEntry>), (status = 400, description = "A parameter at fault", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such job", body = Problem, content_type = "application/problem+json"), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn job_items(
     State(app): State<App>,
     Caller(cx): Caller,
@@ -110,8 +110,8 @@ fn outcome_read(text: &str) -> Answer<ItemOutcome> {
 #[utoipa::path(post, path = "/api/v1/outbox/drain/jobs/{id}/{change}", tag = "console", security(("api" = []), ("session" = [])),
     params(("id" = String, Path, description = "Id of the job"), ("change" = String, Path, description = "What to do")),
     request_body = RemarkBody,
-    responses((status = 200, description = "The job", body = JobReport), (status = 403, description = "Not for this role", body = Problem),
-        (status = 404, description = "No such job", body = Problem), (status = 409, description = "Not in this state", body = Problem)))]
+    responses((status = 200, description = "The job", body = JobReport), (status = 403, description = "Not for this role", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such job", body = Problem, content_type = "application/problem+json"), (status = 409, description = "Not in this state", body = Problem, content_type = "application/problem+json"), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn job_change(
     State(app): State<App>,
     Caller(cx): Caller,
@@ -136,8 +136,8 @@ pub async fn job_change(
 /// Freeze what failed in a job, to do the same with it once more.
 #[utoipa::path(post, path = "/api/v1/outbox/drain/jobs/{id}/retry-failed", tag = "console", security(("api" = []), ("session" = [])),
     params(("id" = String, Path, description = "Id of the job")), request_body = RetryFailedBody,
-    responses((status = 201, description = "The frozen set", body = SetReport), (status = 400, description = "Nothing of it is there any more", body = Problem),
-        (status = 404, description = "No such job", body = Problem)))]
+    responses((status = 201, description = "The frozen set", body = SetReport), (status = 400, description = "Nothing of it is there any more", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such job", body = Problem, content_type = "application/problem+json"), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn job_retry_failed(
     State(app): State<App>,
     Caller(cx): Caller,
@@ -153,8 +153,8 @@ pub async fn job_retry_failed(
 #[utoipa::path(post, path = "/api/v1/outbox/entries/{client_id}/{operation_id}/dry-run", tag = "console", security(("api" = []), ("session" = [])),
     params(("client_id" = String, Path, description = "Id of the device"), ("operation_id" = String, Path, description = "Id of the operation")),
     request_body = DryRunBody,
-    responses((status = 200, description = "The answer", body = DryRunReport), (status = 400, description = "The patch does not fit", body = Problem),
-        (status = 404, description = "No payload of it is here", body = Problem)))]
+    responses((status = 200, description = "The answer", body = DryRunReport), (status = 400, description = "The patch does not fit", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No payload of it is here", body = Problem, content_type = "application/problem+json"), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn entry_dry_run(
     State(app): State<App>,
     Caller(cx): Caller,
