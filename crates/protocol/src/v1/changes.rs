@@ -10,7 +10,7 @@ use tidewatch_domain::time::Millis;
 
 use crate::headers::PROTOCOL_VERSION;
 use crate::timestamp::Timestamp;
-use crate::v1::written::{hlc_member, number_write, text_member};
+use crate::v1::written::{hlc_member, id_member, number_write, text_member};
 
 /// One page of the feed.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
@@ -341,10 +341,10 @@ impl Times {
 /// Writes a row from behind the name of its first member. What the store holds as JSON goes out as it is.
 fn row_write(out: &mut Vec<u8>, row: &FeedRowRef<'_>, times: &mut Times) {
     number_write(out, row.seq.0);
-    text_member(out, b",\"op\":", row.op);
-    text_member(out, b",\"collection\":", row.collection.as_str());
-    text_member(out, b",\"record_id\":", row.record_id);
-    text_member(out, b",\"scope\":", row.scope.as_str());
+    id_member(out, b",\"op\":", row.op);
+    id_member(out, b",\"collection\":", row.collection.as_str());
+    id_member(out, b",\"record_id\":", row.record_id);
+    id_member(out, b",\"scope\":", row.scope.as_str());
     out.extend_from_slice(b",\"version\":");
     number_write(out, row.version.0);
     if let Some(seq) = row.prev_seq {
@@ -353,7 +353,7 @@ fn row_write(out: &mut Vec<u8>, row: &FeedRowRef<'_>, times: &mut Times) {
     }
     hlc_member(out, b",\"hlc\":", row.ticks, row.node);
     if let Some(client_id) = row.client_id {
-        text_member(out, b",\"client_id\":", client_id.as_str());
+        id_member(out, b",\"client_id\":", client_id.as_str());
     }
     text_member(out, b",\"operation_id\":", row.operation_id);
     out.extend_from_slice(b",\"schema_version\":");
@@ -365,7 +365,7 @@ fn row_write(out: &mut Vec<u8>, row: &FeedRowRef<'_>, times: &mut Times) {
             out.extend_from_slice(text.as_bytes());
         }
     }
-    text_member(out, b",\"committed_at\":", times.text(row.committed));
+    id_member(out, b",\"committed_at\":", times.text(row.committed));
     out.push(b'}');
 }
 

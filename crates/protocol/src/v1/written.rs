@@ -7,7 +7,17 @@ pub(super) fn number_write(out: &mut Vec<u8>, number: i64) {
     serde_json::to_writer(out, &number).expect("a number is JSON");
 }
 
-/// Writes a member whose value is a text; `name` is the text up to the colon. Nearly every text here is an id, and ids need no escape.
+/// Writes a member whose value is an id, an instant, or a word of ours: their alphabets have nothing that JSON escapes. `name` is the text
+/// up to the colon.
+pub(super) fn id_member(out: &mut Vec<u8>, name: &[u8], id: &str) {
+    debug_assert!(is_plain(id), "an id that needs an escape: {id}");
+    out.extend_from_slice(name);
+    out.push(b'"');
+    out.extend_from_slice(id.as_bytes());
+    out.push(b'"');
+}
+
+/// Writes a member whose value is any text; `name` is the text up to the colon. Nearly every text here is an id, and ids need no escape.
 pub(super) fn text_member(out: &mut Vec<u8>, name: &[u8], text: &str) {
     out.extend_from_slice(name);
     if is_plain(text) {

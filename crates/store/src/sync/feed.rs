@@ -19,7 +19,8 @@ use self::reading::Reading;
 use super::controls::{Notices, together};
 use super::live::Live;
 use super::statements::feed::{
-    FEED_BOUND, FEED_POSITIONS, FEED_SCOPES, FEED_SCOPES_SOME, SCAN_BOUND, SCAN_POSITIONS, SCAN_SCOPES, SCAN_SCOPES_SOME,
+    FEED_BOUND, FEED_POSITIONS, FEED_SCOPE, FEED_SCOPES, FEED_SCOPES_SOME, SCAN_BOUND, SCAN_POSITIONS, SCAN_SCOPE, SCAN_SCOPES,
+    SCAN_SCOPES_SOME,
 };
 use super::{Shared, Sync};
 use crate::Result;
@@ -71,17 +72,20 @@ impl Sync {
         let mut reading = Reading::new(plan.include, plan.compact, plan.renamed.clone());
         let end = loop {
             let before = reading.rows.len();
-            let (mut end, most) = (self.end(&plan, from, share, plan.limit - before).await?, plan.most(before));
-            let packed = self.scopes_rows(&plan, from, end, most).await?;
+            let most = plan.most(before);
+            let (packed, end) = match plan.alone() {
+                Some(scope) => self.scope_rows(&plan, scope, from, most).await?,
+                None => {
+                    let end = self.end(&plan, from, share, plan.limit - before).await?;
+                    (self.scopes_rows(&plan, from, end, most).await?, end)
+                }
+            };
             let live = self.shared.live();
             for ((_, scope), (packed,)) in plan.scopes.iter().zip(packed) {
                 packed.map_or(Ok(()), |packed| reading.text(packed, scope, &live))?;
             }
             drop(live);
             reading.rows.sort_from(before);
-            if plan.is_alone() && i64::try_from(reading.rows.len() - before).is_ok_and(|read| read >= most) {
-                end = reading.rows.seqs().next_back().unwrap_or(end);
-            }
             let is_full = reading.rows.len() > plan.limit || weight(&reading.rows) > PAGE_BYTES_SOFT;
             if end >= plan.head || is_full || plan.collections.is_some() {
                 break end;
@@ -112,7 +116,7 @@ impl Sync {
     /// has, however many scopes there are.
     async fn end(&self, plan: &Plan, from: Seq, share: i64, wanted: usize) -> Result<Seq> {
         let filtered = plan.collections.is_some();
-        if plan.scopes.is_empty() || plan.is_alone() {
+        if plan.scopes.is_empty() {
             return Ok(plan.head);
         }
         if filtered {
@@ -126,6 +130,14 @@ impl Sync {
         let query = sqlx::query_as(statement).bind(plan.scope_list()).bind(from.0).bind(plan.head.0).bind(share);
         let lists: Vec<(Option<String>,)> = query.fetch_all(&self.readers).await?;
         Ok(reached(lists.iter().filter_map(|(list,)| list.as_deref()), share, wanted).unwrap_or(plan.head))
+    }
+
+    /// The rows of one scope as a packed text, at most so many, and how far that looked.
+    async fn scope_rows(&self, plan: &Plan, scope: ScopeKey, from: Seq, most: i64) -> Result<(Vec<(Option<String>,)>, Seq)> {
+        let statement = if plan.compact { SCAN_SCOPE } else { FEED_SCOPE };
+        let query = sqlx::query_as(statement).bind(scope.0).bind(from.0).bind(plan.head.0).bind(most - 1);
+        let (packed, bound): (Option<String>, Option<i64>) = query.fetch_one(&self.readers).await?;
+        Ok((vec![(packed,)], bound.map_or(plan.head, Seq)))
     }
 
     /// One packed text a scope, in the order of the plan, of at most so many rows each.
@@ -302,15 +314,16 @@ impl Plan {
         (2 * self.fetched() / i64::try_from(self.scopes.len().max(1)).unwrap_or(i64::MAX)).clamp(1, self.fetched().min(PART_ROWS))
     }
 
-    /// One scope, all of whose rows are wanted: its parts end where they have enough rows.
-    const fn is_alone(&self) -> bool {
-        self.scopes.len() == 1 && self.collections.is_none()
+    /// The scope, when there is one and all of its rows are wanted: its parts end where they have enough rows.
+    fn alone(&self) -> Option<ScopeKey> {
+        let [(scope, _)] = self.scopes.as_slice() else { return None };
+        self.collections.is_none().then_some(*scope)
     }
 
     /// Rows of each scope that a part reads at most, when so many rows were read before.
     fn most(&self, before: usize) -> i64 {
         let wanted = self.fetched() - i64::try_from(before).unwrap_or(0);
-        if self.is_alone() { wanted.min(PART_ROWS) } else { self.fetched() }
+        if self.alone().is_some() { wanted.min(PART_ROWS) } else { self.fetched() }
     }
 
     /// Its scopes, as statements take them.

@@ -59,8 +59,8 @@ impl Reading {
 
     fn row(&mut self, row: &mut Row<'_>, packed: &str, live: &Live) -> Result<()> {
         let seq = Seq(row.number()?);
-        let op: i64 = row.number()?;
-        let key = CollectionKey(row.number()?);
+        let whose: i64 = row.number()?;
+        let (op, key) = (whose & 0xf, CollectionKey(whose >> 4 & 0xf_ffff));
         let collection = self.collection(key, live, seq)?;
         let (record, record_id) = row.placed()?;
         RecordId::check(record).map_err(|error| Error::Corrupt(error.to_string()))?;
@@ -68,7 +68,7 @@ impl Reading {
         let prev_seq: i64 = row.number()?;
         let ticks = Ticks(row.number::<i64>()?.cast_unsigned());
         let (_, node) = row.placed()?;
-        let client = self.client(ClientKey(row.number()?), live);
+        let client = self.client(ClientKey(whose >> 24), live);
         let (_, operation_id) = row.placed()?;
         let schema_version = row.number()?;
         let committed = Millis(row.number()?);
