@@ -3,6 +3,7 @@
 
 use tidewatch_app::pages::devices::query::Column;
 use tidewatch_domain::audit::AuditEvent;
+use tidewatch_domain::control::LogLine;
 use tidewatch_domain::drain::DrainAction;
 use tidewatch_domain::fleet::{ChangeRow, DeviceRow, DrainItemRow, DriftCause, OutboxDevice, OutboxRow};
 use tidewatch_domain::report::EntryState;
@@ -223,6 +224,21 @@ pub(crate) fn audit_cells(row: &AuditEvent) -> Vec<Cell> {
         json(&row.before),
         json(&row.after),
         Cell::from(row.trace_id.clone()),
+    ]
+}
+
+/// Columns of the lines of a log: as a device uploads them.
+pub(crate) fn log_header() -> Header {
+    vec!["at", "level", "target", "message"]
+}
+
+/// One line of a log, in the order of [`log_header`].
+pub(crate) fn log_cells(line: &LogLine) -> Vec<Cell> {
+    vec![
+        Cell::from(line.at),
+        Cell::from(line.level.as_str()),
+        Cell::from(line.target.as_str()),
+        Cell::from(line.message.as_str()),
     ]
 }
 
