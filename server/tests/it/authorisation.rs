@@ -102,9 +102,10 @@ const API: [(&str, &str, Access); 87] = [
 ];
 
 /// Pages and actions of the console.
-const CONSOLE: [(&str, &str, Access); 35] = [
+const CONSOLE: [(&str, &str, Access); 36] = [
     ("GET", "/", Access::Page),
     ("GET", "/devices", Access::Page),
+    ("GET", "/commands/{id}", Access::Page),
     ("GET", "/devices/{id}", Access::Page),
     ("GET", "/devices/{id}/outbox", Access::Page),
     ("GET", "/devices/{id}/commands", Access::Page),
