@@ -72,15 +72,18 @@ pub(crate) fn device_cells(columns: &[Column], row: &DeviceRow) -> Vec<Cell> {
 
 /// Columns of the export of a job's items.
 pub(crate) fn drain_item_header() -> Header {
-    vec!["client_id", "device_name", "operation_id", "outcome", "code", "detail", "at"]
+    vec!["client_id", "device_name", "operation_id", "collection", "record_id", "outcome", "code", "detail", "at"]
 }
 
 /// One item, in the order of [`drain_item_header`].
 pub(crate) fn drain_item_cells(row: &DrainItemRow) -> Vec<Cell> {
+    let (collection, record_id) = row.record.clone().unzip();
     vec![
         Cell::from(row.client_id.as_str()),
         Cell::from(row.device_name.as_str()),
         Cell::from(row.operation_id.as_str()),
+        Cell::from(collection),
+        Cell::from(record_id),
         Cell::from(row.outcome.as_str()),
         Cell::from(row.code.clone()),
         Cell::from(row.detail.clone()),

@@ -272,6 +272,8 @@ pub struct DrainItemRow {
     pub device_name: String,
     /// Operation.
     pub operation_id: String,
+    /// Collection and record that it writes to; none while only the device has it.
+    pub record: Option<(String, String)>,
     /// Outcome.
     pub outcome: ItemOutcome,
     /// Code of why it was skipped or failed.
