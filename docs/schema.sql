@@ -471,6 +471,20 @@ CREATE TABLE device_hours (
     primary key (device, hour)
 ) strict, without rowid;
 
+CREATE TABLE device_logs (
+    n          integer primary key autoincrement, -- order of arrival
+    command    text    not null constraint device_logs_command_unique unique,
+    client_id  text    not null,
+    stored_ms  integer not null,
+    lines      integer not null constraint device_logs_lines_range check (lines between 0 and 10000),
+    bytes      integer not null,                  -- of the lines before they were packed
+    begins_ms  integer,                           -- since when the log of the device went back
+    dropped    integer not null default 0,        -- lines that the limit of that log had cost it since
+    body       blob    not null                   -- zstd; a line is [at, place in LogLevel::ALL, target, message]
+) strict;
+
+CREATE INDEX device_logs_by_client on device_logs (client_id, n);
+
 CREATE TABLE device_scopes (
     scope  text    not null,
     device integer not null,

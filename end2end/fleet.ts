@@ -33,6 +33,21 @@ export interface Result {
 
 type Json = Record<string, unknown>;
 
+/** What a device is told to do. */
+export interface Command {
+  id: string;
+  kind: string;
+  args: Json;
+}
+
+/** One line of a device's log. */
+export interface LogLine {
+  at: string;
+  level: "trace" | "debug" | "info" | "warn" | "error";
+  target: string;
+  message: string;
+}
+
 /** An answer of the API: never thrown away by its status, because refusals are journeys too. */
 export interface Answer {
   status: number;
@@ -211,6 +226,28 @@ export class Device {
     return this;
   }
 
+  /** Asks for its commands and says that it is at each of them. */
+  async commands(): Promise<Command[]> {
+    const answer = await this.ask("GET", "/control/commands");
+    if (answer.status !== 200) throw refused("asking for commands", this.name, answer);
+    const commands = answer.body.commands as Command[];
+    for (const { id } of commands) await this.say(id, { state: "running" });
+    return commands;
+  }
+
+  /** Says what became of a command. */
+  async say(id: string, word: Json): Promise<void> {
+    const answer = await this.ask("POST", `/control/commands/${id}/status`, word);
+    if (answer.status !== 200) throw refused(`speaking of command ${id}`, this.name, answer);
+  }
+
+  /** Uploads lines of its log under the command that asked for them. */
+  async uploadLog(id: string, lines: LogLine[]): Promise<void> {
+    const body = lines.map((line) => `${JSON.stringify(line)}\n`).join("");
+    const answer = await this.#ask("POST", `/control/logs?command=${id}&begins_at=${lines[0]!.at}`, body, this.#access);
+    if (answer.status !== 200) throw refused("uploading its log", this.name, answer);
+  }
+
   /** Any request of this device, with its token. */
   ask(method: "GET" | "POST", path: string, body?: unknown): Promise<Answer> {
     return this.#ask(method, path, body, this.#access);
@@ -237,8 +274,10 @@ export class Device {
   async #ask(method: string, path: string, body: unknown, token: string): Promise<Answer> {
     const headers: Record<string, string> = { "sync-protocol": "1", "sync-schema": "1", authorization: `Bearer ${token}` };
     if (token !== this.#enrolment) headers["sync-client"] = this.id;
-    if (body !== undefined) headers["content-type"] = "application/json";
-    const answer = await fetch(this.#url + path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body), redirect: "manual" });
+    const isLines = typeof body === "string";
+    if (body !== undefined) headers["content-type"] = isLines ? "application/x-ndjson" : "application/json";
+    const sent = body === undefined || isLines ? body : JSON.stringify(body);
+    const answer = await fetch(this.#url + path, { method, headers, body: sent, redirect: "manual" });
     const text = await answer.text();
     const type = answer.headers.get("content-type") ?? "";
     return { status: answer.status, type, body: /json/.test(type) ? (JSON.parse(text) as Json) : { text } };

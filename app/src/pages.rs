@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod changes;
+pub mod command;
 pub mod device;
 pub mod devices;
 pub mod first_run;

@@ -33,6 +33,8 @@ pub const DRAIN_START: &str = "/console/drain/start";
 pub const DRAIN_STEP: &str = "/console/drain/step";
 /// Form: freezes what failed in a drain.
 pub const DRAIN_AGAIN: &str = "/console/drain/again";
+/// Commands, one by one; the list is that of their device.
+pub const COMMANDS: &str = "/commands";
 /// Form: sends a device a command.
 pub const COMMAND_SEND: &str = "/console/commands/send";
 /// Form: calls a command back.
@@ -183,7 +185,7 @@ pub fn device_metrics(client_id: &ClientId) -> String {
     format!("{DEVICES}/{client_id}/metrics")
 }
 
-/// Export of a list as a file: `list` is `devices`, `outbox`, `outbox-devices`, `changes` or `audit`, `kind` the file's ending, `query` its state with the `?`.
+/// Export of a list as a file: `list` is `devices`, `outbox`, `outbox-devices`, `command-logs`, `changes` or `audit`, `kind` the file's ending, `query` its state with the `?`.
 #[must_use]
 pub fn export(list: &str, kind: &str, query: &str) -> String {
     format!("{EXPORT}/{list}.{kind}{query}")
@@ -259,6 +261,18 @@ pub fn entry_key(client_id: &ClientId, operation_id: &str) -> String {
 #[must_use]
 pub fn device_commands(client_id: &ClientId) -> String {
     format!("{DEVICES}/{client_id}/commands")
+}
+
+/// One command.
+#[must_use]
+pub fn command(id: &str) -> String {
+    format!("{COMMANDS}/{}", encode(id))
+}
+
+/// The log lines that a command brought, as a file.
+#[must_use]
+pub fn command_logs_export(id: &str) -> String {
+    export("command-logs", "ndjson", &Query::new().with("command", id).on(""))
 }
 
 /// Trace of an operation.

@@ -16,6 +16,7 @@ use crate::context::{Console, console};
 use crate::icon::SPRITE;
 use crate::pages::audit::AuditPage;
 use crate::pages::changes::ChangesPage;
+use crate::pages::command::CommandPage;
 use crate::pages::device::{DeviceCommandsPage, DeviceMetricsPage, DeviceOutboxPage, DevicePage};
 use crate::pages::devices::DevicesPage;
 use crate::pages::outbox::collections::OutboxCollectionsPage;
@@ -117,6 +118,7 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/devices/:id/outbox") view=DeviceOutboxPage ssr=SsrMode::Async/>
                 <Route path=path!("/devices/:id/commands") view=DeviceCommandsPage ssr=SsrMode::Async/>
                 <Route path=path!("/devices/:id/metrics") view=DeviceMetricsPage ssr=SsrMode::Async/>
+                <Route path=path!("/commands/:id") view=CommandPage ssr=SsrMode::Async/>
                 <Route path=path!("/outbox") view=OutboxPage ssr=SsrMode::Async/>
                 <Route path=path!("/outbox/collections") view=OutboxCollectionsPage ssr=SsrMode::Async/>
                 <Route path=path!("/outbox/devices") view=OutboxDevicesPage ssr=SsrMode::Async/>

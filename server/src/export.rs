@@ -33,6 +33,7 @@ enum List {
     Outbox { filter: String, group: Option<String> },
     OutboxDevices { filter: String },
     DrainItems { job: String, outcome: Option<ItemOutcome> },
+    CommandLogs { command: String },
     Changes { filter: String },
     Audit { filter: String },
 }
@@ -55,6 +56,9 @@ impl List {
                 let outcome = outcome.map(|text| ItemOutcome::parse(text).ok_or_else(unknown)).transpose()?;
                 Ok(Self::DrainItems { job: params.one("job").ok_or(Error::NotFound("job"))?.to_owned(), outcome })
             }
+            "command-logs" => {
+                Ok(Self::CommandLogs { command: params.one("command").ok_or(Error::NotFound("command"))?.to_owned() })
+            }
             "changes" => Ok(Self::Changes { filter: ListState::parse(params)?.filter }),
             "audit" => Ok(Self::Audit { filter: ListState::parse(params)?.filter }),
             _ => Err(Error::NotFound("export")),
@@ -67,6 +71,7 @@ impl List {
             Self::Outbox { .. } => table::outbox_header(),
             Self::OutboxDevices { .. } => table::outbox_device_header(),
             Self::DrainItems { .. } => table::drain_item_header(),
+            Self::CommandLogs { .. } => table::log_header(),
             Self::Changes { .. } => table::change_header(),
             Self::Audit { .. } => table::audit_header(),
         }
@@ -91,6 +96,9 @@ impl List {
             }
             Self::DrainItems { job, outcome } => {
                 Ok(cells(service.drain_job_items(cx, job, *outcome, at, PAGE_ROWS_MAX).await?, table::drain_item_cells))
+            }
+            Self::CommandLogs { command } => {
+                Ok(cells(service.command_logs(cx, command, at, PAGE_ROWS_MAX).await?.page, table::log_cells))
             }
             Self::Changes { filter } => {
                 Ok(cells(service.changes_list(cx, filter, at, PAGE_ROWS_MAX).await?, table::change_cells))

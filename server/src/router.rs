@@ -59,6 +59,7 @@ fn all(app: &App) -> Vec<Routed> {
         route(Method::GET, "/api/v1/devices/{client_id}/commands", Staff, get(v1::commands::commands_list)),
         route(Method::POST, "/api/v1/devices/{client_id}/commands", Staff, post(v1::commands::command_issue)),
         route(Method::GET, "/api/v1/commands/{id}", Staff, get(v1::commands::command_view)),
+        route(Method::GET, "/api/v1/commands/{id}/logs", Staff, get(v1::commands::command_logs)),
         route(Method::POST, "/api/v1/commands/{id}/cancel", Staff, post(v1::commands::command_cancel)),
         route(Method::GET, "/api/v1/outbox", Staff, get(v1::outbox::outbox_report)),
         route(Method::GET, "/api/v1/outbox/entries", Staff, get(v1::outbox::outbox_entries)),
@@ -105,6 +106,7 @@ fn all(app: &App) -> Vec<Routed> {
             route(Method::GET, path("/control/commands"), Control, get(control::commands_poll)),
             route(Method::POST, path("/control/commands/{id}/status"), Control, post(control::command_report)),
             route(Method::POST, path("/control/escrow"), Control, post(control::escrow_put)),
+            route(Method::POST, path("/control/logs"), Control, post(control::logs_put)),
             route(Method::GET, path("/control/keys"), Public, get(control::control_keys)),
         ]);
     }

@@ -30,6 +30,8 @@ const ENROL_QUOTA: (u32, u32) = (500, 2_000);
 const SIGN_IN_QUOTA: (u32, u32) = (2, 30);
 /// Event streams that are open at a time: of devices, and of browsers.
 const STREAMS_MAX: (usize, usize) = (20_000, 1_000);
+/// Log lines are read in memory, so that they are taken whole or not at all: so many uploads at a time, of a megabyte each.
+const LOG_UPLOADS_MAX: usize = 8;
 /// Devices that wait for a command at a time, requests of the control channel that are looked after at a time, and uploads in escrow.
 const CONTROL_MAX: (usize, usize, usize) = (20_000, 32, 16);
 
@@ -83,6 +85,8 @@ pub struct Streams {
     pub control_turns: Semaphore,
     /// Places for uploads in escrow.
     pub escrow_places: Arc<Semaphore>,
+    /// Places for uploads of log lines.
+    pub log_places: Arc<Semaphore>,
     by_device: Mutex<HashMap<ClientId, CancellationToken>>,
 }
 
@@ -128,6 +132,7 @@ impl App {
             control_places: Arc::new(Semaphore::new(CONTROL_MAX.0)),
             control_turns: Semaphore::new(CONTROL_MAX.1),
             escrow_places: Arc::new(Semaphore::new(CONTROL_MAX.2)),
+            log_places: Arc::new(Semaphore::new(LOG_UPLOADS_MAX)),
             by_device: Mutex::default(),
         };
         let stopping = CancellationToken::new();

@@ -12,9 +12,15 @@ use leptos::prelude::*;
 pub async fn command_send(
     client: String,
     #[server(default)] kind: String,
+    #[server(default)] mode: String,
+    #[server(default)] interval: String,
+    #[server(default)] rotate: String,
+    #[server(default)] since: String,
     #[server(default)] reason: String,
 ) -> Result<(), ServerFnError> {
-    crate::error::led_to(crate::pages::device::deeds::send(&crate::context::console(), &client, &kind, reason.trim()).await)
+    let reason = reason.trim().to_owned();
+    let draft = crate::pages::device::send::CommandDraft { kind, mode, interval, rotate, since, reason };
+    crate::error::led_to(crate::pages::device::deeds::send(&crate::context::console(), &client, draft).await)
 }
 
 /// Calls a command back; one that a device is at only by force.
@@ -25,11 +31,11 @@ pub async fn command_send(
 pub async fn command_cancel(
     id: String,
     client: String,
+    #[server(default)] back: String,
     #[server(default)] force: String,
     #[server(default)] reason: String,
 ) -> Result<(), ServerFnError> {
     let force = !force.is_empty();
-    crate::error::led_to(
-        crate::pages::device::deeds::cancel(&crate::context::console(), &id, &client, force, reason.trim()).await,
-    )
+    let back = crate::pages::device::deeds::home(&id, &client, &back);
+    crate::error::led_to(crate::pages::device::deeds::cancel(&crate::context::console(), &id, &back, force, reason.trim()).await)
 }

@@ -7,6 +7,7 @@ pub mod head;
 pub mod metrics;
 pub mod outbox;
 pub mod query;
+pub mod send;
 pub mod side;
 #[cfg(test)]
 mod tests;
@@ -24,11 +25,12 @@ use super::params::{ListState, Params};
 use crate::context::{Console, console};
 use crate::paths;
 use crate::shell::{Frame, Section, WorkStyles};
-use commands::{CommandDraft, CommandsTab};
+use commands::CommandsTab;
 use head::DeviceHead;
 use metrics::MetricsTab;
 use outbox::OutboxTab;
 use query::{MetricsQuery, OutboxQuery, TimelineQuery};
+use send::CommandDraft;
 use timeline::TimelineTab;
 
 /// The tabs of a device.
@@ -81,7 +83,15 @@ pub fn DeviceCommandsPage() -> impl IntoView {
         let query = ListState { filter: String::new(), ..ListState::parse(&params)? };
         let problem = params.one("problem").map(str::to_owned);
         let text = |key: &str| params.one(key).unwrap_or_default().to_owned();
-        let draft = problem.as_ref().map(|_| CommandDraft { kind: text("kind"), reason: text("reason") }).unwrap_or_default();
+        let draft = problem.as_ref().map(|_| CommandDraft {
+            kind: text("kind"),
+            mode: text("mode"),
+            interval: text("interval"),
+            rotate: text("rotate"),
+            since: text("since"),
+            reason: text("reason"),
+        });
+        let draft = draft.unwrap_or_default();
         let Console { service, cx, .. } = console();
         let view = service.device_view(&cx, &id?).await?;
         let page = service.commands_list(&cx, &view.row.client_id, &query.position, query.rows).await?;

@@ -94,6 +94,7 @@ const fn action_label(action: Action) -> &'static str {
         Action::DrainBulk => "Drain more than that",
         Action::Approve => "Approve what another asked for",
         Action::CommandIssue => "Send a device a command",
+        Action::MeshChange => "Change how a device uses its mesh",
         Action::ManageUsers => "Manage staff",
         Action::ManageTokens => "Manage tokens",
     }

@@ -12,6 +12,8 @@ use crate::wire::{Purpose, Reply, Request};
 
 /// Bodies above this size are compressed.
 const COMPRESS_BYTES_MIN: usize = 1_024;
+/// What shrinks to less than this part goes as it is.
+const RATIO_MAX: usize = 50;
 /// The largest answer that is read.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
 /// How long one request may take.
@@ -63,7 +65,10 @@ impl HttpTransport {
             Some(body) if request.purpose == Purpose::Escrow => {
                 self.client.post(url).header("content-type", "application/x-ndjson").body(body.clone())
             }
-            Some(body) => with_body(self.client.post(url), body),
+            Some(body) => {
+                let kind = if request.purpose.is_lines() { "application/x-ndjson" } else { "application/json" };
+                with_body(self.client.post(url).header("content-type", kind), body)
+            }
         };
         outgoing = outgoing.header("sync-protocol", "1").header("sync-schema", request.schema_version);
         if let Some(client_id) = &request.client_id {
@@ -109,15 +114,15 @@ fn part_of(outgoing: reqwest::RequestBuilder, request: &Request) -> reqwest::Req
 }
 
 fn with_body(outgoing: reqwest::RequestBuilder, body: &str) -> reqwest::RequestBuilder {
-    let outgoing = outgoing.header("content-type", "application/json");
     if body.len() <= COMPRESS_BYTES_MIN {
         return outgoing.body(body.to_owned());
     }
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     let packed = encoder.write_all(body.as_bytes()).and_then(|()| encoder.finish());
     match packed {
-        Ok(packed) => outgoing.header("content-encoding", "gzip").body(packed),
-        Err(_) => outgoing.body(body.to_owned()),
+        // A server takes what grows to more than a hundred times its size for a bomb.
+        Ok(packed) if body.len() / packed.len().max(1) < RATIO_MAX => outgoing.header("content-encoding", "gzip").body(packed),
+        _ => outgoing.body(body.to_owned()),
     }
 }
 

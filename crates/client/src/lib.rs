@@ -13,6 +13,8 @@ pub mod http;
 pub mod intent;
 pub mod journal;
 pub mod link;
+pub mod logs;
+pub mod mesh;
 pub mod outbox;
 pub mod replica;
 pub mod session;

@@ -8,6 +8,7 @@ mod account;
 mod control;
 mod handled;
 mod head_start;
+mod noting;
 mod pull;
 mod push;
 mod report;
@@ -22,6 +23,7 @@ pub use self::handled::{Handled, Pulled, Settlement};
 use crate::intent::{Draft, Freezing, Intent, uuid_v7};
 use crate::journal::Journal;
 use crate::link::{Attempts, Link, Stop};
+use crate::logs::LogRing;
 use crate::outbox::ENTRIES_MAX;
 use crate::replica::Key;
 use crate::state::{Event, State};
@@ -106,6 +108,7 @@ pub struct Client<J> {
     reports: report::Queue,
     round: control::Round,
     head_start: head_start::HeadStart,
+    logs: LogRing,
 }
 
 impl<J: Journal> Client<J> {
@@ -138,6 +141,7 @@ impl<J: Journal> Client<J> {
             reports: report::Queue::default(),
             round: control::Round::default(),
             head_start: head_start::HeadStart::default(),
+            logs: LogRing::default(),
         })
     }
 
@@ -226,6 +230,7 @@ impl<J: Journal> Client<J> {
     /// As the journal.
     pub fn next_action(&mut self, now: Millis, rng: &mut dyn RngCore) -> Result<Action, Error> {
         assert!(self.in_flight.is_none(), "one request at a time: handle the reply, or say that it was lost");
+        self.note_begin(now);
         if let Some(action) = self.control_action(now, rng)? {
             return Ok(action);
         }
@@ -264,29 +269,35 @@ impl<J: Journal> Client<J> {
     /// As the journal; then the answer was not taken and the same request will be made again.
     pub fn handle(&mut self, reply: Reply, now: Millis, rng: &mut dyn RngCore) -> Result<Handled, Error> {
         let flight = self.in_flight.take().expect("a reply answers the request that was handed out");
+        let handled = self.answer(&flight, reply, now, rng)?;
+        self.note(&flight, &handled, now);
+        Ok(handled)
+    }
+
+    fn answer(&mut self, flight: &InFlight, reply: Reply, now: Millis, rng: &mut dyn RngCore) -> Result<Handled, Error> {
         let (status, body, retry_after_ms, took_ms) = match reply {
             Reply::Answer { status, body, retry_after_ms, took_ms } => (status, body, retry_after_ms, took_ms),
-            Reply::Bytes { status, bytes, took_ms } => return self.part_answer(&flight, (status, &bytes), took_ms, now, rng),
-            Reply::Lost { detail } => return Ok(self.failed(&flight, now, Failure::of_network(&detail), None, rng)),
+            Reply::Bytes { status, bytes, took_ms } => return self.part_answer(flight, (status, &bytes), took_ms, now, rng),
+            Reply::Lost { detail } => return Ok(self.failed(flight, now, Failure::of_network(&detail), None, rng)),
         };
         if let Some(server) = server_time(&body) {
             self.link.clock_offset_ms = Some(now.since(server));
         }
         if status == 401 && !matches!(flight.purpose, Purpose::Register | Purpose::Refresh) {
-            return Ok(self.token_refused(&flight, now, &body, rng));
+            return Ok(self.token_refused(flight, now, &body, rng));
         }
         let handled = match flight.purpose {
             Purpose::Register | Purpose::Refresh => {
-                self.account_answer(&flight, status, &body, retry_after_ms, took_ms, now, rng)?
+                self.account_answer(flight, status, &body, retry_after_ms, took_ms, now, rng)?
             }
-            Purpose::Push => self.push_answer(&flight, status, &body, retry_after_ms, took_ms, now, rng)?,
-            Purpose::Pull => self.pull_answer(&flight, status, &body, retry_after_ms, took_ms, now, rng)?,
-            Purpose::Snapshot => self.snapshot_answer(&flight, status, &body, retry_after_ms, took_ms, now, rng)?,
-            Purpose::SnapshotPart => self.part_refused(&flight, (status, &body), retry_after_ms, now, rng)?,
-            Purpose::ScopeScan => self.scope_scan_answer(&flight, status, &body, retry_after_ms, took_ms, now, rng)?,
-            Purpose::Report => self.report_answer(&flight, status, &body, retry_after_ms, now, rng),
-            Purpose::ControlKeys | Purpose::Commands | Purpose::CommandStatus | Purpose::Escrow => {
-                self.control_answer(&flight, (status, &body), retry_after_ms, now, rng)?
+            Purpose::Push => self.push_answer(flight, status, &body, retry_after_ms, took_ms, now, rng)?,
+            Purpose::Pull => self.pull_answer(flight, status, &body, retry_after_ms, took_ms, now, rng)?,
+            Purpose::Snapshot => self.snapshot_answer(flight, status, &body, retry_after_ms, took_ms, now, rng)?,
+            Purpose::SnapshotPart => self.part_refused(flight, (status, &body), retry_after_ms, now, rng)?,
+            Purpose::ScopeScan => self.scope_scan_answer(flight, status, &body, retry_after_ms, took_ms, now, rng)?,
+            Purpose::Report => self.report_answer(flight, status, &body, retry_after_ms, now, rng),
+            Purpose::ControlKeys | Purpose::Commands | Purpose::CommandStatus | Purpose::Escrow | Purpose::Logs => {
+                self.control_answer(flight, (status, &body), retry_after_ms, now, rng)?
             }
         };
         self.compact_if_worth_it()?;

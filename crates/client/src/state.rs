@@ -3,6 +3,8 @@
 //! The journal holds events; the state is what they add up to. The live machine and the start after a crash go through
 //! the same [`State::apply`], so what was acted on and what is remembered can not differ.
 
+mod compacted;
+
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +14,7 @@ use tidewatch_domain::sync::{Body, MutationOp};
 use crate::clock::Hlc;
 use crate::control::{Commands, Drained, PinnedKey, Taken};
 use crate::intent::{Intent, LocalBase, merge_fields};
+use crate::mesh::Mesh;
 use crate::outbox::Outbox;
 use crate::replica::{Answered, Effect, Image, Key, Replica};
 use crate::wire::{Failure, Row};
@@ -104,8 +107,16 @@ pub enum Event {
         command: String,
         /// What became of entries.
         drained: Vec<Drained>,
+        /// How the mesh is used from here on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mesh: Option<Mesh>,
         /// To send until the server has it.
         report: serde_json::Value,
+    },
+    /// How the mesh is used from here on.
+    Meshed {
+        /// Mode, interval and key.
+        mesh: Mesh,
     },
     /// The server has the last word about a command.
     Ended {
@@ -177,6 +188,7 @@ impl Event {
                 | Self::Commanded { .. }
                 | Self::ReplicaDropped { .. }
                 | Self::Finished { .. }
+                | Self::Meshed { .. }
         )
     }
 }
@@ -194,6 +206,8 @@ pub struct State {
     pub replica: Replica,
     /// The control channel.
     pub commands: Commands,
+    /// How it uses its mesh; none before anybody has said so.
+    pub mesh: Option<Mesh>,
     /// Hybrid clock.
     pub hlc: Hlc,
     /// Position of the last intent.
@@ -240,8 +254,10 @@ impl State {
             Event::Commanded { taken } => self.commands.take(taken),
             Event::Policy { collections_revision } => self.commands.collections_revision = collections_revision,
             Event::ReplicaDropped { command, operations } => self.replica_drop(&command, &operations),
-            Event::Finished { command, drained, report } => {
+            Event::Meshed { mesh } => self.mesh = Some(mesh),
+            Event::Finished { command, drained, mesh, report } => {
                 drained.into_iter().for_each(|one| self.drain(one));
+                self.mesh = mesh.or(self.mesh.take());
                 if let Some(taken) = self.commands.open_mut(&command) {
                     taken.report = Some(report);
                 }
@@ -360,36 +376,5 @@ impl State {
             };
         }
         body
-    }
-
-    /// The events of a journal that holds this state and nothing else. Only between scans.
-    #[must_use]
-    pub fn compacted(&self) -> Vec<Event> {
-        const IMAGES_PER_EVENT: usize = 500;
-        let mut events = Vec::new();
-        match (&self.account, &self.client_id) {
-            (Some(account), _) => events.push(Event::Account(account.clone())),
-            (None, Some(client_id)) => events.push(Event::Named { client_id: client_id.clone() }),
-            (None, None) => {}
-        }
-        let images: Vec<_> = self.replica.images().map(|(key, image)| (key.clone(), image.clone())).collect();
-        events.extend(images.chunks(IMAGES_PER_EVENT).map(|chunk| Event::Images { images: chunk.to_vec() }));
-        for entry in self.outbox.entries() {
-            events.push(Event::Queued { intent: entry.intent.text.clone(), depends_on: entry.intent.depends_on.clone() });
-            if let (true, Some(error)) = (entry.poisoned, &entry.error) {
-                events.push(Event::Poisoned { operation_id: entry.intent.operation_id.clone(), error: error.clone() });
-            }
-            if entry.held {
-                events.push(Event::Held { operation_id: entry.intent.operation_id.clone() });
-            }
-        }
-        events.push(Event::Control { commands: self.commands.clone() });
-        events.push(Event::Marks {
-            client_seq: self.client_seq,
-            stamp: self.last_stamp.clone(),
-            cursor: self.replica.cursor().map(str::to_owned),
-            acknowledged: self.acknowledged.iter().map(|(seq, intent)| (*seq, intent.text.clone())).collect(),
-        });
-        events
     }
 }

@@ -35,6 +35,7 @@ impl<J: Journal> Client<J> {
             "outbox": self.outbox_digest(now),
         });
         report["device"]["clock_offset_ms"] = json!(self.link().clock_offset_ms);
+        report["mesh"] = self.state().mesh.as_ref().map_or(Value::Null, crate::mesh::Mesh::facts);
         report["sync"] = self.sync_facts();
         lay_over(&mut report, facts);
         drop_nulls(&mut report);

@@ -39,13 +39,21 @@ pub enum Purpose {
     CommandStatus,
     /// `POST /control/escrow`.
     Escrow,
+    /// `POST /control/logs`.
+    Logs,
 }
 
 impl Purpose {
     /// Whether it belongs to the control channel, which knows nothing of the state of the sync.
     #[must_use]
     pub const fn is_control(self) -> bool {
-        matches!(self, Self::ControlKeys | Self::Commands | Self::CommandStatus | Self::Escrow)
+        matches!(self, Self::ControlKeys | Self::Commands | Self::CommandStatus | Self::Escrow | Self::Logs)
+    }
+
+    /// Whether its body is lines of JSON.
+    #[must_use]
+    pub const fn is_lines(self) -> bool {
+        matches!(self, Self::Escrow | Self::Logs)
     }
 }
 
@@ -62,7 +70,7 @@ pub struct Request {
     pub client_id: Option<String>,
     /// Schema version of the local database.
     pub schema_version: i64,
-    /// JSON text to POST, lines of it for [`Purpose::Escrow`]; without it the request is a GET.
+    /// JSON text to POST, lines of it for [`Purpose::Escrow`] and [`Purpose::Logs`]; without it the request is a GET.
     pub body: Option<String>,
     /// From which byte on, and the digest of the whole that the bytes before belong to; only for [`Purpose::SnapshotPart`].
     pub range: Option<(u64, String)>,

@@ -3,12 +3,18 @@
 
 mod course;
 mod forecast;
+mod logs;
+mod mesh;
 mod order;
 
 use serde_json::Value;
 
 pub use self::course::{Reported, Stays, Step, ends_at, step};
 pub use self::forecast::{ContactRhythm, forecast};
+pub use self::logs::{
+    LOG_BYTES_MAX, LOG_LINES_MAX, LOG_MESSAGE_BYTES_MAX, LOG_TARGET_BYTES_MAX, LOG_UPLOADS_KEPT, LogLevel, LogLine, LogsHeld,
+};
+pub use self::mesh::{MESH_INTERVAL_MS_DEFAULT, MESH_INTERVAL_MS_MAX, MESH_INTERVAL_MS_MIN, MeshMode, MeshOrder};
 pub use self::order::{EntryOrder, Order, OrderError, ResyncMode, WalWanted};
 use crate::ids::ClientId;
 use crate::time::{DAY_MS, HOUR_MS, Millis, SECOND_MS};
@@ -41,7 +47,7 @@ pub enum CommandKind {
     Resync,
     /// Fetch flags and models.
     RefreshPolicy,
-    /// Change the mesh mode.
+    /// Change how it uses its mesh.
     Mesh,
     /// Send the logs of the app.
     UploadLogs,
@@ -238,16 +244,6 @@ pub struct EntryAnswer {
 }
 
 impl CommandKind {
-    /// Why nobody can give this command yet; none for those that clients carry out.
-    #[must_use]
-    pub const fn unavailable(self) -> Option<&'static str> {
-        match self {
-            Self::Drain | Self::UploadWal | Self::Resync | Self::RefreshPolicy => None,
-            Self::Mesh => Some("no client reports a mesh mode that a command could change"),
-            Self::UploadLogs => Some("no client keeps logs that it could upload"),
-        }
-    }
-
     /// What a forced end of a command that is under way leaves behind.
     #[must_use]
     pub const fn cannot_undo(self) -> &'static str {
@@ -256,7 +252,7 @@ impl CommandKind {
             Self::UploadWal => "payloads that were uploaded already stay in the archive",
             Self::Resync => "operations in escrow stay there; a replica that was dropped is pulled again in any case",
             Self::RefreshPolicy => "a policy that was fetched already stays in force",
-            Self::Mesh => "a mode that was changed already stays changed",
+            Self::Mesh => "a mode that was changed already stays changed, and a key that was rotated stays the new one",
             Self::UploadLogs => "logs that were uploaded already stay here",
         }
     }

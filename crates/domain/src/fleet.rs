@@ -2,6 +2,7 @@
 //!
 //! `Option` means *not reported* or *not known* throughout, never zero.
 
+mod command;
 mod device;
 mod devices;
 mod drain;
@@ -11,11 +12,12 @@ mod overview;
 mod payload;
 mod state;
 
+pub use self::command::{CommandEvent, CommandLogs, CommandRow, CommandView};
 pub use self::device::{Convergence, ConvergenceVerdict, DeviceView, EntryRow, TimelineEvent, TimelineKind};
 pub use self::devices::{DeviceList, DeviceRow, DeviceSort, FleetCounts};
 pub use self::drain::{
-    Breakdown, CommandRow, CommandView, DrainChange, DrainItemRow, DrainJobRow, DrainJobView, DrainPreview, DryRun,
-    FailureReason, Forecast, JobEvent, JobTally, RunningDevice, SampleEntry,
+    Breakdown, DrainChange, DrainItemRow, DrainJobRow, DrainJobView, DrainPreview, DryRun, FailureReason, Forecast, JobEvent,
+    JobTally, RunningDevice, SampleEntry,
 };
 pub use self::log::{ChangeRow, Trace, TraceStage};
 pub use self::outbox::{

@@ -5,11 +5,13 @@
 //! name, so only their kind is shown. The field that an error names keeps its numbers and booleans: they are what is wrong.
 
 mod fault;
+mod message;
 
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 pub use self::fault::fault_find;
+pub use self::message::message_redact;
 
 /// Longest text that is only named; a longer one says how long it is.
 const NAMED_CHARS_MAX: usize = 40;

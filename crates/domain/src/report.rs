@@ -2,6 +2,7 @@
 
 pub mod range;
 
+use crate::control::MeshMode;
 use crate::time::Millis;
 
 /// One report.
@@ -27,8 +28,21 @@ pub struct Report {
     pub sync: SyncFacts,
     /// Digest of its outbox.
     pub outbox: Option<OutboxDigest>,
+    /// How it uses its mesh.
+    pub mesh: MeshFacts,
     /// The report as it came, JSON text, unknown members included.
     pub raw: String,
+}
+
+/// How it uses its mesh, as far as it is kept; its other members stay in the report as it came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MeshFacts {
+    /// Mode.
+    pub mode: Option<MeshMode>,
+    /// Time between two broadcasts.
+    pub broadcast_interval_ms: Option<i64>,
+    /// Which key it uses: counts rotations.
+    pub key_revision: Option<i64>,
 }
 
 /// What the device is.

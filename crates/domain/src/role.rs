@@ -1,5 +1,7 @@
 //! Who may do what: the one predicate that pages (disabled with the reason) and the service (refusal) both call (`product.md` 5).
 
+use crate::control::CommandKind;
+
 /// A role of console staff or of an API token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
@@ -57,7 +59,7 @@ impl Role {
             Action::RevealPayload | Action::Drain | Action::CommandIssue => {
                 matches!(self, Self::Support | Self::Operator | Self::Admin)
             }
-            Action::DrainBulk => matches!(self, Self::Operator | Self::Admin),
+            Action::DrainBulk | Action::MeshChange => matches!(self, Self::Operator | Self::Admin),
             Action::Approve => matches!(self, Self::Operator | Self::ProductOwner | Self::Admin),
             Action::ManageUsers | Action::ManageTokens => matches!(self, Self::Admin),
         }
@@ -68,6 +70,15 @@ impl Role {
 #[must_use]
 pub const fn drain_action(entries: u64) -> Action {
     if entries > crate::drain::SUPPORT_ENTRIES_MAX { Action::DrainBulk } else { Action::Drain }
+}
+
+/// What giving or taking back a command of a kind is, for a role.
+#[must_use]
+pub const fn command_action(kind: CommandKind) -> Action {
+    match kind {
+        CommandKind::Mesh => Action::MeshChange,
+        _ => Action::CommandIssue,
+    }
 }
 
 /// What somebody may do. An action enters this list with the feature that has it.
@@ -87,6 +98,8 @@ pub enum Action {
     Approve,
     /// Send a command to one device.
     CommandIssue,
+    /// Change how a device uses its mesh.
+    MeshChange,
     /// Add, change or remove staff.
     ManageUsers,
     /// Make or revoke enrolment and API tokens, and those of devices.
@@ -95,7 +108,7 @@ pub enum Action {
 
 impl Action {
     /// Every action: the authorisation matrix test walks it.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Look,
         Self::ExportRedacted,
         Self::RevealPayload,
@@ -103,6 +116,7 @@ impl Action {
         Self::DrainBulk,
         Self::Approve,
         Self::CommandIssue,
+        Self::MeshChange,
         Self::ManageUsers,
         Self::ManageTokens,
     ];

@@ -3,12 +3,16 @@
 use serde_json::Value;
 use tidewatch_client::journal::Journal;
 use tidewatch_client::{Action, Client, Config, Handled, Reply};
-use tidewatch_domain::time::Millis;
+use tidewatch_domain::control::MeshMode;
+use tidewatch_domain::time::{Millis, SECOND_MS};
 
 use crate::dice::Dice;
-use crate::persona::Profile;
+use crate::persona::{Persona, Profile};
 use crate::vitals::{Strain, Vitals};
 use crate::workload;
+
+/// Time between two broadcasts on a mesh tablet that nobody has told another.
+const MESH_INTERVAL_MS: i64 = 15 * SECOND_MS;
 
 /// A simulated device.
 #[derive(Debug)]
@@ -58,6 +62,10 @@ impl<J: Journal> SimDevice<J> {
         };
         let mut client = Client::open(config, journal)?;
         client.name(&device_id(setup.seed, profile.index))?;
+        if profile.persona == Persona::MeshTablet {
+            let mut mesh = Dice::new(setup.seed, "mesh", profile.index);
+            client.mesh_begin(MeshMode::MultiHop, Some(MESH_INTERVAL_MS), mesh.rng())?;
+        }
         let mut body = Dice::new(setup.seed, "vitals", profile.index);
         let vitals = Vitals::new(&profile, &mut body);
         // Draws of another start are others: an operation id must never come twice.
@@ -138,6 +146,7 @@ impl<J: Journal> SimDevice<J> {
         let outbox = &self.client.state().outbox;
         self.strain.queued = outbox.len();
         self.strain.poisoned = outbox.entries().filter(|entry| entry.poisoned).count();
+        self.strain.mesh_off = self.client.state().mesh.as_ref().is_some_and(|mesh| mesh.mode() == MeshMode::Off);
         self.vitals.pass(&self.profile, now, stretch, &self.strain, &mut self.dice);
         let facts = self.vitals.facts(&self.profile, &self.strain, &mut self.dice);
         self.report_seq += 1;

@@ -67,6 +67,7 @@ impl InProcess {
             Purpose::Commands => self.commands(request, now).await,
             Purpose::CommandStatus => self.command_status(request, now).await,
             Purpose::Escrow => self.escrow(request, now).await,
+            Purpose::Logs => self.logs(request, now).await,
             Purpose::Snapshot => self.snapshot(request, now).await,
             Purpose::SnapshotPart => match self.snapshot_part(request, now).await {
                 Ok(bytes) => return bytes,

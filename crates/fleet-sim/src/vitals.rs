@@ -34,6 +34,8 @@ pub struct Strain {
     pub poisoned: usize,
     /// Milliseconds without the network before this window.
     pub offline_ms: i64,
+    /// Whether its mesh was turned off.
+    pub mesh_off: bool,
     /// Whether its user is in front of it.
     pub foreground: bool,
 }
@@ -111,7 +113,7 @@ impl Vitals {
         facts["connectivity"] = json!({
             "relay_connection_quality": quality(self.link), "network_partition_duration": (strain.offline_ms / 1_000).max(0),
         });
-        if self.peers > 0 {
+        if self.peers > 0 && !strain.mesh_off {
             facts["connectivity"]["p2p_peers_connected"] = json!(self.peers);
         }
         facts["offline_resilience"] = json!({ "storage_usage_percent": tenths(self.storage_percent) });

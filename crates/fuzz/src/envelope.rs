@@ -1,9 +1,12 @@
-//! Bodies of requests: each is read or refused with a client's error, twice the same, and an intent in it stays the text that it was.
+//! Bodies of requests: each is read or refused with a client's error, twice the same, an intent in it stays the text that it was, and log
+//! lines come back as they were.
 
+use tidewatch_domain::control::LOG_LINES_MAX;
 use tidewatch_domain::sync::Intent;
 use tidewatch_protocol::limits::MUTATIONS_MAX;
 use tidewatch_protocol::problem::Problem;
 use tidewatch_protocol::strict;
+use tidewatch_protocol::v1::control::{log_lines_read, log_lines_written};
 use tidewatch_protocol::v1::mutations::push_read;
 use tidewatch_protocol::v1::{clients, status, telemetry};
 
@@ -11,6 +14,7 @@ pub(crate) fn feed(bytes: &[u8]) {
     refused(status::status_read(bytes).err().as_ref());
     refused(clients::client_read(bytes).err().as_ref());
     refused(telemetry::telemetry_read(bytes).err().as_ref());
+    lines(bytes);
     let read = push_read(bytes);
     refused(read.as_ref().err());
     assert_eq!(push_read(bytes), read, "the same bytes are the same batch");
@@ -22,6 +26,15 @@ pub(crate) fn feed(bytes: &[u8]) {
         kept(intent, body);
     }
     alone(&read.push.intents, read.push.client_id.as_str());
+}
+
+/// Lines of a log are within their limit and come back as they were.
+fn lines(bytes: &[u8]) {
+    let read = log_lines_read(bytes);
+    refused(read.as_ref().err());
+    let Ok(read) = read else { return };
+    assert!(read.len() <= LOG_LINES_MAX);
+    assert_eq!(log_lines_read(log_lines_written(&read).as_bytes()), Ok(read));
 }
 
 /// A refusal is the client's fault and says why.

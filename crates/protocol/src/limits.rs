@@ -20,6 +20,8 @@ pub const COMMAND_RESULT_BYTES_MAX: usize = 256 * 1_024;
 pub const ESCROW_BYTES_MAX: usize = 64 * 1_024 * 1_024;
 /// Most intents of one upload in escrow.
 pub const ESCROW_LINES_MAX: usize = 20_000;
+/// Most bytes of an upload of log lines, as sent and after decompression.
+pub const LOG_UPLOAD_BYTES_MAX: usize = tidewatch_domain::control::LOG_BYTES_MAX;
 /// Most rows of a feed page.
 pub const PAGE_MAX: u32 = 5_000;
 /// Rows of a feed page when nobody asks.

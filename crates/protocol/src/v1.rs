@@ -18,7 +18,7 @@ pub use changes::{Change, ChangesPage, PageEnd, SchemaEntry, SnapshotState};
 pub use clients::{ClientLimits, ClientRegistered, ClientRequest, CollectionEntry, TokenRefresh, TokensIssued};
 pub use control::{
     CommandEntry, CommandFailure, CommandRequest, CommandStatusAnswered, CommandStatusRequest, CommandsAnswered, ControlKeyEntry,
-    ControlKeysAnswered, EscrowAnswered, EscrowRefused, PolicyEntry, ProgressEntry,
+    ControlKeysAnswered, EscrowAnswered, EscrowRefused, LogLineEntry, LogsAnswered, PolicyEntry, ProgressEntry,
 };
 pub use dead_letters::{DeadLetterEntry, DeadLetterRefused, DeadLettersAnswered, DeadLettersRequest};
 pub use mutations::{

@@ -3,6 +3,7 @@
 
 mod converged;
 mod keys;
+mod logs;
 
 use tidewatch_domain::control::{
     COMMANDS_PAGE, Command, CommandKind, CommandReport, CommandState, ContactRhythm, NewCommand, Order, Stays, forecast,
@@ -11,7 +12,7 @@ use tidewatch_domain::drain::{REASON_CHARS_MAX, REASON_CHARS_MIN};
 use tidewatch_domain::fleet::{CommandRow, CommandView};
 use tidewatch_domain::ids::{ClientId, OperationId};
 use tidewatch_domain::page::{PAGE_ROWS_MAX, Page, Position};
-use tidewatch_domain::role::Action;
+use tidewatch_domain::role::{Action, command_action};
 use tidewatch_domain::sync::IntentStatus;
 use tidewatch_domain::time::Millis;
 use tidewatch_store::sync::By;
@@ -20,6 +21,7 @@ use tokio::sync::watch;
 
 pub use self::keys::KeyBytes;
 pub(crate) use self::keys::Signers;
+pub use self::logs::LogLines;
 use crate::explore::place_read;
 use crate::{Actor, Cx, Error, Result, Service};
 
@@ -78,7 +80,10 @@ impl Service {
         report: CommandReport,
     ) -> Result<std::result::Result<CommandState, ReportRefusal>> {
         let client_id = self.control_device(cx)?;
-        let report = self.converged(client_id, id, report).await?;
+        let report = match self.converged(client_id, id, report).await? {
+            Ok(report) => report,
+            Err(refused) => return Ok(Err(refused)),
+        };
         Ok(self.store.sync().command_report(client_id, id, report, cx.now).await?)
     }
 
@@ -130,6 +135,9 @@ impl Service {
         if view.row.state == CommandState::Queued {
             view.forecast = Some(forecast(&[self.contact_rhythm(&view.row.client_id, cx.now).await?], cx.now));
         }
+        if view.row.kind == CommandKind::UploadLogs {
+            view.logs = self.store.telemetry().logs_held(id).await?;
+        }
         Ok(view)
     }
 
@@ -151,7 +159,7 @@ impl Service {
     pub async fn command_issue(&self, cx: &Cx, order: CommandOrder, reason: &str) -> Result<String> {
         let kind = order.order.kind();
         if cx.actor != Actor::System {
-            cx.require(Action::CommandIssue)?;
+            cx.require(command_action(kind))?;
             if kind == CommandKind::Drain {
                 let detail = "entries are drained by a job over a frozen set, not by a single command".to_owned();
                 return Err(Error::Invalid { field: "kind", detail });
@@ -188,6 +196,7 @@ impl Service {
     pub async fn command_cancel(&self, cx: &Cx, id: &str, force: bool, reason: &str) -> Result<CommandState> {
         cx.require(Action::CommandIssue)?;
         let view = self.store.sync().command_view(id).await?;
+        cx.require(command_action(view.row.kind))?;
         let by = By { actor: cx.actor.audit_name(), reason: reason_read(reason)?, trace_id: Some(cx.request_id.clone()) };
         match self.store.sync().command_cancel(id, force, by, cx.now).await? {
             Ok(state) => Ok(state),

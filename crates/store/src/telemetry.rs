@@ -11,6 +11,7 @@ mod follow;
 mod group;
 mod hours;
 mod list;
+mod logs;
 mod mirror;
 mod outbox;
 mod persist;
@@ -42,6 +43,7 @@ use tidewatch_domain::report::Report;
 use tidewatch_domain::time::Millis;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
+pub use self::logs::LogUpload;
 pub use self::outbox::{Behind, DeviceLook, Member, MemberDevice, MemberNames, MembersFrom};
 use self::raw::RawLog;
 use self::roller::Roller;

@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use sha2::{Digest as _, Sha256};
 use tidewatch_protocol::headers::CONTENT_DIGEST;
 use tidewatch_protocol::keys::content_digest_read;
-use tidewatch_protocol::limits::{BODY_BYTES_MAX, DECOMPRESSION_RATIO_MAX, TELEMETRY_BYTES_MAX};
+use tidewatch_protocol::limits::{BODY_BYTES_MAX, DECOMPRESSION_RATIO_MAX, LOG_UPLOAD_BYTES_MAX, TELEMETRY_BYTES_MAX};
 use tidewatch_protocol::{Code, Problem};
 
 use crate::api::error::{Answer, Refusal};
@@ -25,6 +25,19 @@ pub struct JsonBody(pub Bytes);
 /// A JSON body of at most 1 MiB, decompressed.
 #[derive(Debug)]
 pub struct TelemetryBody(pub Bytes);
+
+/// Lines of JSON of at most 1 MiB, decompressed.
+#[derive(Debug)]
+pub struct LinesBody(pub Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for LinesBody {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, _state: &S) -> Answer<Self> {
+        lines_check(request.headers())?;
+        body_take(request, LOG_UPLOAD_BYTES_MAX).await.map(Self)
+    }
+}
 
 impl<S: Send + Sync> FromRequest<S> for JsonBody {
     type Rejection = Refusal;
@@ -51,9 +64,14 @@ enum Coding {
 }
 
 async fn body_read(request: Request, bytes_max: usize) -> Answer<Bytes> {
+    type_check(request.headers())?;
+    body_take(request, bytes_max).await
+}
+
+/// The body, whatever it holds.
+async fn body_take(request: Request, bytes_max: usize) -> Answer<Bytes> {
     let too_large = || Refusal::from(Problem::new(Code::BodyTooLarge).detail(format!("a body has at most {bytes_max} bytes")));
     let (parts, body) = request.into_parts();
-    type_check(&parts.headers)?;
     let coding = coding(&parts.headers)?;
     let announced = parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|bytes| bytes > bytes_max) {
@@ -79,6 +97,14 @@ fn digest_check(headers: &HeaderMap, sent: &[u8]) -> Answer<()> {
     let wanted = wanted.ok_or_else(|| Refusal::header(CONTENT_DIGEST, "must hold `sha-256=:<base64>:`"))?;
     let found: [u8; 32] = Sha256::digest(sent).into();
     if found == wanted { Ok(()) } else { Err(Refusal::header(CONTENT_DIGEST, "does not fit the body")) }
+}
+
+fn lines_check(headers: &HeaderMap) -> Answer<()> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/x-ndjson") {
+        return Ok(());
+    }
+    Err(Refusal::new(Code::MediaTypeUnsupported, "send application/x-ndjson"))
 }
 
 fn type_check(headers: &HeaderMap) -> Answer<()> {

@@ -3,6 +3,7 @@
 
 use tidewatch_app::pages::devices::query::Column;
 use tidewatch_domain::audit::AuditEvent;
+use tidewatch_domain::control::LogLine;
 use tidewatch_domain::drain::DrainAction;
 use tidewatch_domain::fleet::{ChangeRow, DeviceRow, DrainItemRow, DriftCause, OutboxDevice, OutboxRow};
 use tidewatch_domain::report::EntryState;
@@ -71,15 +72,18 @@ pub(crate) fn device_cells(columns: &[Column], row: &DeviceRow) -> Vec<Cell> {
 
 /// Columns of the export of a job's items.
 pub(crate) fn drain_item_header() -> Header {
-    vec!["client_id", "device_name", "operation_id", "outcome", "code", "detail", "at"]
+    vec!["client_id", "device_name", "operation_id", "collection", "record_id", "outcome", "code", "detail", "at"]
 }
 
 /// One item, in the order of [`drain_item_header`].
 pub(crate) fn drain_item_cells(row: &DrainItemRow) -> Vec<Cell> {
+    let (collection, record_id) = row.record.clone().unzip();
     vec![
         Cell::from(row.client_id.as_str()),
         Cell::from(row.device_name.as_str()),
         Cell::from(row.operation_id.as_str()),
+        Cell::from(collection),
+        Cell::from(record_id),
         Cell::from(row.outcome.as_str()),
         Cell::from(row.code.clone()),
         Cell::from(row.detail.clone()),
@@ -223,6 +227,21 @@ pub(crate) fn audit_cells(row: &AuditEvent) -> Vec<Cell> {
         json(&row.before),
         json(&row.after),
         Cell::from(row.trace_id.clone()),
+    ]
+}
+
+/// Columns of the lines of a log: as a device uploads them.
+pub(crate) fn log_header() -> Header {
+    vec!["at", "level", "target", "message"]
+}
+
+/// One line of a log, in the order of [`log_header`].
+pub(crate) fn log_cells(line: &LogLine) -> Vec<Cell> {
+    vec![
+        Cell::from(line.at),
+        Cell::from(line.level.as_str()),
+        Cell::from(line.target.as_str()),
+        Cell::from(line.message.as_str()),
     ]
 }
 

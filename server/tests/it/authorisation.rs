@@ -11,7 +11,7 @@ use tidewatch_server::router::routes;
 use tidewatch_testkit::{Reply, TestApp, Visitor};
 
 /// Every route that is not a page or an action, with who may take it.
-const API: [(&str, &str, Access); 84] = [
+const API: [(&str, &str, Access); 87] = [
     ("GET", "/healthz", Access::Public),
     ("GET", "/readyz", Access::Public),
     ("GET", "/metrics", Access::Public),
@@ -22,6 +22,7 @@ const API: [(&str, &str, Access); 84] = [
     ("GET", "/api/v1/devices/{client_id}/commands", Access::Staff),
     ("POST", "/api/v1/devices/{client_id}/commands", Access::Staff),
     ("GET", "/api/v1/commands/{id}", Access::Staff),
+    ("GET", "/api/v1/commands/{id}/logs", Access::Staff),
     ("POST", "/api/v1/commands/{id}/cancel", Access::Staff),
     ("GET", "/api/v1/outbox", Access::Staff),
     ("GET", "/api/v1/outbox/entries", Access::Staff),
@@ -73,6 +74,7 @@ const API: [(&str, &str, Access); 84] = [
     ("GET", "/control/commands", Access::Control),
     ("POST", "/control/commands/{id}/status", Access::Control),
     ("POST", "/control/escrow", Access::Control),
+    ("POST", "/control/logs", Access::Control),
     ("GET", "/control/keys", Access::Public),
     ("POST", "/api/v1/sync/clients", Access::Enrolment),
     ("POST", "/api/v1/sync/clients/token", Access::BodySecret),
@@ -95,13 +97,15 @@ const API: [(&str, &str, Access); 84] = [
     ("GET", "/api/v1/sync/control/commands", Access::Control),
     ("POST", "/api/v1/sync/control/commands/{id}/status", Access::Control),
     ("POST", "/api/v1/sync/control/escrow", Access::Control),
+    ("POST", "/api/v1/sync/control/logs", Access::Control),
     ("GET", "/api/v1/sync/control/keys", Access::Public),
 ];
 
 /// Pages and actions of the console.
-const CONSOLE: [(&str, &str, Access); 35] = [
+const CONSOLE: [(&str, &str, Access); 36] = [
     ("GET", "/", Access::Page),
     ("GET", "/devices", Access::Page),
+    ("GET", "/commands/{id}", Access::Page),
     ("GET", "/devices/{id}", Access::Page),
     ("GET", "/devices/{id}/outbox", Access::Page),
     ("GET", "/devices/{id}/commands", Access::Page),

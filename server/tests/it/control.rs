@@ -17,9 +17,9 @@ use tidewatch_service::auth::TokenKind;
 use tidewatch_service::control::CommandOrder;
 use tidewatch_testkit::{SCOPES, TestApp, Visitor, intent};
 
-const REASON: &str = "the tablet is stuck";
+pub(crate) const REASON: &str = "the tablet is stuck";
 
-async fn give(staff: &Visitor, client_id: &str, kind: &str, args: Value) -> String {
+pub(crate) async fn give(staff: &Visitor, client_id: &str, kind: &str, args: Value) -> String {
     let body = json!({"kind": kind, "args": args, "reason": REASON});
     let given = staff.post(&format!("/api/v1/devices/{client_id}/commands"), &body).await.ok(201);
     given["id"].as_str().expect("an id").to_owned()
@@ -97,8 +97,13 @@ async fn a_command_that_cannot_be_given_or_taken_back_names_what_is_wrong_and_ch
         (app.api("support", Role::Support).await, app.api("look", Role::Viewer).await, app.device("d1").await);
     let path = format!("/api/v1/devices/{}/commands", device.client_id);
     let cases = [
-        (json!({"kind": "mesh", "args": {"mode": "off"}, "reason": REASON}), "400 envelope_invalid kind"),
-        (json!({"kind": "upload_logs", "args": {}, "reason": REASON}), "400 envelope_invalid kind"),
+        (json!({"kind": "mesh", "args": {"mode": "loud"}, "reason": REASON}), "400 envelope_invalid args.mode"),
+        (
+            json!({"kind": "mesh", "args": {"mode": "off", "broadcast_interval_ms": 1}, "reason": REASON}),
+            "400 envelope_invalid args.broadcast_interval_ms",
+        ),
+        (json!({"kind": "mesh", "args": {"mode": "off"}, "reason": REASON}), "403 forbidden"),
+        (json!({"kind": "upload_logs", "args": {"since": "now"}, "reason": REASON}), "400 envelope_invalid args.since"),
         (json!({"kind": "resync", "args": {"scopes": "all"}, "reason": REASON}), "400 envelope_invalid args.mode"),
         (json!({"kind": "refresh_policy", "reason": "short"}), "400 query_invalid reason"),
         (
@@ -216,7 +221,7 @@ impl Tablet {
             let body = json!({"code": "schema_invalid", "status": 422, "detail": "the gateway does not like it"});
             return Reply::Answer { status: 422, body, retry_after_ms: None, took_ms: 1.0 };
         }
-        let kind = if request.purpose == Purpose::Escrow { "application/x-ndjson" } else { "application/json" };
+        let kind = if request.purpose.is_lines() { "application/x-ndjson" } else { "application/json" };
         let method = if request.body.is_some() { Method::POST } else { Method::GET };
         let token = request.bearer.as_ref().map(|token| format!("Bearer {token}"));
         let mut headers = vec![("content-type", kind)];

@@ -319,6 +319,8 @@ async fn what_failed_is_a_selection_of_its_own_and_items_are_exported() {
     let told: Vec<(&str, &str)> =
         rows.iter().map(|row| (row["operation_id"].as_str().expect("an id"), row["code"].as_str().expect("a code"))).collect();
     assert_eq!(told, [("phone-op-bad-1", "collection_unknown"), ("phone-op-bad-2", "collection_unknown")]);
+    let records: Vec<_> = rows.iter().map(|row| (&row["collection"], &row["record_id"])).collect();
+    assert_eq!(records, [(&json!("later"), &json!("r-1")), (&json!("later"), &json!("r-2"))]);
     let again = staff.post(&format!("{JOBS}/{id}/retry-failed"), &json!({"code": "collection_unknown"})).await.ok(201);
     assert_eq!((again["entries"].as_u64(), again["action"].as_str()), (Some(2), Some("retry")), "{again}");
     let other = staff.post(&format!("{JOBS}/{id}/retry-failed"), &json!({"code": "guard_failed"})).await;

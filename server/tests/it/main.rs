@@ -7,6 +7,7 @@ mod bad_input;
 mod captures;
 mod console_drain;
 mod control;
+mod control_kinds;
 mod crash;
 mod dead_letters;
 mod devices;

@@ -6,11 +6,11 @@ use tidewatch_domain::control::{CommandKind, CommandState};
 use tidewatch_domain::drain::{REASON_CHARS_MAX, REASON_CHARS_MIN};
 use tidewatch_domain::fleet::{CommandRow, DeviceView, Tone};
 use tidewatch_domain::page::{Page, Position};
-use tidewatch_domain::role::{Action, Role};
+use tidewatch_domain::role::{Role, command_action};
 use tidewatch_domain::time::Millis;
 
+use super::send::{CommandDraft, SendForm};
 use crate::format::{When, ago, count, when};
-use crate::icon::IconName;
 use crate::pages::list::range_words;
 use crate::pages::may::{Deed, refusal, who};
 use crate::pages::outbox::notice;
@@ -20,13 +20,6 @@ use crate::ui::empty::Reason;
 use crate::ui::table::Column;
 use crate::ui::{Banner, Empty, Glyph, Id, Lifeline, Pager, Panel, Sign, Stage, StageState, Table};
 
-/// The kinds that a person can send from here, with what each asks for. A drain starts from the entries that it is for.
-pub const SENT: [(CommandKind, &str); 3] = [
-    (CommandKind::UploadWal, "Send the payloads of its outbox, so that they can be looked at and corrected here"),
-    (CommandKind::RefreshPolicy, "Fetch flags and models now"),
-    (CommandKind::Resync, "Upload what it has not sent, take a new snapshot, then replay"),
-];
-
 /// A kind in words.
 #[must_use]
 pub const fn kind_label(kind: CommandKind) -> &'static str {
@@ -35,18 +28,9 @@ pub const fn kind_label(kind: CommandKind) -> &'static str {
         CommandKind::UploadWal => "Upload payloads",
         CommandKind::Resync => "Resync",
         CommandKind::RefreshPolicy => "Refresh policy",
-        CommandKind::Mesh => "Change mesh mode",
+        CommandKind::Mesh => "Change mesh",
         CommandKind::UploadLogs => "Upload logs",
     }
-}
-
-/// What the form that sends a command holds, when it was refused.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CommandDraft {
-    /// Which command.
-    pub kind: String,
-    /// Why.
-    pub reason: String,
 }
 
 /// The tab.
@@ -69,7 +53,6 @@ pub fn CommandsTab(
     now: Millis,
 ) -> impl IntoView {
     let (open, ended): (Vec<_>, Vec<_>) = page.rows.iter().cloned().partition(|row| row.state.is_open());
-    let short = problem.as_deref() == Some("reason") && !draft.kind.is_empty();
     let banner = problem.as_deref().and_then(notice::words).map(|(tone, title, text)| view! { <Banner tone title text/> });
     let next = view.next_expected;
     let path = paths::device_commands(&view.row.client_id);
@@ -85,7 +68,7 @@ pub fn CommandsTab(
                 <Ended ended now/>
                 {(!page.rows.is_empty()).then(|| view! { <section class="panel" aria-label="Pages of commands"><Pager summary previous next=older back="Newer" on="Older"/></section> })}
             </div>
-            <aside class="stack" aria-label="Send a command"><SendForm view role draft short/></aside>
+            <aside class="stack" aria-label="Send a command"><SendForm view role draft wrong=problem/></aside>
         </div>
     }
     .into_any()
@@ -104,14 +87,15 @@ fn Open(open: Vec<CommandRow>, role: Option<Role>, next: Option<Millis>, now: Mi
 
 #[component]
 fn OpenRow(row: CommandRow, role: Option<Role>, next: Option<Millis>, now: Millis) -> impl IntoView {
-    let refused = refusal(role, Action::CommandIssue);
+    let refused = refusal(role, command_action(row.kind));
     let stages = stages(&row, next, now);
     let id = format!("command-{}", row.id);
     let cancel = view! { <CancelForm row=row.clone() refused/> };
+    let page = paths::command(&row.id);
     let from = row.job.clone().map(|job| view! { <a class="small" href=paths::drain_job(&job)>{format!("from {job}")}</a> });
     view! {
         <li id=id>
-            <div><b>{kind_label(row.kind)}</b><small class="faint"><Id id=row.id.clone()/></small><small class="faint">{who(&row.actor).to_owned()} ", for “" {row.reason.clone()} "”"</small>{from}</div>
+            <div><b><a href=page>{kind_label(row.kind)}</a></b><small class="faint"><Id id=row.id.clone()/></small><small class="faint">{who(&row.actor).to_owned()} ", for “" {row.reason.clone()} "”"</small>{from}</div>
             <Lifeline stages/>
             {cancel}
         </li>
@@ -121,7 +105,15 @@ fn OpenRow(row: CommandRow, role: Option<Role>, next: Option<Millis>, now: Milli
 
 /// Calling back: one step while the device has not begun, and by force after that.
 #[component]
-fn CancelForm(row: CommandRow, refused: Option<String>) -> impl IntoView {
+pub fn CancelForm(
+    /// The command.
+    row: CommandRow,
+    /// Why the reader may not.
+    refused: Option<String>,
+    /// Whether it leads back to the page of the command.
+    #[prop(optional)]
+    at_home: bool,
+) -> impl IntoView {
     let force = row.state == CommandState::Running;
     let label = if force { "Force cancel" } else { "Cancel" };
     if refused.is_some() {
@@ -140,6 +132,7 @@ fn CancelForm(row: CommandRow, refused: Option<String>) -> impl IntoView {
                 <input type="hidden" name="id" value=row.id.clone()/>
                 <input type="hidden" name="client" value=row.client_id.to_string()/>
                 {force.then(|| view! { <input type="hidden" name="force" value="1"/> })}
+                {at_home.then(|| view! { <input type="hidden" name="back" value="command"/> })}
                 <p>{words}</p>
                 <label class="field">
                     <span>"Reason, kept in the audit log"</span>
@@ -195,7 +188,9 @@ fn stages(row: &CommandRow, next: Option<Millis>, now: Millis) -> Vec<Stage> {
         .collect()
 }
 
-const fn ended_look(state: CommandState) -> (&'static str, Tone, Sign) {
+/// Word, tone and sign of a command that has ended.
+#[must_use]
+pub const fn ended_look(state: CommandState) -> (&'static str, Tone, Sign) {
     match state {
         CommandState::Done => ("Done", Tone::Good, Sign::Converged),
         CommandState::Failed => ("Failed", Tone::Act, Sign::Stuck),
@@ -239,43 +234,12 @@ fn EndedRow(row: CommandRow, now: Millis) -> impl IntoView {
     let from = row.job.map(|job| view! { " · " <a href=paths::drain_job(&job)>{job.clone()}</a> });
     view! {
         <tr role="row" id=format!("command-{}", row.id)>
-            <th role="rowheader" scope="row" class="cell-wide">{kind_label(row.kind)}<small><Id id=row.id.clone()/></small></th>
+            <th role="rowheader" scope="row" class="cell-wide"><a href=paths::command(&row.id)>{kind_label(row.kind)}</a><small><Id id=row.id.clone()/></small></th>
             <td role="cell" data-label="State"><span class="status" data-tone=tone.as_str()><Glyph sign/><b>{word}</b></span>{failure}</td>
             <td role="cell" data-label="Asked for by">{who(&row.actor).to_owned()}<small>{row.reason}{from}</small></td>
             <td role="cell" data-label="Asked" class="nowrap"><When at=row.created now/></td>
             <td role="cell" data-label="Ended" class="nowrap"><When at=row.changed now/></td>
         </tr>
-    }
-    .into_any()
-}
-
-#[component]
-fn SendForm(view: DeviceView, role: Option<Role>, draft: CommandDraft, short: bool) -> impl IntoView {
-    let refused = refusal(role, Action::CommandIssue);
-    let sent = draft.kind.clone();
-    let choice = move |(kind, gloss): (CommandKind, &'static str)| {
-        let on = kind.as_str() == sent;
-        view! {
-            <label class="choice">
-                <input type="radio" name="kind" value=kind.as_str() required checked=on/>
-                <span>{kind_label(kind)} " "<small>{gloss}</small></span>
-            </label>
-        }
-    };
-    view! {
-        <Panel id="h-send" title="Send a command" note="waits until the device asks">
-            <form class="panel-body grid" method="post" action=paths::COMMAND_SEND>
-                <input type="hidden" name="client" value=view.row.client_id.to_string()/>
-                <fieldset class="choices"><legend class="sr-only">"Command"</legend>{SENT.map(choice).into_iter().collect_view()}</fieldset>
-                <label class="field">
-                    <span>"Reason, kept in the audit log"</span>
-                    <input class="input" name="reason" value=draft.reason.clone() required minlength=REASON_CHARS_MIN.to_string() maxlength=REASON_CHARS_MAX.to_string() autocomplete="off"
-                        aria-invalid=short.then_some("true") aria-describedby=short.then_some("send-reason-wrong")/>
-                    {short.then(|| view! { <small id="send-reason-wrong" data-tone=Tone::Act.as_str()>{format!("Say why, in {REASON_CHARS_MIN} to {REASON_CHARS_MAX} characters.")}</small> })}
-                </label>
-                <Deed label="Send it" refused icon=IconName::Terminal class="btn-primary"/>
-            </form>
-        </Panel>
     }
     .into_any()
 }

@@ -12,7 +12,7 @@ pub fn notice(error: &Error) -> &'static str {
         Error::Overloaded { .. } | Error::RateLimited { .. } | Error::InFlight => "busy",
         Error::Invalid { field, .. } => field,
         Error::Unauthenticated => "session",
-        Error::SetChanged(_) | Error::StateConflict(_) => "state",
+        Error::SetChanged(_) | Error::StateConflict(_) | Error::CommandEnded | Error::CommandUnderWay(_) => "state",
         _ => "failed",
     }
 }
@@ -30,11 +30,9 @@ pub fn words(word: &str) -> Option<(Tone, &'static str, &'static str)> {
         "busy" => (Tone::Act, "The store is busy", "Nothing was done. Try again in a moment."),
         "failed" => (Tone::Act, "It could not be done", "Nothing was changed. The fault is ours and has been logged."),
         "session" => (Tone::Watch, "Sign in again", "The session has ended. Nothing was done."),
-        "state" => (
-            Tone::Watch,
-            "It had moved on",
-            "Somebody else was faster, or the job has ended. The page shows where it stands now.",
-        ),
+        "state" => {
+            (Tone::Watch, "It had moved on", "Somebody else was faster, or it has ended. The page shows where it stands now.")
+        }
         "entry" => (Tone::Watch, "Nothing is selected", "Tick the entries first, or choose all that match."),
         "filter" => (Tone::Act, "The filter could not be read", "Nothing was frozen."),
         "entries" | "selection" => {
@@ -47,6 +45,16 @@ pub fn words(word: &str) -> Option<(Tone, &'static str, &'static str)> {
         "remark" => (Tone::Act, "Say why", "A remark of 8 to 500 characters goes into the audit log. Nothing was done."),
         "dependants" => (Tone::Watch, "Choose what becomes of those behind", "Nothing was frozen again."),
         "kind" => (Tone::Watch, "Choose a command", "Nothing was sent."),
+        "mode" => (Tone::Act, "There is no such mesh mode", "Nothing was sent."),
+        "interval" => {
+            (Tone::Act, "The time between two broadcasts does not fit", "It is 1 to 3600 whole seconds. Nothing was sent.")
+        }
+        "since" => (Tone::Act, "That far back cannot be asked for", "Nothing was sent."),
+        "client_id" => (
+            Tone::Act,
+            "Too many commands wait for this device",
+            "Nothing was sent. Cancel some, or wait until the device has picked them up.",
+        ),
         "reason" => (Tone::Act, "Say why", "A reason of 8 to 500 characters goes into the audit log. Nothing was sent."),
         "idempotency_key" => {
             (Tone::Watch, "This form was sent for another set", "Nothing was done. Select the entries again to freeze a new set.")
@@ -75,7 +83,10 @@ mod tests {
             Error::RateLimited { retry_after_ms: 1 },
             Error::InFlight,
             Error::Unauthenticated,
+            Error::CommandEnded,
+            Error::CommandUnderWay(""),
             Error::Invalid { field: "filter", detail: String::new() },
+            Error::Invalid { field: "client_id", detail: String::new() },
         ];
         for error in errors {
             assert!(words(notice(&error)).is_some(), "{error:?}");

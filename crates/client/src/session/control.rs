@@ -2,12 +2,14 @@
 //! everything else, so that a client whose pushes are refused for ever, or that has stopped by itself, can be helped.
 
 mod drain;
+mod logs;
 mod obey;
 
 use std::collections::{HashMap, HashSet};
 
 use rand::RngCore;
 use serde_json::{Value, json};
+use tidewatch_domain::control::CommandKind;
 use tidewatch_domain::time::Millis;
 
 use super::{Action, Client, Error, Handled, InFlight};
@@ -116,6 +118,7 @@ impl<J: Journal> Client<J> {
         };
         match body {
             Some(body) => Some(self.control_send(Purpose::CommandStatus, path, Some(body.to_string()), vec![id])),
+            None if taken.kind == CommandKind::UploadLogs.as_str() => self.logs_action(),
             None => self.escrow_action(),
         }
     }
@@ -150,6 +153,7 @@ impl<J: Journal> Client<J> {
             Purpose::ControlKeys => self.keys_take(status, body),
             Purpose::Commands => self.commands_take(status, body),
             Purpose::CommandStatus => self.status_take(flight, status, body, now, rng),
+            Purpose::Logs => self.logs_take(flight, status, body),
             _ => self.escrow_take(flight, status, body, now, rng),
         }
     }

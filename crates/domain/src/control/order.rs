@@ -2,9 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{CommandKind, DRAIN_ENTRIES_MAX};
+use super::{CommandKind, DRAIN_ENTRIES_MAX, MeshOrder};
 use crate::drain::DrainAction;
 use crate::ids::{OperationId, Scope};
+use crate::time::Millis;
 
 /// Most operations, and most scopes, that one command names.
 const NAMED_MAX: usize = 1_000;
@@ -21,7 +22,7 @@ pub struct OrderError {
     pub detail: String,
 }
 
-fn fault(field: impl Into<String>, detail: impl Into<String>) -> OrderError {
+pub(super) fn fault(field: impl Into<String>, detail: impl Into<String>) -> OrderError {
     OrderError { field: field.into(), detail: detail.into() }
 }
 
@@ -89,23 +90,29 @@ pub enum Order {
     },
     /// Fetch what the server has configured.
     RefreshPolicy,
+    /// Use the mesh another way.
+    Mesh(MeshOrder),
+    /// Send the lines of its log.
+    UploadLogs {
+        /// From when on; all that it has without it.
+        since: Option<Millis>,
+    },
 }
 
 impl Order {
     /// Reads the arguments of a command.
     ///
     /// # Errors
-    /// The member at fault, or why the kind cannot be given.
+    /// The member at fault.
     pub fn read(kind: CommandKind, args: &Value) -> Result<Self, OrderError> {
-        if let Some(why) = kind.unavailable() {
-            return Err(fault("kind", why));
-        }
         let args = args.as_object().ok_or_else(|| fault("args", "must be an object"))?;
         let known: &[&str] = match kind {
             CommandKind::Drain => &["entries"],
             CommandKind::UploadWal => &["operation_ids", "redact"],
             CommandKind::Resync => &["scopes", "mode"],
-            _ => &[],
+            CommandKind::RefreshPolicy => &[],
+            CommandKind::Mesh => &["mode", "broadcast_interval_ms", "rotate_keys"],
+            CommandKind::UploadLogs => &["since"],
         };
         if let Some(unknown) = args.keys().find(|name| !known.contains(&name.as_str())) {
             return Err(fault(format!("args.{unknown}"), format!("is no argument of `{}`", kind.as_str())));
@@ -114,7 +121,9 @@ impl Order {
             CommandKind::Drain => entries_read(args).map(Self::Drain),
             CommandKind::UploadWal => Ok(Self::UploadWal { wanted: wanted_read(args)?, redact: redact_read(args)? }),
             CommandKind::Resync => Ok(Self::Resync { scopes: scopes_read(args)?, mode: mode_read(args)? }),
-            _ => Ok(Self::RefreshPolicy),
+            CommandKind::RefreshPolicy => Ok(Self::RefreshPolicy),
+            CommandKind::Mesh => MeshOrder::read(args).map(Self::Mesh),
+            CommandKind::UploadLogs => Ok(Self::UploadLogs { since: since_read(args)? }),
         }
     }
 
@@ -126,6 +135,8 @@ impl Order {
             Self::UploadWal { .. } => CommandKind::UploadWal,
             Self::Resync { .. } => CommandKind::Resync,
             Self::RefreshPolicy => CommandKind::RefreshPolicy,
+            Self::Mesh(_) => CommandKind::Mesh,
+            Self::UploadLogs { .. } => CommandKind::UploadLogs,
         }
     }
 
@@ -142,7 +153,9 @@ impl Order {
             Self::Resync { scopes, mode } => {
                 json!({ "scopes": scopes.iter().map(Scope::as_str).collect::<Vec<_>>(), "mode": mode.as_str() })
             }
-            Self::RefreshPolicy => json!({}),
+            Self::RefreshPolicy | Self::UploadLogs { since: None } => json!({}),
+            Self::Mesh(order) => order.args(),
+            Self::UploadLogs { since: Some(since) } => json!({ "since": since.to_string() }),
         }
     }
 }
@@ -212,6 +225,16 @@ fn wanted_read(args: &Map<String, Value>) -> Result<WalWanted, OrderError> {
             items.iter().enumerate().map(read).collect::<Result<_, _>>().map(WalWanted::Operations)
         }
         _ => Err(fault("args.operation_ids", format!("must be \"all\" or a list of 1 to {NAMED_MAX} operation ids"))),
+    }
+}
+
+fn since_read(args: &Map<String, Value>) -> Result<Option<Millis>, OrderError> {
+    match args.get("since") {
+        None | Some(Value::Null) => Ok(None),
+        Some(since) => match since.as_str().and_then(Millis::parse_rfc3339) {
+            Some(since) => Ok(Some(since)),
+            None => Err(fault("args.since", "must be an RFC 3339 timestamp")),
+        },
     }
 }
 

@@ -80,6 +80,10 @@ fn arguments_are_read_as_they_were_written() {
         json!({"scopes": "all", "mode": "escrow"}),
         json!({"scopes": ["site:a"], "mode": "refuse_if_pending"}),
         json!({}),
+        json!({"mode": "multi_hop", "broadcast_interval_ms": 1_000, "rotate_keys": true}),
+        json!({"mode": "off", "rotate_keys": false}),
+        json!({"since": "2026-11-20T15:21:40.680Z"}),
+        json!({}),
     ];
     let kinds = [
         CommandKind::Drain,
@@ -88,6 +92,10 @@ fn arguments_are_read_as_they_were_written() {
         CommandKind::Resync,
         CommandKind::Resync,
         CommandKind::RefreshPolicy,
+        CommandKind::Mesh,
+        CommandKind::Mesh,
+        CommandKind::UploadLogs,
+        CommandKind::UploadLogs,
     ];
     for (args, kind) in orders.into_iter().zip(kinds) {
         let order = Order::read(kind, &args).expect("valid");
@@ -110,10 +118,27 @@ fn arguments_are_read_as_they_were_written() {
 #[case(CommandKind::Resync, json!({"scopes": "all"}), "args.mode")]
 #[case(CommandKind::Resync, json!({"scopes": ["x"], "mode": "escrow"}), "args.scopes[0]")]
 #[case(CommandKind::RefreshPolicy, json!({"now": true}), "args.now")]
-#[case(CommandKind::Mesh, json!({"mode": "off"}), "kind")]
-#[case(CommandKind::UploadLogs, json!({}), "kind")]
+#[case(CommandKind::Mesh, json!({}), "args.mode")]
+#[case(CommandKind::Mesh, json!({"mode": "hop"}), "args.mode")]
+#[case(CommandKind::Mesh, json!({"mode": "off", "broadcast_interval_ms": 999}), "args.broadcast_interval_ms")]
+#[case(CommandKind::Mesh, json!({"mode": "off", "broadcast_interval_ms": 3_600_001}), "args.broadcast_interval_ms")]
+#[case(CommandKind::Mesh, json!({"mode": "off", "broadcast_interval_ms": 1_000.5}), "args.broadcast_interval_ms")]
+#[case(CommandKind::Mesh, json!({"mode": "off", "rotate_keys": "yes"}), "args.rotate_keys")]
+#[case(CommandKind::Mesh, json!({"mode": "off", "key": "x"}), "args.key")]
+#[case(CommandKind::UploadLogs, json!({"since": "yesterday"}), "args.since")]
+#[case(CommandKind::UploadLogs, json!({"since": 5}), "args.since")]
+#[case(CommandKind::UploadLogs, json!({"until": null}), "args.until")]
 fn arguments_that_cannot_be_read_name_their_member(#[case] kind: CommandKind, #[case] args: Value, #[case] field: &str) {
     assert_eq!(Order::read(kind, &args).expect_err("refused").field, field);
+}
+
+#[rstest]
+#[case(MESH_INTERVAL_MS_MIN)]
+#[case(MESH_INTERVAL_MS_MAX)]
+fn the_bounds_of_an_interval_are_within(#[case] ms: i64) {
+    let args = json!({"mode": "single_hop", "broadcast_interval_ms": ms});
+    let order = MeshOrder { mode: MeshMode::SingleHop, broadcast_interval_ms: Some(ms), rotate_keys: false };
+    assert_eq!(Order::read(CommandKind::Mesh, &args), Ok(Order::Mesh(order)));
 }
 
 #[test]

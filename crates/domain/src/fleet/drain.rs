@@ -1,9 +1,9 @@
-//! Draining and commands as pages show them: a frozen set before it is submitted, a job at work, the commands of a device.
+//! Draining as pages show it: a frozen set before it is submitted, and a job at work.
 
 use serde_json::Value;
 
 use super::outbox::OutboxRow;
-use crate::control::{CommandKind, CommandState};
+use crate::control::CommandState;
 use crate::drain::{Dependants, DrainAction, ItemOutcome, JobState, Selection};
 use crate::ids::ClientId;
 use crate::time::Millis;
@@ -272,6 +272,8 @@ pub struct DrainItemRow {
     pub device_name: String,
     /// Operation.
     pub operation_id: String,
+    /// Collection and record that it writes to; none while only the device has it.
+    pub record: Option<(String, String)>,
     /// Outcome.
     pub outcome: ItemOutcome,
     /// Code of why it was skipped or failed.
@@ -293,52 +295,4 @@ pub struct DryRun {
     pub detail: Option<String>,
     /// Pointer, before, after (JSON text, redacted); of a patch.
     pub diff: Vec<(String, Option<String>, Option<String>)>,
-}
-
-/// A command in a list.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CommandRow {
-    /// Id.
-    pub id: String,
-    /// Device.
-    pub client_id: ClientId,
-    /// What.
-    pub kind: CommandKind,
-    /// Where it stands.
-    pub state: CommandState,
-    /// Done and total, as the device last said.
-    pub progress: Option<(u64, u64)>,
-    /// 1 (first) to 5.
-    pub priority: i64,
-    /// Who asked.
-    pub actor: String,
-    /// Why.
-    pub reason: String,
-    /// Job that it belongs to.
-    pub job: Option<String>,
-    /// Made at.
-    pub created: Millis,
-    /// In this state since.
-    pub changed: Millis,
-    /// Never delivered after.
-    pub expires: Millis,
-    /// Code and words of a failure.
-    pub error: Option<(String, String)>,
-}
-
-/// One command.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CommandView {
-    /// Its line.
-    pub row: CommandRow,
-    /// Arguments, JSON text.
-    pub args: String,
-    /// Result as the device gave it, JSON text.
-    pub result: Option<String>,
-    /// Handed over so often.
-    pub deliveries: u64,
-    /// When it is expected to be picked up, while it is queued.
-    pub forecast: Option<Forecast>,
-    /// States it went through, oldest first.
-    pub history: Vec<(CommandState, Millis)>,
 }

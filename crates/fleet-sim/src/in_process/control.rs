@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 use tidewatch_client::Request;
 use tidewatch_domain::time::Millis;
-use tidewatch_protocol::v1::control::{escrow_line_read, status_report_read};
-use tidewatch_protocol::v1::{CommandEntry, CommandsAnswered, EscrowAnswered, EscrowRefused, PolicyEntry};
+use tidewatch_protocol::v1::control::{escrow_line_read, log_lines_read, status_report_read};
+use tidewatch_protocol::v1::{CommandEntry, CommandsAnswered, EscrowAnswered, EscrowRefused, LogsAnswered, PolicyEntry};
 use tidewatch_protocol::{Code, FieldError, Problem, Timestamp, keys};
 use tidewatch_service::Error;
-use tidewatch_service::control::EscrowLine;
+use tidewatch_service::control::{EscrowLine, LogLines};
 
 use super::{InProcess, problem, to_value};
 
@@ -72,6 +72,22 @@ impl InProcess {
             detail,
         }));
         Ok(to_value(&answered))
+    }
+
+    pub(super) async fn logs(&self, request: &Request, now: Millis) -> Result<Value, Problem> {
+        let (mut command, mut upload) = (None, LogLines::default());
+        for pair in request.path.split_once('?').map_or("", |(_, query)| query).split('&') {
+            match pair.split_once('=').unwrap_or((pair, "")) {
+                ("command", id) => command = Some(id.to_owned()),
+                ("begins_at", at) => upload.begins = Millis::parse_rfc3339(at),
+                ("dropped", count) => upload.dropped = count.parse().map_err(|_| Problem::new(Code::QueryInvalid))?,
+                _ => return Err(Problem::new(Code::QueryInvalid)),
+            }
+        }
+        let command = command.ok_or_else(|| Problem::new(Code::QueryInvalid))?;
+        upload.lines = log_lines_read(request.body.as_deref().unwrap_or_default().as_bytes())?;
+        let (held, duplicate) = self.service.logs_put(&self.cx(request, now)?, &command, upload).await.map_err(problem)?;
+        Ok(to_value(&LogsAnswered { lines: held.lines, bytes: held.bytes, duplicate }))
     }
 
     fn device(&self, request: &Request) -> Result<tidewatch_domain::ids::ClientId, Problem> {

@@ -2,7 +2,9 @@
 //! back or end before their device asks.
 
 use tidewatch_client::intent::operation_of;
-use tidewatch_domain::control::{EntryOrder, Order, ResyncMode, WalWanted};
+use tidewatch_domain::control::{
+    EntryOrder, MESH_INTERVAL_MS_MAX, MESH_INTERVAL_MS_MIN, MeshMode, MeshOrder, Order, ResyncMode, WalWanted,
+};
 use tidewatch_domain::drain::DrainAction;
 use tidewatch_domain::ids::{ClientId, OperationId};
 use tidewatch_domain::page::Position;
@@ -100,11 +102,17 @@ fn draw(life: &mut super::Life) -> Option<Order> {
         all
     };
     let dice = &mut life.dice;
-    match dice.between(0, 9) {
+    match dice.between(0, 11) {
         0 => Some(Order::RefreshPolicy),
         1 => Some(Order::UploadWal { wanted: WalWanted::All, redact: dice.chance(0.5) }),
         2 => Some(Order::Resync { scopes: Vec::new(), mode: ResyncMode::Escrow }),
         3 => Some(Order::Resync { scopes: Vec::new(), mode: ResyncMode::RefuseIfPending }),
+        4 => Some(Order::Mesh(MeshOrder {
+            mode: *dice.pick(&MeshMode::ALL),
+            broadcast_interval_ms: dice.chance(0.5).then(|| dice.between(MESH_INTERVAL_MS_MIN, MESH_INTERVAL_MS_MAX)),
+            rotate_keys: dice.chance(0.5),
+        })),
+        5 => Some(Order::UploadLogs { since: None }),
         _ => {
             use DrainAction::{Discard, Hold, Quarantine, Retry, Skip};
             let count = usize::try_from(dice.between(1, 6)).unwrap_or(1).min(ENTRIES_MAX);

@@ -2,6 +2,7 @@
 //!
 //! A signature covers the canonical JSON (RFC 8785) of the command without `sig`, so a device checks exactly what it reads.
 
+mod logs;
 mod read;
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +13,7 @@ use tidewatch_domain::ids::ClientId;
 use crate::keys;
 use crate::timestamp::Timestamp;
 
+pub use logs::{LogLineEntry, LogsAnswered, log_lines_read, log_lines_written};
 pub use read::{CommandRequestRead, EscrowRead, command_request_read, escrow_line_read, status_report_read};
 
 /// One command.
@@ -21,7 +23,7 @@ pub struct CommandEntry {
     pub id: String,
     /// The device that it is for; not to be obeyed by any other.
     pub client_id: String,
-    /// `drain`, `upload_wal`, `resync`, `refresh_policy`. Answer `failed` with the code `unknown_kind` to any other.
+    /// `drain`, `upload_wal`, `resync`, `refresh_policy`, `mesh`, `upload_logs`. Answer `failed` with the code `unknown_kind` to any other.
     pub kind: String,
     /// Its arguments.
     #[schema(value_type = Object)]
@@ -126,7 +128,8 @@ pub struct CommandStatusRequest {
     /// How far it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<ProgressEntry>,
-    /// What came of it; of `drain`: `{"entries": [{"operation_id", "outcome": "ok|not_found|refused", "code", "detail"}]}`.
+    /// What came of it; of `drain`: `{"entries": [{"operation_id", "outcome": "ok|not_found|refused", "code", "detail"}]}`; of `mesh`:
+    /// `{"mode"}`, the mode that the device uses now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Object)]
     pub result: Option<Value>,
@@ -226,7 +229,7 @@ pub struct CommandHint {
 /// A command that staff gives a device.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct CommandRequest {
-    /// `upload_wal`, `resync`, `refresh_policy`; entries are drained at `/api/v1/outbox/drain`.
+    /// `upload_wal`, `resync`, `refresh_policy`, `mesh`, `upload_logs`; entries are drained at `/api/v1/outbox/drain`.
     pub kind: String,
     /// Its arguments; `{}` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]

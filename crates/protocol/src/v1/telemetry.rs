@@ -96,6 +96,9 @@ pub struct Report {
     /// Digest of its outbox.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outbox: Option<Outbox>,
+    /// How it uses its mesh.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mesh: Option<Mesh>,
 }
 
 impl Report {
@@ -113,6 +116,7 @@ impl Report {
             user_experience: None,
             sync: None,
             outbox: None,
+            mesh: None,
         }
     }
 }
@@ -224,6 +228,18 @@ optional_members! {
         token_errors: i64,
         /// Last failure.
         last_error: ReportedError,
+    }
+}
+
+optional_members! {
+    /// How it uses its mesh. Further members are kept as they come.
+    Mesh {
+        /// `multi_hop`, `single_hop`, `off`.
+        mode: String,
+        /// Time between two broadcasts.
+        broadcast_interval_ms: i64,
+        /// Which key it uses: counts rotations.
+        key_revision: i64,
     }
 }
 

@@ -1,28 +1,55 @@
-//! Whether a device that took a fresh copy is equal to the store: its digests are compared with those here, as far as nothing has
-//! been written since.
+//! Whether what a device calls done is done: a fresh copy is equal to the store, as far as nothing has been written since; the mesh is in
+//! the mode that was wanted; the lines of the log are here.
 
 use serde_json::{Value, json};
-use tidewatch_domain::control::{CommandKind, CommandReport, Reported};
+use tidewatch_domain::control::{CommandKind, CommandReport, MeshMode, Order, Reported};
 use tidewatch_domain::cursor::Cursor;
 use tidewatch_domain::ids::{ClientId, Seq};
 
+use super::ReportRefusal;
 use crate::{Result, Service};
 
 /// Collections that are named when they differ.
 const NAMED_MAX: usize = 10;
 
 impl Service {
-    /// The report of a resync with the outcome of the comparison in it; one that is not equal has failed.
-    pub(super) async fn converged(&self, client_id: &ClientId, id: &str, report: CommandReport) -> Result<CommandReport> {
-        if report.reported != Reported::Done || self.store.sync().command_view(id).await?.row.kind != CommandKind::Resync {
-            return Ok(report);
+    /// The report as it counts: with what was compared in it, failed when it is not what was wanted, refused when it comes too early.
+    pub(super) async fn converged(
+        &self,
+        client_id: &ClientId,
+        id: &str,
+        report: CommandReport,
+    ) -> Result<std::result::Result<CommandReport, ReportRefusal>> {
+        if report.reported != Reported::Done {
+            return Ok(Ok(report));
         }
-        let result: Value = report.result.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null);
-        let failed = |code: &str, words: String| CommandReport {
-            reported: Reported::Failed,
-            error: Some((code.to_owned(), words)),
-            ..report.clone()
+        let view = self.store.sync().command_view(id).await?;
+        match view.row.kind {
+            CommandKind::Resync => self.resync_compared(client_id, report).map(Ok),
+            CommandKind::Mesh => Ok(Ok(mesh_compared(&view.args, report))),
+            CommandKind::UploadLogs => self.logs_counted(id, report).await,
+            CommandKind::Drain | CommandKind::UploadWal | CommandKind::RefreshPolicy => Ok(Ok(report)),
+        }
+    }
+
+    /// The report of an upload of logs, with what of it is here.
+    async fn logs_counted(&self, id: &str, report: CommandReport) -> Result<std::result::Result<CommandReport, ReportRefusal>> {
+        let Some(held) = self.store.telemetry().logs_held(id).await? else {
+            let detail = "the lines must be uploaded before it is done".to_owned();
+            return Ok(Err(ReportRefusal { field: "state".to_owned(), detail }));
         };
+        let mut result = result_of(&report);
+        result["lines"] = json!(held.lines);
+        result["bytes"] = json!(held.bytes);
+        result["begins_at"] = json!(held.begins.map(|at| at.to_string()));
+        result["dropped"] = json!(held.dropped);
+        Ok(Ok(CommandReport { result: Some(result.to_string()), ..report }))
+    }
+
+    /// The report of a resync with the outcome of the comparison in it; one that is not equal has failed.
+    fn resync_compared(&self, client_id: &ClientId, report: CommandReport) -> Result<CommandReport> {
+        let result = result_of(&report);
+        let failed = |code: &str, words: String| failed(&report, code, words);
         let cursor = result.get("cursor").and_then(Value::as_str).and_then(|text| Cursor::parse(text).ok());
         let Some(cursor) = cursor.filter(|cursor| cursor.epoch == self.store.sync().epoch()) else {
             return Ok(failed("cursor_missing", "it did not say where its copy stands".to_owned()));
@@ -65,5 +92,27 @@ impl Service {
             }
         }
         (differ, whole)
+    }
+}
+
+fn failed(report: &CommandReport, code: &str, words: String) -> CommandReport {
+    CommandReport { reported: Reported::Failed, error: Some((code.to_owned(), words)), ..report.clone() }
+}
+
+/// The result of a report; an object in any case.
+fn result_of(report: &CommandReport) -> Value {
+    let read: Option<Value> = report.result.as_deref().and_then(|text| serde_json::from_str(text).ok());
+    read.filter(Value::is_object).unwrap_or_else(|| json!({}))
+}
+
+/// The report of a device about its mesh: it is done when the mode that it reports is the wanted one.
+fn mesh_compared(args: &str, report: CommandReport) -> CommandReport {
+    let args: Value = serde_json::from_str(args).unwrap_or(Value::Null);
+    let Ok(Order::Mesh(wanted)) = Order::read(CommandKind::Mesh, &args) else { return report };
+    let result = result_of(&report);
+    match result.get("mode").and_then(Value::as_str).and_then(MeshMode::parse) {
+        Some(mode) if mode == wanted.mode => report,
+        Some(mode) => failed(&report, "mode_mismatch", format!("it reports {}, not {}", mode.as_str(), wanted.mode.as_str())),
+        None => failed(&report, "mode_missing", "it did not say which mode it uses now".to_owned()),
     }
 }

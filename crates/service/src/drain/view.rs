@@ -256,6 +256,7 @@ fn item_row(item: ItemRow, device_name: String, client_id: ClientId) -> DrainIte
         client_id,
         device_name,
         operation_id: item.operation_id,
+        record: item.collection.zip(item.record_id),
         outcome: ItemOutcome::of_number(item.outcome).unwrap_or(ItemOutcome::Waiting),
         code: item.code,
         detail: item.detail,

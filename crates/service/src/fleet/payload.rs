@@ -71,7 +71,7 @@ impl Service {
     }
 
     /// The secret that pseudonyms are made with; made when it is first needed.
-    async fn redaction_secret(&self) -> Result<Secret> {
+    pub(crate) async fn redaction_secret(&self) -> Result<Secret> {
         let console = self.store.console();
         if let Some(known) = console.secret_view(SECRET).await? {
             return Ok(Secret::new(known));

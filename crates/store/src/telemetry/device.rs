@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use tidewatch_domain::contact::Contact;
 use tidewatch_domain::health;
 use tidewatch_domain::report::{
-    BatteryOptimization, Connectivity, OfflineResilience, RelayQuality, Report, STATES, STATES_REPORTED, UserExperience,
+    BatteryOptimization, Connectivity, MeshFacts, OfflineResilience, RelayQuality, Report, STATES, STATES_REPORTED,
+    UserExperience,
 };
 use tidewatch_domain::time::{HOUR_MS, Millis};
 
@@ -45,6 +46,9 @@ pub(crate) struct DeviceDoc {
     pub peers: Option<i64>,
     pub relay: Option<u8>,
     pub partition_s: Option<f64>,
+    pub mesh_mode: Option<String>,
+    pub mesh_interval_ms: Option<i64>,
+    pub mesh_key: Option<i64>,
     pub queued: Option<i64>,
     pub critical: Option<i64>,
     pub storage: Option<f64>,
@@ -200,6 +204,11 @@ impl DeviceDoc {
             self.relay = link.relay_connection_quality.map(relay_code);
             self.partition_s = link.network_partition_duration;
             take(&mut self.last_sync, &link.last_successful_sync.map(|at| at.0));
+        }
+        if report.mesh != MeshFacts::default() {
+            self.mesh_mode = report.mesh.mode.map(|mode| mode.as_str().to_owned());
+            self.mesh_interval_ms = report.mesh.broadcast_interval_ms;
+            self.mesh_key = report.mesh.key_revision;
         }
         let offline = report.offline_resilience;
         if offline != OfflineResilience::default() {

@@ -13,6 +13,7 @@ use crate::sync::CollectionDefinition;
 
 mod follow;
 mod ingest;
+mod logs;
 mod mirror;
 mod outbox;
 mod pages;

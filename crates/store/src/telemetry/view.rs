@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tidewatch_domain::control::MeshMode;
 use tidewatch_domain::fleet::{Condition, Contact, Convergence, ConvergenceVerdict, DeviceRow, DeviceView};
 use tidewatch_domain::health::{self, Assessment, HealthFacts};
 use tidewatch_domain::ids::{ClientId, Seq};
@@ -225,6 +226,19 @@ fn convergence(doc: &DeviceDoc, poisoned: &BTreeMap<(String, String), i64>) -> V
     found
 }
 
+/// Mode of the mesh, with what else is known of it.
+fn mesh_words(doc: &DeviceDoc) -> Option<String> {
+    let mode = MeshMode::parse(doc.mesh_mode.as_deref()?)?;
+    let words = match mode {
+        MeshMode::MultiHop => "multi hop",
+        MeshMode::SingleHop => "single hop",
+        MeshMode::Off => return Some("off".to_owned()),
+    };
+    let every = doc.mesh_interval_ms.map(|ms| format!(", every {} s", ms as f64 / 1_000.0)).unwrap_or_default();
+    let key = doc.mesh_key.map(|revision| format!(", key {revision}")).unwrap_or_default();
+    Some(format!("{words}{every}{key}"))
+}
+
 fn facts_list(doc: &DeviceDoc, registration: Option<&Registration>) -> Vec<(&'static str, Option<String>)> {
     let signed = |ms: i64| format!("{:+.1} s against the server", ms as f64 / 1_000.0);
     let labels: Vec<String> = doc.labels.iter().map(|(key, value)| format!("{key}: {value}")).collect();
@@ -242,6 +256,7 @@ fn facts_list(doc: &DeviceDoc, registration: Option<&Registration>) -> Vec<(&'st
         ("Network", doc.network.clone()),
         ("Relay", relay),
         ("Peers", doc.peers.map(|n| n.to_string())),
+        ("Mesh", mesh_words(doc)),
         ("Clock", doc.clock_offset_ms.map(signed)),
         ("App in front", doc.foreground.map(|yes| if yes { "yes" } else { "no" }.to_owned())),
         ("Outbox", doc.outbox_bytes.map(|bytes| format!("{:.1} kB", bytes as f64 / 1_000.0))),

@@ -9,11 +9,13 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use sqlx::{Connection, SqliteConnection};
 use tidewatch_domain::contact::Contact;
+use tidewatch_domain::control::LogsHeld;
 use tidewatch_domain::report::Report;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::group::Group;
+use super::logs::{PackedLogs, logs_write};
 use super::mirror::mirror_write;
 use super::persist::{self, Cohorts};
 use super::raw::RawLog;
@@ -48,6 +50,8 @@ pub struct Ingested {
 pub(crate) enum Work {
     /// Reports of one device.
     Reports { client_id: String, reports: Vec<Report>, received: i64, reply: oneshot::Sender<Result<Ingested>> },
+    /// Log lines that a command asked for: the kept ones, and whether they were there before.
+    Logs { packed: Box<PackedLogs>, reply: oneshot::Sender<Result<(LogsHeld, bool)>> },
     /// What the roller found.
     Roll { work: Box<RollWork>, reply: oneshot::Sender<Result<()>> },
     /// Ends the task, which gives its connection back.
@@ -166,6 +170,7 @@ impl Writer {
                     batches.push((client_id, reports, received));
                     replies.push(reply);
                 }
+                Work::Logs { packed, reply } => drop(reply.send(logs_write(&mut self.connection, &packed).await)),
                 Work::Roll { work, reply } => {
                     rolls.push(*work);
                     roll_replies.push(reply);

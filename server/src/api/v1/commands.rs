@@ -4,10 +4,11 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, Uri};
 use serde::{Deserialize, Serialize};
-use tidewatch_domain::fleet::{CommandRow, CommandView};
+use tidewatch_domain::control::LogsHeld;
+use tidewatch_domain::fleet::{CommandEvent, CommandRow, CommandView};
 use tidewatch_domain::ids::ClientId;
 use tidewatch_protocol::v1::control::command_request_read;
-use tidewatch_protocol::v1::{CommandFailure, CommandRequest, ProgressEntry, raw};
+use tidewatch_protocol::v1::{CommandFailure, CommandRequest, LogLineEntry, ProgressEntry, raw};
 use tidewatch_protocol::{Problem, Timestamp};
 use tidewatch_service::Error;
 use tidewatch_service::control::CommandOrder;
@@ -81,6 +82,57 @@ pub struct CommandEventEntry {
     /// When.
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
+    /// Who brought it there.
+    pub actor: String,
+    /// Why, or what went wrong.
+    pub detail: Option<String>,
+}
+
+impl From<CommandEvent> for CommandEventEntry {
+    fn from(event: CommandEvent) -> Self {
+        Self { state: event.state.as_str(), at: Timestamp(event.at), actor: event.actor, detail: event.detail }
+    }
+}
+
+/// What was uploaded of a device's log.
+#[derive(Clone, Copy, Debug, Serialize, utoipa::ToSchema)]
+pub struct LogsHeldEntry {
+    /// Lines.
+    pub lines: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Since when the log goes back; older lines were lost to a restart or to its limit.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub begins_at: Option<Timestamp>,
+    /// Lines that its limit has cost it since.
+    pub dropped: u64,
+    /// Stored at.
+    #[schema(value_type = String, format = DateTime)]
+    pub stored_at: Timestamp,
+}
+
+impl From<LogsHeld> for LogsHeldEntry {
+    fn from(held: LogsHeld) -> Self {
+        Self {
+            lines: held.lines,
+            bytes: held.bytes,
+            begins_at: held.begins.map(Timestamp),
+            dropped: held.dropped,
+            stored_at: Timestamp(held.stored),
+        }
+    }
+}
+
+/// Lines of a log.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct CommandLogsEntry {
+    /// What the whole upload holds.
+    pub held: LogsHeldEntry,
+    /// Whether messages have their words, with what looks like a secret masked; otherwise each is a name for its text.
+    pub readable: bool,
+    /// Lines, oldest first.
+    #[serde(flatten)]
+    pub lines: Listing<LogLineEntry>,
 }
 
 /// When a command is expected to be picked up.
@@ -119,6 +171,8 @@ pub struct CommandDetail {
     pub forecast: Option<ForecastEntry>,
     /// States it went through, oldest first.
     pub history: Vec<CommandEventEntry>,
+    /// Of an `upload_logs`: what was uploaded, while it is kept.
+    pub logs: Option<LogsHeldEntry>,
 }
 
 impl CommandDetail {
@@ -133,11 +187,8 @@ impl CommandDetail {
             result: view.result.map(raw::boxed).transpose()?,
             deliveries: view.deliveries,
             forecast,
-            history: view
-                .history
-                .into_iter()
-                .map(|(state, at)| CommandEventEntry { state: state.as_str(), at: Timestamp(at) })
-                .collect(),
+            history: view.history.into_iter().map(CommandEventEntry::from).collect(),
+            logs: view.logs.map(LogsHeldEntry::from),
         })
     }
 }
@@ -165,7 +216,10 @@ async fn detail(app: &App, cx: &tidewatch_service::Cx, id: &str) -> Answer<Json<
 /// Commands of a device, newest first.
 #[utoipa::path(get, path = "/api/v1/devices/{client_id}/commands", tag = "console", security(("api" = []), ("session" = [])),
     params(("client_id" = String, Path), ("limit" = Option<u32>, Query), ("after" = Option<String>, Query), ("before" = Option<String>, Query)),
-    responses((status = 200, body = Listing<CommandRowEntry>), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = Listing<CommandRowEntry>, description = "One page"),
+        (status = 400, body = Problem, description = "A parameter at fault", content_type = "application/problem+json"),
+        (status = 404, body = Problem, description = "No such device", content_type = "application/problem+json"),
+        (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn commands_list(
     State(app): State<App>,
     Caller(cx): Caller,
@@ -182,7 +236,11 @@ pub async fn commands_list(
 /// Gives a device a command.
 #[utoipa::path(post, path = "/api/v1/devices/{client_id}/commands", tag = "console", security(("api" = []), ("session" = [])),
     params(("client_id" = String, Path)), request_body = CommandRequest,
-    responses((status = 201, body = CommandDetail), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 201, body = CommandDetail, description = "The command"),
+        (status = 400, body = Problem, description = "A member at fault, named, or too many open commands; nothing was given", content_type = "application/problem+json"),
+        (status = 403, body = Problem, description = "Not for this role: `mesh` needs operator or admin, the others support as well", content_type = "application/problem+json"),
+        (status = 404, body = Problem, description = "No such device", content_type = "application/problem+json"),
+        (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn command_issue(
     State(app): State<App>,
     Caller(cx): Caller,
@@ -205,15 +263,44 @@ pub async fn command_issue(
 /// One command.
 #[utoipa::path(get, path = "/api/v1/commands/{id}", tag = "console", security(("api" = []), ("session" = [])),
     params(("id" = String, Path)),
-    responses((status = 200, body = CommandDetail), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = CommandDetail, description = "The command"),
+        (status = 404, body = Problem, description = "No such command", content_type = "application/problem+json"),
+        (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn command_view(State(app): State<App>, Caller(cx): Caller, Path(id): Path<String>) -> Answer<Json<CommandDetail>> {
     detail(&app, &cx, &id).await
+}
+
+/// Lines of the log that a command brought, oldest first. Words of messages need the role support, operator or admin, and are in the audit log.
+#[utoipa::path(get, path = "/api/v1/commands/{id}/logs", tag = "console", security(("api" = []), ("session" = [])),
+    params(("id" = String, Path), ("limit" = Option<u32>, Query, description = "1 to 500 rows, 50 when absent"),
+        ("after" = Option<String>, Query, description = "`next` of a page"), ("before" = Option<String>, Query, description = "`previous` of a page")),
+    responses((status = 200, description = "One page", body = CommandLogsEntry),
+        (status = 400, description = "A parameter at fault", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such command, or no lines of it are kept", body = Problem, content_type = "application/problem+json"),
+        (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+pub async fn command_logs(
+    State(app): State<App>,
+    Caller(cx): Caller,
+    Path(id): Path<String>,
+    uri: Uri,
+) -> Answer<Json<CommandLogsEntry>> {
+    let mut params = Params::of(&uri)?;
+    let (position, rows) = params.take_page()?;
+    params.done()?;
+    let logs = app.service().command_logs(&cx, &id, &position, rows).await?;
+    let lines = Listing::of(logs.page, |line| LogLineEntry::from(&line));
+    Ok(Json(CommandLogsEntry { held: logs.held.into(), readable: logs.readable, lines }))
 }
 
 /// Takes a command back.
 #[utoipa::path(post, path = "/api/v1/commands/{id}/cancel", tag = "console", security(("api" = []), ("session" = [])),
     params(("id" = String, Path)), request_body = CancelRequest,
-    responses((status = 200, body = CommandDetail), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = CommandDetail, description = "The command, cancelled"),
+        (status = 400, body = Problem, description = "A member at fault, named", content_type = "application/problem+json"),
+        (status = 403, body = Problem, description = "Not for this role", content_type = "application/problem+json"),
+        (status = 404, body = Problem, description = "No such command", content_type = "application/problem+json"),
+        (status = 409, body = Problem, description = "It has ended, or the device is at it and nobody forces an end", content_type = "application/problem+json"),
+        (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn command_cancel(
     State(app): State<App>,
     Caller(cx): Caller,

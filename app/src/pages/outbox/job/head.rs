@@ -165,7 +165,8 @@ pub(super) fn undo_words(view: &DrainJobView) -> String {
     let parts: Vec<String> = parts.into_iter().filter_map(named).collect();
     let (last, first) = parts.split_last().expect("something can be undone");
     let said = if first.is_empty() { last.clone() } else { format!("{} and {last}", first.join(", ")) };
-    format!("{}. What was released behind them stays sent.", upper_first(&said))
+    let moved = if done > 0 { " What its device has acted on since, or somebody has moved, stays as it is." } else { "" };
+    format!("{}.{moved} What was released behind them stays sent.", upper_first(&said))
 }
 
 fn upper_first(text: &str) -> String {
@@ -176,7 +177,8 @@ fn upper_first(text: &str) -> String {
 /// The verb of a step with its number, where it has one.
 fn deed_words(step: JobChange, view: &DrainJobView) -> String {
     match step {
-        JobChange::Undo => format!("Undo {}", count(view.undoable)),
+        // What a device has fetched since is found out only when it is tried.
+        JobChange::Undo => format!("Undo up to {}", count(view.undoable)),
         JobChange::Approve => format!("Approve {}", count(view.row.tally.all())),
         other => look(other).0.to_owned(),
     }

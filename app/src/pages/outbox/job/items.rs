@@ -143,8 +143,7 @@ fn Rows(query: ItemsQuery, job: DrainJobRow, page: Page<DrainItemRow>, now: Mill
     let previous = page.previous.clone().map(Position::Before).map(link);
     let next = page.next.clone().map(Position::After).map(link);
     let foot = range_words(&page, &query.list.position);
-    let columns =
-        vec![Column::text("Entry"), Column::text("Outcome"), Column::text("Device"), Column::text("Why"), Column::text("Since")];
+    let columns = ["Entry", "Record", "Outcome", "Device", "Why", "Since"].map(Column::text).into();
     view! {
         <Table caption="Entries of the drain" columns class="items">
             {page.rows.into_iter().map(|row| view! { <Row row now/> }).collect_view()}
@@ -157,6 +156,10 @@ fn Rows(query: ItemsQuery, job: DrainJobRow, page: Page<DrainItemRow>, now: Mill
 #[component]
 fn Row(row: DrainItemRow, now: Millis) -> impl IntoView {
     let (word, tone, sign) = look(row.outcome);
+    let record = match row.record {
+        Some((collection, id)) => view! { <span class="mono break">{collection} "/" {id}</span> }.into_any(),
+        None => view! { <span class="faint">"only on the device"</span> }.into_any(),
+    };
     let why = match (row.code, row.detail) {
         (Some(code), detail) => {
             view! { <span class="mono">{code}</span>{detail.map(|detail| view! { <small>{detail}</small> })} }.into_any()
@@ -167,6 +170,7 @@ fn Row(row: DrainItemRow, now: Millis) -> impl IntoView {
     view! {
         <tr role="row" id=format!("item-{}-{}", row.client_id, row.operation_id)>
             <th role="rowheader" scope="row"><Id id=row.operation_id.clone() href=Some(paths::outbox_entry(&row.client_id, &row.operation_id))/></th>
+            <td role="cell" data-label="Record">{record}</td>
             <td role="cell" data-label="Outcome"><span class="status" data-tone=tone.as_str()><Glyph sign/><b>{word}</b></span></td>
             <td role="cell" data-label="Device"><a href=paths::device_outbox(&row.client_id)>{row.device_name}</a></td>
             <td role="cell" data-label="Why">{why}</td>

@@ -128,7 +128,7 @@ fn a_step_that_takes_something_says_what_and_asks_why() {
     assert!(stop.contains("name=\"remark\"") && stop.contains("value=\"cancel\""), "{stop}");
     let undo = text(part(&page, "id=\"step-undo\"", "</details>"));
     let all = "Puts 871 entries back in their old place under their own ids, calls back what no device has fetched of 222 entries and leaves 171 entries where they were.";
-    assert!(undo.contains(all) && undo.ends_with("Undo 1,264"), "{undo}");
+    assert!(undo.contains(all) && undo.contains("acted on since") && undo.ends_with("Undo up to 1,264"), "{undo}");
 }
 
 #[test]

@@ -3,13 +3,14 @@
 
 use rand::RngCore;
 use serde_json::{Map, Value, json};
-use tidewatch_domain::control::{CommandKind, Order, ResyncMode, WalWanted};
+use tidewatch_domain::control::{CommandKind, MeshOrder, Order, ResyncMode, WalWanted};
 use tidewatch_domain::time::Millis;
 
 use super::super::{Action, Client, Error, Handled, InFlight};
 use super::failure;
 use crate::control::Drained;
 use crate::journal::Journal;
+use crate::mesh::Mesh;
 use crate::outbox::Entry;
 use crate::state::Event;
 use crate::wire::{Failure, Purpose};
@@ -25,9 +26,9 @@ impl<J: Journal> Client<J> {
         let Some(taken) = self.state.commands.focus().filter(|taken| taken.report.is_none()).cloned() else {
             return Ok(Handled::default());
         };
-        let order = CommandKind::parse(&taken.kind).ok_or("unknown_kind").and_then(|kind| {
-            Order::read(kind, &taken.args).map_err(|error| if error.field == "kind" { "unknown_kind" } else { "args_invalid" })
-        });
+        let order = CommandKind::parse(&taken.kind)
+            .ok_or("unknown_kind")
+            .and_then(|kind| Order::read(kind, &taken.args).map_err(|_| "args_invalid"));
         match order {
             Err(code) => self.finish(&taken.id, Vec::new(), failure(code, "this client cannot carry it out")),
             Ok(_) if !self.wanted_uploads().is_empty() => Ok(Handled::default()),
@@ -50,6 +51,9 @@ impl<J: Journal> Client<J> {
                 let result = json!({ "collections_revision": revision });
                 self.finish(&taken.id, Vec::new(), json!({ "state": "done", "result": result }))
             }
+            Ok(Order::Mesh(order)) => self.mesh_change(&taken.id, order, rng),
+            // Its lines go up next, and then it is done.
+            Ok(Order::UploadLogs { .. }) => Ok(Handled::default()),
             Ok(Order::Resync { mode, .. }) if !taken.pulling => self.resync_begin(&taken.id, mode),
             Ok(Order::Resync { .. }) => {
                 self.pull_due = true;
@@ -63,12 +67,20 @@ impl<J: Journal> Client<J> {
         let freed = !drained.is_empty();
         let operations: Vec<String> =
             drained.iter().filter(|one| one.action.is_some()).map(|one| one.operation_id.clone()).collect();
-        self.record(Event::Finished { command: id.to_owned(), drained, report })?;
+        self.record(Event::Finished { command: id.to_owned(), drained, mesh: None, report })?;
         if freed {
             // Whatever was in the way may be gone: try at once.
             self.unjam();
         }
         Ok(Handled { obeyed: Some(id.to_owned()), drained: operations, ..Handled::default() })
+    }
+
+    /// Uses the mesh as it is wanted. Mode, interval, key and the last word are one frame, so a key is rotated once.
+    fn mesh_change(&mut self, id: &str, order: MeshOrder, rng: &mut dyn RngCore) -> Result<Handled, Error> {
+        let mesh = Mesh::ordered(self.state.mesh.as_ref(), order, rng);
+        let report = json!({ "state": "done", "result": mesh.facts() });
+        self.record(Event::Finished { command: id.to_owned(), drained: Vec::new(), mesh: Some(mesh), report })?;
+        Ok(Handled { obeyed: Some(id.to_owned()), ..Handled::default() })
     }
 
     fn unjam(&mut self) {
@@ -89,7 +101,8 @@ impl<J: Journal> Client<J> {
                 let leave = entries.iter().filter(|entry| entry.action.needs_payload());
                 leave.filter_map(|entry| outbox.get(entry.operation_id.as_str())).collect()
             }
-            Some(Order::UploadWal { redact: true, .. } | Order::RefreshPolicy) | None => Vec::new(),
+            Some(Order::UploadWal { redact: true, .. } | Order::RefreshPolicy | Order::Mesh(_) | Order::UploadLogs { .. })
+            | None => Vec::new(),
             Some(Order::UploadWal { wanted: WalWanted::Operations(ids), .. }) => {
                 ids.iter().filter_map(|id| outbox.get(id.as_str())).collect()
             }
@@ -187,7 +200,7 @@ impl<J: Journal> Client<J> {
         }
         let result = json!({ "escrowed": taken.escrowed, "cursor": replica.cursor(), "digests": digests });
         let (id, report) = (taken.id.clone(), json!({ "state": "done", "result": result }));
-        self.record(Event::Finished { command: id.clone(), drained: Vec::new(), report })?;
+        self.record(Event::Finished { command: id.clone(), drained: Vec::new(), mesh: None, report })?;
         Ok(Some(id))
     }
 

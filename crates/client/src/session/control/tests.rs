@@ -282,3 +282,102 @@ fn an_upload_without_values_tells_names_and_types_only() {
     assert_eq!(said["result"]["payloads"][0]["fields"], json!({"name": "string", "n": "number"}));
     assert!(!said.to_string().contains("Secret"));
 }
+
+fn mesh_facts(bench: &mut Bench) -> Value {
+    bench.client.report(bench.now, 1, json!({}), &mut bench.rng)["mesh"].clone()
+}
+
+fn mesh_key(bench: &Bench) -> String {
+    bench.client.state().mesh.as_ref().expect("a mesh").key().to_owned()
+}
+
+#[test]
+fn a_mesh_command_changes_mode_interval_and_key_once_and_a_restart_forgets_none_of_it() {
+    let mut bench = Bench::enrolled();
+    assert_eq!(mesh_facts(&mut bench), Value::Null, "what nobody has set is not reported");
+    bench.hand_over(&[command("c-1", "mesh", json!({"mode": "multi_hop", "rotate_keys": false}))]);
+    let handled = bench.confirm("c-1", "running");
+    assert_eq!(handled.obeyed.as_deref(), Some("c-1"));
+    let first = mesh_key(&bench);
+    let said = bench.said();
+    assert_eq!((&said["state"], &said["result"]["mode"]), (&json!("done"), &json!("multi_hop")));
+    assert!(!said.to_string().contains(&first), "the key stays on the device");
+    bench.answer(200, json!({"id": "c-1", "state": "done"}));
+    let order = command("c-2", "mesh", json!({"mode": "single_hop", "broadcast_interval_ms": 5_000, "rotate_keys": true}));
+    bench.hand_over(std::slice::from_ref(&order));
+    bench.confirm("c-2", "running");
+    let second = mesh_key(&bench);
+    assert_ne!(first, second);
+    // The process ends before the last word is out.
+    let mut bench = bench.restart_after_crash();
+    let wanted = json!({"mode": "single_hop", "broadcast_interval_ms": 5_000, "key_revision": 2});
+    assert_eq!((mesh_facts(&mut bench), mesh_key(&bench)), (wanted.clone(), second.clone()));
+    bench.confirm("c-2", "done");
+    bench.hand_over(&[order]);
+    assert_eq!(bench.next(), Action::Idle, "a command that comes again rotates nothing");
+    assert_eq!((mesh_facts(&mut bench), mesh_key(&bench)), (wanted, second));
+    bench.hand_over(&[command("c-3", "mesh", json!({"mode": "off"}))]);
+    bench.confirm("c-3", "running");
+    assert_eq!(mesh_facts(&mut bench), json!({"mode": "off", "broadcast_interval_ms": 5_000, "key_revision": 2}));
+    let mut compacted = crate::state::State::new(10);
+    bench.client.state().compacted().into_iter().for_each(|event| compacted.apply(event));
+    assert_eq!(compacted.mesh, bench.client.state().mesh, "nor does a compacted journal");
+}
+
+#[test]
+fn a_mesh_command_that_cannot_be_read_changes_nothing_and_says_so() {
+    let mut bench = Bench::enrolled();
+    bench.hand_over(&[command("c-1", "mesh", json!({"mode": "off", "broadcast_interval_ms": 5}))]);
+    bench.confirm("c-1", "running");
+    assert_eq!(bench.said()["error"]["code"], "args_invalid");
+    assert_eq!(bench.client.state().mesh, None);
+}
+
+/// The lines of an upload.
+fn uploaded(request: &crate::wire::Request) -> Vec<tidewatch_domain::control::LogLine> {
+    let body = request.body.as_deref().expect("a body");
+    tidewatch_protocol::v1::control::log_lines_read(body.as_bytes()).expect("a server reads it")
+}
+
+#[test]
+fn a_jammed_client_uploads_what_its_log_says_of_the_jam_and_nothing_of_its_payloads() {
+    let mut bench = Bench::enrolled();
+    bench.edit("a", MutationOp::Create, json!({"name": "Ms Secret"}));
+    bench.push(422, json!({"code": "schema_invalid", "status": 422, "detail": "Ms Secret does not fit"}));
+    bench.client.log(bench.now, tidewatch_domain::control::LogLevel::Debug, "app.camera", "warmed up");
+    bench.hand_over(&[command("c-1", "upload_logs", json!({}))]);
+    bench.confirm("c-1", "running");
+    let request = bench.expect(Purpose::Logs);
+    assert!(request.path.starts_with("/control/logs?command=c-1&dropped=0&begins_at="), "{}", request.path);
+    let lines = uploaded(&request);
+    let said: Vec<String> = lines.iter().map(|line| format!("{} {}", line.target, line.message)).collect();
+    assert!(said[0].starts_with("client began: no replica"), "{said:?}");
+    assert!(said.contains(&"sync.push a push of 1 intents failed: schema_invalid".to_owned()), "{said:?}");
+    assert!(said.contains(&"app.camera warmed up".to_owned()), "{said:?}");
+    assert!(!said.concat().contains("Secret"), "{said:?}");
+    let handled = bench.answer(200, json!({"lines": lines.len(), "bytes": 1, "duplicate": false}));
+    assert_eq!(handled.obeyed.as_deref(), Some("c-1"));
+    let last = bench.said();
+    assert_eq!((&last["state"], &last["result"]["lines"]), (&json!("done"), &json!(lines.len())));
+}
+
+#[test]
+fn an_upload_of_the_log_that_a_crash_cut_is_made_again_and_one_that_is_refused_fails() {
+    let mut bench = Bench::enrolled();
+    bench.hand_over(&[command("c-1", "upload_logs", json!({"since": "2020-01-01T00:00:00Z"}))]);
+    bench.confirm("c-1", "running");
+    bench.expect(Purpose::Logs);
+    bench.lose();
+    let mut bench = bench.restart_after_crash();
+    bench.confirm("c-1", "running");
+    let lines = uploaded(&bench.expect(Purpose::Logs));
+    assert!(lines[0].message.ends_with("commands open: 1"), "the log begins anew and says so: {lines:?}");
+    bench.answer(200, json!({"lines": 3, "bytes": 1, "duplicate": true}));
+    bench.confirm("c-1", "done");
+    bench.hand_over(&[command("c-2", "upload_logs", json!({"since": "2999-01-01T00:00:00Z"}))]);
+    bench.confirm("c-2", "running");
+    assert_eq!(uploaded(&bench.expect(Purpose::Logs)), [], "nothing is that new");
+    bench.answer(404, json!({"code": "not_found", "status": 404}));
+    let last = bench.said();
+    assert_eq!((&last["state"], &last["error"]["code"]), (&json!("failed"), &json!("logs_refused")));
+}

@@ -114,7 +114,7 @@ fn command_request(members: &Members<'_>) -> Result<CommandRequestRead, FieldErr
         return Err(members.fault(unknown, "is not known"));
     }
     let kind = CommandKind::parse(members.text_required("kind", 32)?);
-    let kind = kind.ok_or_else(|| members.fault("kind", "must be upload_wal, resync or refresh_policy"))?;
+    let kind = kind.ok_or_else(|| members.fault("kind", "must be upload_wal, resync, refresh_policy, mesh or upload_logs"))?;
     let none = Value::Object(serde_json::Map::new());
     let order = Order::read(kind, members.value("args").unwrap_or(&none));
     let seconds = MINUTE_MS / SECOND_MS..=COMMAND_TTL_MS_MAX / SECOND_MS;

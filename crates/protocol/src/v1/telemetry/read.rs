@@ -1,9 +1,10 @@
 //! Reads reports into the domain, with ranges checked and the member at fault named.
 
 use serde_json::Value;
+use tidewatch_domain::control::MeshMode;
 use tidewatch_domain::report::{
-    AttemptCounts, BatteryOptimization, Connectivity, DeviceFacts, EntryState, LatencySummary, OfflineResilience, OutboxDigest,
-    OutboxEntry, RelayQuality, Report, ReportedDigest, ReportedError, SyncFacts, UserExperience,
+    AttemptCounts, BatteryOptimization, Connectivity, DeviceFacts, EntryState, LatencySummary, MeshFacts, OfflineResilience,
+    OutboxDigest, OutboxEntry, RelayQuality, Report, ReportedDigest, ReportedError, SyncFacts, UserExperience,
 };
 
 use crate::limits::{FILTER_TERMS_MAX, INTEGER_MAX, LABELS_MAX, OUTBOX_ENTRIES_MAX, REPORTS_MAX};
@@ -84,6 +85,7 @@ fn report_members(value: &Value, raw: &str) -> Read<Report> {
         user_experience: group(&members, "user_experience", user_experience)?,
         sync: group(&members, "sync", sync)?,
         outbox: members.object("outbox")?.map(|outbox| outbox_digest(&outbox)).transpose()?,
+        mesh: group(&members, "mesh", mesh)?,
         raw: raw.to_owned(),
     })
 }
@@ -133,6 +135,15 @@ fn connectivity(members: &Members<'_>) -> Read<Connectivity> {
         relay_connection_quality: members.text("relay_connection_quality", 32)?.map(quality).transpose()?,
         network_partition_duration: members.number("network_partition_duration", FROM_ZERO)?,
         last_successful_sync: members.instant("last_successful_sync")?,
+    })
+}
+
+fn mesh(members: &Members<'_>) -> Read<MeshFacts> {
+    let mode = |text: &str| MeshMode::parse(text).ok_or_else(|| members.fault("mode", "must be multi_hop, single_hop or off"));
+    Ok(MeshFacts {
+        mode: members.text("mode", 32)?.map(mode).transpose()?,
+        broadcast_interval_ms: members.integer("broadcast_interval_ms", COUNT)?,
+        key_revision: members.integer("key_revision", COUNT)?,
     })
 }
 

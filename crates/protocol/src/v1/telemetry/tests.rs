@@ -1,7 +1,8 @@
 //! What a report may and may not say.
 
 use super::*;
-use tidewatch_domain::report::EntryState;
+use tidewatch_domain::control::MeshMode;
+use tidewatch_domain::report::{EntryState, MeshFacts};
 
 /// The example of the specification.
 const FULL: &str = r#"{"report_id":"r-1","at":"2026-11-20T15:21:40.680Z","seq":812,
@@ -15,7 +16,7 @@ const FULL: &str = r#"{"report_id":"r-1","at":"2026-11-20T15:21:40.680Z","seq":8
  "outbox":{"total":12,"bytes":8120,"truncated":true,"entries":[
    {"operation_id":"op-1","collection":"equipment","record_id":"eq-1","op":"update","priority":2,"attempts":7,"state":"retrying",
     "error":{"code":"guard_failed","status":422}}]},
- "mesh":{"peer_id":"kept"}}"#;
+ "mesh":{"peer_id":"kept","mode":"multi_hop","broadcast_interval_ms":30000,"key_revision":2}}"#;
 
 fn refused(report: &str) -> (Option<String>, String, String) {
     let refusal = report_read(report).expect_err("the report is refused");
@@ -29,6 +30,8 @@ fn the_example_of_the_specification_is_read_and_kept_as_it_came() {
     assert_eq!(report.device.battery_percent, Some(61.0));
     assert_eq!(report.device.labels, vec![("region".to_owned(), "north".to_owned())]);
     assert_eq!(report.offline_resilience.queued_operations_count, Some(12));
+    let mesh = MeshFacts { mode: Some(MeshMode::MultiHop), broadcast_interval_ms: Some(30_000), key_revision: Some(2) };
+    assert_eq!(report.mesh, mesh);
     let outbox = report.outbox.expect("reported");
     assert_eq!((outbox.total, outbox.truncated, outbox.entries[0].state), (12, true, EntryState::Retrying));
 }

@@ -85,7 +85,7 @@ impl Under {
                 ids.iter().any(|id| id.as_str() == line.operation_id).then_some(uploaded)
             }
             Order::Resync { .. } => Some(ESCROWED),
-            Order::RefreshPolicy => None,
+            Order::RefreshPolicy | Order::Mesh(_) | Order::UploadLogs { .. } => None,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use tidewatch_domain::control::{Command, CommandKind, HAND_OVER_AGAIN_MS, RUNNING_AGAIN_MS};
 use tidewatch_domain::engine::ClientKey;
-use tidewatch_domain::fleet::{CommandRow, CommandView};
+use tidewatch_domain::fleet::{CommandEvent, CommandRow, CommandView};
 use tidewatch_domain::ids::ClientId;
 use tidewatch_domain::page::{Page, Total};
 use tidewatch_domain::time::Millis;
@@ -156,9 +156,11 @@ impl Sync {
         let row = found.ok_or(Error::NotFound("command"))?;
         let client_id = self.shared.live().client_ids.get(&ClientKey(row.client)).cloned();
         let client_id = client_id.ok_or_else(|| Error::Corrupt("a command is for no device".to_owned()))?;
-        let events: Vec<(i64, i64)> = sqlx::query_as(COMMAND_EVENTS_OF).bind(row.n).fetch_all(&mut *snapshot).await?;
+        let events: Vec<(i64, i64, String, Option<String>)> =
+            sqlx::query_as(COMMAND_EVENTS_OF).bind(row.n).fetch_all(&mut *snapshot).await?;
         snapshot.rollback().await?;
-        let history = events.into_iter().map(|(state, at)| Ok((state_read(state)?, Millis(at)))).collect::<Result<_>>()?;
+        let event = |(state, at, actor, detail)| Ok(CommandEvent { state: state_read(state)?, at: Millis(at), actor, detail });
+        let history = events.into_iter().map(event).collect::<Result<_>>()?;
         Ok(CommandView {
             row: row.read(client_id)?,
             args: row.args,
@@ -166,6 +168,7 @@ impl Sync {
             deliveries: row.deliveries.unsigned_abs(),
             forecast: None,
             history,
+            logs: None,
         })
     }
 }

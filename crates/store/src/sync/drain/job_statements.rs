@@ -78,13 +78,17 @@ statements! {
     ITEMS_OF_COMMAND = r"
         select i.set_id, i.n, i.client, i.operation_id, i.behind, i.outcome
         from drain_items i indexed by drain_items_by_command where i.command = ?1 and i.outcome = 1 order by i.n";
-    /// Items of a job, after a place.
+    /// Items of a job, after a place; what they write to is in the archive, when their payload is.
     ITEMS_PAGE = r"
-        select n, client, operation_id, outcome, code, detail, at_ms from drain_items
-        where set_id = ?1 and n > ?2 and (?3 is null or outcome = ?3) order by n limit ?4";
+        select i.n, i.client, i.operation_id, i.outcome, i.code, i.detail, i.at_ms,
+            d.mutation ->> 'collection' as collection, d.mutation ->> 'record_id' as record_id
+        from drain_items i left join dead_letters d on d.client = i.client and d.operation_id = i.operation_id
+        where i.set_id = ?1 and i.n > ?2 and (?3 is null or i.outcome = ?3) order by i.n limit ?4";
     ITEMS_PAGE_BACK = r"
-        select n, client, operation_id, outcome, code, detail, at_ms from drain_items
-        where set_id = ?1 and n < ?2 and (?3 is null or outcome = ?3) order by n desc limit ?4";
+        select i.n, i.client, i.operation_id, i.outcome, i.code, i.detail, i.at_ms,
+            d.mutation ->> 'collection' as collection, d.mutation ->> 'record_id' as record_id
+        from drain_items i left join dead_letters d on d.client = i.client and d.operation_id = i.operation_id
+        where i.set_id = ?1 and i.n < ?2 and (?3 is null or i.outcome = ?3) order by i.n desc limit ?4";
     /// Failed and skipped items by reason.
     ITEMS_REASONS = r"
         select coalesce(code, '') as code, coalesce(detail, '') as detail, outcome, count(*) as entries, count(distinct client) as devices,

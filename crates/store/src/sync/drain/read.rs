@@ -52,6 +52,10 @@ pub struct ItemRow {
     pub detail: Option<String>,
     /// Since.
     pub at_ms: Option<i64>,
+    /// Collection, when its payload is in the archive.
+    pub collection: Option<String>,
+    /// Record, when its payload is in the archive.
+    pub record_id: Option<String>,
 }
 
 /// Failed and skipped items of one reason.

@@ -41,7 +41,7 @@ statements! {
         select n, id, client, kind, args, priority, state, job, actor, reason, created_ms, expires_ms, changed_ms, deliveries, done, total,
             result, error_code, error_detail
         from commands where id = ?1";
-    COMMAND_EVENTS_OF = "select state, at_ms from command_events where command = ?1 order by state";
+    COMMAND_EVENTS_OF = "select state, at_ms, actor, detail from command_events where command = ?1 order by state";
     COMMANDS_OLDER = r"
         select n, id, client, kind, args, priority, state, job, actor, reason, created_ms, expires_ms, changed_ms, deliveries, done, total,
             result, error_code, error_detail

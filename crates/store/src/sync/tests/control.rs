@@ -86,7 +86,9 @@ async fn a_device_gets_its_own_commands_most_urgent_first_and_again_only_after_a
     assert_eq!(take(&store, 2, NOW).await, [other]);
     let view = store.sync().command_view(&urgent).await.expect("there");
     assert_eq!((view.row.state, view.deliveries), (CommandState::Delivered, 2));
-    assert_eq!(view.history, [(CommandState::Queued, NOW), (CommandState::Delivered, NOW)]);
+    let history: Vec<_> = view.history.iter().map(|event| (event.state, event.at, event.actor.as_str())).collect();
+    let device = format!("device:{}", view.row.client_id);
+    assert_eq!(history, [(CommandState::Queued, NOW, view.row.actor.as_str()), (CommandState::Delivered, NOW, &device)]);
     report(&store, 1, &urgent, said(Reported::Running)).await;
     report(&store, 1, &urgent, said(Reported::Done)).await;
     assert_eq!(store.sync().commands_open(&client(1)), 1);

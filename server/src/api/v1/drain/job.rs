@@ -241,6 +241,10 @@ pub struct JobItemEntry {
     pub device: String,
     /// Operation.
     pub operation_id: String,
+    /// Collection that it writes to; `null` while only the device has it.
+    pub collection: Option<String>,
+    /// Record that it writes to; `null` while only the device has it.
+    pub record_id: Option<String>,
     /// `waiting`, `sent`, `ok`, `skipped` or `failed`.
     pub outcome: &'static str,
     /// Code of why it was skipped or failed; of one that is done, what was answered.
@@ -254,10 +258,13 @@ pub struct JobItemEntry {
 
 impl From<DrainItemRow> for JobItemEntry {
     fn from(row: DrainItemRow) -> Self {
+        let (collection, record_id) = row.record.unzip();
         Self {
             client_id: row.client_id.to_string(),
             device: row.device_name,
             operation_id: row.operation_id,
+            collection,
+            record_id,
             outcome: row.outcome.as_str(),
             code: row.code,
             detail: row.detail,
