@@ -5,6 +5,7 @@
 //! report that can not be sent never holds up a push or a pull.
 
 mod account;
+mod backfill;
 mod control;
 mod handled;
 mod head_start;
@@ -106,6 +107,7 @@ pub struct Client<J> {
     reports: report::Queue,
     round: control::Round,
     head_start: head_start::HeadStart,
+    backfill: Option<backfill::Backfill>,
 }
 
 impl<J: Journal> Client<J> {
@@ -138,6 +140,7 @@ impl<J: Journal> Client<J> {
             reports: report::Queue::default(),
             round: control::Round::default(),
             head_start: head_start::HeadStart::default(),
+            backfill: None,
         })
     }
 
@@ -236,7 +239,7 @@ impl<J: Journal> Client<J> {
         if let Some(at) = self.link.not_before.filter(|at| *at > now) {
             return Ok(Action::Wait(wakes.map_or(at, |own| own.min(at))));
         }
-        let wants = self.round_is_due() || self.reports.is_due(now);
+        let wants = self.round_is_due() || self.backfill.is_some() || self.reports.is_due(now);
         if !wants {
             return Ok(wakes.map_or(Action::Idle, Action::Wait));
         }
@@ -254,6 +257,9 @@ impl<J: Journal> Client<J> {
         }
         if self.pull_due {
             return self.pull_request(now);
+        }
+        if let Some(request) = self.backfill_request(now) {
+            return Ok(request);
         }
         Ok(self.report_request(now, rng).unwrap_or(Action::Idle))
     }
@@ -284,6 +290,7 @@ impl<J: Journal> Client<J> {
             Purpose::Snapshot => self.snapshot_answer(&flight, status, &body, retry_after_ms, took_ms, now, rng)?,
             Purpose::SnapshotPart => self.part_refused(&flight, (status, &body), retry_after_ms, now, rng)?,
             Purpose::ScopeScan => self.scope_scan_answer(&flight, status, &body, retry_after_ms, took_ms, now, rng)?,
+            Purpose::Backfill => self.backfill_answer(&flight, (status, &body), retry_after_ms, took_ms, now, rng)?,
             Purpose::Report => self.report_answer(&flight, status, &body, retry_after_ms, now, rng),
             Purpose::ControlKeys | Purpose::Commands | Purpose::CommandStatus | Purpose::Escrow => {
                 self.control_answer(&flight, (status, &body), retry_after_ms, now, rng)?

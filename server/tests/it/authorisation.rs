@@ -11,7 +11,7 @@ use tidewatch_server::router::routes;
 use tidewatch_testkit::{Reply, TestApp, Visitor};
 
 /// Every route that is not a page or an action, with who may take it.
-const API: [(&str, &str, Access); 84] = [
+const API: [(&str, &str, Access); 86] = [
     ("GET", "/healthz", Access::Public),
     ("GET", "/readyz", Access::Public),
     ("GET", "/metrics", Access::Public),
@@ -61,6 +61,7 @@ const API: [(&str, &str, Access); 84] = [
     ("GET", "/events", Access::Stream),
     ("GET", "/records/{collection}/{record_id}", Access::Device),
     ("GET", "/records/{collection}/{record_id}/history", Access::Device),
+    ("POST", "/records/backfill", Access::Device),
     ("GET", "/integrity", Access::Device),
     ("GET", "/snapshots", Access::Device),
     ("GET", "/snapshots/{id}", Access::Device),
@@ -83,6 +84,7 @@ const API: [(&str, &str, Access); 84] = [
     ("GET", "/api/v1/sync/events", Access::Stream),
     ("GET", "/api/v1/sync/records/{collection}/{record_id}", Access::Device),
     ("GET", "/api/v1/sync/records/{collection}/{record_id}/history", Access::Device),
+    ("POST", "/api/v1/sync/records/backfill", Access::Device),
     ("GET", "/api/v1/sync/integrity", Access::Device),
     ("GET", "/api/v1/sync/snapshots", Access::Device),
     ("GET", "/api/v1/sync/snapshots/{id}", Access::Device),

@@ -3,6 +3,7 @@
 mod adapters;
 mod arxos;
 mod authorisation;
+mod backfill;
 mod bad_input;
 mod captures;
 mod console_drain;

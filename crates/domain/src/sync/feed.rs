@@ -50,6 +50,8 @@ pub struct FeedQuery {
     pub scopes: Vec<Scope>,
     /// Only these collections; empty means all.
     pub collections: Vec<CollectionName>,
+    /// Part of the filter: the fields that are made of the whole records of this scan. Empty for a feed.
+    pub fields: Vec<String>,
     /// How much of each change.
     pub include: FeedInclude,
     /// Leave out what the reader did itself; the cursor still moves.

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use sqlx::SqliteConnection;
-use tidewatch_domain::cursor::{Cursor, CursorGround, CursorPosition, Since, filter_hash, since_read};
+use tidewatch_domain::cursor::{Cursor, CursorGround, CursorPosition, Since, fields_hash, filter_hash, since_read};
 use tidewatch_domain::engine::{Collection, CollectionKey, ScopeKey};
 use tidewatch_domain::ids::{Scope, Seq};
 use tidewatch_domain::sync::{ControlRow, FeedInclude, FeedPage, FeedQuery, FeedRows, SnapshotFilter};
@@ -250,7 +250,7 @@ fn cut(rows: &mut FeedRows, limit: usize) -> Option<Seq> {
 impl Plan {
     fn new(shared: &Shared, query: &FeedQuery, scopes: &[Scope]) -> Result<Self> {
         let live = shared.live();
-        let filter = filter_hash(&query.scopes, &query.collections);
+        let filter = fields_hash(filter_hash(&query.scopes, &query.collections), &query.fields);
         let ground = CursorGround { epoch: shared.epoch, head: live.head, horizon: Seq(0), filter };
         let ancestor = |epoch| shared.ancestors.iter().find(|(known, _)| *known == epoch).map(|(_, fork)| *fork);
         let since = since_read(query.since.as_deref(), query.epoch, ground, ancestor)?;

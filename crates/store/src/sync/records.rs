@@ -106,6 +106,12 @@ impl Sync {
         Ok((known.key, known.policy.natural_key.is_some()))
     }
 
+    /// Whether a collection is configured.
+    #[must_use]
+    pub fn collection_is_known(&self, collection: &CollectionName) -> bool {
+        self.collection_key(collection).is_ok()
+    }
+
     /// The record that an id means: another one, when the same thing was recorded before.
     async fn record_target(&self, collection: &CollectionName, record_id: &RecordId) -> Result<(CollectionKey, RecordId)> {
         let (key, has_aliases) = self.collection_key(collection)?;
