@@ -26,3 +26,4 @@ mod real_binary;
 mod sessions;
 mod signed;
 mod sync;
+mod vectors;

@@ -94,6 +94,8 @@ pub struct FeedRow {
     pub fields: Option<String>,
     /// JSON text of the operation on a field that merges by itself; only on `crdt`.
     pub crdt: Option<String>,
+    /// JSON text of what is known of the record's vector clock, where its collection goes by that.
+    pub vector: Option<String>,
     /// Committed at.
     pub committed: Millis,
 }

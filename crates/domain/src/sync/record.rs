@@ -28,6 +28,8 @@ pub struct RecordVersion {
     pub changed: Option<Vec<String>>,
     /// JSON text of the whole body; `None` on a tombstone.
     pub fields: Option<String>,
+    /// What the write had seen, device by device, where its collection goes by that; of a record as it stands all that it has seen.
+    pub vector: VectorClock,
     /// Committed at.
     pub committed: Millis,
 }
@@ -41,8 +43,6 @@ pub struct RecordView {
     pub record_id: RecordId,
     /// Something waits beside it.
     pub conflicted: bool,
-    /// What it has seen, device by device, where its collection goes by that.
-    pub vector: VectorClock,
     /// Its last version.
     pub last: RecordVersion,
 }

@@ -5,6 +5,7 @@
 //! every match.
 
 mod reading;
+mod vectors;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -103,6 +104,8 @@ impl Sync {
         if query.exclude_self && query.reader.is_some() {
             rows.retain(|row| row.client_id != query.reader.as_ref());
         }
+        let wanted = vectors::wanted(&rows, &self.shared.live());
+        vectors::add(&mut rows, wanted, plan.compact, &self.readers).await?;
         let immutable = full.is_some() && plan.is_plain();
         Ok(FeedPage { immutable, ..plan.page(&self.shared, rows, controls, full.unwrap_or(end)) })
     }
@@ -198,11 +201,15 @@ impl StateScan {
         if let Some(collections) = &self.plan.collections {
             query = query.bind(collections.clone());
         }
-        let (packed,): (Option<String>,) = query.fetch_one(transaction).await?;
-        let live = live.read().expect("no holder of this lock panics");
-        let mut reading = Reading::new(FeedInclude::Full, true, self.plan.renamed.clone());
-        packed.map_or(Ok(()), |packed| reading.text(packed, scope, &live))?;
-        let mut rows = reading.rows;
+        let (packed,): (Option<String>,) = query.fetch_one(&mut *transaction).await?;
+        let (mut rows, wanted) = {
+            let live = live.read().expect("no holder of this lock panics");
+            let mut reading = Reading::new(FeedInclude::Full, true, self.plan.renamed.clone());
+            packed.map_or(Ok(()), |packed| reading.text(packed, scope, &live))?;
+            let wanted = vectors::wanted(&reading.rows, &live);
+            (reading.rows, wanted)
+        };
+        vectors::add(&mut rows, wanted, true, transaction).await?;
         let next = rows.seqs().next_back().filter(|_| rows.len() == most as usize);
         rows.retain(|row| row.op != "delete");
         Ok((rows, next))

@@ -1,7 +1,7 @@
 //! Single records, their history, the conflicts beside them, and the digests of scopes.
 
 use tidewatch_domain::cursor::{Cursor, CursorPosition, filter_hash};
-use tidewatch_domain::decide::{DisputeKind, Meta};
+use tidewatch_domain::decide::DisputeKind;
 use tidewatch_domain::engine::{ClientKey, CollectionKey, ScopeKey};
 use tidewatch_domain::hlc::{Hlc, Ticks};
 use tidewatch_domain::ids::{ClientId, CollectionName, RecordId, Scope, Seq, Version};
@@ -31,7 +31,7 @@ struct VersionRow {
     fields: Option<String>,
     committed_ms: i64,
     conflicted: bool,
-    meta: Option<String>,
+    vector: Option<String>,
 }
 
 impl VersionRow {
@@ -48,6 +48,7 @@ impl VersionRow {
             schema_version: self.schema_version,
             changed: self.changed.as_deref().map(names_read),
             fields: self.fields,
+            vector: self.vector.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default(),
             committed: Millis(self.committed_ms),
         })
     }
@@ -134,9 +135,9 @@ impl Sync {
         let query = sqlx::query_as(RECORD_VIEW).bind(key.0).bind(record_id.to_string());
         let row: Option<VersionRow> = query.fetch_optional(&self.readers).await?;
         let Some(row) = row else { return Ok(None) };
-        let (conflicted, vector) = (row.conflicted, Meta::read(row.meta.as_deref()).vector);
+        let conflicted = row.conflicted;
         let last = row.read(&self.shared.live())?;
-        Ok(Some(RecordView { collection: collection.clone(), record_id, conflicted, vector, last }))
+        Ok(Some(RecordView { collection: collection.clone(), record_id, conflicted, last }))
     }
 
     /// Versions of a record from a position of one of them downwards, at most so many.
