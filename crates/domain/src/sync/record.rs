@@ -93,6 +93,18 @@ pub struct ConflictView {
     pub record: Option<(Version, Option<String>)>,
 }
 
+/// Digests of scopes at one position.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Integrity {
+    /// Cursor of a feed over the same filter that has come as far.
+    pub cursor: String,
+    /// The digests.
+    pub items: Vec<IntegrityItem>,
+    /// Collections that have records in these scopes and no digest: what is stored of them is not what devices hold, for their fields have
+    /// had other names.
+    pub left_out: Vec<CollectionName>,
+}
+
 /// State digest of a collection in a scope.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IntegrityItem {

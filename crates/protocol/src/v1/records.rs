@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tidewatch_domain::ids::{ClientId, OperationId, Version};
-use tidewatch_domain::sync::{Body, ConflictView, IntegrityItem, RecordHistory, RecordVersion, RecordView, VectorClock};
+use tidewatch_domain::sync::{Body, ConflictView, Integrity, IntegrityItem, RecordHistory, RecordVersion, RecordView};
 
 use crate::limits::INTEGER_MAX;
 use crate::members::Members;
@@ -125,6 +125,31 @@ pub struct IntegrityPage {
     pub cursor: String,
     /// One for each collection of each scope that ever held a record.
     pub items: Vec<IntegrityEntry>,
+    /// Collections that have no digest, though they have held records there. Nothing is known of whether the local copy is equal.
+    pub left_out: Vec<IntegrityLeftOut>,
+}
+
+/// A collection without a digest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct IntegrityLeftOut {
+    /// Collection.
+    pub collection: String,
+    /// `schema_steps`: its fields have had other names, so that what is stored is not what devices hold.
+    #[schema(value_type = String)]
+    pub reason: Cow<'static, str>,
+}
+
+impl From<Integrity> for IntegrityPage {
+    fn from(found: Integrity) -> Self {
+        let left_out = found.left_out.into_iter();
+        let left_out =
+            left_out.map(|name| IntegrityLeftOut { collection: name.into_string(), reason: Cow::Borrowed("schema_steps") });
+        Self {
+            cursor: found.cursor,
+            items: found.items.into_iter().map(IntegrityEntry::from).collect(),
+            left_out: left_out.collect(),
+        }
+    }
 }
 
 /// State digest of a collection in a scope.
