@@ -1,13 +1,13 @@
 //! A column that is new here: its values for the records that are here already, once the feed is read to its end.
 
 use rand::RngCore;
-use serde_json::{Value, json};
+use serde_json::json;
 use tidewatch_domain::time::Millis;
 
-use super::{Action, Client, Error, Handled, InFlight};
+use super::{Action, Answer, Client, Error, Handled, InFlight};
 use crate::journal::Journal;
 use crate::state::Event;
-use crate::wire::{Failure, Purpose, read_fills};
+use crate::wire::{Purpose, read_fills};
 
 /// What is asked for, and how far it has come.
 #[derive(Clone, Debug)]
@@ -46,15 +46,8 @@ impl<J: Journal> Client<J> {
         Some(self.request(Purpose::Backfill, "/records/backfill".to_owned(), Some(body.to_string())))
     }
 
-    pub(super) fn backfill_answer(
-        &mut self,
-        flight: &InFlight,
-        (status, body): (u16, &Value),
-        retry_after_ms: Option<i64>,
-        took_ms: f64,
-        now: Millis,
-        rng: &mut dyn RngCore,
-    ) -> Result<Handled, Error> {
+    pub(super) fn backfill_answer(&mut self, answer: Answer<'_>, rng: &mut dyn RngCore) -> Result<Handled, Error> {
+        let Answer { status, body, took_ms, .. } = answer;
         let Some(mut asked) = self.backfill.clone() else { return Ok(Handled::default()) };
         // What its rows wait for, or a position that is lost, is the feed's to bring.
         self.pull_due = true;
@@ -64,10 +57,10 @@ impl<J: Journal> Client<J> {
                 409 | 410 => Some(Backfill { cursor: None, ..asked }),
                 _ => Some(asked),
             };
-            return Ok(self.refused(flight, status, body, retry_after_ms, now, rng));
+            return Ok(self.refused(answer, rng));
         }
         let Some(page) = read_fills(body) else {
-            return Ok(self.failed(flight, now, Failure::of_network("a page of fields was not readable"), None, rng));
+            return Ok(self.unreadable(answer, "a page of fields was not readable", rng));
         };
         let (collection, names) = (asked.collection.clone(), asked.names.clone());
         self.record(Event::Filled { collection, names, rows: page.rows })?;
