@@ -4,6 +4,7 @@
 //! no common transaction. Each scope is read by its own indexed range and merged here: a range over many scopes would make SQLite sort
 //! every match.
 
+mod chase;
 mod reading;
 mod vectors;
 
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use sqlx::SqliteConnection;
 use tidewatch_domain::cursor::{Cursor, CursorGround, CursorPosition, Since, fields_hash, filter_hash, since_read};
 use tidewatch_domain::engine::{Collection, CollectionKey, ScopeKey};
-use tidewatch_domain::ids::{Scope, Seq};
+use tidewatch_domain::ids::{Epoch, Scope, Seq};
 use tidewatch_domain::sync::{ControlRow, FeedInclude, FeedPage, FeedQuery, FeedRows, SnapshotFilter};
 
 use self::reading::Reading;
@@ -42,6 +43,7 @@ const PAGE_SCANNED_MAX: i64 = 20_000;
 struct Plan {
     position: CursorPosition,
     filter: u32,
+    epoch: Epoch,
     head: Seq,
     compact: bool,
     limit: usize,
@@ -107,7 +109,8 @@ impl Sync {
         let wanted = vectors::wanted(&rows, &self.shared.live());
         vectors::add(&mut rows, wanted, plan.compact, &self.readers).await?;
         let immutable = full.is_some() && plan.is_plain();
-        Ok(FeedPage { immutable, ..plan.page(&self.shared, rows, controls, full.unwrap_or(end)) })
+        let page = FeedPage { immutable, ..plan.page(&self.shared, rows, controls, full.unwrap_or(end)) };
+        Ok(if page.snapshot_complete == Some(true) && self.is_overtaken(&plan).await? { plan.unfinished(page) } else { page })
     }
 
     /// How far a part of this page may look: to the head, unless a scope holds more than its share of rows up to there. Several
@@ -291,6 +294,7 @@ impl Plan {
             notices: Notices::new(&live, query, scopes, position),
             position,
             filter,
+            epoch: shared.epoch,
             head: live.head,
             compact,
             limit: query.limit.clamp(1, PAGE_ROWS_MAX) as usize,
