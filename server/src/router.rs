@@ -95,6 +95,7 @@ fn all(app: &App) -> Vec<Routed> {
             route(Method::POST, path("/events/ticket"), Device, post(sync::tickets::ticket_issue)),
             route(Method::GET, path("/records/{collection}/{record_id}"), Device, get(sync::records::record_view)),
             route(Method::GET, path("/records/{collection}/{record_id}/history"), Device, get(sync::records::record_history)),
+            route(Method::POST, path("/records/backfill"), Device, post(sync::backfill::backfill_page)),
             route(Method::GET, path("/integrity"), Device, get(sync::records::integrity)),
             route(Method::GET, path("/snapshots"), Device, get(sync::snapshots::snapshot_take)),
             route(Method::GET, path("/snapshots/{id}"), Device, get(sync::snapshots::snapshot_view)),

@@ -20,7 +20,7 @@ use crate::workspace::Workspace;
 /// How long the server may take from its start until it is ready.
 const START_PATIENCE: Duration = Duration::from_secs(30);
 /// Definitions of the collections that the clients write.
-const COLLECTIONS: &str = "end2end/clients/collections.json";
+pub(crate) const COLLECTIONS: &str = "end2end/clients/collections.json";
 /// How often each client runs clean, and how often with lost acknowledgements: once with three devices, once with two.
 const RUNS: &str = "2";
 /// What the clients may see.
@@ -48,7 +48,7 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<Count> {
 }
 
 /// Starts a server on a free port and waits until it says that it is ready.
-fn start(workspace: &Workspace, data: &Path) -> anyhow::Result<(Child, SocketAddr)> {
+pub(crate) fn start(workspace: &Workspace, data: &Path) -> anyhow::Result<(Child, SocketAddr)> {
     // The port is free now and asked for a moment later; should another take it meanwhile, the server says so and ends.
     let address = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).context("finding a free port")?;
     let mut server = command(workspace.binary(false))

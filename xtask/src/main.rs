@@ -15,6 +15,7 @@ mod peers;
 mod process;
 mod progress;
 mod rings;
+mod schemathesis;
 mod setup;
 mod sim;
 mod site;
@@ -50,6 +51,11 @@ const TASKS: &[Task] = &[
     Task { name: "sim", about: "simulate a fleet in process, from random seeds or from one [SEED]", run: sim::run },
     Task { name: "fuzz", about: "the readers of foreign bytes under libFuzzer [TARGET…] [--minutes N]", run: fuzz::run },
     Task {
+        name: "schemathesis",
+        about: "requests drawn from the API description, each answer checked against it [--cases N] [--seed N]",
+        run: schemathesis::run,
+    },
+    Task {
         name: "bench", about: "measure the release build against the bars of the product [NAME…] [--quick]", run: bench::run
     },
     Task {
@@ -80,6 +86,6 @@ fn main() -> ExitCode {
 fn print_help() {
     println!("cargo xtask <command>\n");
     for task in TASKS {
-        println!("  {:<8}{}", task.name, task.about);
+        println!("  {:<14}{}", task.name, task.about);
     }
 }

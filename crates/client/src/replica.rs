@@ -4,6 +4,8 @@
 //! ([`crate::state::State::visible`]). So a row of the feed never overwrites an unsent edit, and an answer that lost needs
 //! no repair. A page's rows and its cursor are applied together.
 
+mod fills;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -73,6 +75,8 @@ pub struct Replica {
     gap: bool,
     /// A scope was opened while a scan was under way: it takes another one.
     granted: bool,
+    /// Fields of a new column that came before the feed has brought their record to the version that has them.
+    fills: fills::Fills,
     /// What waits beside records, as far as the feed has said so.
     conflicts: BTreeMap<Key, BTreeSet<String>>,
 }
@@ -192,7 +196,7 @@ impl Replica {
         if let Some(old) = self.records.remove(&key) {
             self.count(&key, &old, -1);
         }
-        if let Some(new) = image {
+        if let Some(new) = self.filled(&key, image) {
             self.count(&key, &new, 1);
             self.records.insert(key, new);
         }

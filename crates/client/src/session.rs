@@ -5,6 +5,7 @@
 //! report that can not be sent never holds up a push or a pull.
 
 mod account;
+mod backfill;
 mod control;
 mod handled;
 mod head_start;
@@ -90,6 +91,17 @@ struct InFlight {
     reports: usize,
 }
 
+/// An answer, and the request that it is for.
+#[derive(Clone, Copy, Debug)]
+struct Answer<'a> {
+    flight: &'a InFlight,
+    status: u16,
+    body: &'a Value,
+    retry_after_ms: Option<i64>,
+    took_ms: f64,
+    now: Millis,
+}
+
 /// The client.
 #[derive(Debug)]
 pub struct Client<J> {
@@ -109,6 +121,7 @@ pub struct Client<J> {
     round: control::Round,
     head_start: head_start::HeadStart,
     logs: LogRing,
+    backfill: Option<backfill::Backfill>,
 }
 
 impl<J: Journal> Client<J> {
@@ -142,6 +155,7 @@ impl<J: Journal> Client<J> {
             round: control::Round::default(),
             head_start: head_start::HeadStart::default(),
             logs: LogRing::default(),
+            backfill: None,
         })
     }
 
@@ -241,7 +255,7 @@ impl<J: Journal> Client<J> {
         if let Some(at) = self.link.not_before.filter(|at| *at > now) {
             return Ok(Action::Wait(wakes.map_or(at, |own| own.min(at))));
         }
-        let wants = self.round_is_due() || self.reports.is_due(now);
+        let wants = self.round_is_due() || self.backfill.is_some() || self.reports.is_due(now);
         if !wants {
             return Ok(wakes.map_or(Action::Idle, Action::Wait));
         }
@@ -259,6 +273,9 @@ impl<J: Journal> Client<J> {
         }
         if self.pull_due {
             return self.pull_request(now);
+        }
+        if let Some(request) = self.backfill_request(now) {
+            return Ok(request);
         }
         Ok(self.report_request(now, rng).unwrap_or(Action::Idle))
     }
@@ -283,21 +300,21 @@ impl<J: Journal> Client<J> {
         if let Some(server) = server_time(&body) {
             self.link.clock_offset_ms = Some(now.since(server));
         }
+        let answer = Answer { flight: &flight, status, body: &body, retry_after_ms, took_ms, now };
         if status == 401 && !matches!(flight.purpose, Purpose::Register | Purpose::Refresh) {
-            return Ok(self.token_refused(flight, now, &body, rng));
+            return Ok(self.token_refused(answer, rng));
         }
         let handled = match flight.purpose {
-            Purpose::Register | Purpose::Refresh => {
-                self.account_answer(flight, status, &body, retry_after_ms, took_ms, now, rng)?
-            }
-            Purpose::Push => self.push_answer(flight, status, &body, retry_after_ms, took_ms, now, rng)?,
-            Purpose::Pull => self.pull_answer(flight, status, &body, retry_after_ms, took_ms, now, rng)?,
-            Purpose::Snapshot => self.snapshot_answer(flight, status, &body, retry_after_ms, took_ms, now, rng)?,
-            Purpose::SnapshotPart => self.part_refused(flight, (status, &body), retry_after_ms, now, rng)?,
-            Purpose::ScopeScan => self.scope_scan_answer(flight, status, &body, retry_after_ms, took_ms, now, rng)?,
-            Purpose::Report => self.report_answer(flight, status, &body, retry_after_ms, now, rng),
+            Purpose::Register | Purpose::Refresh => self.account_answer(answer, rng)?,
+            Purpose::Push => self.push_answer(answer, rng)?,
+            Purpose::Pull => self.pull_answer(answer, rng)?,
+            Purpose::Snapshot => self.snapshot_answer(answer, rng)?,
+            Purpose::SnapshotPart => self.head_start_refused(answer, rng)?,
+            Purpose::ScopeScan => self.scope_scan_answer(answer, rng)?,
+            Purpose::Backfill => self.backfill_answer(answer, rng)?,
+            Purpose::Report => self.report_answer(answer, rng),
             Purpose::ControlKeys | Purpose::Commands | Purpose::CommandStatus | Purpose::Escrow | Purpose::Logs => {
-                self.control_answer(flight, (status, &body), retry_after_ms, now, rng)?
+                self.control_answer(answer, rng)?
             }
         };
         self.compact_if_worth_it()?;
@@ -349,16 +366,14 @@ impl<J: Journal> Client<J> {
         Handled { failed: Some(code), ..Handled::default() }
     }
 
+    /// An answer that cannot be read is as good as none.
+    fn unreadable(&mut self, answer: Answer<'_>, words: &str, rng: &mut dyn RngCore) -> Handled {
+        self.failed(answer.flight, answer.now, Failure::of_network(words), None, rng)
+    }
+
     /// A refusal that no retry of this version mends, or one that passes: by its status.
-    fn refused(
-        &mut self,
-        flight: &InFlight,
-        status: u16,
-        body: &Value,
-        retry_after_ms: Option<i64>,
-        now: Millis,
-        rng: &mut dyn RngCore,
-    ) -> Handled {
+    fn refused(&mut self, answer: Answer<'_>, rng: &mut dyn RngCore) -> Handled {
+        let Answer { flight, status, body, retry_after_ms, now, .. } = answer;
         let error = Failure::of_problem(body, Some(status));
         let asked = retry_after_ms.or_else(|| body.get("retry_after_ms").and_then(Value::as_i64));
         match (status, error.code.as_str()) {

@@ -3,6 +3,7 @@
 //! Requests carry JSON text, because an intent travels in the very bytes it was frozen in. An unknown status or feed
 //! operation is read as unknown, and whoever reads it must stop: it is never taken for success (`protocol.md` 2.1).
 
+mod fill;
 mod snapshot;
 
 use serde::{Deserialize, Serialize};
@@ -10,6 +11,7 @@ use serde_json::Value;
 use tidewatch_domain::sync::Body;
 use tidewatch_domain::time::Millis;
 
+pub use self::fill::{Fill, FillPage, read_fills};
 pub use self::snapshot::{Manifest, ManifestPart, read_lines, read_manifest};
 
 /// What a request is for.
@@ -29,6 +31,8 @@ pub enum Purpose {
     SnapshotPart,
     /// `GET /changes`, of one scope only.
     ScopeScan,
+    /// `POST /records/backfill`.
+    Backfill,
     /// `POST /telemetry`.
     Report,
     /// `GET /control/keys`.

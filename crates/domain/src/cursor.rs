@@ -4,6 +4,7 @@
 use std::fmt;
 
 use crate::ids::{CollectionName, Epoch, Scope, Seq};
+use crate::json::names_text;
 use crate::sync::CursorRefusal;
 
 /// Longest cursor, bytes.
@@ -108,6 +109,18 @@ pub fn filter_hash(scopes: &[Scope], collections: &[CollectionName]) -> u32 {
     collections.sort_unstable();
     collections.dedup();
     crc32fast::hash(format!("{}|{}|1", scopes.join(","), collections.join(",")).as_bytes())
+}
+
+/// Hash of a filter that asks for some fields only; the filter's own when it names none.
+#[must_use]
+pub fn fields_hash(filter: u32, fields: &[String]) -> u32 {
+    if fields.is_empty() {
+        return filter;
+    }
+    let mut fields: Vec<&str> = fields.iter().map(String::as_str).collect();
+    fields.sort_unstable();
+    fields.dedup();
+    crc32fast::hash(format!("{filter:08x}|{}", names_text(fields)).as_bytes())
 }
 
 /// What `since` asks for, once read.

@@ -2,7 +2,7 @@
 //!
 //! Every body is kept as canonical text, so equal text, equal hash and equal content are one thing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
 use serde_json::Value;
@@ -211,6 +211,14 @@ pub fn members_pick(out: &mut String, text: &str, array: &str) {
         let members: HashMap<&str, &str> = members_of(text).collect();
         members_write(out, array, |name| Some(members.get(name).copied().unwrap_or(r#"{"$unset":true}"#)));
     }
+}
+
+/// The text of an object of those members of the canonical text of a body that `array` names, a canonical JSON array of strings.
+#[must_use]
+pub fn members_present(text: &str, array: &str) -> String {
+    let wanted: HashSet<&str> = literals(array).collect();
+    let members = members_of(text).filter(|(key, _)| wanted.contains(key));
+    format!("{{{}}}", members.map(|(key, value)| format!("{key}:{value}")).collect::<Vec<_>>().join(","))
 }
 
 /// Appends an object of these members, as long as each has a value.

@@ -1,5 +1,6 @@
 //! The sync protocol's questions and answers in domain terms (`protocol.md` 2.3 to 2.6). The wire forms are in `tidewatch-protocol`.
 
+mod backfill;
 mod feed;
 mod letters;
 mod record;
@@ -12,9 +13,10 @@ use crate::digest::Hash;
 use crate::ids::{ClientId, CollectionName, GroupName, IdempotencyKey, OperationId, RecordId, Scope, Seq, Version};
 use crate::time::Millis;
 
+pub use self::backfill::{BackfillPage, BackfillQuery, BackfillRow};
 pub use self::feed::{ControlRow, CursorRefusal, FeedInclude, FeedPage, FeedQuery, FeedRow};
 pub use self::letters::{ReportedLetter, ReportedLetters};
-pub use self::record::{ConflictView, IntegrityItem, RecordHistory, RecordVersion, RecordView};
+pub use self::record::{ConflictView, Integrity, IntegrityItem, RecordHistory, RecordVersion, RecordView};
 pub use self::rows::{FeedRowRef, FeedRows, FeedSlot, Span, Word};
 pub use self::snapshot::{Snapshot, SnapshotFilter, SnapshotPart};
 pub use self::standing::RecordStanding;

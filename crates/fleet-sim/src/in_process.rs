@@ -73,7 +73,7 @@ impl InProcess {
                 Ok(bytes) => return bytes,
                 Err(problem) => Err(problem),
             },
-            Purpose::Refresh | Purpose::Report => Err(Problem::new(Code::NotFound)),
+            Purpose::Refresh | Purpose::Report | Purpose::Backfill => Err(Problem::new(Code::NotFound)),
         };
         let (status, body) = match answer {
             Ok(body) => (200, body),

@@ -48,6 +48,8 @@ pub const SKEW_S_MAX: u32 = 300;
 pub const EVENTS_HEARTBEAT_S: u32 = 20;
 /// How long a ticket for the event stream is good, seconds.
 pub const TICKET_S: u32 = 60;
+/// Most fields that one backfill asks for.
+pub const BACKFILL_FIELDS_MAX: usize = 64;
 /// Most versions, and most conflicts, of one page.
 pub const HISTORY_MAX: u32 = 100;
 /// How long the event stream collects changes before it says so, milliseconds.

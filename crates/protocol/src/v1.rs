@@ -1,5 +1,6 @@
 //! Version 1: one module a route.
 
+pub mod backfill;
 pub mod changes;
 pub mod clients;
 pub mod control;
@@ -14,6 +15,7 @@ pub mod subscriptions;
 pub mod telemetry;
 mod written;
 
+pub use backfill::{BackfillEntry, BackfillPage, BackfillRequest};
 pub use changes::{Change, ChangesPage, PageEnd, SchemaEntry, SnapshotState};
 pub use clients::{ClientLimits, ClientRegistered, ClientRequest, CollectionEntry, TokenRefresh, TokensIssued};
 pub use control::{

@@ -14,7 +14,9 @@ mod subscriptions;
 use std::sync::Arc;
 
 use tidewatch_domain::ids::{ClientId, Epoch, OperationId, Scope, Seq};
-use tidewatch_domain::sync::{ClientRegistration, CollectionInfo, FeedPage, FeedQuery, IntentResult, Push, PushAnswer};
+use tidewatch_domain::sync::{
+    BackfillPage, BackfillQuery, ClientRegistration, CollectionInfo, FeedPage, FeedQuery, IntentResult, Push, PushAnswer,
+};
 use tidewatch_store::sync::ClientFacts;
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -95,8 +97,22 @@ impl Service {
     pub async fn changes_page(&self, cx: &Cx, query: FeedQuery) -> Result<FeedPage> {
         let device = self.device(cx)?;
         let query = read_by(&device, query);
-        let scopes = readable(&device, &query)?;
+        let scopes = readable(&device, &query.scopes)?;
         Ok(self.store.sync().changes_page(&query, scopes).await?)
+    }
+
+    /// One page of single fields of the records of one collection.
+    ///
+    /// # Errors
+    /// A refused cursor; a scope the device may not read; not found for a collection that is not configured.
+    pub async fn backfill_page(&self, cx: &Cx, query: BackfillQuery) -> Result<BackfillPage> {
+        let device = self.device(cx)?;
+        if !self.store.sync().collection_is_known(&query.collection) {
+            return Err(Error::NotFound("collection"));
+        }
+        let scopes = readable(&device, &query.scopes)?.to_vec();
+        let query = BackfillQuery { schema: query.schema.or(device.schema_version), ..query };
+        Ok(self.store.sync().backfill_page(query, &scopes).await?)
     }
 
     /// From memory, without touching the database: whether a feed at this cursor has nothing new, and then its ETag. `None`
@@ -105,7 +121,7 @@ impl Service {
     pub fn changes_unchanged(&self, cx: &Cx, query: &FeedQuery) -> Option<String> {
         let device = self.device(cx).ok()?;
         let query = read_by(&device, query.clone());
-        let scopes = readable(&device, &query).ok()?;
+        let scopes = readable(&device, &query.scopes).ok()?;
         self.store.sync().changes_unchanged(&query, scopes).ok()?
     }
 
@@ -200,10 +216,10 @@ fn read_by(device: &ClientFacts, query: FeedQuery) -> FeedQuery {
 }
 
 /// The scopes that a query reads: those it names, or all that the device may read.
-fn readable<'a>(device: &'a ClientFacts, query: &'a FeedQuery) -> Result<&'a [Scope]> {
-    if query.scopes.is_empty() {
+fn readable<'a>(device: &'a ClientFacts, named: &'a [Scope]) -> Result<&'a [Scope]> {
+    if named.is_empty() {
         return Ok(&device.scopes);
     }
-    let allowed = query.scopes.iter().all(|scope| device.scopes.contains(scope));
-    if allowed { Ok(&query.scopes) } else { Err(Error::Forbidden) }
+    let allowed = named.iter().all(|scope| device.scopes.contains(scope));
+    if allowed { Ok(named) } else { Err(Error::Forbidden) }
 }

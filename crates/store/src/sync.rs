@@ -4,6 +4,7 @@
 //! so positions appear in commit order and without holes; what readers see in memory is one consistent state at one head.
 
 mod audit;
+mod backfill;
 pub(crate) mod bulk;
 mod capturing;
 mod checkpoint;

@@ -16,7 +16,7 @@ use crate::gate::SESSION_COOKIE;
     paths(
         sync::clients::client_register, sync::clients::client_token, sync::changes::changes_page, sync::subscriptions::subscriptions_page, sync::mutations::mutations_push,
         sync::status::mutations_status, sync::events::events_stream, sync::tickets::ticket_issue, sync::records::record_view, sync::records::record_history,
-        sync::records::integrity, sync::snapshots::snapshot_take, sync::snapshots::snapshot_view, sync::snapshots::snapshot_part, sync::conflicts::conflicts_list, sync::conflicts::conflict_resolve, sync::telemetry::telemetry_ingest, sync::dead_letters::dead_letters_report,
+        sync::records::integrity, sync::backfill::backfill_page, sync::snapshots::snapshot_take, sync::snapshots::snapshot_view, sync::snapshots::snapshot_part, sync::conflicts::conflicts_list, sync::conflicts::conflict_resolve, sync::telemetry::telemetry_ingest, sync::dead_letters::dead_letters_report,
         adapters::queues::asyncstorage_dead,
         adapters::arxos::batch_sync, adapters::arxos::equipment_updates, adapters::arxos::equipment_create,
         adapters::arxos::equipment_create_named, adapters::arxos::equipment_update, adapters::arxos::equipment_delete,

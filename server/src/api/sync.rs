@@ -1,5 +1,6 @@
 //! The sync API of devices, version 1.
 
+pub mod backfill;
 pub mod changes;
 pub mod clients;
 pub mod conflicts;

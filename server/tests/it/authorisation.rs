@@ -11,7 +11,7 @@ use tidewatch_server::router::routes;
 use tidewatch_testkit::{Reply, TestApp, Visitor};
 
 /// Every route that is not a page or an action, with who may take it.
-const API: [(&str, &str, Access); 87] = [
+const API: [(&str, &str, Access); 89] = [
     ("GET", "/healthz", Access::Public),
     ("GET", "/readyz", Access::Public),
     ("GET", "/metrics", Access::Public),
@@ -62,6 +62,7 @@ const API: [(&str, &str, Access); 87] = [
     ("GET", "/events", Access::Stream),
     ("GET", "/records/{collection}/{record_id}", Access::Device),
     ("GET", "/records/{collection}/{record_id}/history", Access::Device),
+    ("POST", "/records/backfill", Access::Device),
     ("GET", "/integrity", Access::Device),
     ("GET", "/snapshots", Access::Device),
     ("GET", "/snapshots/{id}", Access::Device),
@@ -85,6 +86,7 @@ const API: [(&str, &str, Access); 87] = [
     ("GET", "/api/v1/sync/events", Access::Stream),
     ("GET", "/api/v1/sync/records/{collection}/{record_id}", Access::Device),
     ("GET", "/api/v1/sync/records/{collection}/{record_id}/history", Access::Device),
+    ("POST", "/api/v1/sync/records/backfill", Access::Device),
     ("GET", "/api/v1/sync/integrity", Access::Device),
     ("GET", "/api/v1/sync/snapshots", Access::Device),
     ("GET", "/api/v1/sync/snapshots/{id}", Access::Device),

@@ -193,6 +193,7 @@ async fn digests_are_compared_at_the_cursor_of_the_same_filter() {
     assert_eq!(found["cursor"], cursor.as_str());
     assert_eq!((&found["items"][0]["collection"], &found["items"][0]["rows"]), (&json!("notes"), &json!(1)));
     assert_eq!(found["items"][0]["digest"].as_str().map(str::len), Some(16));
+    assert_eq!(found["left_out"], json!([]));
     let all = device.http().get("/integrity").await.ok(200);
     assert_eq!(all["cursor"], device.pull("0", "").await.1.as_str());
     assert_eq!(device.http().get("/integrity?collections=todos").await.ok(200)["items"], json!([]));
@@ -440,6 +441,16 @@ async fn what_was_written_before_a_step_is_read_and_based_on_in_the_names_of_eac
         async move { http.get_with("/changes?since=0&scopes=building:42&collections=jobs", &[("sync-schema", schema)]).await.ok(200) }
     };
     assert_eq!(page("1").await["changes"][0]["fields"], json!({"name": "a", "own": 1}));
+    let digests = |path: &'static str| {
+        let http = new.http().clone();
+        async move { http.get(path).await.ok(200) }
+    };
+    let left_out = json!([{"collection": "jobs", "reason": "schema_steps"}]);
+    for path in ["/integrity", "/integrity?collections=jobs", "/integrity?scope=building:42"] {
+        let found = digests(path).await;
+        assert_eq!((&found["items"], &found["left_out"]), (&json!([]), &left_out), "{path}");
+    }
+    assert_eq!(digests("/integrity?collections=notes").await["left_out"], json!([]));
     assert_eq!(page("2").await["changes"][0]["fields"], json!({"title": "a", "own": 1}));
     // A base by content is the content that the device has.
     let sum = |body: &Value| {

@@ -3,6 +3,7 @@
 mod adapters;
 mod arxos;
 mod authorisation;
+mod backfill;
 mod bad_input;
 mod captures;
 mod console_drain;
@@ -26,3 +27,4 @@ mod real_binary;
 mod sessions;
 mod signed;
 mod sync;
+mod vectors;

@@ -89,6 +89,18 @@ async fn an_intent_whose_signature_does_not_hold_is_refused() {
     assert_eq!(app.service().head(), head);
 }
 
+#[tokio::test]
+async fn what_a_revoked_device_has_signed_is_not_taken_from_a_relay() {
+    let app = TestApp::new().await;
+    let (relay, signer) = (app.device("relay").await, Signer::new(1));
+    signing(&app, &signer).await;
+    let made = |id: &str| signer.intent(made_by(AUTHOR, intent(id, id, "create", json!({"text": "a"}))));
+    assert_eq!(words(&relay.push(&[made("op-1")]).await.ok(200)), ["applied"]);
+    let author = tidewatch_domain::ids::ClientId::parse(AUTHOR).expect("an id");
+    app.service().device_tokens_revoke(&app.state().system_cx(), &author).await.expect("revoked");
+    assert_eq!(words(&relay.push(&[made("op-2")]).await.ok(200)), ["rejected:client_blocked"]);
+}
+
 async fn send(device: &Visitor, headers: &[(String, String)], body: &Value) -> Reply {
     let mut all: Vec<(&str, &str)> = vec![("content-type", "application/json")];
     all.extend(headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));

@@ -4,7 +4,7 @@ use rand::RngCore;
 use serde_json::{Value, json};
 use tidewatch_domain::time::{Millis, SECOND_MS};
 
-use super::{Action, Client, Error, Handled, InFlight};
+use super::{Action, Answer, Client, Error, Handled, InFlight};
 use crate::journal::Journal;
 use crate::link::Stop;
 use crate::state::{Account, Event};
@@ -47,21 +47,12 @@ impl<J: Journal> Client<J> {
         Ok(body)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "an answer has that many parts")]
-    pub(super) fn account_answer(
-        &mut self,
-        flight: &InFlight,
-        status: u16,
-        body: &Value,
-        retry_after_ms: Option<i64>,
-        took_ms: f64,
-        now: Millis,
-        rng: &mut dyn RngCore,
-    ) -> Result<Handled, Error> {
+    pub(super) fn account_answer(&mut self, answer: Answer<'_>, rng: &mut dyn RngCore) -> Result<Handled, Error> {
+        let Answer { flight, status, body, took_ms, now, .. } = answer;
         let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
         let token = text("access_token").filter(|_| (200..300).contains(&status));
         let Some(access_token) = token else {
-            return self.account_refused(flight, status, body, retry_after_ms, now, rng);
+            return self.account_refused(answer, rng);
         };
         let client_id = text("client_id").or_else(|| self.state.client_id.clone()).expect("a registration names its client");
         let seconds = body.get("access_expires_in_s").and_then(Value::as_i64).unwrap_or(3_600);
@@ -77,25 +68,19 @@ impl<J: Journal> Client<J> {
         Ok(Handled::default())
     }
 
-    fn account_refused(
-        &mut self,
-        flight: &InFlight,
-        status: u16,
-        body: &Value,
-        retry_after_ms: Option<i64>,
-        now: Millis,
-        rng: &mut dyn RngCore,
-    ) -> Result<Handled, Error> {
+    fn account_refused(&mut self, answer: Answer<'_>, rng: &mut dyn RngCore) -> Result<Handled, Error> {
+        let Answer { flight, status, .. } = answer;
         if flight.purpose == Purpose::Refresh && matches!(status, 400 | 401) {
             self.link.token_errors += 1;
             let account = self.state.account.clone().expect("only an account is renewed");
             self.record(Event::Account(Account { refresh_token: None, ..account }))?;
         }
-        Ok(self.refused(flight, status, body, retry_after_ms, now, rng))
+        Ok(self.refused(answer, rng))
     }
 
     /// A request was answered 401: renew once; if the new token is refused as well, back off.
-    pub(super) fn token_refused(&mut self, flight: &InFlight, now: Millis, body: &Value, rng: &mut dyn RngCore) -> Handled {
+    pub(super) fn token_refused(&mut self, answer: Answer<'_>, rng: &mut dyn RngCore) -> Handled {
+        let Answer { flight, body, now, .. } = answer;
         self.link.token_errors += 1;
         self.refresh_due = true;
         let error = Failure::of_problem(body, Some(401));

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tidewatch_domain::control::CommandKind;
 use tidewatch_domain::time::Millis;
 
-use super::{Action, Client, Error, Handled, InFlight};
+use super::{Action, Answer, Client, Error, Handled, InFlight};
 use crate::control::NotTaken;
 use crate::journal::Journal;
 use crate::link::{Stop, backoff_ms};
@@ -133,14 +133,8 @@ impl<J: Journal> Client<J> {
         self.round.failed(now, retry_after_ms, rng);
     }
 
-    pub(super) fn control_answer(
-        &mut self,
-        flight: &InFlight,
-        (status, body): (u16, &Value),
-        retry_after_ms: Option<i64>,
-        now: Millis,
-        rng: &mut dyn RngCore,
-    ) -> Result<Handled, Error> {
+    pub(super) fn control_answer(&mut self, answer: Answer<'_>, rng: &mut dyn RngCore) -> Result<Handled, Error> {
+        let Answer { flight, status, body, retry_after_ms, now, .. } = answer;
         let passes = status >= 500 || matches!(status, 408 | 429) || (status == 401 || status == 403);
         if passes {
             let error = Failure::of_problem(body, Some(status));
@@ -152,9 +146,9 @@ impl<J: Journal> Client<J> {
         match flight.purpose {
             Purpose::ControlKeys => self.keys_take(status, body),
             Purpose::Commands => self.commands_take(status, body),
-            Purpose::CommandStatus => self.status_take(flight, status, body, now, rng),
-            Purpose::Logs => self.logs_take(flight, status, body),
-            _ => self.escrow_take(flight, status, body, now, rng),
+            Purpose::CommandStatus => self.status_take(answer, rng),
+            Purpose::Logs => self.logs_take(answer),
+            _ => self.escrow_take(answer, rng),
         }
     }
 
@@ -222,14 +216,8 @@ impl<J: Journal> Client<J> {
         self.record(Event::Commanded { taken })
     }
 
-    fn status_take(
-        &mut self,
-        flight: &InFlight,
-        status: u16,
-        body: &Value,
-        now: Millis,
-        rng: &mut dyn RngCore,
-    ) -> Result<Handled, Error> {
+    fn status_take(&mut self, answer: Answer<'_>, rng: &mut dyn RngCore) -> Result<Handled, Error> {
+        let Answer { flight, status, body, now, .. } = answer;
         let Some(id) = flight.operations.first().cloned() else { return Ok(Handled::default()) };
         let finished = self.state.commands.focus().is_some_and(|taken| taken.id == id && taken.report.is_some());
         let state = body.get("state").and_then(Value::as_str).unwrap_or_default();

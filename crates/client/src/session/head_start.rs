@@ -11,7 +11,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tidewatch_domain::time::{Millis, SECOND_MS};
 
-use super::{Action, Client, Error, Handled, InFlight};
+use super::{Action, Answer, Client, Error, Handled, InFlight};
 use crate::journal::Journal;
 use crate::state::Event;
 use crate::wire::{Failure, Manifest, Purpose, Row, read_lines, read_manifest, read_page};
@@ -175,15 +175,8 @@ impl<J: Journal> Client<J> {
     }
 
     /// An answer to a request of the head start that was no success.
-    fn head_start_refused(
-        &mut self,
-        flight: &InFlight,
-        status: u16,
-        body: &Value,
-        retry_after_ms: Option<i64>,
-        now: Millis,
-        rng: &mut dyn RngCore,
-    ) -> Result<Handled, Error> {
+    pub(super) fn head_start_refused(&mut self, answer: Answer<'_>, rng: &mut dyn RngCore) -> Result<Handled, Error> {
+        let Answer { status, body, .. } = answer;
         if status >= 500 || matches!(status, 408 | 416 | 429) {
             if let HeadStart::UnderWay(way) = &mut self.head_start {
                 way.tries += 1;
@@ -198,20 +191,11 @@ impl<J: Journal> Client<J> {
                 return Ok(Handled { failed: Some(code), ..Handled::default() });
             }
         }
-        Ok(self.refused(flight, status, body, retry_after_ms, now, rng))
+        Ok(self.refused(answer, rng))
     }
 
-    #[expect(clippy::too_many_arguments, reason = "an answer has that many parts")]
-    pub(super) fn snapshot_answer(
-        &mut self,
-        flight: &InFlight,
-        status: u16,
-        body: &Value,
-        retry_after_ms: Option<i64>,
-        took_ms: f64,
-        now: Millis,
-        rng: &mut dyn RngCore,
-    ) -> Result<Handled, Error> {
+    pub(super) fn snapshot_answer(&mut self, answer: Answer<'_>, rng: &mut dyn RngCore) -> Result<Handled, Error> {
+        let Answer { status, body, retry_after_ms, took_ms, now, .. } = answer;
         let HeadStart::UnderWay(way) = &mut self.head_start else { return Ok(Handled::default()) };
         match status {
             200 => match read_manifest(body) {
@@ -227,7 +211,7 @@ impl<J: Journal> Client<J> {
                 return Ok(Handled::default());
             }
             404 => way.small.extend(way.ask.pop_front()),
-            _ => return self.head_start_refused(flight, status, body, retry_after_ms, now, rng),
+            _ => return self.head_start_refused(answer, rng),
         }
         self.link.succeeded(took_ms);
         Ok(Handled::default())
@@ -257,30 +241,10 @@ impl<J: Journal> Client<J> {
         }
     }
 
-    pub(super) fn part_refused(
-        &mut self,
-        flight: &InFlight,
-        (status, body): (u16, &Value),
-        retry_after_ms: Option<i64>,
-        now: Millis,
-        rng: &mut dyn RngCore,
-    ) -> Result<Handled, Error> {
-        self.head_start_refused(flight, status, body, retry_after_ms, now, rng)
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "an answer has that many parts")]
-    pub(super) fn scope_scan_answer(
-        &mut self,
-        flight: &InFlight,
-        status: u16,
-        body: &Value,
-        retry_after_ms: Option<i64>,
-        took_ms: f64,
-        now: Millis,
-        rng: &mut dyn RngCore,
-    ) -> Result<Handled, Error> {
+    pub(super) fn scope_scan_answer(&mut self, answer: Answer<'_>, rng: &mut dyn RngCore) -> Result<Handled, Error> {
+        let Answer { status, body, took_ms, .. } = answer;
         if status != 200 {
-            return self.head_start_refused(flight, status, body, retry_after_ms, now, rng);
+            return self.head_start_refused(answer, rng);
         }
         let HeadStart::UnderWay(way) = &mut self.head_start else { return Ok(Handled::default()) };
         let Ok(page) = read_page(body) else {

@@ -75,6 +75,7 @@ const fn names(purpose: Purpose) -> (&'static str, &'static str) {
         Purpose::Pull => ("sync.pull", "a pull"),
         Purpose::Snapshot | Purpose::SnapshotPart => ("sync.snapshot", "a prebuilt snapshot"),
         Purpose::ScopeScan => ("sync.snapshot", "a scan of one scope"),
+        Purpose::Backfill => ("sync.backfill", "asking for new columns"),
         Purpose::Report => ("telemetry", "a report"),
         Purpose::ControlKeys => ("control.keys", "asking for the keys"),
         Purpose::Commands => ("control.poll", "asking for commands"),

@@ -4,7 +4,7 @@ use rand::RngCore;
 use serde_json::Value;
 use tidewatch_domain::time::Millis;
 
-use super::{Action, Client, Error, Handled, InFlight, Pulled};
+use super::{Action, Answer, Client, Error, Handled, InFlight, Pulled};
 use crate::journal::Journal;
 use crate::link::Stop;
 use crate::state::Event;
@@ -47,30 +47,21 @@ impl<J: Journal> Client<J> {
         Ok(self.request(Purpose::Pull, path, None))
     }
 
-    #[expect(clippy::too_many_arguments, reason = "an answer has that many parts")]
-    pub(super) fn pull_answer(
-        &mut self,
-        flight: &InFlight,
-        status: u16,
-        body: &Value,
-        retry_after_ms: Option<i64>,
-        took_ms: f64,
-        now: Millis,
-        rng: &mut dyn RngCore,
-    ) -> Result<Handled, Error> {
+    pub(super) fn pull_answer(&mut self, answer: Answer<'_>, rng: &mut dyn RngCore) -> Result<Handled, Error> {
+        let Answer { flight, status, body, took_ms, now, .. } = answer;
         match status {
             200 => {}
             304 => {
                 self.round_ended(took_ms, now);
                 return Ok(Handled::default());
             }
-            409 | 410 if is_about_the_cursor(body) => return self.position_lost(flight, status, body, now, rng),
-            _ => return Ok(self.refused(flight, status, body, retry_after_ms, now, rng)),
+            409 | 410 if is_about_the_cursor(body) => return self.position_lost(answer, rng),
+            _ => return Ok(self.refused(answer, rng)),
         }
         let page = match read_page(body) {
             Ok(page) => page,
             Err(PageError::Broken) => {
-                return Ok(self.failed(flight, now, Failure::of_network("a page of the feed was not readable"), None, rng));
+                return Ok(self.unreadable(answer, "a page of the feed was not readable", rng));
             }
             Err(PageError::UnknownOp(op)) => {
                 self.link.stop = Some(Stop::NeedsUpgrade(format!("unknown feed operation {op}")));
@@ -109,14 +100,8 @@ impl<J: Journal> Client<J> {
 
     /// The store does not know this position: scan its state again. Own intents are kept, and those that a lost tail of
     /// the store took with it go out again.
-    fn position_lost(
-        &mut self,
-        flight: &InFlight,
-        status: u16,
-        body: &Value,
-        now: Millis,
-        rng: &mut dyn RngCore,
-    ) -> Result<Handled, Error> {
+    fn position_lost(&mut self, answer: Answer<'_>, rng: &mut dyn RngCore) -> Result<Handled, Error> {
+        let Answer { flight, status, body, now, .. } = answer;
         let error = Failure::of_problem(body, Some(status));
         self.scan_wanted = true;
         if matches!(error.code.as_str(), "cursor_epoch_mismatch" | "cursor_ahead") {

@@ -4,7 +4,7 @@ use rand::RngCore;
 use serde_json::{Value, json};
 use tidewatch_domain::time::{Millis, SECOND_MS};
 
-use super::{Action, Client, Error, Handled, InFlight, Settlement};
+use super::{Action, Answer, Client, Error, Handled, InFlight, Settlement};
 use crate::intent::uuid_v7;
 use crate::journal::Journal;
 use crate::link::Stop;
@@ -44,24 +44,15 @@ impl<J: Journal> Client<J> {
         Some(self.request(Purpose::Push, "/mutations".to_owned(), Some(body)))
     }
 
-    #[expect(clippy::too_many_arguments, reason = "an answer has that many parts")]
-    pub(super) fn push_answer(
-        &mut self,
-        flight: &InFlight,
-        status: u16,
-        body: &Value,
-        retry_after_ms: Option<i64>,
-        took_ms: f64,
-        now: Millis,
-        rng: &mut dyn RngCore,
-    ) -> Result<Handled, Error> {
+    pub(super) fn push_answer(&mut self, answer: Answer<'_>, rng: &mut dyn RngCore) -> Result<Handled, Error> {
+        let Answer { flight, status, body, took_ms, now, .. } = answer;
         match status {
             200 => {}
-            413 | 500 => return self.batch_failed(flight, status, body, retry_after_ms, now, rng),
-            _ => return Ok(self.refused(flight, status, body, retry_after_ms, now, rng)),
+            413 | 500 => return self.batch_failed(answer, rng),
+            _ => return Ok(self.refused(answer, rng)),
         }
         let Some(results) = read_results(body) else {
-            return Ok(self.failed(flight, now, Failure::of_network("the answer to a push was not readable"), None, rng));
+            return Ok(self.unreadable(answer, "the answer to a push was not readable", rng));
         };
         self.just_refreshed = false;
         self.link.succeeded(took_ms);
@@ -116,15 +107,8 @@ impl<J: Journal> Client<J> {
     }
 
     /// The batch as a whole could not be taken. A smaller one finds the culprit; alone, an intent counts its failures.
-    fn batch_failed(
-        &mut self,
-        flight: &InFlight,
-        status: u16,
-        body: &Value,
-        retry_after_ms: Option<i64>,
-        now: Millis,
-        rng: &mut dyn RngCore,
-    ) -> Result<Handled, Error> {
+    fn batch_failed(&mut self, answer: Answer<'_>, rng: &mut dyn RngCore) -> Result<Handled, Error> {
+        let Answer { flight, status, body, retry_after_ms, now, .. } = answer;
         let error = Failure::of_problem(body, Some(status));
         let handled = self.failed(flight, now, error.clone(), retry_after_ms, rng);
         let [alone] = flight.operations.as_slice() else {

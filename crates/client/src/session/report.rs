@@ -6,7 +6,7 @@ use rand::RngCore;
 use serde_json::Value;
 use tidewatch_domain::time::Millis;
 
-use super::{Action, Client, Handled, InFlight};
+use super::{Action, Answer, Client, Handled, InFlight};
 use crate::journal::Journal;
 use crate::link::backoff_ms;
 use crate::wire::{Failure, Purpose};
@@ -71,20 +71,13 @@ impl<J: Journal> Client<J> {
         Some(self.request(Purpose::Report, "/telemetry".to_owned(), Some(body)))
     }
 
-    pub(super) fn report_answer(
-        &mut self,
-        flight: &InFlight,
-        status: u16,
-        body: &Value,
-        retry_after_ms: Option<i64>,
-        now: Millis,
-        rng: &mut dyn RngCore,
-    ) -> Handled {
+    pub(super) fn report_answer(&mut self, answer: Answer<'_>, rng: &mut dyn RngCore) -> Handled {
+        let Answer { flight, status, body, .. } = answer;
         match status {
             200..300 => {}
             // Refused for good: the same bytes will not fare better.
             400 | 413 | 422 => tracing::warn!(status, %body, "reports refused"),
-            _ => return self.refused(flight, status, body, retry_after_ms, now, rng),
+            _ => return self.refused(answer, rng),
         }
         for refused in body.get("rejected").and_then(Value::as_array).into_iter().flatten() {
             tracing::warn!(%refused, "a report was refused");

@@ -15,6 +15,7 @@ impl State {
         }
         let images: Vec<_> = self.replica.images().map(|(key, image)| (key.clone(), image.clone())).collect();
         events.extend(images.chunks(IMAGES_PER_EVENT).map(|chunk| Event::Images { images: chunk.to_vec() }));
+        events.extend(self.replica.fills_waiting());
         for entry in self.outbox.entries() {
             events.push(Event::Queued { intent: entry.intent.text.clone(), depends_on: entry.intent.depends_on.clone() });
             if let (true, Some(error)) = (entry.poisoned, &entry.error) {

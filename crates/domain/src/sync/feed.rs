@@ -50,6 +50,8 @@ pub struct FeedQuery {
     pub scopes: Vec<Scope>,
     /// Only these collections; empty means all.
     pub collections: Vec<CollectionName>,
+    /// Part of the filter: the fields that are made of the whole records of this scan. Empty for a feed.
+    pub fields: Vec<String>,
     /// How much of each change.
     pub include: FeedInclude,
     /// Leave out what the reader did itself; the cursor still moves.
@@ -92,6 +94,8 @@ pub struct FeedRow {
     pub fields: Option<String>,
     /// JSON text of the operation on a field that merges by itself; only on `crdt`.
     pub crdt: Option<String>,
+    /// JSON text of what is known of the record's vector clock, where its collection goes by that.
+    pub vector: Option<String>,
     /// Committed at.
     pub committed: Millis,
 }

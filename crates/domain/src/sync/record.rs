@@ -28,6 +28,8 @@ pub struct RecordVersion {
     pub changed: Option<Vec<String>>,
     /// JSON text of the whole body; `None` on a tombstone.
     pub fields: Option<String>,
+    /// What the write had seen, device by device, where its collection goes by that; of a record as it stands all that it has seen.
+    pub vector: VectorClock,
     /// Committed at.
     pub committed: Millis,
 }
@@ -41,8 +43,6 @@ pub struct RecordView {
     pub record_id: RecordId,
     /// Something waits beside it.
     pub conflicted: bool,
-    /// What it has seen, device by device, where its collection goes by that.
-    pub vector: VectorClock,
     /// Its last version.
     pub last: RecordVersion,
 }
@@ -91,6 +91,18 @@ pub struct ConflictView {
     pub at: Millis,
     /// The record as it stands; `None` when there is none.
     pub record: Option<(Version, Option<String>)>,
+}
+
+/// Digests of scopes at one position.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Integrity {
+    /// Cursor of a feed over the same filter that has come as far.
+    pub cursor: String,
+    /// The digests.
+    pub items: Vec<IntegrityItem>,
+    /// Collections that have records in these scopes and no digest: what is stored of them is not what devices hold, for their fields have
+    /// had other names.
+    pub left_out: Vec<CollectionName>,
 }
 
 /// State digest of a collection in a scope.

@@ -2,6 +2,9 @@
 //! thousands of rows with ten words each, and what is written of them is those very words: a copy of each would cost more than
 //! reading and writing them (ADR 17).
 
+mod vectors;
+
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::FeedRow;
@@ -122,6 +125,8 @@ pub struct FeedRowRef<'p> {
     pub fields: Option<&'p str>,
     /// JSON text of the operation on a field that merges by itself; only on `crdt`.
     pub crdt: Option<&'p str>,
+    /// JSON text of what is known of the record's vector clock, where its collection goes by that.
+    pub vector: Option<&'p str>,
     /// Committed at.
     pub committed: Millis,
 }
@@ -137,6 +142,8 @@ pub struct FeedRows {
     clients: Vec<ClientId>,
     /// Each with the number of its text.
     slots: Vec<(u32, FeedSlot)>,
+    /// Vector clocks, in what was made for this page. Few collections go by them, so no slot has room for one.
+    vectors: BTreeMap<Seq, Span>,
 }
 
 /// The number of the next of so many things.
@@ -253,6 +260,7 @@ impl FeedRows {
             changed: slot.changed.map(word),
             fields: slot.fields.map(word),
             crdt: slot.crdt.map(word),
+            vector: self.vector(slot.seq),
             committed: slot.committed,
         }
     }
@@ -284,6 +292,7 @@ impl From<FeedRowRef<'_>> for FeedRow {
             changed: row.changed.map(names_read),
             fields: row.fields.map(str::to_owned),
             crdt: row.crdt.map(str::to_owned),
+            vector: row.vector.map(str::to_owned),
             committed: row.committed,
         }
     }
@@ -294,6 +303,9 @@ impl FromIterator<FeedRow> for FeedRows {
     fn from_iter<I: IntoIterator<Item = FeedRow>>(rows: I) -> Self {
         let mut page = Self::default();
         for row in rows {
+            if let Some(vector) = &row.vector {
+                page.vector_add(row.seq, vector);
+            }
             let mut text = String::new();
             let mut word = |word: &str| {
                 text.push_str(word);
@@ -324,71 +336,4 @@ impl FromIterator<FeedRow> for FeedRows {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn row(seq: i64, fields: Option<&str>) -> FeedRow {
-        FeedRow {
-            seq: Seq(seq),
-            op: "update",
-            collection: CollectionName::parse("assets").expect("a name"),
-            record_id: RecordId::parse(format!("eq-{seq}")).expect("an id"),
-            scope: Scope::parse(format!("site:{}", seq % 2)).expect("a scope"),
-            version: Version(2),
-            prev_seq: Some(Seq(1)),
-            hlc: Hlc { ticks: Ticks(7), node: "dev".to_owned() },
-            client_id: (seq > 1).then(|| ClientId::parse("0192f0c1-7b1e-7c3a-9d2e-000000000001").expect("an id")),
-            operation_id: format!("op-{seq}"),
-            schema_version: 1,
-            changed: Some(vec!["a\"é".to_owned()]),
-            fields: fields.map(str::to_owned),
-            crdt: (seq == 3).then(|| "{}".to_owned()),
-            committed: Millis(5),
-        }
-    }
-
-    #[test]
-    fn rows_come_back_as_they_went_in_and_in_the_order_they_are_brought_into() {
-        let all = [row(3, None), row(1, Some(r#"{"a":"é"}"#)), row(2, Some("{}"))];
-        let mut page: FeedRows = all.iter().cloned().collect();
-        assert_eq!(page.to_vec(), all);
-        assert_eq!(page.fields_bytes().collect::<Vec<_>>(), [0, 10, 2]);
-        page.sort_from(1);
-        assert_eq!(page.seqs().collect::<Vec<_>>(), [Seq(3), Seq(1), Seq(2)]);
-        page.sort_from(0);
-        assert_eq!(page.to_vec(), [all[1].clone(), all[2].clone(), all[0].clone()]);
-        page.retain(|row| row.scope.as_str() == "site:1");
-        assert_eq!(page.to_vec(), [all[1].clone(), all[0].clone()]);
-        page.truncate(1);
-        assert_eq!((page.len(), page.is_empty()), (1, false));
-        assert_eq!(page, all[1..2].iter().cloned().collect());
-        assert_ne!(page, FeedRows::default());
-    }
-
-    #[test]
-    fn what_was_made_for_a_page_stands_beside_what_was_read() {
-        let mut page = FeedRows::default();
-        let (collection, word) = (page.collection_add(row(1, None).collection), page.make(|out| out.push_str("{\"b\":1}")));
-        let text = "eq-1devop-1";
-        page.push(FeedSlot {
-            seq: Seq(1),
-            op: "create",
-            collection,
-            client: None,
-            version: Version(1),
-            prev_seq: None,
-            ticks: Ticks(0),
-            schema_version: 1,
-            committed: Millis(0),
-            record_id: Span::new(0..4),
-            node: Span::new(4..7),
-            operation_id: Span::new(7..11),
-            changed: None,
-            fields: Some(word),
-            crdt: None,
-        });
-        page.text_keep(Scope::parse("site:1").expect("a scope"), text.to_owned());
-        let read = page.iter().next().expect("a row");
-        assert_eq!((read.record_id, read.node, read.operation_id, read.fields), ("eq-1", "dev", "op-1", Some("{\"b\":1}")));
-    }
-}
+mod tests;

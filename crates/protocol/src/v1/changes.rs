@@ -92,6 +92,11 @@ pub struct Change {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub crdt: Option<Box<RawValue>>,
+    /// What is known here of the record's vector clock, where its collection goes by that: the union with what is known already is that of
+    /// the record. What the write had seen, itself included; all of the record's in a scan, and when the record comes from another scope.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<std::collections::BTreeMap<String, i64>>)]
+    pub vector_clock: Option<Box<RawValue>>,
     /// Why the record was evicted: `moved`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -134,6 +139,7 @@ impl From<FeedRow> for Change {
             changed: row.changed,
             fields: row.fields.map(|text| RawValue::from_string(text).expect("stored fields are JSON")),
             crdt: row.crdt.map(|text| RawValue::from_string(text).expect("stored operations are JSON")),
+            vector_clock: row.vector.map(|text| RawValue::from_string(text).expect("stored clocks are JSON")),
             reason: None,
             conflict_id: None,
             schema: None,
@@ -160,6 +166,7 @@ impl From<ControlRow> for Change {
             changed: None,
             fields: None,
             crdt: None,
+            vector_clock: None,
             reason: row.facts.reason,
             conflict_id: row.facts.conflict.map(|id| format!("cf_{id}")),
             schema,
@@ -358,7 +365,12 @@ fn row_write(out: &mut Vec<u8>, row: &FeedRowRef<'_>, times: &mut Times) {
     text_member(out, b",\"operation_id\":", row.operation_id);
     out.extend_from_slice(b",\"schema_version\":");
     number_write(out, row.schema_version);
-    let texts = [(&b",\"changed\":"[..], row.changed), (b",\"fields\":", row.fields), (b",\"crdt\":", row.crdt)];
+    let texts = [
+        (&b",\"changed\":"[..], row.changed),
+        (b",\"fields\":", row.fields),
+        (b",\"crdt\":", row.crdt),
+        (b",\"vector_clock\":", row.vector),
+    ];
     for (name, text) in texts {
         if let Some(text) = text {
             out.extend_from_slice(name);

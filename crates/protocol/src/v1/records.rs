@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tidewatch_domain::ids::{ClientId, OperationId, Version};
-use tidewatch_domain::sync::{Body, ConflictView, IntegrityItem, RecordHistory, RecordVersion, RecordView};
+use tidewatch_domain::sync::{Body, ConflictView, Integrity, IntegrityItem, RecordHistory, RecordVersion, RecordView};
 
 use crate::limits::INTEGER_MAX;
 use crate::members::Members;
@@ -46,6 +46,10 @@ pub struct RecordVersionEntry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub fields: Option<Box<RawValue>>,
+    /// What the write had seen, device by device, itself included, where its collection goes by that; of a record as it stands all that it has
+    /// seen.
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub vector_clock: std::collections::BTreeMap<String, i64>,
     /// Committed at.
     #[schema(value_type = String, format = DateTime)]
     pub committed_at: Timestamp,
@@ -64,6 +68,7 @@ impl From<RecordVersion> for RecordVersionEntry {
             schema_version: version.schema_version,
             changed: version.changed,
             fields: version.fields.map(raw),
+            vector_clock: version.vector,
             committed_at: Timestamp(version.committed),
         }
     }
@@ -80,9 +85,6 @@ pub struct RecordEntry {
     pub deleted: bool,
     /// Something waits beside it; see `GET /conflicts`.
     pub conflicted: bool,
-    /// What it has seen, device by device, where its collection goes by that.
-    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
-    pub vector_clock: std::collections::BTreeMap<String, i64>,
     /// Its last version.
     #[serde(flatten)]
     pub last: RecordVersionEntry,
@@ -95,7 +97,6 @@ impl From<RecordView> for RecordEntry {
             record_id: view.record_id.into_string(),
             deleted: view.last.fields.is_none(),
             conflicted: view.conflicted,
-            vector_clock: view.vector,
             last: view.last.into(),
         }
     }
@@ -124,6 +125,31 @@ pub struct IntegrityPage {
     pub cursor: String,
     /// One for each collection of each scope that ever held a record.
     pub items: Vec<IntegrityEntry>,
+    /// Collections that have no digest, though they have held records there. Nothing is known of whether the local copy is equal.
+    pub left_out: Vec<IntegrityLeftOut>,
+}
+
+/// A collection without a digest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct IntegrityLeftOut {
+    /// Collection.
+    pub collection: String,
+    /// `schema_steps`: its fields have had other names, so that what is stored is not what devices hold.
+    #[schema(value_type = String)]
+    pub reason: Cow<'static, str>,
+}
+
+impl From<Integrity> for IntegrityPage {
+    fn from(found: Integrity) -> Self {
+        let left_out = found.left_out.into_iter();
+        let left_out =
+            left_out.map(|name| IntegrityLeftOut { collection: name.into_string(), reason: Cow::Borrowed("schema_steps") });
+        Self {
+            cursor: found.cursor,
+            items: found.items.into_iter().map(IntegrityEntry::from).collect(),
+            left_out: left_out.collect(),
+        }
+    }
 }
 
 /// State digest of a collection in a scope.

@@ -16,7 +16,7 @@ use crate::timestamp::Timestamp;
 use crate::v1::raw::Envelope;
 
 /// Longest cursor that is looked at.
-const CURSOR_BYTES_MAX: usize = 128;
+pub(super) const CURSOR_BYTES_MAX: usize = 128;
 
 /// One subscription.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]

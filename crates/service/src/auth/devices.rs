@@ -119,7 +119,7 @@ impl Service {
         })
     }
 
-    /// Revokes the tokens of a device for good; it cannot enrol again under its id.
+    /// Revokes the tokens of a device for good; it cannot enrol again under its id, and what it has signed is not taken from others any more.
     ///
     /// # Errors
     /// Forbidden, not found.
@@ -127,6 +127,7 @@ impl Service {
         cx.require_admin(Action::ManageTokens)?;
         self.store.console().device_tokens_revoke(client_id, cx.now).await?;
         self.auth.device_forget(client_id);
+        self.store.sync().client_block(client_id.clone(), true).await?;
         self.commands_close(cx, client_id).await?;
         self.audit_append(cx.audit("device_tokens_revoke", format!("device:{client_id}"), None)).await
     }

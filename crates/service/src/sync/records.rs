@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tidewatch_domain::ids::{CollectionName, RecordId, Scope, Seq};
-use tidewatch_domain::sync::{ConflictView, IntegrityItem, RecordHistory, RecordView};
+use tidewatch_domain::sync::{ConflictView, Integrity, RecordHistory, RecordView};
 use tidewatch_store::sync::ClientFacts;
 
 use crate::{Cx, Error, Result, Service};
@@ -61,18 +61,18 @@ impl Service {
     }
 
     /// State digests of scopes at one head: of those that are named, or of all that the device may read; with the cursor of a
-    /// feed over the same filter.
+    /// feed over the same filter, and what has none.
     ///
     /// # Errors
     /// Forbidden for a scope that the device may not read; invalid when there are too many digests for one answer.
-    pub fn integrity(&self, cx: &Cx, scopes: &[Scope], collections: &[CollectionName]) -> Result<(String, Vec<IntegrityItem>)> {
+    pub fn integrity(&self, cx: &Cx, scopes: &[Scope], collections: &[CollectionName]) -> Result<Integrity> {
         let device = self.device(cx)?;
         if scopes.iter().any(|scope| !device.scopes.contains(scope)) {
             return Err(Error::Forbidden);
         }
         let read = if scopes.is_empty() { &*device.scopes } else { scopes };
         let found = self.store.sync().integrity((scopes, collections), read, DIGESTS_MAX + 1);
-        if found.1.len() > DIGESTS_MAX {
+        if found.items.len() > DIGESTS_MAX {
             let detail = format!("has more than {DIGESTS_MAX} digests; name fewer scopes");
             return Err(Error::Invalid { field: "scope", detail });
         }

@@ -14,7 +14,7 @@ const BYTES_SOFT: usize = 1024 * 1024;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Subscribed {
     /// Its next page.
-    Page(FeedPage),
+    Page(Box<FeedPage>),
     /// Not read this time, for the answer is full.
     Waiting,
     /// Not open to the device.
@@ -53,7 +53,7 @@ impl Service {
                 Ok(page) => {
                     left = left.saturating_sub(u32::try_from(page.rows.len() + page.controls.len()).unwrap_or(u32::MAX));
                     bytes += page.rows.fields_bytes().sum::<usize>();
-                    Subscribed::Page(page)
+                    Subscribed::Page(Box::new(page))
                 }
                 Err(tidewatch_store::Error::Cursor(refusal)) => Subscribed::Refused(refusal),
                 Err(error) => return Err(error.into()),

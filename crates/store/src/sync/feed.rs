@@ -4,15 +4,17 @@
 //! no common transaction. Each scope is read by its own indexed range and merged here: a range over many scopes would make SQLite sort
 //! every match.
 
+mod chase;
 mod reading;
+mod vectors;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use sqlx::SqliteConnection;
-use tidewatch_domain::cursor::{Cursor, CursorGround, CursorPosition, Since, filter_hash, since_read};
+use tidewatch_domain::cursor::{Cursor, CursorGround, CursorPosition, Since, fields_hash, filter_hash, since_read};
 use tidewatch_domain::engine::{Collection, CollectionKey, ScopeKey};
-use tidewatch_domain::ids::{Scope, Seq};
+use tidewatch_domain::ids::{Epoch, Scope, Seq};
 use tidewatch_domain::sync::{ControlRow, FeedInclude, FeedPage, FeedQuery, FeedRows, SnapshotFilter};
 
 use self::reading::Reading;
@@ -42,6 +44,7 @@ const PAGE_SCANNED_MAX: i64 = 20_000;
 struct Plan {
     position: CursorPosition,
     filter: u32,
+    epoch: Epoch,
     head: Seq,
     compact: bool,
     limit: usize,
@@ -107,8 +110,11 @@ impl Sync {
         if query.exclude_self && query.reader.is_some() {
             rows.retain(|row| row.client_id != query.reader.as_ref());
         }
+        let wanted = vectors::wanted(&rows, &self.shared.live());
+        vectors::add(&mut rows, wanted, plan.compact, &self.readers).await?;
         let immutable = full.is_some() && plan.is_plain();
-        Ok(FeedPage { immutable, ..plan.page(&self.shared, rows, controls, full.unwrap_or(end)) })
+        let page = FeedPage { immutable, ..plan.page(&self.shared, rows, controls, full.unwrap_or(end)) };
+        Ok(if page.snapshot_complete == Some(true) && self.is_overtaken(&plan).await? { plan.unfinished(page) } else { page })
     }
 
     /// How far a part of this page may look: to the head, unless a scope holds more than its share of rows up to there. Several
@@ -210,11 +216,15 @@ impl StateScan {
         if let Some(collections) = &self.plan.collections {
             query = query.bind(collections.clone());
         }
-        let (packed,): (Option<String>,) = query.fetch_one(transaction).await?;
-        let live = live.read().expect("no holder of this lock panics");
-        let mut reading = Reading::new(FeedInclude::Full, true, self.plan.renamed.clone());
-        packed.map_or(Ok(()), |packed| reading.text(packed, scope, &live))?;
-        let mut rows = reading.rows;
+        let (packed,): (Option<String>,) = query.fetch_one(&mut *transaction).await?;
+        let (mut rows, wanted) = {
+            let live = live.read().expect("no holder of this lock panics");
+            let mut reading = Reading::new(FeedInclude::Full, true, self.plan.renamed.clone());
+            packed.map_or(Ok(()), |packed| reading.text(packed, scope, &live))?;
+            let wanted = vectors::wanted(&reading.rows, &live);
+            (reading.rows, wanted)
+        };
+        vectors::add(&mut rows, wanted, true, transaction).await?;
         let next = rows.seqs().next_back().filter(|_| rows.len() == most as usize);
         rows.retain(|row| row.op != "delete");
         Ok((rows, next))
@@ -262,7 +272,7 @@ fn cut(rows: &mut FeedRows, limit: usize) -> Option<Seq> {
 impl Plan {
     fn new(shared: &Shared, query: &FeedQuery, scopes: &[Scope]) -> Result<Self> {
         let live = shared.live();
-        let filter = filter_hash(&query.scopes, &query.collections);
+        let filter = fields_hash(filter_hash(&query.scopes, &query.collections), &query.fields);
         let ground = CursorGround { epoch: shared.epoch, head: live.head, horizon: Seq(0), filter };
         let ancestor = |epoch| shared.ancestors.iter().find(|(known, _)| *known == epoch).map(|(_, fork)| *fork);
         let since = since_read(query.since.as_deref(), query.epoch, ground, ancestor)?;
@@ -296,6 +306,7 @@ impl Plan {
             notices: Notices::new(&live, query, scopes, position),
             position,
             filter,
+            epoch: shared.epoch,
             head: live.head,
             compact,
             limit: query.limit.clamp(1, PAGE_ROWS_MAX) as usize,

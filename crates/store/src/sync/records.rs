@@ -1,12 +1,12 @@
 //! Single records, their history, the conflicts beside them, and the digests of scopes.
 
 use tidewatch_domain::cursor::{Cursor, CursorPosition, filter_hash};
-use tidewatch_domain::decide::{DisputeKind, Meta};
+use tidewatch_domain::decide::DisputeKind;
 use tidewatch_domain::engine::{ClientKey, CollectionKey, ScopeKey};
 use tidewatch_domain::hlc::{Hlc, Ticks};
 use tidewatch_domain::ids::{ClientId, CollectionName, RecordId, Scope, Seq, Version};
 use tidewatch_domain::json::names_read;
-use tidewatch_domain::sync::{ConflictView, IntegrityItem, RecordHistory, RecordVersion, RecordView};
+use tidewatch_domain::sync::{ConflictView, Integrity, IntegrityItem, RecordHistory, RecordVersion, RecordView};
 use tidewatch_domain::time::Millis;
 
 use super::Sync;
@@ -31,7 +31,7 @@ struct VersionRow {
     fields: Option<String>,
     committed_ms: i64,
     conflicted: bool,
-    meta: Option<String>,
+    vector: Option<String>,
 }
 
 impl VersionRow {
@@ -48,6 +48,7 @@ impl VersionRow {
             schema_version: self.schema_version,
             changed: self.changed.as_deref().map(names_read),
             fields: self.fields,
+            vector: self.vector.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default(),
             committed: Millis(self.committed_ms),
         })
     }
@@ -106,6 +107,12 @@ impl Sync {
         Ok((known.key, known.policy.natural_key.is_some()))
     }
 
+    /// Whether a collection is configured.
+    #[must_use]
+    pub fn collection_is_known(&self, collection: &CollectionName) -> bool {
+        self.collection_key(collection).is_ok()
+    }
+
     /// The record that an id means: another one, when the same thing was recorded before.
     async fn record_target(&self, collection: &CollectionName, record_id: &RecordId) -> Result<(CollectionKey, RecordId)> {
         let (key, has_aliases) = self.collection_key(collection)?;
@@ -128,9 +135,9 @@ impl Sync {
         let query = sqlx::query_as(RECORD_VIEW).bind(key.0).bind(record_id.to_string());
         let row: Option<VersionRow> = query.fetch_optional(&self.readers).await?;
         let Some(row) = row else { return Ok(None) };
-        let (conflicted, vector) = (row.conflicted, Meta::read(row.meta.as_deref()).vector);
+        let conflicted = row.conflicted;
         let last = row.read(&self.shared.live())?;
-        Ok(Some(RecordView { collection: collection.clone(), record_id, conflicted, vector, last }))
+        Ok(Some(RecordView { collection: collection.clone(), record_id, conflicted, last }))
     }
 
     /// Versions of a record from a position of one of them downwards, at most so many.
@@ -196,23 +203,30 @@ impl Sync {
 
     /// State digests of scopes, at one head, with the cursor of a feed over the same filter that has come as far. At most so many.
     #[must_use]
-    pub fn integrity(&self, filter: (&[Scope], &[CollectionName]), scopes: &[Scope], max: usize) -> (String, Vec<IntegrityItem>) {
+    pub fn integrity(&self, filter: (&[Scope], &[CollectionName]), scopes: &[Scope], max: usize) -> Integrity {
         let live = self.shared.live();
-        let mut items = Vec::new();
-        for scope in scopes {
-            let Some(key) = live.scopes.get(scope) else { continue };
-            for known in &live.collections {
-                let name = &known.engine.name;
-                // What a device has of them is not what is stored, as long as one of its records is in older names.
-                let comparable = known.engine.policy.steps.is_empty();
-                let wanted = comparable && (filter.1.is_empty() || filter.1.contains(name));
-                let digest = live.digests.get(&(*key, known.engine.key)).filter(|_| wanted && items.len() < max);
-                if let Some((rows, digest)) = digest {
-                    items.push(IntegrityItem { scope: scope.clone(), collection: name.clone(), rows: *rows, digest: *digest });
-                }
+        let keys = || scopes.iter().filter_map(|scope| Some((scope, *live.scopes.get(scope)?)));
+        let wanted = |name: &CollectionName| filter.1.is_empty() || filter.1.contains(name);
+        let (mut items, mut left_out) = (Vec::new(), Vec::new());
+        for known in live.collections.iter().filter(|known| wanted(&known.engine.name)) {
+            let (name, key) = (&known.engine.name, known.engine.key);
+            let found = keys().filter_map(|(scope, at)| Some((scope, live.digests.get(&(at, key))?)));
+            if known.engine.policy.steps.is_empty() {
+                let item = |(scope, (rows, digest)): (&Scope, &(i64, u64))| IntegrityItem {
+                    scope: scope.clone(),
+                    collection: name.clone(),
+                    rows: *rows,
+                    digest: *digest,
+                };
+                items.extend(found.map(item).take(max - items.len()));
+            } else if found.count() > 0 {
+                // The digest is over what is stored, some of it from before a step, which no device has like that.
+                left_out.push(name.clone());
             }
         }
+        items.sort_by_key(|item| scopes.iter().position(|scope| *scope == item.scope));
         let position = CursorPosition::At(live.head);
-        (Cursor { epoch: self.shared.epoch, position, filter: filter_hash(filter.0, filter.1) }.to_string(), items)
+        let cursor = Cursor { epoch: self.shared.epoch, position, filter: filter_hash(filter.0, filter.1) }.to_string();
+        Integrity { cursor, items, left_out }
     }
 }

@@ -294,7 +294,7 @@ statements! {
     /// A record with its last change.
     RECORD_VIEW = r"
         select c.seq, c.op, c.version, c.scope, c.hlc, c.hlc_node, c.client, c.operation_id, c.schema_version, c.changed, c.fields,
-            c.committed_ms, r.conflicted, r.meta
+            c.committed_ms, r.conflicted, json_extract(r.meta, '$.vector') as vector
         from records r cross join changes c on c.seq = r.last_seq where r.collection = ?1 and r.record_id = ?2";
     /// Versions of a record from a position downwards, newest first.
     RECORD_HISTORY = r"
@@ -304,7 +304,7 @@ statements! {
             select c.seq, c.prev_seq, p.depth + 1 from past p cross join changes c on c.seq = p.prev_seq where p.depth < ?4
         )
         select c.seq, c.op, c.version, c.scope, c.hlc, c.hlc_node, c.client, c.operation_id, c.schema_version, c.changed, c.fields,
-            c.committed_ms, 0 as conflicted, null as meta
+            c.committed_ms, 0 as conflicted, json_extract(c.detail, '$.vector') as vector
         from past p cross join changes c on c.seq = p.seq";
     /// Open entries of the conflicts log that operations of a device have.
     CONFLICTS_OF_CLIENT = "select id from conflicts where client = ?1 and state = 0 and id > ?2 order by id limit ?3";

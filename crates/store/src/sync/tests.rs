@@ -12,6 +12,7 @@ use tidewatch_domain::time::Millis;
 use crate::sync::CollectionDefinition;
 use crate::{Store, StoreOptions};
 
+mod backfill;
 mod control;
 mod controls;
 mod drain;

@@ -83,7 +83,7 @@ async fn pull(app: &App, device: &Device, uri: &Uri, headers: &HeaderMap, starte
     Ok(page_response(app, device, &page, lines))
 }
 
-fn page_refusal(error: Error) -> Refusal {
+pub(super) fn page_refusal(error: Error) -> Refusal {
     match error {
         Error::Forbidden => {
             Problem::new(Code::ScopeForbidden).field(FieldError::new("scopes", "names one that this device may not read")).into()
@@ -145,6 +145,7 @@ fn query_read(uri: &Uri, headers: &HeaderMap) -> Answer<(FeedQuery, Duration)> {
         exclude_self: params.take_flag("exclude_self")?.unwrap_or(false),
         schema: None,
         reader: None,
+        fields: Vec::new(),
     };
     let wait = params.take_integer("wait", 0..=WAIT_S_MAX)?.or_else(|| preferred_wait(headers)).unwrap_or(0);
     params.done()?;

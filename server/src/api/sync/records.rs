@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Uri};
 use tidewatch_domain::ids::{CollectionName, RecordId, Scope, Seq};
 use tidewatch_protocol::limits::{FILTER_TERMS_MAX, HISTORY_MAX};
-use tidewatch_protocol::v1::records::{IntegrityEntry, IntegrityPage, RecordEntry, RecordHistoryPage};
+use tidewatch_protocol::v1::records::{IntegrityPage, RecordEntry, RecordHistoryPage};
 use tidewatch_protocol::{Code, FieldError, Problem};
 use tidewatch_service::Error;
 use tidewatch_service::fleet::Contact;
@@ -78,7 +78,7 @@ pub async fn integrity(State(app): State<App>, device: Device, uri: Uri) -> Answ
     params.done()?;
     app.service().contact_note(&device.client_id, app.now(), Contact::Seen);
     let found = app.service().integrity(&device.cx, &scopes, &collections).map_err(scope_refusal)?;
-    Ok(Json(IntegrityPage { cursor: found.0, items: found.1.into_iter().map(IntegrityEntry::from).collect() }))
+    Ok(Json(found.into()))
 }
 
 /// A scope that is not open to the device is named.

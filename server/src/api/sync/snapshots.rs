@@ -2,6 +2,7 @@
 
 mod part;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
@@ -109,6 +110,16 @@ fn id_refusal(error: Error) -> Refusal {
     }
 }
 
+/// The snapshot of an id, when its scope is open to the device and its schema served; and the schema version that the device says.
+fn named(app: &App, device: &Device, id: &str, uri: &Uri, headers: &HeaderMap) -> Answer<(Arc<Snapshot>, Option<i64>)> {
+    Params::of(uri)?.done()?;
+    app.service().contact_note(&device.client_id, app.now(), Contact::Seen);
+    let schema = schema_said(headers)?;
+    let snapshot = app.service().snapshot_view(&device.cx, id, schema).map_err(id_refusal)?;
+    schema_check(app, headers, &snapshot.filter.collections)?;
+    Ok((snapshot, schema))
+}
+
 /// The manifest of a snapshot, again.
 #[utoipa::path(get, path = "/snapshots/{id}", tag = "sync", security(("device" = [])), params(("id" = String, Path)),
     responses((status = 200, body = SnapshotManifest), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
@@ -119,10 +130,6 @@ pub async fn snapshot_view(
     uri: Uri,
     headers: HeaderMap,
 ) -> Answer<Response> {
-    Params::of(&uri)?.done()?;
-    app.service().contact_note(&device.client_id, app.now(), Contact::Seen);
-    let schema = schema_said(&headers)?;
-    let snapshot = app.service().snapshot_view(&device.cx, &id, schema).map_err(id_refusal)?;
-    schema_check(&app, &headers, &snapshot.filter.collections)?;
+    let (snapshot, _) = named(&app, &device, &id, &uri, &headers)?;
     Ok(manifest(&snapshot, uri.path(), KEPT))
 }

@@ -43,7 +43,7 @@ pub async fn subscriptions_page(
         states.push(state(scope, query, &subscribed));
         if let Subscribed::Page(page) = subscribed {
             note(&app, &device, scope, &page, started);
-            pages.push(page);
+            pages.push(*page);
         }
     }
     let pause = pause(&device, states.iter().any(|state| state.has_more));

@@ -38,7 +38,7 @@ pub struct OutboxReport {
     /// Groups there are in all.
     pub groups_total: u64,
     /// Collections, most entries first.
-    pub collections: Vec<CollectionEntry>,
+    pub collections: Vec<OutboxCollectionEntry>,
 }
 
 /// Listed entries in one state.
@@ -128,7 +128,7 @@ impl From<FailureGroup> for GroupEntry {
 
 /// Listed entries of one collection.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
-pub struct CollectionEntry {
+pub struct OutboxCollectionEntry {
     /// Collection.
     pub collection: String,
     /// Entries that are still to be sent.
@@ -144,7 +144,7 @@ pub struct CollectionEntry {
     pub oldest: Option<Timestamp>,
 }
 
-impl From<CollectionTally> for CollectionEntry {
+impl From<CollectionTally> for OutboxCollectionEntry {
     fn from(tally: CollectionTally) -> Self {
         let at = EntryState::ALL.iter().position(|state| *state == EntryState::Poisoned).unwrap_or_default();
         Self {
@@ -170,7 +170,7 @@ impl From<&OutboxFigures> for OutboxReport {
             states: figures.states.iter().copied().map(StateEntry::from).collect(),
             groups: figures.groups.iter().cloned().map(GroupEntry::from).collect(),
             groups_total: figures.groups_all,
-            collections: figures.collections.iter().cloned().map(CollectionEntry::from).collect(),
+            collections: figures.collections.iter().cloned().map(OutboxCollectionEntry::from).collect(),
         }
     }
 }

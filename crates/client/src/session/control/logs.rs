@@ -1,10 +1,10 @@
 //! The lines of the client's own log, uploaded under the command that asks for them. The server keeps the first upload of a command, so
 //! one whose answer was lost is made again.
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tidewatch_domain::control::{CommandKind, Order};
 
-use super::super::{Action, Client, Error, Handled, InFlight};
+use super::super::{Action, Answer, Client, Error, Handled, InFlight};
 use super::failure;
 use crate::journal::Journal;
 use crate::wire::{Failure, Purpose};
@@ -23,7 +23,8 @@ impl<J: Journal> Client<J> {
     }
 
     /// The server has them, or will not have them.
-    pub(super) fn logs_take(&mut self, flight: &InFlight, status: u16, body: &Value) -> Result<Handled, Error> {
+    pub(super) fn logs_take(&mut self, answer: Answer<'_>) -> Result<Handled, Error> {
+        let Answer { flight, status, body, .. } = answer;
         let Some(id) = flight.operations.first() else { return Ok(Handled::default()) };
         let report = if status == 200 {
             json!({ "state": "done", "result": { "lines": body.get("lines") } })

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use tidewatch_domain::control::{CommandKind, MeshOrder, Order, ResyncMode, WalWanted};
 use tidewatch_domain::time::Millis;
 
-use super::super::{Action, Client, Error, Handled, InFlight};
+use super::super::{Action, Answer, Client, Error, Handled, InFlight};
 use super::failure;
 use crate::control::Drained;
 use crate::journal::Journal;
@@ -139,14 +139,8 @@ impl<J: Journal> Client<J> {
         Some(self.request(Purpose::Escrow, path, Some(body)))
     }
 
-    pub(super) fn escrow_take(
-        &mut self,
-        flight: &InFlight,
-        status: u16,
-        body: &Value,
-        now: Millis,
-        rng: &mut dyn RngCore,
-    ) -> Result<Handled, Error> {
+    pub(super) fn escrow_take(&mut self, answer: Answer<'_>, rng: &mut dyn RngCore) -> Result<Handled, Error> {
+        let Answer { flight, status, body, now, .. } = answer;
         let whole = (status != 200).then(|| Failure::of_problem(body, Some(status)));
         let refused: std::collections::HashMap<&str, (String, String)> =
             body.get("refused").and_then(Value::as_array).into_iter().flatten().filter_map(refusal).collect();

@@ -31,7 +31,7 @@ impl Turn<'_> {
             crdt,
             merges: branches_named(case.mutation).to_vec(),
             resolves: named(case.mutation).to_vec(),
-            vector: self.vector_noted(case.collection, case.mutation, &case.meta),
+            vector: self.vector_noted(case.collection, case.mutation, (&case.meta, case.leaves.is_some())),
         };
         let changed = write.changed.as_ref().map(|names| names_text(names.iter().map(String::as_str)));
         let mut change = NewChange {

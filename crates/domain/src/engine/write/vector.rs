@@ -54,8 +54,13 @@ impl Turn<'_> {
     }
 
     /// What a row says of the clock: the one that the write names, or a step of the server's own, so that no later write can
-    /// take this one for seen.
-    pub(super) fn vector_noted(&self, collection: &Collection, mutation: &Mutation, meta: &Meta) -> Option<VectorClock> {
+    /// take this one for seen. The row of a record that moves says all of its clock: who reads the other scope has seen nothing of it.
+    pub(super) fn vector_noted(
+        &self,
+        collection: &Collection,
+        mutation: &Mutation,
+        (meta, moves): (&Meta, bool),
+    ) -> Option<VectorClock> {
         if !collection.policy.vector {
             return None;
         }
@@ -63,6 +68,11 @@ impl Turn<'_> {
             let next = meta.vector.get(SERVER_NODE).copied().unwrap_or(0).saturating_add(1);
             VectorClock::from([(SERVER_NODE.to_owned(), next)])
         };
-        Some(stated(collection, mutation).cloned().unwrap_or_else(own))
+        let mut noted = stated(collection, mutation).cloned().unwrap_or_else(own);
+        for (node, count) in meta.vector.iter().filter(|_| moves) {
+            let known = noted.entry(node.clone()).or_default();
+            *known = (*known).max(*count);
+        }
+        Some(noted)
     }
 }

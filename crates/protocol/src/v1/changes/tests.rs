@@ -24,6 +24,7 @@ fn row(seq: i64, op: &'static str, changed: Option<&[&str]>, fields: Option<&str
         changed: changed.map(|names| names.iter().map(|&name| name.to_owned()).collect()),
         fields: fields.map(str::to_owned),
         crdt: (op == "crdt").then(|| r#"{"type":"counter","field":"n","delta":1}"#.to_owned()),
+        vector: (seq == 2).then(|| r#"{"d-1":3,"srv":1}"#.to_owned()),
         committed: Millis(1_795_000_000_000 + seq / 2),
     }
 }
@@ -117,6 +118,7 @@ fn any_row() -> impl Strategy<Value = FeedRow> {
             changed,
             fields: text.map(|text| value_text(&serde_json::json!({ "text": text, "of": [null, {"n": number}] }))),
             crdt: number.map(|number| value_text(&serde_json::json!({ "delta": number }))),
+            vector: client.map(|n| format!("{{\"d-{n}\":{n}}}")),
             committed: Millis(committed),
         }
     })

@@ -29,6 +29,19 @@ statements! {
                 and c.collection in (select value from json_each(?5))
             order by c.seq limit ?4
         )) from json_each(?1) j";
+    /// What the rows at the positions `[seq, …]` say of vector clocks.
+    FEED_VECTORS = r"
+        select group_concat(line, char(30)) from (
+            select concat_ws(char(31), c.seq, ifnull(json_extract(c.detail, '$.vector'), '')) as line
+            from json_each(?1) j cross join changes c on c.seq = j.value
+        )";
+    /// The vector clocks of the records whose last change is at the positions `[seq, …]`; of a record that has changed since, what that row says.
+    SCAN_VECTORS = r"
+        select group_concat(line, char(30)) from (
+            select concat_ws(char(31), c.seq, coalesce(json_extract(r.meta, '$.vector'), json_extract(c.detail, '$.vector'), '')) as line
+            from json_each(?1) j cross join changes c on c.seq = j.value
+                left join records r on r.collection = c.collection and r.record_id = c.record_id and r.last_seq = c.seq
+        )";
     /// The rows of a scope that change no record.
     FEED_CONTROLS = r"
         select group_concat(line, char(30)) from (

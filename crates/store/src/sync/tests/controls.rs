@@ -178,6 +178,42 @@ async fn records_that_move_come_to_the_same_state_by_every_way_of_reading() {
     store.close().await.expect("closes");
 }
 
+/// A record that is written while the last page of a scan is read must not be missed by it: what follows says only what changed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_scan_beside_a_busy_writer_meets_every_record() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = std::sync::Arc::new(store(dir.path()).await);
+    for n in 0..8 {
+        push(
+            &store,
+            1,
+            vec![intent(&format!("op-{n}"), MutationOp::Create, "readings", &format!("r-{n}"), json!({"reading": n, "of": n}))],
+        )
+        .await;
+    }
+    let over = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let (writing, stop) = (std::sync::Arc::clone(&store), std::sync::Arc::clone(&over));
+    let writer = tokio::spawn(async move {
+        let mut n = 8;
+        while !stop.load(std::sync::atomic::Ordering::Relaxed) && n < 20_000 {
+            let edit = intent(&format!("op-{n}"), MutationOp::Update, "readings", &format!("r-{}", n % 8), json!({"reading": n}));
+            push(&writing, 1, vec![edit]).await;
+            n += 1;
+        }
+    });
+    for _ in 0..150 {
+        let mut copy = Copy::new();
+        let at = pull(&store, &mut copy, (None, 500, true), &["site:a"], &mut async || {}).await;
+        // An update of a record that was not met ends the test.
+        apply(&mut copy, &read(&store, query(Some(&at), 500, false), &["site:a"]).await);
+        assert_eq!(copy.len(), 8);
+        assert!(copy.values().all(|(_, _, body)| body.contains("\"of\"")), "{copy:?}");
+    }
+    over.store(true, std::sync::atomic::Ordering::Relaxed);
+    writer.await.expect("written");
+    std::sync::Arc::into_inner(store).expect("nobody else has it").close().await.expect("closes");
+}
+
 #[tokio::test]
 async fn what_waits_is_said_when_it_begins_and_when_it_is_settled() {
     let dir = tempfile::tempdir().expect("a folder");

@@ -10,11 +10,9 @@ use tidewatch_protocol::headers::{CONTENT_DIGEST, REPR_DIGEST};
 use tidewatch_protocol::keys::content_digest;
 use tidewatch_protocol::{Code, Problem};
 use tidewatch_service::Error;
-use tidewatch_service::fleet::Contact;
 
-use super::{KEPT, VARY, id_refusal, schema_check, schema_said};
+use super::{KEPT, VARY, id_refusal, named};
 use crate::api::error::{Answer, Refusal};
-use crate::api::query::Params;
 use crate::gate::Device;
 use crate::state::App;
 
@@ -49,11 +47,7 @@ pub async fn snapshot_part(
     uri: Uri,
     headers: HeaderMap,
 ) -> Answer<Response> {
-    Params::of(&uri)?.done()?;
-    app.service().contact_note(&device.client_id, app.now(), Contact::Seen);
-    let schema = schema_said(&headers)?;
-    let snapshot = app.service().snapshot_view(&device.cx, &id, schema).map_err(id_refusal)?;
-    schema_check(&app, &headers, &snapshot.filter.collections)?;
+    let (snapshot, schema) = named(&app, &device, &id, &uri, &headers)?;
     let n: usize = n.parse().map_err(|_| Error::NotFound("part"))?;
     let sha256 = n.checked_sub(1).and_then(|at| snapshot.parts.get(at)).map(|part| hex::encode(part.sha256));
     let sha256 = sha256.ok_or(Error::NotFound("part"))?;
