@@ -79,6 +79,7 @@ fn all(app: &App) -> Vec<Routed> {
         route(Method::GET, "/api/v1/operations/{operation_id}", Staff, get(v1::changes::operation_trace)),
         route(Method::GET, "/api/v1/audit", Staff, get(v1::audit::audit_list)),
         route(Method::GET, format!("{}/{{file}}", paths::EXPORT), Staff, get(export::export_list)),
+        route(Method::GET, format!("{}/{{key}}", paths::EXPORT_MANIFESTS), Staff, get(export::manifests::manifest_view)),
         route(Method::GET, "/console/events", Action, get(console::events::hints)),
     ];
     all.extend(adapter_routes());

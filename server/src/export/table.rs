@@ -249,6 +249,7 @@ pub(crate) fn log_cells(line: &LogLine) -> Vec<Cell> {
 mod tests {
     use tidewatch_domain::fleet::{Condition, Contact, Score};
     use tidewatch_domain::ids::ClientId;
+    use tidewatch_domain::time::Millis;
 
     use super::*;
 
@@ -286,6 +287,39 @@ mod tests {
             assert_eq!(device_header(&[column]).len(), device_cells(&[column], &row()).len(), "{}", column.as_str());
         }
         assert_eq!(device_header(&Column::ALL).len(), device_cells(&Column::ALL, &row()).len());
+    }
+
+    #[test]
+    fn no_text_of_a_row_can_start_a_formula() {
+        let bad = || "=1+1".to_owned();
+        let device = DeviceRow {
+            name: bad(),
+            principal: bad(),
+            platform: Some(bad()),
+            os_version: Some(bad()),
+            condition_note: bad(),
+            ..row()
+        };
+        let audit = AuditEvent {
+            id: 1,
+            at: Millis(0),
+            actor: bad(),
+            action: bad(),
+            subject: Some(bad()),
+            before: Some(bad()),
+            after: Some(bad()),
+            trace_id: Some(bad()),
+        };
+        for cells in [device_cells(&Column::ALL, &device), audit_cells(&audit)] {
+            let (mut line, mut found) = (String::new(), 0);
+            for cell in &cells {
+                line.clear();
+                cell.write_csv(&mut line);
+                found += usize::from(line == "'=1+1");
+                assert!(!line.starts_with('='), "{cell:?}");
+            }
+            assert!(found >= 5, "{cells:?}");
+        }
     }
 
     #[test]

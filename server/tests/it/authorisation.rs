@@ -11,7 +11,7 @@ use tidewatch_server::router::routes;
 use tidewatch_testkit::{Reply, TestApp, Visitor};
 
 /// Every route that is not a page or an action, with who may take it.
-const API: [(&str, &str, Access); 87] = [
+const API: [(&str, &str, Access); 88] = [
     ("GET", "/healthz", Access::Public),
     ("GET", "/readyz", Access::Public),
     ("GET", "/metrics", Access::Public),
@@ -42,6 +42,7 @@ const API: [(&str, &str, Access); 87] = [
     ("GET", "/api/v1/operations/{operation_id}", Access::Staff),
     ("GET", "/api/v1/audit", Access::Staff),
     ("GET", "/export/{file}", Access::Staff),
+    ("GET", "/export/manifests/{key}", Access::Staff),
     ("GET", "/console/events", Access::Action),
     ("POST", "/api/v1/mobile/sync/batch", Access::Device),
     ("GET", "/api/v1/mobile/equipment/building/{id}/updates", Access::Device),
@@ -182,6 +183,7 @@ async fn ask(visitor: &Visitor, method: &str, path: &str, access: Access) -> Rep
         .replace("{record_id}", "n-9")
         .replace("{conflict_id}", "cf_9")
         .replace("{file}", "devices.csv")
+        .replace("{key}", "9")
         .replace("{id}", "9")
         .replace("{n}", "1");
     if method == "GET" {
