@@ -4,7 +4,7 @@
 use tidewatch_app::pages::devices::query::Column;
 use tidewatch_domain::audit::AuditEvent;
 use tidewatch_domain::control::LogLine;
-use tidewatch_domain::drain::DrainAction;
+use tidewatch_domain::drain::{DrainAction, Keeping};
 use tidewatch_domain::fleet::{ChangeRow, DeviceRow, DrainItemRow, DriftCause, OutboxDevice, OutboxRow};
 use tidewatch_domain::report::EntryState;
 
@@ -115,6 +115,8 @@ pub(crate) fn outbox_header() -> Header {
         "depends_on",
         "blocks",
         "pending",
+        "purge_at",
+        "purged_at",
     ]
 }
 
@@ -122,6 +124,11 @@ pub(crate) fn outbox_header() -> Header {
 pub(crate) fn outbox_cells(row: &OutboxRow) -> Vec<Cell> {
     let entry = &row.entry;
     let error = entry.error.as_ref();
+    let (purge_at, purged_at) = match row.keeping {
+        Some(Keeping::Until(at)) => (Some(at), None),
+        Some(Keeping::Purged { at, .. }) => (None, Some(at)),
+        None => (None, None),
+    };
     vec![
         Cell::from(entry.client_id.as_str()),
         Cell::from(row.device_name.as_str()),
@@ -144,6 +151,8 @@ pub(crate) fn outbox_cells(row: &OutboxRow) -> Vec<Cell> {
         Cell::List(entry.depends_on.clone()),
         Cell::from(i64::try_from(row.blocks).unwrap_or(i64::MAX)),
         Cell::from(row.pending.map(DrainAction::as_str)),
+        Cell::from(purge_at),
+        Cell::from(purged_at),
     ]
 }
 

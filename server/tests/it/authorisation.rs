@@ -11,7 +11,7 @@ use tidewatch_server::router::routes;
 use tidewatch_testkit::{Reply, TestApp, Visitor};
 
 /// Every route that is not a page or an action, with who may take it.
-const API: [(&str, &str, Access); 88] = [
+const API: [(&str, &str, Access); 91] = [
     ("GET", "/healthz", Access::Public),
     ("GET", "/readyz", Access::Public),
     ("GET", "/metrics", Access::Public),
@@ -38,6 +38,9 @@ const API: [(&str, &str, Access); 88] = [
     ("POST", "/api/v1/outbox/drain/jobs/{id}/retry-failed", Access::Staff),
     ("POST", "/api/v1/outbox/drain/jobs/{id}/{change}", Access::Staff),
     ("POST", "/api/v1/outbox/entries/{client_id}/{operation_id}/dry-run", Access::Staff),
+    ("GET", "/api/v1/outbox/purges", Access::Staff),
+    ("POST", "/api/v1/outbox/purges", Access::Staff),
+    ("GET", "/api/v1/outbox/purges/{id}", Access::Staff),
     ("GET", "/api/v1/changes", Access::Staff),
     ("GET", "/api/v1/operations/{operation_id}", Access::Staff),
     ("GET", "/api/v1/audit", Access::Staff),
