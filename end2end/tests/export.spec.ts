@@ -1,15 +1,7 @@
 // Export: every matching row with the filter, order and columns of the page it was asked from.
 
-import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
-import type { Page } from "@playwright/test";
+import { downloaded, rowsOf } from "../download.ts";
 import { HARBOUR, expect, test } from "../fixtures.ts";
-
-/** Clicks a link and reads the file that it downloads. */
-async function downloaded(page: Page, name: string | RegExp): Promise<{ file: string; text: string }> {
-  const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("link", { name }).click()]);
-  return { file: download.suggestedFilename(), text: await readFile(await download.path(), "utf8") };
-}
 
 test("CSV of the devices has the rows, the order and the columns of the page", async ({ page, fleet }) => {
   await page.goto("/devices?filter=platform:android&sort=queue&columns=device,queue,platform");
@@ -40,23 +32,12 @@ test("an export is all matching rows, not the page that is shown", async ({ page
   expect(text.trim().split(/\r?\n/)).toHaveLength(1 + 4);
 });
 
-/** Rows of a file with one JSON object a line, once its last line is the manifest of what comes before. */
-function rows<Row>(text: string): Row[] {
-  const begin = text.lastIndexOf("\n", text.length - 2) + 1;
-  const manifest = JSON.parse(text.slice(begin)) as { control: string; count: number; sha256: string };
-  expect(manifest.control).toBe("manifest");
-  expect(manifest.sha256).toBe(createHash("sha256").update(text.slice(0, begin)).digest("hex"));
-  const lines = text.slice(0, begin).split("\n").slice(0, -1).map((line) => JSON.parse(line) as Row);
-  expect(lines).toHaveLength(manifest.count);
-  return lines;
-}
-
 test("changes and audit export one JSON object a line, and what came in is whole", async ({ page }) => {
   await page.goto("/log?filter=collection:inspections");
-  const changes = rows<{ operation_id: string }>((await downloaded(page, "NDJSON")).text);
+  const changes = rowsOf<{ operation_id: string }>((await downloaded(page, "NDJSON")).text);
   expect(changes.map(({ operation_id }) => operation_id)).toEqual([`${HARBOUR.other}-op-0001`, `${HARBOUR.well}-op-0002`, `${HARBOUR.well}-op-0001`]);
   await page.goto("/audit?filter=action:device_enrol");
-  const audit = rows<{ action: string }>((await downloaded(page, "NDJSON")).text);
+  const audit = rowsOf<{ action: string }>((await downloaded(page, "NDJSON")).text);
   expect(audit.map(({ action }) => action)).toEqual(Array(4).fill("device_enrol"));
 });
 
