@@ -110,7 +110,7 @@ pub enum Action {
 
 impl Action {
     /// Every action: the authorisation matrix test walks it.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Look,
         Self::ExportRedacted,
         Self::RevealPayload,
