@@ -194,11 +194,15 @@ CREATE TABLE "dead_letters" (
     successor        text,                           -- operation that took its place
     at_ms            integer not null,               -- here since
     changed_ms       integer not null,               -- in its state since
-    restore_until_ms integer,                        -- can be put back until
+    restore_until_ms integer, purge integer,                        -- can be put back until
     constraint dead_letters_once unique (client, operation_id)
 ) strict;
 
 CREATE INDEX dead_letters_by_operation on dead_letters (operation_id);
+
+CREATE INDEX dead_letters_due on dead_letters (state, changed_ms) where state in (4, 5) and purge is null;
+
+CREATE INDEX dead_letters_purged on dead_letters (purge) where purge is not null;
 
 CREATE TABLE dedupe (
     client     integer not null,
@@ -388,6 +392,29 @@ begin select raise(abort, 'policy_revs is append-only'); end;
 
 CREATE TRIGGER policy_revs_never_updated before update on policy_revs
 begin select raise(abort, 'policy_revs is append-only'); end;
+
+CREATE TABLE purges (
+    id          integer primary key autoincrement,
+    state       integer not null default 0 constraint purges_state_known check (state between 0 and 3), -- 0 writes its file 1 removes what is in it 2 done 3 stopped
+    actor       text    not null,
+    reason      text,                            -- of a person
+    request_id  text    not null,
+    rule        text    not null constraint purges_rule_json check (json_valid(rule)), -- days of retention by state
+    created_ms  integer not null,                -- what was due by then
+    entries     integer not null default 0,      -- in its file
+    removed     integer not null default 0,      -- of them, without their payload now; the others have changed since
+    file        text,                            -- under the folder of the store
+    file_bytes  integer,                         -- as it is on the disk
+    bytes       integer,                         -- of its rows
+    sha256      text,                            -- of its rows, hex
+    from_ms     integer,                         -- given up at, the first and the last of them
+    to_ms       integer,
+    finished_ms integer,
+    detail      text,                            -- why it was stopped
+    constraint purges_removed_range check (removed between 0 and entries)
+) strict;
+
+CREATE UNIQUE INDEX purges_open on purges (state < 2) where state < 2;
 
 CREATE TABLE records (
     collection        integer not null,

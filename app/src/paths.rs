@@ -45,6 +45,8 @@ pub const CHANGES: &str = "/log";
 pub const OPERATIONS: &str = "/operations";
 /// Exports of the lists.
 pub const EXPORT: &str = "/export";
+/// Manifests of exported files.
+pub const EXPORT_MANIFESTS: &str = "/export/manifests";
 /// Audit log.
 pub const AUDIT: &str = "/audit";
 /// Every word and sign.
@@ -189,6 +191,12 @@ pub fn device_metrics(client_id: &ClientId) -> String {
 #[must_use]
 pub fn export(list: &str, kind: &str, query: &str) -> String {
     format!("{EXPORT}/{list}.{kind}{query}")
+}
+
+/// The manifest of an exported file: `key` is the export or the SHA-256 of the file.
+#[must_use]
+pub fn export_manifest(key: &str) -> String {
+    format!("{EXPORT_MANIFESTS}/{key}")
 }
 
 /// Log explorer with a filter.

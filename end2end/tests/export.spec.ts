@@ -1,14 +1,7 @@
 // Export: every matching row with the filter, order and columns of the page it was asked from.
 
-import { readFile } from "node:fs/promises";
-import type { Page } from "@playwright/test";
+import { downloaded, rowsOf } from "../download.ts";
 import { HARBOUR, expect, test } from "../fixtures.ts";
-
-/** Clicks a link and reads the file that it downloads. */
-async function downloaded(page: Page, name: string | RegExp): Promise<{ file: string; text: string }> {
-  const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("link", { name }).click()]);
-  return { file: download.suggestedFilename(), text: await readFile(await download.path(), "utf8") };
-}
 
 test("CSV of the devices has the rows, the order and the columns of the page", async ({ page, fleet }) => {
   await page.goto("/devices?filter=platform:android&sort=queue&columns=device,queue,platform");
@@ -39,12 +32,12 @@ test("an export is all matching rows, not the page that is shown", async ({ page
   expect(text.trim().split(/\r?\n/)).toHaveLength(1 + 4);
 });
 
-test("changes and audit export one JSON object a line", async ({ page }) => {
+test("changes and audit export one JSON object a line, and what came in is whole", async ({ page }) => {
   await page.goto("/log?filter=collection:inspections");
-  const changes = (await downloaded(page, "NDJSON")).text.trim().split("\n").map((line) => JSON.parse(line) as { operation_id: string });
+  const changes = rowsOf<{ operation_id: string }>((await downloaded(page, "NDJSON")).text);
   expect(changes.map(({ operation_id }) => operation_id)).toEqual([`${HARBOUR.other}-op-0001`, `${HARBOUR.well}-op-0002`, `${HARBOUR.well}-op-0001`]);
   await page.goto("/audit?filter=action:device_enrol");
-  const audit = (await downloaded(page, "NDJSON")).text.trim().split("\n").map((line) => JSON.parse(line) as { action: string });
+  const audit = rowsOf<{ action: string }>((await downloaded(page, "NDJSON")).text);
   expect(audit.map(({ action }) => action)).toEqual(Array(4).fill("device_enrol"));
 });
 

@@ -1,6 +1,6 @@
 // The outbox across devices: from a group of failures to its entries, to one entry and what waits behind it.
 
-import { readFile } from "node:fs/promises";
+import { downloaded, rowsOf } from "../download.ts";
 import { HARBOUR, expect, expectAddress, test } from "../fixtures.ts";
 
 test("failures that are alike are one group, which leads to its entries", async ({ page }) => {
@@ -60,9 +60,7 @@ test("a state and a collection lead to their entries", async ({ page }) => {
 test("the export of a group holds its entries alone, one line each", async ({ page }) => {
   await page.goto("/outbox");
   await page.getByRole("table").getByRole("link", { name: "422 schema_invalid" }).click();
-  const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("link", { name: "NDJSON" }).click()]);
-  const lines = (await readFile(await download.path(), "utf8")).trim().split("\n");
-  const rows = lines.map((line) => JSON.parse(line) as { state: string; device_name: string; error_code: string });
+  const rows = rowsOf<{ state: string; device_name: string; error_code: string }>((await downloaded(page, "NDJSON")).text);
   expect(rows).toHaveLength(3);
   for (const entry of rows) expect(entry).toMatchObject({ state: "poisoned", device_name: HARBOUR.stuck, error_code: "schema_invalid" });
 });

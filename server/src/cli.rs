@@ -1,6 +1,7 @@
 //! The command line. One binary, one sentence for what is wrong: exit 2 for bad settings, 1 for a failure, 0 otherwise.
 
 mod drain;
+mod purge;
 mod staff;
 
 use std::process::ExitCode;
@@ -15,6 +16,7 @@ use crate::settings::{DataArgs, LogArgs, ServeArgs};
 use crate::simulate::{self, SimulateArgs};
 
 pub use drain::{ChangeChoice, DrainCommand};
+pub use purge::PurgeArgs;
 pub use staff::{CollectionsCommand, ControlCommand, DeviceCommand, TokenCommand, UserCommand};
 
 /// An operations console for fleets of offline-first clients, with its own sync store.
@@ -53,7 +55,7 @@ pub enum Command {
     /// Collections: import, list, export
     #[command(subcommand)]
     Collections(CollectionsCommand),
-    /// Drain entries of outboxes, on a running server: preview, submit, watch, list, change, cancel
+    /// Drain entries of outboxes, on a running server: preview, submit, watch, list, change, purge, cancel
     #[command(subcommand)]
     Drain(DrainCommand),
     /// Bring the schema of the store up to date, and stop
@@ -167,10 +169,10 @@ async fn verify(data: &DataArgs) -> anyhow::Result<()> {
     for finding in &report.findings {
         println!("{finding}");
     }
-    let tidewatch_store::sync::VerifyReport { changes, records, audit_events, snapshots, wrong, chain, .. } = &report;
+    let tidewatch_store::sync::VerifyReport { changes, records, audit_events, purged, snapshots, wrong, chain, .. } = &report;
     anyhow::ensure!(report.is_sound(), "{wrong} things are wrong with the store under {}", data.data.display());
     println!(
-        "Sound: {changes} changes, {records} records, {audit_events} audit events, {snapshots} snapshots; the log's chain ends in {chain}"
+        "Sound: {changes} changes, {records} records, {audit_events} audit events, {purged} purged payloads, {snapshots} snapshots; the log's chain ends in {chain}"
     );
     Ok(())
 }

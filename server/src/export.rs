@@ -1,9 +1,11 @@
 //! Exports of the lists as files: every row that matches, with the filter and columns of the page, streamed page by page.
 //!
 //! Memory is bounded by one page of rows and the client sets the pace. The first page is read before the answer starts, so that a
-//! refusal is a problem with its status and never a broken file. Payloads are not part of any export.
+//! refusal is a problem with its status and never a broken file. Payloads are not part of any export. A file that is whole says so: the
+//! last line of NDJSON is its manifest, and that of any file is at [`manifests`].
 
 mod cell;
+pub mod manifests;
 mod table;
 mod writer;
 
@@ -11,11 +13,13 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use futures::stream;
-use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, LINK};
 use tidewatch_app::pages::devices::query::{Column, DevicesQuery};
 use tidewatch_app::pages::params::{ListState, Params};
+use tidewatch_app::paths;
 use tidewatch_domain::drain::ItemOutcome;
 use tidewatch_domain::fleet::DeviceSort;
+use tidewatch_domain::manifest::Tally;
 use tidewatch_domain::page::{PAGE_ROWS_MAX, Page, Position};
 use tidewatch_domain::role::Action;
 use tidewatch_service::{Cx, Error, Result, Service};
@@ -24,6 +28,7 @@ use crate::api::error::Answer;
 use crate::gate::Caller;
 use crate::state::App;
 use cell::Cell;
+use manifests::Exported;
 use writer::Writer;
 
 /// The list that a file holds, and what of it.
@@ -122,22 +127,24 @@ pub async fn export_list(
     Path(file): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Answer<Response> {
-    Ok(open(app.service().clone(), cx, &file, query.as_deref().unwrap_or_default()).await?)
+    Ok(open(app, cx, &file, query.as_deref().unwrap_or_default()).await?)
 }
 
-async fn open(service: Service, cx: Cx, file: &str, query: &str) -> Result<Response> {
+async fn open(app: App, cx: Cx, file: &str, query: &str) -> Result<Response> {
     cx.require(Action::ExportRedacted)?;
     let (name, kind) = file.split_once('.').ok_or(Error::NotFound("export"))?;
     let list = List::parse(name, &Params::parse(query))?;
     let writer = Writer::new(kind, list.header()).ok_or(Error::NotFound("export"))?;
-    let (list, first) = begin(list, &service, &cx).await?;
+    let (list, first) = begin(list, app.service(), &cx).await?;
     let date: String = cx.now.to_string().chars().take(10).collect();
     let headers = [
         (CONTENT_TYPE, writer.content_type().to_owned()),
         (CONTENT_DISPOSITION, format!("attachment; filename=\"tidewatch-{name}-{date}.{kind}\"")),
         (CACHE_CONTROL, "no-store".to_owned()),
+        (LINK, format!("<{}>; rel=\"describedby\"", paths::export_manifest(&cx.request_id))),
     ];
-    let export = Export { service, cx, list, writer, step: Step::Have(first) };
+    let name = [name, kind, query].map(str::to_owned);
+    let export = Export { app, cx, list, name, writer, tally: Tally::default(), step: Step::Have(first) };
     Ok((headers, Body::from_stream(stream::try_unfold(export, next_chunk))).into_response())
 }
 
@@ -157,11 +164,31 @@ async fn begin(mut list: List, service: &Service, cx: &Cx) -> Result<(List, Rows
 
 /// An export under way.
 struct Export {
-    service: Service,
+    app: App,
     cx: Cx,
     list: List,
+    /// List, kind and query, as they were asked for.
+    name: [String; 3],
     writer: Writer,
+    tally: Tally,
     step: Step,
+}
+
+impl Export {
+    /// Counts rows that are about to go out.
+    fn sent(&mut self, text: &str, rows: usize) {
+        self.tally.add(text.as_bytes(), rows as u64);
+    }
+
+    /// The end of the file. Its manifest is kept from now on.
+    fn close(&mut self) -> String {
+        let end = self.writer.close(&self.tally);
+        self.sent(&end, 0);
+        let [list, kind, query] = self.name.clone();
+        let (id, actor, begun) = (self.cx.request_id.clone(), self.cx.actor.audit_name(), self.cx.now);
+        self.app.manifests().keep(Exported { id, actor, list, kind, query, begun, manifest: self.tally.manifest() });
+        end
+    }
 }
 
 enum Step {
@@ -174,7 +201,7 @@ async fn next_chunk(mut export: Export) -> Result<Option<(Bytes, Export)>> {
     let (rows, next) = match std::mem::replace(&mut export.step, Step::Done) {
         Step::Have(rows) => rows,
         Step::Ask(position) => {
-            let asked = export.list.rows(&export.service, &export.cx, &position).await;
+            let asked = export.list.rows(export.app.service(), &export.cx, &position).await;
             asked.inspect_err(|error| {
                 let request_id = &export.cx.request_id;
                 tracing::error!(request_id, ?error, "export of request {request_id} broke off");
@@ -183,9 +210,10 @@ async fn next_chunk(mut export: Export) -> Result<Option<(Bytes, Export)>> {
         Step::Done => return Ok(None),
     };
     let mut text = export.writer.rows(&rows);
+    export.sent(&text, rows.len());
     match next {
         Some(position) => export.step = Step::Ask(position),
-        None => text.push_str(&export.writer.close()),
+        None => text.push_str(&export.close()),
     }
     Ok(Some((Bytes::from(text), export)))
 }

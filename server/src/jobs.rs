@@ -16,6 +16,8 @@ use crate::state::App;
 const TIDY_PAUSE: Duration = Duration::from_secs(60);
 const ROLL_PAUSE: Duration = Duration::from_secs(1);
 const COMMANDS_PAUSE: Duration = Duration::from_secs(1);
+const PURGE_PAUSE: Duration = Duration::from_secs(60);
+const PURGE_STEP_PAUSE: Duration = Duration::from_millis(50);
 const SOON_PAUSE: Duration = Duration::from_millis(100);
 /// Stretches of sets that nobody has submitted, dropped at a time.
 const SETS_AT_ONCE: u32 = 50;
@@ -27,6 +29,7 @@ pub fn start(app: &App, metrics: Option<metrics_exporter_prometheus::PrometheusH
     let (tidied, rolled, signed, told) = (app.clone(), app.clone(), app.clone(), app.clone());
     vec![
         tokio::spawn(drains(app.clone())),
+        tokio::spawn(purges(app.clone())),
         tokio::spawn(every(app.clone(), "tidy", TIDY_PAUSE, move || {
             let (app, metrics) = (tidied.clone(), metrics.clone());
             async move {
@@ -70,6 +73,23 @@ async fn drains(app: App) {
             () = app.stopping().cancelled() => return,
             () = tokio::time::sleep(pause) => {}
             Ok(()) = changed.changed(), if pace == Pace::Idle => {}
+        }
+    }
+}
+
+/// Purges what retention does not keep any more: a step at a time while there is something to do, else it looks once a minute.
+async fn purges(app: App) {
+    loop {
+        let pace = match AssertUnwindSafe(app.service().purge_work(&app.system_cx())).catch_unwind().await {
+            Ok(Ok(pace)) => pace,
+            Ok(Err(error)) if error.passes() => Pace::Idle,
+            Ok(Err(error)) => failed("purge", &format!("{error:?}")),
+            Err(_) => failed("purge", "it panicked"),
+        };
+        let pause = if pace == Pace::Now { PURGE_STEP_PAUSE } else { PURGE_PAUSE };
+        tokio::select! {
+            () = app.stopping().cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
         }
     }
 }

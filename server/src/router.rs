@@ -75,10 +75,14 @@ fn all(app: &App) -> Vec<Routed> {
         route(Method::POST, "/api/v1/outbox/drain/jobs/{id}/retry-failed", Staff, post(v1::drain::job_retry_failed)),
         route(Method::POST, "/api/v1/outbox/drain/jobs/{id}/{change}", Staff, post(v1::drain::job_change)),
         route(Method::POST, "/api/v1/outbox/entries/{client_id}/{operation_id}/dry-run", Staff, post(v1::drain::entry_dry_run)),
+        route(Method::GET, "/api/v1/outbox/purges", Staff, get(v1::purges::purges_list)),
+        route(Method::POST, "/api/v1/outbox/purges", Staff, post(v1::purges::purge_ask)),
+        route(Method::GET, "/api/v1/outbox/purges/{id}", Staff, get(v1::purges::purge_view)),
         route(Method::GET, "/api/v1/changes", Staff, get(v1::changes::changes_list)),
         route(Method::GET, "/api/v1/operations/{operation_id}", Staff, get(v1::changes::operation_trace)),
         route(Method::GET, "/api/v1/audit", Staff, get(v1::audit::audit_list)),
         route(Method::GET, format!("{}/{{file}}", paths::EXPORT), Staff, get(export::export_list)),
+        route(Method::GET, format!("{}/{{key}}", paths::EXPORT_MANIFESTS), Staff, get(export::manifests::manifest_view)),
         route(Method::GET, "/console/events", Action, get(console::events::hints)),
     ];
     all.extend(adapter_routes());

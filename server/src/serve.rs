@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use tidewatch_app::context::Assets;
+use tidewatch_domain::drain::Retention;
 use tidewatch_service::Service;
 use tidewatch_store::{Store, StoreOptions, folder_make};
 use tokio::net::TcpListener;
@@ -75,6 +76,23 @@ fn hint_path(dir: &Path) -> Option<PathBuf> {
     Some(dir.with_file_name(format!("{name}.head-hint")))
 }
 
+/// What can be chosen of a server.
+#[derive(Clone, Copy, Debug)]
+pub struct Choices {
+    /// Sessions of staff end after so many seconds without a request.
+    pub session_idle_s: u32,
+    /// Devices that have bound a key must sign every request.
+    pub signatures_required: bool,
+    /// How long payloads of what was given up are kept.
+    pub retention: Retention,
+}
+
+impl Default for Choices {
+    fn default() -> Self {
+        Self { session_idle_s: SESSION_IDLE_S, signatures_required: false, retention: Retention::default() }
+    }
+}
+
 /// A server that runs in this process.
 #[derive(Debug)]
 pub struct Running {
@@ -93,27 +111,21 @@ impl Running {
     /// # Errors
     /// When the store does not open, or the address is taken.
     pub async fn start(data: &DataArgs, listen: SocketAddr, clock: Clock) -> anyhow::Result<Self> {
-        Self::start_with(data, listen, clock, SESSION_IDLE_S, false).await
+        Self::start_with(data, listen, clock, Choices::default()).await
     }
 
-    /// The same, with sessions of staff that end after so many seconds without a request, and where devices that have bound a key
-    /// must sign or need not.
+    /// The same, with what can be chosen.
     ///
     /// # Errors
     /// As [`Running::start`].
-    pub async fn start_with(
-        data: &DataArgs,
-        listen: SocketAddr,
-        clock: Clock,
-        session_idle_s: u32,
-        signatures_required: bool,
-    ) -> anyhow::Result<Self> {
+    pub async fn start_with(data: &DataArgs, listen: SocketAddr, clock: Clock, choices: Choices) -> anyhow::Result<Self> {
         let opened = Opened::open(data, &clock).await?;
         let metrics = observe::metrics_start();
-        let service = Service::new(opened.store().clone()).with_reader(crate::intents::intent_read);
+        let service =
+            Service::new(opened.store().clone()).with_reader(crate::intents::intent_read).with_retention(choices.retention);
         let app = App::new(service, clock, Assets::new(assets::urls()), metrics.clone())
-            .with_session_idle(session_idle_s)
-            .with_signatures_required(signatures_required);
+            .with_session_idle(choices.session_idle_s)
+            .with_signatures_required(choices.signatures_required);
         let listener = TcpListener::bind(listen).await.with_context(|| format!("--listen {listen} cannot be opened"))?;
         let address = listener.local_addr().context("the listener has no address")?;
         let service = router::router(&app).into_make_service_with_connect_info::<SocketAddr>();
@@ -151,7 +163,12 @@ impl Running {
 /// # Errors
 /// When it does not start, or does not stop cleanly.
 pub async fn serve(args: &ServeArgs, listen: SocketAddr) -> anyhow::Result<()> {
-    let running = Running::start_with(&args.data, listen, Clock::system(), args.session_seconds, args.require_signatures).await?;
+    let choices = Choices {
+        session_idle_s: args.session_seconds,
+        signatures_required: args.require_signatures,
+        retention: args.retention.retention(),
+    };
+    let running = Running::start_with(&args.data, listen, Clock::system(), choices).await?;
     let capture = match &args.capture {
         Some(file) => Some(capture::start(&running.app, file).await?),
         None => None,

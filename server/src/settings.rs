@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use tidewatch_domain::drain::{RETAIN_DAYS_MAX, Retention};
 use tidewatch_store::Durability;
 
 use crate::gate::SESSION_IDLE_S;
@@ -69,6 +70,41 @@ pub struct LogArgs {
     pub log_format: LogFormat,
 }
 
+/// How long payloads of what was given up are kept; what is due is written to a file and then purged.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct RetentionArgs {
+    /// Days to keep the payloads of discarded entries: 1 to 3650, or never to purge them [default: 30]
+    #[arg(long, env = "TIDEWATCH_RETENTION_DISCARDED", value_parser = days_read, value_name = "DAYS")]
+    pub retention_discarded: Option<Days>,
+    /// Days to keep the payloads of quarantined entries: 1 to 3650, or never to purge them [default: never]
+    #[arg(long, env = "TIDEWATCH_RETENTION_QUARANTINED", value_parser = days_read, value_name = "DAYS")]
+    pub retention_quarantined: Option<Days>,
+}
+
+/// So many days, or no end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Days(Option<u32>);
+
+fn days_read(text: &str) -> Result<Days, String> {
+    match text.parse::<u32>() {
+        _ if text == "never" => Ok(Days(None)),
+        Ok(days) if (1..=RETAIN_DAYS_MAX).contains(&days) => Ok(Days(Some(days))),
+        _ => Err(format!("must be 1 to {RETAIN_DAYS_MAX} days, or never")),
+    }
+}
+
+impl RetentionArgs {
+    /// As the use cases take it.
+    #[must_use]
+    pub fn retention(self) -> Retention {
+        let default = Retention::default();
+        Retention {
+            discarded: self.retention_discarded.map_or(default.discarded, |days| days.0),
+            quarantined: self.retention_quarantined.map_or(default.quarantined, |days| days.0),
+        }
+    }
+}
+
 /// Arguments of `tidewatch serve`.
 #[derive(Clone, Debug, Args)]
 pub struct ServeArgs {
@@ -84,6 +120,9 @@ pub struct ServeArgs {
     /// Take from devices that have bound a key only requests that are signed with it
     #[arg(long, env = "TIDEWATCH_REQUIRE_SIGNATURES")]
     pub require_signatures: bool,
+    /// How long payloads are kept.
+    #[command(flatten)]
+    pub retention: RetentionArgs,
     /// Write every batch with what decided it to this file, for `tidewatch replay`; it must not be there yet
     #[arg(long, env = "TIDEWATCH_CAPTURE")]
     pub capture: Option<PathBuf>,
@@ -111,4 +150,23 @@ fn leptos_address(file: &Path) -> Result<SocketAddr, String> {
     leptos::config::get_configuration(path)
         .map(|configuration| configuration.leptos_options.site_addr)
         .map_err(|error| format!("site-addr of {LEPTOS_TOML} cannot be read: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retention_is_days_in_bounds_or_never() {
+        assert_eq!(
+            [days_read("1"), days_read("3650"), days_read("never")],
+            [Ok(Days(Some(1))), Ok(Days(Some(3_650))), Ok(Days(None))]
+        );
+        for bad in ["0", "3651", "-1", "", "30d", "Never"] {
+            assert!(days_read(bad).is_err(), "{bad}");
+        }
+        assert_eq!(RetentionArgs::default().retention(), Retention::default());
+        let said = RetentionArgs { retention_discarded: Some(Days(None)), retention_quarantined: Some(Days(Some(90))) };
+        assert_eq!(said.retention(), Retention { discarded: None, quarantined: Some(90) });
+    }
 }

@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
+use crate::export::manifests::Manifests;
 use crate::gate::SESSION_IDLE_S;
 use crate::tickets::Tickets;
 
@@ -51,6 +52,7 @@ struct Inner {
     limits: Limits,
     streams: Streams,
     tickets: Tickets,
+    manifests: Manifests,
     stopping: CancellationToken,
     metrics: Option<PrometheusHandle>,
 }
@@ -136,7 +138,8 @@ impl App {
             by_device: Mutex::default(),
         };
         let stopping = CancellationToken::new();
-        let inner = Arc::new(Inner { service, clock, assets, limits, streams, tickets: Tickets::default(), stopping, metrics });
+        let (tickets, manifests) = (Tickets::default(), Manifests::default());
+        let inner = Arc::new(Inner { service, clock, assets, limits, streams, tickets, manifests, stopping, metrics });
         Self { inner, session_idle_s: SESSION_IDLE_S, signatures_required: false }
     }
 
@@ -206,6 +209,12 @@ impl App {
     #[must_use]
     pub fn tickets(&self) -> &Tickets {
         &self.inner.tickets
+    }
+
+    /// Files that were exported lately.
+    #[must_use]
+    pub fn manifests(&self) -> &Manifests {
+        &self.inner.manifests
     }
 
     /// Cancelled when the server stops.

@@ -218,7 +218,14 @@ pub(crate) fn entry(id: &str, state: EntryState) -> EntryRow {
 
 /// An entry in a list across devices, with nothing behind it.
 pub(crate) fn outbox_row(entry: EntryRow) -> OutboxRow {
-    OutboxRow { entry, device_name: "LOW-TAB-0412".into(), app_version: Some("4.18.0".into()), blocks: 0, pending: None }
+    OutboxRow {
+        entry,
+        device_name: "LOW-TAB-0412".into(),
+        app_version: Some("4.18.0".into()),
+        blocks: 0,
+        pending: None,
+        keeping: None,
+    }
 }
 
 pub(crate) fn change(seq: i64) -> ChangeRow {

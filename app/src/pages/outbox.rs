@@ -11,6 +11,7 @@ pub mod group;
 pub mod groups;
 pub mod job;
 pub mod jobs;
+pub mod keeping;
 pub mod notice;
 pub mod pick;
 pub mod selection;

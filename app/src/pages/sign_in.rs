@@ -97,6 +97,7 @@ const fn action_label(action: Action) -> &'static str {
         Action::MeshChange => "Change how a device uses its mesh",
         Action::ManageUsers => "Manage staff",
         Action::ManageTokens => "Manage tokens",
+        Action::Purge => "Purge what retention does not keep, ahead of time",
     }
 }
 

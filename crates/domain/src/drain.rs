@@ -4,12 +4,14 @@
 mod archive;
 mod job;
 mod patching;
+mod retention;
 
 use serde_json::Value;
 
 pub use self::archive::{ArchiveOrigin, ArchiveState};
 pub use self::job::{JobChange, Recent};
 pub use self::patching::{PATCHED_ID_MAX, patched_id, patched_intent};
+pub use self::retention::{Keeping, PurgeRun, PurgeState, RETAIN_DAYS_MAX, RETAIN_DISCARDED_DAYS, Retention};
 use crate::ids::ClientId;
 use crate::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 
@@ -29,7 +31,7 @@ pub const APPROVAL_DEVICES: u64 = 10;
 pub const APPROVAL_MS: i64 = HOUR_MS;
 /// How long a frozen set waits to be submitted.
 pub const SET_MS: i64 = HOUR_MS;
-/// How long what was quarantined or discarded can be restored.
+/// How long a job can be taken back as a whole; of discarded entries no longer than retention keeps them.
 pub const RESTORE_MS: i64 = 90 * DAY_MS;
 /// Entries a second of one job, unless it says otherwise.
 pub const RATE_PER_S: u32 = 50;

@@ -21,6 +21,7 @@ pub mod health;
 pub mod hlc;
 pub mod ids;
 pub mod json;
+pub mod manifest;
 pub mod page;
 pub mod patch;
 pub mod policy;

@@ -61,7 +61,7 @@ impl Role {
             }
             Action::DrainBulk | Action::MeshChange => matches!(self, Self::Operator | Self::Admin),
             Action::Approve => matches!(self, Self::Operator | Self::ProductOwner | Self::Admin),
-            Action::ManageUsers | Action::ManageTokens => matches!(self, Self::Admin),
+            Action::ManageUsers | Action::ManageTokens | Action::Purge => matches!(self, Self::Admin),
         }
     }
 }
@@ -104,11 +104,13 @@ pub enum Action {
     ManageUsers,
     /// Make or revoke enrolment and API tokens, and those of devices.
     ManageTokens,
+    /// Purge what retention does not keep, before the clock does.
+    Purge,
 }
 
 impl Action {
     /// Every action: the authorisation matrix test walks it.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Look,
         Self::ExportRedacted,
         Self::RevealPayload,
@@ -119,5 +121,6 @@ impl Action {
         Self::MeshChange,
         Self::ManageUsers,
         Self::ManageTokens,
+        Self::Purge,
     ];
 }

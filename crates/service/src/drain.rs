@@ -5,6 +5,7 @@ mod dry_run;
 mod gather;
 mod newer;
 mod preview;
+mod purge;
 mod selection;
 mod step;
 mod submit;
@@ -12,6 +13,7 @@ mod summary;
 mod view;
 
 pub(crate) use self::newer::Newer;
+pub use self::purge::PurgeReport;
 pub(crate) use self::step::Budgets;
 pub use self::step::{IntentReader, Pace};
 pub use self::submit::{DrainSubmit, Submitted};

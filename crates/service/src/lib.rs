@@ -18,6 +18,7 @@ pub use error::{Error, Result};
 
 use std::sync::Arc;
 
+use tidewatch_domain::drain::Retention;
 use tidewatch_store::Store;
 
 use auth::{Auth, PasswordCost};
@@ -36,6 +37,7 @@ pub struct Service {
     /// Reads archived intents; the wire is not known here.
     pub(crate) reader: Option<drain::IntentReader>,
     pub(crate) signers: Arc<control::Signers>,
+    pub(crate) retention: Retention,
 }
 
 impl Service {
@@ -58,6 +60,7 @@ impl Service {
             newer: Arc::default(),
             reader: None,
             signers: Arc::default(),
+            retention: Retention::default(),
         }
     }
 
@@ -65,5 +68,11 @@ impl Service {
     #[must_use]
     pub fn with_reader(self, reader: drain::IntentReader) -> Self {
         Self { reader: Some(reader), ..self }
+    }
+
+    /// The same, with payloads of what was given up kept so long.
+    #[must_use]
+    pub fn with_retention(self, retention: Retention) -> Self {
+        Self { retention, ..self }
     }
 }

@@ -24,6 +24,7 @@ mod opening;
 mod packed;
 mod poison;
 mod prefetch;
+pub mod purge;
 mod queue;
 mod records;
 mod sequences;

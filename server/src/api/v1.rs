@@ -7,6 +7,7 @@ pub mod devices;
 pub mod drain;
 pub mod entry;
 pub mod outbox;
+pub mod purges;
 pub mod report;
 
 use serde::Serialize;

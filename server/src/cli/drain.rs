@@ -56,6 +56,8 @@ pub enum DrainCommand {
         #[command(flatten)]
         server: ServerArgs,
     },
+    /// Purge payloads that retention does not keep any more, before the clock does; without --count, says how many are due
+    Purge(super::purge::PurgeArgs),
     /// Cancel a job: what was done stays done
     Cancel {
         /// Id of the job
@@ -165,25 +167,30 @@ pub struct SubmitArgs {
 }
 
 /// One server.
-struct Caller {
+pub(super) struct Caller {
     client: reqwest::Client,
     server: ServerArgs,
 }
 
 /// An answer that is a problem.
-struct Refused {
-    code: String,
-    words: String,
+pub(super) struct Refused {
+    pub(super) code: String,
+    pub(super) words: String,
 }
 
 impl Caller {
-    fn new(server: &ServerArgs) -> anyhow::Result<Self> {
+    pub(super) fn new(server: &ServerArgs) -> anyhow::Result<Self> {
         let client = reqwest::Client::builder().timeout(TIMEOUT).build().context("no HTTP client")?;
         Ok(Self { client, server: server.clone() })
     }
 
-    async fn ask(&self, method: reqwest::Method, path: &str, body: Option<&Value>) -> anyhow::Result<Result<Value, Refused>> {
-        let url = format!("{}/api/v1/outbox/drain{path}", self.server.url.trim_end_matches('/'));
+    pub(super) async fn ask(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> anyhow::Result<Result<Value, Refused>> {
+        let url = format!("{}/api/v1/outbox{path}", self.server.url.trim_end_matches('/'));
         let mut request = self.client.request(method, &url).bearer_auth(&self.server.token);
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body.to_string());
@@ -199,7 +206,7 @@ impl Caller {
         Ok(Err(Refused { code: word("code"), words: format!("{}: {}", word("title"), word("detail")) }))
     }
 
-    async fn get(&self, path: &str) -> anyhow::Result<Value> {
+    pub(super) async fn get(&self, path: &str) -> anyhow::Result<Value> {
         match self.ask(reqwest::Method::GET, path, None).await? {
             Ok(value) => Ok(value),
             Err(refused) => bail!("{}", refused.words),
@@ -218,6 +225,7 @@ pub(super) async fn drain(command: DrainCommand) -> anyhow::Result<ExitCode> {
         DrainCommand::Watch { job, timeout, server } => watch(&Caller::new(&server)?, &job, timeout).await,
         DrainCommand::List { limit, server } => list(&Caller::new(&server)?, limit).await,
         DrainCommand::Change { change, job, remark, server } => changed(&server, change.as_str(), &job, remark).await,
+        DrainCommand::Purge(args) => super::purge::purge(args).await,
         DrainCommand::Cancel { job, remark, server } => changed(&server, "cancel", &job, remark).await,
     }
 }
@@ -241,7 +249,7 @@ async fn preview(args: PreviewArgs) -> anyhow::Result<ExitCode> {
     if let Some(patch) = &args.patch {
         body["patch"] = serde_json::from_str(patch).context("--patch is no JSON")?;
     }
-    match Caller::new(&args.server)?.ask(reqwest::Method::POST, "/previews", Some(&body)).await? {
+    match Caller::new(&args.server)?.ask(reqwest::Method::POST, "/drain/previews", Some(&body)).await? {
         Ok(set) => {
             println!("{set:#}");
             Ok(ExitCode::SUCCESS)
@@ -252,7 +260,7 @@ async fn preview(args: PreviewArgs) -> anyhow::Result<ExitCode> {
 
 async fn submit(args: SubmitArgs) -> anyhow::Result<ExitCode> {
     let caller = Caller::new(&args.server)?;
-    let set = caller.get(&format!("/previews/{}", args.set)).await?;
+    let set = caller.get(&format!("/drain/previews/{}", args.set)).await?;
     let mut body = json!({
         "set": args.set, "count": args.count, "hash": args.hash, "reason": args.reason, "selection": set["selection"],
         "idempotency_key": args.key.map_or_else(|| set["idempotency_key"].clone(), Value::from),
@@ -266,7 +274,7 @@ async fn submit(args: SubmitArgs) -> anyhow::Result<ExitCode> {
     if let Some(rate) = args.rate {
         body["rate_per_s"] = json!(rate);
     }
-    match caller.ask(reqwest::Method::POST, "/jobs", Some(&body)).await? {
+    match caller.ask(reqwest::Method::POST, "/drain/jobs", Some(&body)).await? {
         Ok(submitted) => {
             println!("{}", submitted["job"].as_str().unwrap_or_default());
             Ok(ExitCode::SUCCESS)
@@ -283,7 +291,7 @@ async fn submit(args: SubmitArgs) -> anyhow::Result<ExitCode> {
 async fn watch(caller: &Caller, job: &str, timeout: u64) -> anyhow::Result<ExitCode> {
     let (until, mut shown) = (tokio::time::Instant::now() + Duration::from_secs(timeout), String::new());
     loop {
-        let view = caller.get(&format!("/jobs/{job}")).await?;
+        let view = caller.get(&format!("/drain/jobs/{job}")).await?;
         let line = line(&view);
         if line != shown {
             println!("{line}");
@@ -320,7 +328,7 @@ fn line(job: &Value) -> String {
 }
 
 async fn list(caller: &Caller, limit: u32) -> anyhow::Result<ExitCode> {
-    let page = caller.get(&format!("/jobs?limit={limit}")).await?;
+    let page = caller.get(&format!("/drain/jobs?limit={limit}")).await?;
     for job in page["rows"].as_array().into_iter().flatten() {
         println!("{}", line(job));
     }
@@ -329,7 +337,7 @@ async fn list(caller: &Caller, limit: u32) -> anyhow::Result<ExitCode> {
 
 async fn changed(server: &ServerArgs, change: &str, job: &str, remark: Option<String>) -> anyhow::Result<ExitCode> {
     let body = remark.map_or_else(|| json!({}), |remark| json!({"remark": remark}));
-    let path = format!("/jobs/{job}/{change}");
+    let path = format!("/drain/jobs/{job}/{change}");
     match Caller::new(server)?.ask(reqwest::Method::POST, &path, Some(&body)).await? {
         Ok(view) => {
             println!("{}", line(&view));

@@ -1,5 +1,5 @@
-//! Values of an export, and how CSV and JSON write them. CSV is safe to open in a spreadsheet: a text that would be read as a formula
-//! is prefixed with an apostrophe. Numbers keep their sign, because only we make them.
+//! Values of an export, and how CSV and JSON write them. CSV is safe to open in a spreadsheet: a text that would be read as a formula,
+//! also behind white space that a spreadsheet drops, is prefixed with an apostrophe. Numbers keep their sign, because only we make them.
 
 use serde_json::Value;
 use tidewatch_domain::time::Millis;
@@ -63,7 +63,7 @@ pub(crate) fn write_csv_line<'a>(cells: impl IntoIterator<Item = &'a Cell>, out:
 }
 
 fn write_csv_text(text: &str, out: &mut String) {
-    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let formula = text.trim_start().starts_with(['=', '+', '-', '@']) || text.starts_with(['\t', '\r', '\n']);
     let quoted = text.contains([',', '"', '\r', '\n']) || text.starts_with([' ', '\t']) || text.ends_with([' ', '\t']);
     if quoted {
         out.push('"');
@@ -155,7 +155,9 @@ mod tests {
 
     #[test]
     fn a_text_that_a_spreadsheet_would_run_is_prefixed() {
-        for text in ["=1+1", "+1", "-1", "@sum(a1)", "\t=1", "\r=1", "=HYPERLINK(\"http://x\",\"y\")"] {
+        for text in
+            ["=1+1", "+1", "-1", "@sum(a1)", "\t=1", "\r=1", "\n=1", " =1", " \u{a0}@x", "\t", "=HYPERLINK(\"http://x\",\"y\")"]
+        {
             let cells = read_line(&line(&[Cell::from(text), Cell::from("b")]));
             assert_eq!(cells, [format!("'{text}"), "b".to_owned()]);
         }
@@ -183,7 +185,7 @@ mod tests {
             let read = read_line(&line(&cells));
             prop_assert_eq!(read.len(), texts.len());
             for (got, text) in read.iter().zip(&texts) {
-                prop_assert!(!got.starts_with(['=', '+', '-', '@', '\t', '\r']));
+                prop_assert!(!got.trim_start().starts_with(['=', '+', '-', '@']) && !got.starts_with(['\t', '\r', '\n']));
                 prop_assert_eq!(got.strip_prefix('\'').filter(|_| !text.starts_with('\'')).unwrap_or(got), text.as_str());
             }
         }

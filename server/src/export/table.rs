@@ -4,7 +4,7 @@
 use tidewatch_app::pages::devices::query::Column;
 use tidewatch_domain::audit::AuditEvent;
 use tidewatch_domain::control::LogLine;
-use tidewatch_domain::drain::DrainAction;
+use tidewatch_domain::drain::{DrainAction, Keeping};
 use tidewatch_domain::fleet::{ChangeRow, DeviceRow, DrainItemRow, DriftCause, OutboxDevice, OutboxRow};
 use tidewatch_domain::report::EntryState;
 
@@ -115,6 +115,8 @@ pub(crate) fn outbox_header() -> Header {
         "depends_on",
         "blocks",
         "pending",
+        "purge_at",
+        "purged_at",
     ]
 }
 
@@ -122,6 +124,11 @@ pub(crate) fn outbox_header() -> Header {
 pub(crate) fn outbox_cells(row: &OutboxRow) -> Vec<Cell> {
     let entry = &row.entry;
     let error = entry.error.as_ref();
+    let (purge_at, purged_at) = match row.keeping {
+        Some(Keeping::Until(at)) => (Some(at), None),
+        Some(Keeping::Purged { at, .. }) => (None, Some(at)),
+        None => (None, None),
+    };
     vec![
         Cell::from(entry.client_id.as_str()),
         Cell::from(row.device_name.as_str()),
@@ -144,6 +151,8 @@ pub(crate) fn outbox_cells(row: &OutboxRow) -> Vec<Cell> {
         Cell::List(entry.depends_on.clone()),
         Cell::from(i64::try_from(row.blocks).unwrap_or(i64::MAX)),
         Cell::from(row.pending.map(DrainAction::as_str)),
+        Cell::from(purge_at),
+        Cell::from(purged_at),
     ]
 }
 
@@ -249,6 +258,7 @@ pub(crate) fn log_cells(line: &LogLine) -> Vec<Cell> {
 mod tests {
     use tidewatch_domain::fleet::{Condition, Contact, Score};
     use tidewatch_domain::ids::ClientId;
+    use tidewatch_domain::time::Millis;
 
     use super::*;
 
@@ -286,6 +296,39 @@ mod tests {
             assert_eq!(device_header(&[column]).len(), device_cells(&[column], &row()).len(), "{}", column.as_str());
         }
         assert_eq!(device_header(&Column::ALL).len(), device_cells(&Column::ALL, &row()).len());
+    }
+
+    #[test]
+    fn no_text_of_a_row_can_start_a_formula() {
+        let bad = || "=1+1".to_owned();
+        let device = DeviceRow {
+            name: bad(),
+            principal: bad(),
+            platform: Some(bad()),
+            os_version: Some(bad()),
+            condition_note: bad(),
+            ..row()
+        };
+        let audit = AuditEvent {
+            id: 1,
+            at: Millis(0),
+            actor: bad(),
+            action: bad(),
+            subject: Some(bad()),
+            before: Some(bad()),
+            after: Some(bad()),
+            trace_id: Some(bad()),
+        };
+        for cells in [device_cells(&Column::ALL, &device), audit_cells(&audit)] {
+            let (mut line, mut found) = (String::new(), 0);
+            for cell in &cells {
+                line.clear();
+                cell.write_csv(&mut line);
+                found += usize::from(line == "'=1+1");
+                assert!(!line.starts_with('='), "{cell:?}");
+            }
+            assert!(found >= 5, "{cells:?}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The three kinds of files, written piece by piece: CSV with a head line, one JSON array, or one JSON object a line.
 
 use serde_json::{Map, Value};
+use tidewatch_domain::manifest::Tally;
 
 use super::cell::{Cell, write_csv_line};
 use super::table::Header;
@@ -66,12 +67,13 @@ impl Writer {
         out
     }
 
-    /// What comes after the last row.
-    pub(crate) fn close(&self) -> String {
+    /// What comes after the last row, when this was counted before it.
+    pub(crate) fn close(&self, before: &Tally) -> String {
         match (self.kind, self.begun) {
             (Kind::Json, true) => "\n]\n".to_owned(),
             (Kind::Json, false) => "[]\n".to_owned(),
-            _ => String::new(),
+            (Kind::Ndjson, _) => before.manifest().line(),
+            (Kind::Csv, _) => String::new(),
         }
     }
 
@@ -83,16 +85,19 @@ impl Writer {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use tidewatch_domain::manifest::Manifest;
 
     use super::*;
 
     fn written(ending: &str, pages: &[Vec<Vec<Cell>>]) -> String {
         let mut writer = Writer::new(ending, vec!["id", "name"]).expect("a known ending");
-        let mut out = String::new();
+        let (mut out, mut tally) = (String::new(), Tally::default());
         for page in pages {
-            out.push_str(&writer.rows(page));
+            let text = writer.rows(page);
+            tally.add(text.as_bytes(), page.len() as u64);
+            out.push_str(&text);
         }
-        out + &writer.close()
+        out + &writer.close(&tally)
     }
 
     fn row(id: i64, name: &str) -> Vec<Cell> {
@@ -105,16 +110,19 @@ mod tests {
         assert_eq!(written("csv", &pages), "id,name\r\n1,a\r\n2,'=b\r\n3,\"c,d\"\r\n");
         let expected = json!([{"id": 1, "name": "a"}, {"id": 2, "name": "=b"}, {"id": 3, "name": "c,d"}]);
         assert_eq!(serde_json::from_str::<Value>(&written("json", &pages)).expect("valid JSON"), expected);
-        let lines: Vec<Value> =
-            written("ndjson", &pages).lines().map(|line| serde_json::from_str(line).expect("valid JSON")).collect();
-        assert_eq!(Value::from(lines), expected);
+        let ndjson = written("ndjson", &pages);
+        let manifest = Manifest::check(&ndjson).expect("whole");
+        assert_eq!(manifest.count, 3);
+        let rows = ndjson.strip_suffix(&manifest.line()).expect("the last line").lines();
+        let rows: Vec<Value> = rows.map(|line| serde_json::from_str(line).expect("valid JSON")).collect();
+        assert_eq!(Value::from(rows), expected);
     }
 
     #[test]
     fn an_empty_export_is_still_a_valid_file() {
         assert_eq!(written("csv", &[vec![]]), "id,name\r\n");
         assert_eq!(written("json", &[vec![]]), "[]\n");
-        assert_eq!(written("ndjson", &[vec![]]), "");
+        assert_eq!(written("ndjson", &[vec![]]), Tally::default().manifest().line());
     }
 
     #[test]

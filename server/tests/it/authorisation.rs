@@ -11,7 +11,7 @@ use tidewatch_server::router::routes;
 use tidewatch_testkit::{Reply, TestApp, Visitor};
 
 /// Every route that is not a page or an action, with who may take it.
-const API: [(&str, &str, Access); 89] = [
+const API: [(&str, &str, Access); 93] = [
     ("GET", "/healthz", Access::Public),
     ("GET", "/readyz", Access::Public),
     ("GET", "/metrics", Access::Public),
@@ -38,10 +38,14 @@ const API: [(&str, &str, Access); 89] = [
     ("POST", "/api/v1/outbox/drain/jobs/{id}/retry-failed", Access::Staff),
     ("POST", "/api/v1/outbox/drain/jobs/{id}/{change}", Access::Staff),
     ("POST", "/api/v1/outbox/entries/{client_id}/{operation_id}/dry-run", Access::Staff),
+    ("GET", "/api/v1/outbox/purges", Access::Staff),
+    ("POST", "/api/v1/outbox/purges", Access::Staff),
+    ("GET", "/api/v1/outbox/purges/{id}", Access::Staff),
     ("GET", "/api/v1/changes", Access::Staff),
     ("GET", "/api/v1/operations/{operation_id}", Access::Staff),
     ("GET", "/api/v1/audit", Access::Staff),
     ("GET", "/export/{file}", Access::Staff),
+    ("GET", "/export/manifests/{key}", Access::Staff),
     ("GET", "/console/events", Access::Action),
     ("POST", "/api/v1/mobile/sync/batch", Access::Device),
     ("GET", "/api/v1/mobile/equipment/building/{id}/updates", Access::Device),
@@ -184,6 +188,7 @@ async fn ask(visitor: &Visitor, method: &str, path: &str, access: Access) -> Rep
         .replace("{record_id}", "n-9")
         .replace("{conflict_id}", "cf_9")
         .replace("{file}", "devices.csv")
+        .replace("{key}", "9")
         .replace("{id}", "9")
         .replace("{n}", "1");
     if method == "GET" {

@@ -22,6 +22,7 @@ mod pages_lists;
 mod payloads;
 mod power_loss;
 mod prebuilt;
+mod purges;
 mod push;
 mod real_binary;
 mod sessions;

@@ -1,6 +1,7 @@
 //! The outbox across devices, as pages, API and export: one refusal is the same entry in all of them.
 
 use serde_json::{Value, json};
+use tidewatch_domain::manifest::Manifest;
 use tidewatch_domain::role::Role;
 use tidewatch_testkit::{Device, TestApp, intent};
 
@@ -43,8 +44,10 @@ async fn a_refusal_is_one_entry_on_every_way_to_look_at_it() {
     let entry = viewer.page(&format!("/outbox/entries/{}/op-bad-1", device.client_id)).await;
     assert!(entry.text().contains("This server refused it for good"));
     let export = viewer.get(&format!("/export/outbox.ndjson?group={id}")).await.text();
-    let operations: Vec<String> = export
-        .lines()
+    let manifest = Manifest::check(&export).expect("whole");
+    assert_eq!(manifest.count, 2);
+    let rows = export.strip_suffix(&manifest.line()).expect("the last line").lines();
+    let operations: Vec<String> = rows
         .map(|line| serde_json::from_str::<Value>(line).expect("JSON")["operation_id"].as_str().expect("an id").to_owned())
         .collect();
     assert_eq!(operations, ["op-bad-1", "op-bad-2"]);

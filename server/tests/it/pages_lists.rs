@@ -1,6 +1,8 @@
 //! The list pages and their exports over HTTP, as plain HTML and files: what a browser without a script gets.
 
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use tidewatch_domain::manifest::{Manifest, NotWhole};
 use tidewatch_domain::role::Role;
 use tidewatch_testkit::{Device, TestApp, intent};
 
@@ -21,6 +23,12 @@ async fn report(app: &TestApp, device: &Device, name: &str, platform: &str) {
 /// Ids of the device rows of a page, in order.
 fn device_ids(html: &str) -> Vec<String> {
     html.split("id=\"dev-").skip(1).map(|rest| rest.chars().take(36).collect()).collect()
+}
+
+/// The rows of a file with one JSON object a line, without its manifest.
+fn rows_of(text: &str) -> String {
+    let manifest = Manifest::check(text).expect("whole");
+    text.strip_suffix(&manifest.line()).expect("the last line").to_owned()
 }
 
 async fn two_devices(app: &TestApp) -> (Device, Device) {
@@ -140,7 +148,7 @@ async fn an_export_has_only_the_columns_and_rows_that_were_asked_for() {
     let (phone, _) = two_devices(&app).await;
     let viewer = app.viewer().await;
     let rows = viewer.get("/export/devices.ndjson?filter=platform:ios&columns=platform").await;
-    let lines: Vec<Value> = rows.text().lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let lines: Vec<Value> = rows_of(&rows.text()).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     assert_eq!(
         lines,
         [
@@ -148,6 +156,34 @@ async fn an_export_has_only_the_columns_and_rows_that_were_asked_for() {
         ]
     );
     assert_eq!(viewer.get("/export/devices.csv?filter=platfrom:ios").await.refusal(), "400 query_invalid filter");
+}
+
+#[tokio::test]
+async fn every_file_has_a_manifest_and_a_file_that_was_cut_has_none() {
+    let app = TestApp::new().await;
+    two_devices(&app).await;
+    let staff = app.api("ci", Role::Viewer).await;
+    for kind in ["csv", "json", "ndjson"] {
+        let path = format!("/export/devices.{kind}?filter=platform:ios");
+        let file = staff.get(&path).await;
+        let hash = hex::encode(Sha256::digest(file.bytes()));
+        let manifest = staff.get(&format!("/export/manifests/{hash}")).await.ok(200);
+        assert_eq!(
+            (manifest["count"].as_u64(), manifest["bytes"].as_u64(), manifest["sha256"].as_str()),
+            (Some(1), Some(file.bytes().len() as u64), Some(hash.as_str())),
+            "{kind}"
+        );
+        assert_eq!((&manifest["list"], &manifest["query"]), (&json!("devices"), &json!("filter=platform:ios")));
+        let link = file.header("link");
+        let beside = link.split(['<', '>']).nth(1).expect("a link");
+        assert_eq!(link, format!("<{beside}>; rel=\"describedby\""));
+        assert_eq!(staff.get(beside).await.ok(200), manifest, "{kind}");
+        assert_eq!(app.viewer().await.get(beside).await.refusal(), "404 not_found", "it is another one's export");
+        let cut = hex::encode(Sha256::digest(&file.bytes()[..file.bytes().len() - 1]));
+        assert_eq!(staff.get(&format!("/export/manifests/{cut}")).await.refusal(), "404 not_found");
+    }
+    let ndjson = staff.get("/export/devices.ndjson").await.text();
+    assert_eq!(Manifest::check(&ndjson[..ndjson.len() - 1]), Err(NotWhole::Cut));
 }
 
 #[tokio::test]
@@ -179,6 +215,6 @@ async fn the_log_shows_a_change_and_its_operation_has_a_trace() {
     let found = viewer.page("/operations?id=op-first-note").await;
     assert_eq!((found.status(), found.header("location")), (302, "/operations/op-first-note"));
     let rows = viewer.get("/export/changes.ndjson?filter=operation:op-first-note").await;
-    let row: Value = serde_json::from_str(rows.text().trim()).expect("one line");
+    let row: Value = serde_json::from_str(rows_of(&rows.text()).trim()).expect("one line");
     assert_eq!((row["operation_id"].as_str(), row["record_id"].as_str()), (Some("op-first-note"), Some("note-1")));
 }

@@ -6,6 +6,7 @@ use tidewatch_domain::fleet::{OutboxFigures, OutboxRow};
 use tidewatch_domain::page::{Page, Position};
 use tidewatch_domain::time::Millis;
 
+use super::keeping::KeepingNote;
 use super::pick::{Pick, PickForm};
 use super::{Entries, KEYS, Overall, Way};
 use crate::context::{Console, console};
@@ -161,7 +162,8 @@ fn Rows(path: String, query: ListState, page: Page<OutboxRow>, alike: bool, now:
 
 #[component]
 fn Row(row: OutboxRow, alike: bool, now: Millis) -> impl IntoView {
-    let OutboxRow { entry, device_name, blocks, pending, .. } = row;
+    let OutboxRow { entry, device_name, blocks, pending, keeping, .. } = row;
+    let keeping = keeping.map(|keeping| view! { <small class="nowrap"><KeepingNote keeping now/></small> });
     let (tone, sign) = state_sign(entry.state);
     let age = entry.created_at.map_or_else(
         || view! { <span class="unsure" title="Not reported">"unknown"</span> }.into_any(),
@@ -178,7 +180,7 @@ fn Row(row: OutboxRow, alike: bool, now: Millis) -> impl IntoView {
         <tr role="row" id=format!("entry-{}-{}", entry.client_id, entry.operation_id)>
             <td role="cell" class="cell-check"><input type="checkbox" name="entries[]" value=paths::entry_key(&entry.client_id, &entry.operation_id) aria-label=format!("Select {} of {device_name}", id_short(&entry.operation_id))/></td>
             <th role="rowheader" scope="row"><Id id=entry.operation_id.clone() href=Some(paths::outbox_entry(&entry.client_id, &entry.operation_id))/></th>
-            <td role="cell" data-label="State"><span class="status" data-tone=tone.as_str()><Glyph sign/><b>{state_label(entry.state)}</b>{pending.map(|action| view! { <small>{pending_words(action)}</small> })}</span></td>
+            <td role="cell" data-label="State"><span class="status" data-tone=tone.as_str()><Glyph sign/><b>{state_label(entry.state)}</b>{pending.map(|action| view! { <small>{pending_words(action)}</small> })}</span>{keeping}</td>
             <td role="cell" data-label="Device"><a href=paths::device_outbox(&entry.client_id)>{device_name}</a></td>
             <td role="cell" data-label="Record"><span class="mono">{entry.collection.clone()} "/" {entry.record_id.clone()}</span>{(!alike).then(|| view! { <small>{entry.op.clone()}</small> })}</td>
             {told}

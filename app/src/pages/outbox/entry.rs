@@ -8,7 +8,7 @@ pub mod payload;
 use http::StatusCode;
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
-use tidewatch_domain::drain::ArchiveOrigin;
+use tidewatch_domain::drain::{ArchiveOrigin, Keeping, PurgeRun};
 use tidewatch_domain::fleet::{Attempt, EntryPayload, EntryRow, OutboxEntryView, Trace};
 use tidewatch_domain::ids::ClientId;
 use tidewatch_domain::report::EntryState;
@@ -16,6 +16,7 @@ use tidewatch_domain::role::Role;
 use tidewatch_domain::time::Millis;
 use tidewatch_service::{Error, Result};
 
+use super::keeping::KeepingNote;
 use crate::context::{Console, console};
 use crate::error::answer_status;
 use crate::format::{When, bytes, count, counted, id_short, integer};
@@ -55,6 +56,10 @@ pub fn OutboxEntryPage() -> impl IntoView {
             Err(other) => return Err(other),
         };
         let payload = service.entry_payload(&cx, &view.row.entry.client_id, &operation).await?;
+        let purge = match &view.row.keeping {
+            Some(Keeping::Purged { run, .. }) => Some(service.purge_view(&cx, run).await?),
+            _ => None,
+        };
         let trace = known(service.operation_trace(&cx, &operation).await)?;
         let shape = trace.and_then(|trace| trace.shape);
         let title = format!("Entry {}", id_short(&operation));
@@ -62,7 +67,7 @@ pub fn OutboxEntryPage() -> impl IntoView {
         let (role, problem) = (cx.actor.role(), params.one("problem").map(str::to_owned));
         Ok(view! {
             <Frame title section=Section::Outbox crumbs=crumbs() as_of=Some(cx.now)>
-                <EntryView view payload shape notice role problem now=cx.now/>
+                <EntryView view payload shape notice role problem purge now=cx.now/>
             </Frame>
         }
         .into_any())
@@ -112,6 +117,9 @@ pub fn EntryView(
     /// Why a form of the actions led back here.
     #[prop(optional_no_strip)]
     problem: Option<String>,
+    /// The run that has purged its payload.
+    #[prop(optional_no_strip)]
+    purge: Option<PurgeRun>,
     /// As of.
     now: Millis,
 ) -> impl IntoView {
@@ -138,7 +146,7 @@ pub fn EntryView(
             </div>
             <aside class="stack" aria-label="What it is about">
                 <Panel id="h-facts" title="Entry"><div class="panel-body"><Facts view origin now/></div></Panel>
-                <PayloadPanel entry=entry payload shape notice now/>
+                <PayloadPanel entry=entry payload shape purge notice now/>
             </aside>
         </div>
     }
@@ -152,6 +160,12 @@ fn words(view: &OutboxEntryView, origin: Option<ArchiveOrigin>) -> (&'static str
         1 => " 1 entry waits behind it.".to_owned(),
         n => format!(" {} wait behind it.", counted(n, "entry", "entries")),
     };
+    if matches!(view.row.keeping, Some(Keeping::Purged { .. })) {
+        return (
+            "Purged.",
+            format!("It was given up, and retention is over: its payload is in an export and no longer here.{behind}"),
+        );
+    }
     let sentence = match view.row.entry.state {
         EntryState::Poisoned if view.refused.is_some() => {
             "This server refused it for good: it cannot succeed by being sent again."
@@ -168,9 +182,7 @@ fn words(view: &OutboxEntryView, origin: Option<ArchiveOrigin>) -> (&'static str
         EntryState::Escrowed => "The device has handed it in and dropped its copy. Nothing sends it until a person puts it back.",
         EntryState::Quarantined => "A person has taken it out of the queue. It can be put back.",
         EntryState::Skipped => "A person has let what waited behind it pass. It is not sent, and it can be put back.",
-        EntryState::Discarded => {
-            "A person has given it up. Its payload is kept until retention, and it can be put back until then."
-        }
+        EntryState::Discarded => "A person has given it up. It can be put back for as long as its payload is kept.",
         EntryState::Done => "It is settled: decided again, corrected, or a conflict stands for it.",
     };
     (state_word(view.row.entry.state), format!("{sentence}{behind}"))
@@ -243,6 +255,7 @@ fn Facts(view: OutboxEntryView, #[prop(optional_no_strip)] origin: Option<Archiv
         <dl class="facts facts-lines">
             <dt>"State"</dt>
             <dd>{state_label(entry.state)}{view.pending.map(|action| view! { <small>{pending_words(action)}</small> })}</dd>
+            {view.row.keeping.clone().map(|keeping| view! { <dt>"Retention"</dt><dd><KeepingNote keeping now/></dd> })}
             {view.job.clone().map(|job| view! { <dt>"Drain"</dt><dd class="mono"><a href=paths::drain_job(&job)>{job.clone()}</a></dd> })}
             <dt>"Device"</dt>
             <dd><a href=paths::device_outbox(&entry.client_id)>{view.row.device_name.clone()}</a>{app}</dd>

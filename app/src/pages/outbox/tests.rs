@@ -1,13 +1,14 @@
 //! The pages of the outbox from hand-made figures.
 
 use serde_json::json;
-use tidewatch_domain::drain::{ArchiveOrigin, DrainAction};
+use tidewatch_domain::drain::{ArchiveOrigin, DrainAction, Keeping, PurgeRun, PurgeState};
 use tidewatch_domain::fleet::{
     Attempt, EntryPayload, EntryRow, FailureGroup, OutboxDevice, OutboxEntryView, OutboxFigures, StateTally, Tone,
 };
 use tidewatch_domain::redact::{Rules, Secret, Shown, fault_find, redact};
 use tidewatch_domain::report::{EntryState, STATES};
 use tidewatch_domain::role::Role;
+use tidewatch_domain::time::DAY_MS;
 
 use super::devices::DevicesView;
 use super::entries::EntriesView;
@@ -222,6 +223,41 @@ fn a_revealed_payload_says_to_whom_and_how_long() {
 #[test]
 fn a_payload_that_only_the_device_has_is_said_to_be_there() {
     assert!(text(&entry_page(view(EntryState::Retrying, vec![], vec![]), None, "")).contains("Still on the device"));
+}
+
+fn run() -> PurgeRun {
+    PurgeRun {
+        id: "P3".into(),
+        state: PurgeState::Done,
+        actor: "system".into(),
+        reason: None,
+        created: NOW,
+        finished: Some(NOW),
+        entries: 8,
+        removed: 7,
+        file: Some("purged/P3.ndjson.zst".into()),
+        sha256: Some("5be240cd".into()),
+        span: None,
+        detail: None,
+    }
+}
+
+#[test]
+fn what_was_given_up_says_how_long_it_is_kept_and_what_was_purged_where_its_export_is() {
+    let mut kept = view(EntryState::Discarded, vec![], vec![]);
+    kept.row.keeping = Some(Keeping::Until(NOW.plus(29 * DAY_MS)));
+    let page = entry_page(kept.clone(), Some(payload(false, true)), "");
+    assert!(text(part(&page, "id=\"h-facts\"", "</section>")).contains("Retention purged in 29 d"), "{page}");
+    assert!(text(part(&page, "id=\"h-actions\"", "</section>")).contains("Restore"), "{page}");
+    kept.row.keeping = Some(Keeping::Purged { at: NOW, run: "P3".into() });
+    let page = html(|| view! { <EntryView view=kept payload=None shape=None notice=String::new() purge=Some(run()) now=NOW/> });
+    let actions = part(&page, "id=\"h-actions\"", "</section>");
+    assert!(!actions.contains("<form") && text(actions).contains("it cannot be restored"), "{actions}");
+    let panel = text(part(&page, "id=\"h-payload\"", "</section>"));
+    for words in ["P3", "7 of 8 entries, by the clock", "purged/P3.ndjson.zst", "5be240cd"] {
+        assert!(panel.contains(words), "{words}: {panel}");
+    }
+    assert!(text(&page).contains("Purged. It was given up"), "{page}");
 }
 
 #[test]

@@ -22,11 +22,14 @@ pub enum ArchiveState {
     Escrowed,
     /// A corrected copy took its place.
     Superseded,
+    /// Given up longer ago than retention keeps it: the payload is in an export. Never stored as a state: the row stays in the state
+    /// that it was purged from and names the run.
+    Purged,
 }
 
 impl ArchiveState {
     /// Every state; the position is what SQL stores.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Poisoned,
         Self::Done,
         Self::Held,
@@ -35,6 +38,7 @@ impl ArchiveState {
         Self::Discarded,
         Self::Escrowed,
         Self::Superseded,
+        Self::Purged,
     ];
 
     /// As wire, audit rows and pages write it.
@@ -49,6 +53,7 @@ impl ArchiveState {
             Self::Discarded => "discarded",
             Self::Escrowed => "escrowed",
             Self::Superseded => "superseded",
+            Self::Purged => "purged",
         }
     }
 
@@ -74,7 +79,7 @@ impl ArchiveState {
             Self::Escrowed => 6,
             Self::Quarantined => 7,
             Self::Skipped => 8,
-            Self::Discarded => 9,
+            Self::Discarded | Self::Purged => 9,
             Self::Done | Self::Superseded => 10,
         }
     }
@@ -110,10 +115,10 @@ impl ArchiveState {
         }
     }
 
-    /// Whether somebody may still want it back or has to look at it: what is not closed is never purged.
+    /// Whether nothing more can be done with it.
     #[must_use]
     pub const fn is_closed(self) -> bool {
-        matches!(self, Self::Done | Self::Superseded)
+        matches!(self, Self::Done | Self::Superseded | Self::Purged)
     }
 }
 
@@ -133,6 +138,17 @@ pub enum ArchiveOrigin {
 impl ArchiveOrigin {
     /// Every origin; the position is what SQL stores.
     pub const ALL: [Self; 4] = [Self::Refused, Self::Reported, Self::Uploaded, Self::Escrowed];
+
+    /// As exports write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Reported => "reported",
+            Self::Uploaded => "uploaded",
+            Self::Escrowed => "escrowed",
+        }
+    }
 
     /// What SQL stores.
     #[must_use]
@@ -157,7 +173,7 @@ mod tests {
             assert_eq!(state.number(), at as i64, "{state:?}");
             assert_eq!(ArchiveState::of_number(state.number()), Some(state));
         }
-        assert_eq!(ArchiveState::of_number(8), None);
+        assert_eq!(ArchiveState::of_number(9), None);
         for (at, origin) in ArchiveOrigin::ALL.into_iter().enumerate() {
             assert_eq!((origin.number(), ArchiveOrigin::of_number(at as i64)), (at as i64, Some(origin)));
         }

@@ -79,6 +79,10 @@ pub struct DrainPreview {
     pub by_collection: Vec<Breakdown>,
     /// Five of them.
     pub sample: Vec<SampleEntry>,
+    /// Until when it could be taken back as a whole, if it were submitted now.
+    pub undo_until: Millis,
+    /// From when on retention lets go of the payloads; none when it never does.
+    pub purge_from: Option<Millis>,
     /// Matching now and not in the set.
     pub newer: u64,
     /// Whether a second person has to approve.

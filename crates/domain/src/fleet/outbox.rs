@@ -2,7 +2,7 @@
 
 use super::device::EntryRow;
 use super::devices::DeviceRow;
-use crate::drain::DrainAction;
+use crate::drain::{DrainAction, Keeping};
 use crate::report::{EntryState, STATES, STATES_REPORTED};
 use crate::time::Millis;
 
@@ -153,6 +153,8 @@ pub struct OutboxRow {
     pub blocks: u64,
     /// Action that is on its way to the device.
     pub pending: Option<DrainAction>,
+    /// What becomes of its payload, when it was given up and is not kept for ever.
+    pub keeping: Option<Keeping>,
 }
 
 /// An attempt that the mirror has seen.

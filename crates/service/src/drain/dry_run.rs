@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use tidewatch_domain::drain::{DrainAction, DrainOrder};
+use tidewatch_domain::drain::{ArchiveState, DrainAction, DrainOrder};
 use tidewatch_domain::fleet::DryRun;
 use tidewatch_domain::ids::ClientId;
 use tidewatch_domain::role::Action;
@@ -20,10 +20,13 @@ impl Service {
     /// What the engine would answer to one entry, as it is or corrected. Nothing is written.
     ///
     /// # Errors
-    /// Forbidden; not found when its payload is not here; invalid with field `patch` when that does not fit.
+    /// Forbidden; not found when its payload is not here; state conflict when it was purged; invalid with field `patch` when that does not fit.
     pub async fn entry_dry_run(&self, cx: &Cx, client_id: &ClientId, operation_id: &str, patch: Option<Value>) -> Result<DryRun> {
         cx.require(Action::Drain)?;
         let letter = self.store.sync().letter_view(client_id, operation_id).await?.ok_or(Error::NotFound("payload"))?;
+        if letter.archive_state() == ArchiveState::Purged {
+            return Err(Error::StateConflict("its payload was purged; it is in an export, no longer here".to_owned()));
+        }
         let invalid = |detail: String| Error::Invalid { field: "patch", detail };
         let (intent, diff) = match &patch {
             None => (self.intent_read(client_id, &letter.mutation).map_err(invalid)?, Vec::new()),

@@ -87,11 +87,12 @@ impl Service {
         let corrupt = || Error::Internal(Cause("a frozen set cannot be read".into()));
         let selection = selection_read(&row.selection).ok_or_else(corrupt)?;
         let (entries, devices) = (row.entries.cast_unsigned(), row.devices.cast_unsigned());
+        let action = DrainAction::parse(&row.action).ok_or_else(corrupt)?;
         let newer = self.newer(cx, row.id, &selection, Millis(row.created_ms)).await?;
         Ok(DrainPreview {
             set: format!("S{}", row.id),
             hash: hash_shown(&row.hash).to_owned(),
-            action: DrainAction::parse(&row.action).ok_or_else(corrupt)?,
+            action,
             dependants: Dependants::parse(&row.dependants).ok_or_else(corrupt)?,
             patch: row.patch.as_deref().and_then(|text| serde_json::from_str(text).ok()),
             selection,
@@ -115,6 +116,8 @@ impl Service {
             by_collection: summary.by_collection,
             newer,
             needs_approval: needs_approval(entries, devices),
+            undo_until: self.undo_until(action, cx.now),
+            purge_from: self.purge_from(action, cx.now),
             idempotency_key: row.idempotency_key,
             job: row.job.map(|job| format!("J{job}")),
         })

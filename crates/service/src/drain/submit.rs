@@ -2,7 +2,7 @@
 
 use tidewatch_domain::drain::{
     APPROVAL_MS, CANARY_ENTRIES_MAX, Dependants, DrainAction, DrainOrder, JobChange, RATE_MAX, REASON_CHARS_MAX,
-    REASON_CHARS_MIN, RESTORE_MS, STOP_PERCENT, Selection, needs_approval,
+    REASON_CHARS_MIN, STOP_PERCENT, Selection, needs_approval,
 };
 use tidewatch_domain::fleet::{DrainChange, DrainPreview};
 use tidewatch_domain::role::{Action, drain_action};
@@ -104,7 +104,7 @@ impl Service {
             canary: submit.canary.min(u32::try_from(entries).unwrap_or(u32::MAX)),
             rate_per_s: submit.rate_per_s,
             stop_percent: STOP_PERCENT,
-            restore_until: cx.now.plus(RESTORE_MS),
+            restore_until: self.undo_until(DrainAction::parse(&set.action).ok_or(Error::NotFound("set"))?, cx.now),
         };
         match self.store.sync().job_submit(job).await? {
             Submission::New(job) => Ok(Submitted { job: format!("J{job}"), new: true }),
@@ -206,9 +206,11 @@ impl Service {
     /// quarantined, discarded, held or skipped here is put back.
     ///
     /// # Errors
-    /// Forbidden; not found; state conflict when nothing was begun, it was taken back already, or its time for that is over.
+    /// Forbidden; not found; state conflict when nothing was begun, it was taken back already, or its time for that is over,
+    /// or some of its entries were purged.
     pub async fn drain_undo(&self, cx: &Cx, id: &str, remark: Option<&str>) -> Result<()> {
         let row = self.job_row(id).await?;
+        self.purged_refuse(row.set_id).await?;
         if row.restore_until_ms.is_some_and(|until| until < cx.now.0) {
             return Err(Error::StateConflict("the time to take it back is over".to_owned()));
         }

@@ -64,7 +64,9 @@ impl Service {
         }
         let rows = rows.clamp(1, PAGE_ROWS_MAX);
         let found = self.store.telemetry().outbox_page(signature, &filter, position, rows, cx.now).await;
-        found.map_err(|error| position_error(position, error))
+        let mut page = found.map_err(|error| position_error(position, error))?;
+        self.keeping_add(&mut page.rows).await?;
+        Ok(page)
     }
 
     /// Devices that still have something to send by a filter of the device table, the worst first.
@@ -105,6 +107,8 @@ impl Service {
     /// Not found: the mirror has no such entry.
     pub async fn outbox_entry(&self, cx: &Cx, client_id: &ClientId, operation_id: &str) -> Result<OutboxEntryView> {
         cx.require(Action::Look)?;
-        Ok(self.store.telemetry().outbox_entry(client_id, operation_id).await?)
+        let mut view = self.store.telemetry().outbox_entry(client_id, operation_id).await?;
+        self.keeping_add(std::slice::from_mut(&mut view.row)).await?;
+        Ok(view)
     }
 }

@@ -34,6 +34,7 @@ pub use self::letters::NewLetter;
 pub use self::read::{CommandLook, ItemRow, LetterRow, ReasonRow, WaitingItem};
 pub use self::sets::{MemberLook, NewSet, SetMember, SetRow};
 pub use self::settle::job_action;
+use super::purge::PurgeWork;
 use super::writer::{Answer, Pending, Reply, Writer, answer};
 use crate::Result;
 
@@ -62,6 +63,8 @@ pub(crate) enum DrainWork {
     Chunk { job: i64, items: Vec<ChunkItem>, now: Millis, reply: Reply<bool> },
     /// Sweep the next stretch of a job that was cancelled, refused or taken back.
     Sweep { job: i64, now: Millis, reply: Reply<()> },
+    /// Something of purges.
+    Purge(Box<PurgeWork>),
 }
 
 impl DrainWork {
@@ -104,6 +107,7 @@ impl Writer {
                 self.job_sweep(job, now).await?;
                 Ok(answer(reply, Ok(())))
             }
+            DrainWork::Purge(work) => self.purge(*work, pending).await,
         }
     }
 }

@@ -22,6 +22,7 @@ mod plans;
 mod poison;
 mod policies;
 mod prebuilt;
+mod purge;
 mod push;
 mod push_terms;
 mod records;

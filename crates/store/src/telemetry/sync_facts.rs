@@ -67,6 +67,7 @@ pub(crate) struct Archived {
     pub origin: i64,
     pub state: i64,
     pub at_ms: i64,
+    pub purged: bool,
 }
 
 /// What became of an entry, as the journal of the log says it.
@@ -258,7 +259,7 @@ impl SyncFacts {
     /// These operations of these devices in the archive, without their intents.
     pub(crate) async fn archived(&self, entries: &[(&str, &str)]) -> Result<Vec<Archived>> {
         const TEXT: &str = r"
-            select d.id, c.client_id, d.operation_id, d.code, d.detail, d.origin, d.state, d.at_ms
+            select d.id, c.client_id, d.operation_id, d.code, d.detail, d.origin, d.state, d.at_ms, d.purge is not null as purged
             from json_each(?1) as wanted
             cross join clients c on c.client_id = wanted.value ->> '$[0]'
             cross join dead_letters d on d.client = c.id and d.operation_id = wanted.value ->> '$[1]'";
@@ -275,11 +276,11 @@ impl SyncFacts {
         Ok(rows.into_iter().collect())
     }
 
-    /// The payload of one operation of one device, since when it is here, and how it came.
+    /// The payload of one operation of one device, since when it is here, and how it came; none when it was purged.
     pub(crate) async fn payload(&self, client_id: &str, operation_id: &str) -> Result<Option<(String, i64, i64)>> {
         const TEXT: &str = r"
             select d.mutation, d.at_ms, d.origin from dead_letters d
-            where d.client = (select id from clients where client_id = ?1) and d.operation_id = ?2";
+            where d.client = (select id from clients where client_id = ?1) and d.operation_id = ?2 and d.purge is null";
         Ok(sqlx::query_as(TEXT).bind(client_id).bind(operation_id).fetch_optional(&self.readers).await?)
     }
 

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
 use serde::Serialize;
-use tidewatch_domain::drain::DrainAction;
+use tidewatch_domain::drain::{DrainAction, Keeping};
 use tidewatch_domain::fleet::{CollectionTally, FailureGroup, OutboxFigures, OutboxRow, StateTally};
 use tidewatch_domain::report::EntryState;
 use tidewatch_protocol::{Problem, Timestamp};
@@ -220,11 +220,25 @@ pub struct EntryEntry {
     pub blocks: u64,
     /// Drain action that is on its way to the device.
     pub pending: Option<&'static str>,
+    /// From when on retention lets go of its payload; `null` while it is kept for ever, and after it was purged.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub purge_at: Option<Timestamp>,
+    /// When its payload was purged.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub purged_at: Option<Timestamp>,
+    /// The run that has purged it.
+    pub purged_by: Option<String>,
 }
 
 impl From<OutboxRow> for EntryEntry {
     fn from(row: OutboxRow) -> Self {
         let entry = row.entry;
+        let (purge_at, purged) = match row.keeping {
+            Some(Keeping::Until(at)) => (Some(Timestamp(at)), None),
+            Some(Keeping::Purged { at, run }) => (None, Some((Timestamp(at), run))),
+            None => (None, None),
+        };
+        let (purged_at, purged_by) = purged.unzip();
         let (code, status, message) = entry.error.map_or((None, None, None), |e| (Some(e.code), e.status, e.message));
         Self {
             client_id: entry.client_id.into_string(),
@@ -247,6 +261,9 @@ impl From<OutboxRow> for EntryEntry {
             depends_on: entry.depends_on,
             blocks: row.blocks,
             pending: row.pending.map(DrainAction::as_str),
+            purge_at,
+            purged_at,
+            purged_by,
         }
     }
 }

@@ -257,7 +257,7 @@ fn Consequence(preview: DrainPreview, now: Millis) -> impl IntoView {
             <dt>"Does not"</dt>
             <dd>{words::does_not(&preview)}</dd>
             <dt>"Undo"</dt>
-            <dd>{words::undo(preview.action, now)}</dd>
+            <dd>{words::undo(&preview, now)}</dd>
         </dl>
     }
     .into_any()

@@ -151,7 +151,7 @@ fn the_state_of_a_refused_form_survives_its_address() {
 fn every_action_says_all_three_things_in_whole_sentences() {
     for action in DrainAction::ALL {
         for preview in [preview(action), preview_one(action)] {
-            for words in [words::does(&preview), words::does_not(&preview), words::undo(action, NOW)] {
+            for words in [words::does(&preview), words::does_not(&preview), words::undo(&preview, NOW)] {
                 assert!(words.ends_with('.') && words.len() > 20 && !words.contains("  "), "{action:?}: {words}");
             }
         }

@@ -1,6 +1,6 @@
 //! What a drain is called, what it does, what it does not do, and how it is taken back: the sentences that a person decides by.
 
-use tidewatch_domain::drain::{Dependants, DrainAction, JobState, RESTORE_MS, Selection};
+use tidewatch_domain::drain::{Dependants, DrainAction, JobState, Selection};
 use tidewatch_domain::fleet::{DrainPreview, Tone};
 use tidewatch_domain::time::Millis;
 
@@ -150,12 +150,15 @@ pub fn does_not(preview: &DrainPreview) -> String {
 
 /// How it is taken back.
 #[must_use]
-pub fn undo(action: DrainAction, now: Millis) -> String {
-    let until = when(now.plus(RESTORE_MS), now);
-    match action {
+pub fn undo(preview: &DrainPreview, now: Millis) -> String {
+    match preview.action {
         DrainAction::Quarantine | DrainAction::Discard | DrainAction::Skip | DrainAction::Hold => {
+            let until = when(preview.undo_until, now);
+            let purge = preview.purge_from.map_or_else(String::new, |at| {
+                format!(" After {} payloads are written to an export and purged: then nothing can be put back.", when(at, now))
+            });
             format!(
-                "Until {until}: puts back what is here in its old place under its own id, and calls back what no device has fetched."
+                "Until {until}: puts back what is here in its old place under its own id, and calls back what no device has fetched.{purge}"
             )
         }
         DrainAction::Retry | DrainAction::Patch => {

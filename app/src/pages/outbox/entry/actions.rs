@@ -2,7 +2,7 @@
 //! is done.
 
 use leptos::prelude::*;
-use tidewatch_domain::drain::DrainAction;
+use tidewatch_domain::drain::{DrainAction, Keeping};
 use tidewatch_domain::fleet::OutboxEntryView;
 use tidewatch_domain::role::{Action, Role};
 
@@ -23,7 +23,7 @@ const fn gloss(action: DrainAction) -> &'static str {
         DrainAction::Patch => "Sends a corrected copy under a new id.",
         DrainAction::ToConflict => "Lets a person decide it as a conflict of its record.",
         DrainAction::Quarantine => "Takes it out of the queue; it can be put back.",
-        DrainAction::Discard => "Gives it up; kept until retention.",
+        DrainAction::Discard => "Gives it up; it can be put back while its payload is kept.",
         DrainAction::Restore => "Puts it back in its old place.",
     }
 }
@@ -38,8 +38,9 @@ pub fn EntryActions(
     /// Why a form led back here.
     problem: Option<String>,
 ) -> impl IntoView {
+    let purged = matches!(view.row.keeping, Some(Keeping::Purged { .. }));
     let entry = view.row.entry;
-    let actions = offered(&[entry.state]);
+    let actions = if purged { Vec::new() } else { offered(&[entry.state]) };
     let key = paths::entry_key(&entry.client_id, &entry.operation_id);
     let back = paths::outbox_entry(&entry.client_id, &entry.operation_id);
     let banner = problem.as_deref().and_then(notice::words).map(|(tone, title, text)| view! { <Banner tone title text/> });
@@ -52,7 +53,10 @@ pub fn EntryActions(
             </li>
         }
     };
-    let body = if actions.is_empty() {
+    let body = if purged {
+        view! { <Empty reason=Reason::NoneYet title="Its payload was purged" text="Nothing more can be done with it here, and it cannot be restored. Its export has what it wanted to write."/> }
+            .into_any()
+    } else if actions.is_empty() {
         view! { <Empty reason=Reason::Healthy title="It is closed" text="Nothing more has to be done with it."/> }.into_any()
     } else {
         view! {

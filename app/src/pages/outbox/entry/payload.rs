@@ -4,11 +4,12 @@
 use leptos::prelude::*;
 use serde_json::Value;
 use server_fn::ServerFn;
-use tidewatch_domain::drain::{ArchiveOrigin, REASON_CHARS_MAX, REASON_CHARS_MIN};
+use tidewatch_domain::drain::{ArchiveOrigin, PurgeRun, REASON_CHARS_MAX, REASON_CHARS_MIN};
 use tidewatch_domain::fleet::{EntryPayload, EntryRow, Tone};
 use tidewatch_domain::redact::Shown;
 use tidewatch_domain::time::Millis;
 
+use super::super::keeping::Purged;
 use crate::actions::reveal::EntryReveal;
 use crate::format::{When, exact, span};
 use crate::pages::trace::shape::Shape;
@@ -43,11 +44,16 @@ pub fn PayloadPanel(
     payload: Option<EntryPayload>,
     /// Names and types of its fields, when this server has ever seen them.
     shape: Option<String>,
+    /// The run that has purged it.
+    purge: Option<PurgeRun>,
     /// What the form leads back with.
     notice: String,
     /// As of.
     now: Millis,
 ) -> impl IntoView {
+    if let Some(run) = purge {
+        return view! { <Panel id="h-payload" title="Payload" note="purged"><Purged run now/></Panel> }.into_any();
+    }
     let note = match &payload {
         None if shape.is_some() => "types only, no values",
         None => "",

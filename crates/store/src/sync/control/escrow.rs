@@ -4,7 +4,7 @@
 use serde_json::Value;
 use tidewatch_domain::audit::AuditEntry;
 use tidewatch_domain::control::{CommandKind, EntryOrder, Order, WalWanted};
-use tidewatch_domain::drain::{DrainAction, RESTORE_MS};
+use tidewatch_domain::drain::DrainAction;
 use tidewatch_domain::engine::ClientKey;
 use tidewatch_domain::ids::ClientId;
 use tidewatch_domain::time::Millis;
@@ -54,17 +54,16 @@ struct Shelf {
     state: i64,
     mirror: Option<i64>,
     origin: i64,
-    ended: bool,
 }
 
-const ESCROWED: Shelf = Shelf { state: 6, mirror: Some(6), origin: 3, ended: false };
+const ESCROWED: Shelf = Shelf { state: 6, mirror: Some(6), origin: 3 };
 
 impl Shelf {
     const fn of_action(action: DrainAction) -> Self {
         match action {
-            DrainAction::Skip => Self { state: 3, mirror: Some(8), origin: 3, ended: true },
-            DrainAction::Quarantine => Self { state: 4, mirror: Some(7), origin: 3, ended: true },
-            DrainAction::Discard => Self { state: 5, mirror: Some(9), origin: 3, ended: true },
+            DrainAction::Skip => Self { state: 3, mirror: Some(8), origin: 3 },
+            DrainAction::Quarantine => Self { state: 4, mirror: Some(7), origin: 3 },
+            DrainAction::Discard => Self { state: 5, mirror: Some(9), origin: 3 },
             _ => ESCROWED,
         }
     }
@@ -74,7 +73,7 @@ impl Under {
     /// Where an intent goes; `None` when the command is not about it.
     fn shelf(&self, line: &EscrowLine) -> Option<Shelf> {
         // It stays on the device, in the state that it has there.
-        let uploaded = Shelf { state: if line.held { 2 } else { 0 }, mirror: None, origin: 2, ended: false };
+        let uploaded = Shelf { state: if line.held { 2 } else { 0 }, mirror: None, origin: 2 };
         match &self.order {
             Order::Drain(entries) => {
                 let named = |entry: &&EntryOrder| entry.operation_id.as_str() == line.operation_id;
@@ -148,9 +147,10 @@ impl Writer {
         done: &mut Escrowed,
     ) -> Result<()> {
         let query = sqlx::query_as(ARCHIVE_MUTATION).bind(client.0).bind(line.operation_id.clone());
-        let here: Option<(String,)> = query.fetch_optional(&mut self.connection).await?;
-        if let Some((kept,)) = here {
-            if same(&kept, &line.intent) {
+        let here: Option<(String, bool)> = query.fetch_optional(&mut self.connection).await?;
+        if let Some((kept, purged)) = here {
+            // What was purged is not taken in again: its payload stands in an export.
+            if purged || same(&kept, &line.intent) {
                 done.duplicates += 1;
             } else {
                 let words = "another intent was kept under this operation id".to_owned();
@@ -174,7 +174,6 @@ impl Writer {
             .bind(under.map(|under| under.actor.clone()))
             .bind(under.and_then(|under| under.job))
             .bind(now.0)
-            .bind(shelf.ended.then(|| now.plus(RESTORE_MS).0))
             .execute(&mut self.connection)
             .await?;
         let event = NewEvent {

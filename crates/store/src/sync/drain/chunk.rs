@@ -202,8 +202,11 @@ impl Work {
             return self.settle(job, item, None, None, ItemOutcome::Sent, None, now);
         };
         if !letter.state.allows(item.action) {
-            let words = format!("it is {} already", letter.state.as_str());
-            return self.settle(job, item, Some(letter), None, ItemOutcome::Skipped, Some(("state_changed", words)), now);
+            let told = match letter.state {
+                ArchiveState::Purged => ("purged", "retention is over: its payload is in an export, no longer here".to_owned()),
+                other => ("state_changed", format!("it is {} already", other.as_str())),
+            };
+            return self.settle(job, item, Some(letter), None, ItemOutcome::Skipped, Some(told), now);
         }
         match (&item.way, decided) {
             (Way::Fails(code, detail), _) => {

@@ -65,7 +65,7 @@ statements! {
             command = excluded.command, at_ms = excluded.at_ms, open = excluded.open";
     /// Items of a stretch, whatever became of them, with their rows of the archive.
     ITEMS_STRETCH = r"
-        select i.n, i.client, i.operation_id, i.behind, i.outcome, i.command, d.id as letter, d.state, d.job, d.home
+        select i.n, i.client, i.operation_id, i.behind, i.outcome, i.command, d.id as letter, iif(d.purge is null, d.state, 8) as state, d.job, d.home
         from drain_items i left join dead_letters d on d.client = i.client and d.operation_id = i.operation_id
         where i.set_id = ?1 and i.n > ?2 order by i.n limit ?3";
     /// Which commands of `[id, …]` no device has fetched.
@@ -100,14 +100,14 @@ statements! {
         select client, count(*), max(command), max(at_ms) from drain_items indexed by drain_items_rest
         where set_id = ?1 and outcome in (1, 3, 4) and outcome = 1 group by client";
 
-    /// Rows of the archive at `[[client, operation], …]`: place in the list, number, state, origin, home.
+    /// Rows of the archive at `[[client, operation], …]`: place in the list, number, state (8 when purged), origin, home.
     LETTERS_AT = r"
-        select j.key as at, d.id, d.state, d.origin, d.home
+        select j.key as at, d.id, iif(d.purge is null, d.state, 8), d.origin, d.home
         from json_each(?1) j cross join dead_letters d on d.client = j.value ->> 0 and d.operation_id = j.value ->> 1";
     /// Moves rows of the archive from one state to another; answers those that were in it.
     LETTERS_MOVE = r"
         update dead_letters set state = ?3, passes = ?4, reason = ?5, actor = ?6, job = ?7, changed_ms = ?8, restore_until_ms = ?9
-        where id in (select value from json_each(?1)) and +state = ?2 returning id";
+        where id in (select value from json_each(?1)) and +state = ?2 and +purge is null returning id";
     /// `[[number, state, code, detail, successor, passes], …]`: what a decision came to. The state that it starts from is named.
     LETTERS_DECIDED = r"
         update dead_letters set state = j.value ->> 1, code = coalesce(j.value ->> 2, code), detail = coalesce(j.value ->> 3, detail),
@@ -125,7 +125,7 @@ statements! {
     /// One row of the archive.
     LETTER_VIEW = r"
         select id, client, operation_id, code, detail, mutation, origin, state, home, passes, reason, actor, job, successor, at_ms, changed_ms,
-            restore_until_ms
+            restore_until_ms, purge
         from dead_letters where client = ?1 and operation_id = ?2";
 
     VERIFY_JOBS = r"

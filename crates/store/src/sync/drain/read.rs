@@ -107,12 +107,16 @@ pub struct LetterRow {
     pub at_ms: i64,
     pub changed_ms: i64,
     pub restore_until_ms: Option<i64>,
+    pub purge: Option<i64>,
 }
 
 impl LetterRow {
     /// Where it stands.
     #[must_use]
     pub fn archive_state(&self) -> ArchiveState {
+        if self.purge.is_some() {
+            return ArchiveState::Purged;
+        }
         ArchiveState::of_number(self.state).expect("a checked column")
     }
 }

@@ -9,9 +9,9 @@ statements! {
     /// Which of `[operation, …]` of a device are in the archive: their places in the list.
     LETTERS_KNOWN = "select j.key from json_each(?1) j cross join dead_letters d on d.client = ?2 and d.operation_id = j.value";
 
-    /// What is known of `[[client, operation], …]`: place in the list, its row of the archive, that row's state, its open job.
+    /// What is known of `[[client, operation], …]`: place in the list, its row of the archive, that row's state (8 when purged), its open job.
     MEMBERS_LOOK = r"
-        select j.key, d.id, d.state, s.id
+        select j.key, d.id, iif(d.purge is null, d.state, 8), s.id
         from json_each(?1) j
         left join dead_letters d on d.client = j.value ->> 0 and d.operation_id = j.value ->> 1
         left join drain_items i on i.client = j.value ->> 0 and i.operation_id = j.value ->> 1 and i.open = 1

@@ -62,11 +62,10 @@ statements! {
         on conflict do nothing";
 
     ARCHIVE_HAS = "select 1 from dead_letters where client = ?1 and operation_id = ?2";
-    ARCHIVE_MUTATION = "select mutation from dead_letters where client = ?1 and operation_id = ?2";
+    ARCHIVE_MUTATION = "select mutation, purge is not null from dead_letters where client = ?1 and operation_id = ?2";
     ARCHIVE_ADD = r"
-        insert into dead_letters (id, client, operation_id, code, detail, mutation, origin, state, home, reason, actor, job, at_ms, changed_ms,
-            restore_until_ms)
-        values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13, ?14)";
+        insert into dead_letters (id, client, operation_id, code, detail, mutation, origin, state, home, reason, actor, job, at_ms, changed_ms)
+        values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13)";
 
     VERIFY_COMMAND_STATES = "select ifnull(sum(state < 3), 0) from commands";
     VERIFY_COMMAND_EVENTS = "select ifnull(sum(state = 0), 0), ifnull(sum(state >= 3), 0) from command_events";

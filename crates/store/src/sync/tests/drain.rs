@@ -13,7 +13,7 @@ use crate::sync::drain::{ChunkItem, JobMove, JobRow, NewJob, NewSet, SetMember, 
 const DEVICES: u32 = 2;
 const OPERATIONS: u32 = 6;
 
-fn later(n: u32, operation: u32) -> Mutation {
+pub(super) fn later(n: u32, operation: u32) -> Mutation {
     let id = format!("op-{n}-{operation}");
     let mut intent = intent(&id, MutationOp::Create, "later", &id, json!({"n": operation}));
     intent.raw = json!({"operation_id": id, "n": operation}).to_string();
@@ -21,7 +21,7 @@ fn later(n: u32, operation: u32) -> Mutation {
 }
 
 /// A store in which every intent was refused, since their collection is not there.
-async fn refused(dir: &Path) -> Store {
+pub(super) async fn refused(dir: &Path) -> Store {
     let store = store(dir).await;
     for n in 1..=DEVICES {
         let results = push(&store, n, (0..OPERATIONS).map(|operation| later(n, operation)).collect()).await;
@@ -56,7 +56,7 @@ fn way(action: DrainAction, n: u32, operation: u32) -> Way {
 }
 
 /// Freezes, submits and works off; the job at its end.
-async fn drain(store: &Store, action: DrainAction, members: &BTreeSet<(u32, u32)>, key: &str) -> JobRow {
+pub(super) async fn drain(store: &Store, action: DrainAction, members: &BTreeSet<(u32, u32)>, key: &str) -> JobRow {
     let sync = store.sync();
     let set = NewSet {
         action: action.as_str(),

@@ -93,7 +93,7 @@ fn letter_row(device: i64, letter: &Archived, intent: &str) -> Value {
     refusal_row(&Refusal { device, operation_id, at: letter.at_ms, attempts: 1, error, here }, &intent)
 }
 
-/// Gives entries their state, what is on its way, and the job.
+/// Gives entries their state, what is on its way, and the job; takes the words of their error from those that were purged.
 async fn entries_update(
     connection: &mut SqliteConnection,
     told: &BTreeMap<(i64, &str), Told<'_>>,
@@ -104,7 +104,8 @@ async fn entries_update(
             state = coalesce(w.value ->> '$[2]', state),
             kept = w.value ->> '$[3]',
             pending = w.value ->> '$[4]',
-            job = coalesce(w.value ->> '$[5]', job)
+            job = coalesce(w.value ->> '$[5]', job),
+            error_message = iif(w.value ->> '$[6]', null, error_message)
         from json_each(?1) as w
         where outbox.device = w.value ->> '$[0]' and outbox.operation_id = w.value ->> '$[1]'
         returning device";
@@ -112,7 +113,9 @@ async fn entries_update(
         let letter = archive.get(&(told.event.client_id.as_str(), *operation));
         let state = letter.map_or(told.state, |letter| Some(letter.mirror_state()));
         let kept = letter.is_some_and(|letter| letter.is_kept());
-        json!([device, operation, state, i64::from(kept), told.event.pending, told.job])
+        // What a purged entry failed on may quote its payload.
+        let purged = letter.is_some_and(|letter| letter.purged);
+        json!([device, operation, state, i64::from(kept), told.event.pending, told.job, purged])
     };
     let rows: Vec<Value> = told.iter().map(row).collect();
     let mut changed: Vec<i64> = sqlx::query_scalar(TEXT).bind(Value::from(rows).to_string()).fetch_all(connection).await?;

@@ -86,7 +86,7 @@ impl EntryRead {
             depends_on: serde_json::from_str(&self.depends_on).unwrap_or_default(),
         };
         let pending = self.pending.as_deref().and_then(DrainAction::parse);
-        Ok(OutboxRow { entry, device_name: self.name, app_version: self.app_version, blocks, pending })
+        Ok(OutboxRow { entry, device_name: self.name, app_version: self.app_version, blocks, pending, keeping: None })
     }
 }
 
