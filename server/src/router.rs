@@ -47,7 +47,7 @@ fn route(method: Method, path: impl Into<String>, access: Access, handler: Metho
 
 /// Every route of the server but the built files, which are open to everybody.
 fn all(app: &App) -> Vec<Routed> {
-    use Access::{Action, BodySecret, Control, Device, Enrolment, Public, Staff, Stream};
+    use Access::{Action, BodySecret, Device, Enrolment, Public, Staff, Stream};
     let mut all = vec![
         route(Method::GET, "/healthz", Public, get(system::healthz)),
         route(Method::GET, "/readyz", Public, get(system::readyz)),
@@ -108,16 +108,25 @@ fn all(app: &App) -> Vec<Routed> {
             route(Method::POST, path("/conflicts/{conflict_id}/resolution"), Device, post(sync::conflicts::conflict_resolve)),
             route(Method::POST, path("/dead-letters"), Device, post(sync::dead_letters::dead_letters_report)),
             route(Method::POST, path("/telemetry"), Device, post(sync::telemetry::telemetry_ingest)),
-            route(Method::GET, path("/control/commands"), Control, get(control::commands_poll)),
-            route(Method::POST, path("/control/commands/{id}/status"), Control, post(control::command_report)),
-            route(Method::POST, path("/control/escrow"), Control, post(control::escrow_put)),
-            route(Method::POST, path("/control/logs"), Control, post(control::logs_put)),
-            route(Method::GET, path("/control/keys"), Public, get(control::control_keys)),
         ]);
+        all.extend(control_routes(prefix));
     }
     all.extend(page_routes(app));
     all.extend(action_routes(app));
     all
+}
+
+/// The control channel.
+fn control_routes(prefix: &str) -> [Routed; 5] {
+    use Access::{Control, Public};
+    let path = |tail: &str| format!("{prefix}{tail}");
+    [
+        route(Method::GET, path("/control/commands"), Control, get(control::commands_poll)),
+        route(Method::POST, path("/control/commands/{id}/status"), Control, post(control::command_report)),
+        route(Method::POST, path("/control/escrow"), Control, post(control::escrow_put)),
+        route(Method::POST, path("/control/logs"), Control, post(control::logs_put)),
+        route(Method::GET, path("/control/keys"), Public, get(control::control_keys)),
+    ]
 }
 
 /// What apps with protocols of their own call.

@@ -7,6 +7,7 @@
 mod account;
 mod backfill;
 mod control;
+mod flight;
 mod handled;
 mod head_start;
 mod noting;
@@ -20,6 +21,7 @@ use rand::RngCore;
 use serde_json::Value;
 use tidewatch_domain::time::Millis;
 
+use self::flight::{Answer, InFlight};
 pub use self::handled::{Handled, Pulled, Settlement};
 use crate::intent::{Draft, Freezing, Intent, uuid_v7};
 use crate::journal::Journal;
@@ -80,26 +82,6 @@ pub enum Error {
     /// The outbox holds all it may.
     #[error("the outbox is full: {ENTRIES_MAX} operations wait")]
     OutboxFull,
-}
-
-/// A request under way.
-#[derive(Clone, Debug)]
-struct InFlight {
-    purpose: Purpose,
-    operations: Vec<String>,
-    since: Option<String>,
-    reports: usize,
-}
-
-/// An answer, and the request that it is for.
-#[derive(Clone, Copy, Debug)]
-struct Answer<'a> {
-    flight: &'a InFlight,
-    status: u16,
-    body: &'a Value,
-    retry_after_ms: Option<i64>,
-    took_ms: f64,
-    now: Millis,
 }
 
 /// The client.
@@ -300,7 +282,7 @@ impl<J: Journal> Client<J> {
         if let Some(server) = server_time(&body) {
             self.link.clock_offset_ms = Some(now.since(server));
         }
-        let answer = Answer { flight: &flight, status, body: &body, retry_after_ms, took_ms, now };
+        let answer = Answer { flight, status, body: &body, retry_after_ms, took_ms, now };
         if status == 401 && !matches!(flight.purpose, Purpose::Register | Purpose::Refresh) {
             return Ok(self.token_refused(answer, rng));
         }
