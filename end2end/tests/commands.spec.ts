@@ -2,6 +2,7 @@
 // more is called back from there. Every step is a form, so all of it is done with JavaScript and without.
 
 import type { Page } from "@playwright/test";
+import { rowsOf } from "../download.ts";
 import type { Device, LogLine } from "../fleet.ts";
 import { expect, test } from "../fixtures.ts";
 
@@ -62,8 +63,8 @@ test("the log of a device is asked for, read with its secrets masked, and noted 
   await expect(page).toHaveURL(/\?after=50#h-lines$/);
   await expect(log.getByRole("row").last()).toContainText("pushed 59 intents");
   const file = await page.request.get((await log.getByRole("link", { name: "NDJSON" }).getAttribute("href"))!);
-  const written = (await file.text()).trim().split("\n");
-  expect([file.status(), written.length, JSON.parse(written[0]!).message]).toEqual([200, 60, "pushed 0 intents"]);
+  const written = rowsOf<{ message: string }>(await file.text());
+  expect([file.status(), written.length, written[0]!.message]).toEqual([200, 60, "pushed 0 intents"]);
   await expect(page.getByRole("region", { name: "History" })).toContainText("by the device");
   await page.goto("/audit?filter=action:logs_read");
   await expect(page.getByRole("table").getByRole("row").nth(1)).toContainText("maya.okafor");
