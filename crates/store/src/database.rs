@@ -62,7 +62,10 @@ pub(crate) async fn database_open(
 
 /// A pool of read-only connections to a file that is open already.
 pub(crate) fn readers_again(path: &Path, readers: u32, cache_kib: u32) -> SqlitePool {
+    // A connection is looked at when it comes back; to look at it again when it is taken is a second way to its thread and back for
+    // every statement.
     SqlitePoolOptions::new()
+        .test_before_acquire(false)
         .max_connections(readers.max(1))
         .acquire_timeout(Duration::from_secs(10))
         .connect_lazy_with(reader_options(path, cache_kib))

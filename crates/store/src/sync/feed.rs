@@ -6,18 +6,19 @@
 
 mod chase;
 mod reading;
+mod state;
 mod vectors;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use sqlx::SqliteConnection;
 use tidewatch_domain::cursor::{Cursor, CursorGround, CursorPosition, Since, fields_hash, filter_hash, since_read};
 use tidewatch_domain::engine::{Collection, CollectionKey, ScopeKey};
 use tidewatch_domain::ids::{Epoch, Scope, Seq};
-use tidewatch_domain::sync::{ControlRow, FeedInclude, FeedPage, FeedQuery, FeedRows, SnapshotFilter};
+use tidewatch_domain::sync::{ControlRow, FeedInclude, FeedPage, FeedQuery, FeedRows};
 
 use self::reading::Reading;
+pub(crate) use self::state::StateScan;
 use super::controls::{Notices, together};
 use super::live::Live;
 use super::statements::feed::{
@@ -33,8 +34,11 @@ const PAGE_ROWS_MAX: u32 = 5_000;
 const PAGE_BYTES_SOFT: usize = 1024 * 1024;
 /// What a row weighs beside its payload.
 const ROW_BYTES: usize = 200;
-/// Rows of a scope that are read at a time. One text of a thousand rows is memory that the system has to find, clear and take back for
-/// every page, four times over; texts of this size lie in what the process and the processor have at hand.
+/// Rows of one scope that are read first, to see what its rows weigh.
+const FIRST_ROWS: i64 = 64;
+/// Bytes of rows that are read at a time, about.
+const PART_BYTES: usize = 1024 * 1024;
+/// Positions of each of several scopes that are looked at a time, and rows of each that are read then.
 const PART_ROWS: i64 = 256;
 /// Most rows that a page looks at.
 const PAGE_SCANNED_MAX: i64 = 20_000;
@@ -73,9 +77,10 @@ impl Sync {
         }
         let (mut from, mut share) = (plan.position.pos(), plan.share());
         let mut reading = Reading::new(plan.include, plan.compact, plan.renamed.clone());
+        let mut bytes = 0;
         let end = loop {
             let before = reading.rows.len();
-            let most = plan.most(before);
+            let most = plan.most(before, bytes);
             let (packed, end) = match plan.alone() {
                 Some(scope) => self.scope_rows(&plan, scope, from, most).await?,
                 None => {
@@ -85,6 +90,7 @@ impl Sync {
             };
             let live = self.shared.live();
             for ((_, scope), (packed,)) in plan.scopes.iter().zip(packed) {
+                bytes += packed.as_ref().map_or(0, String::len);
                 packed.map_or(Ok(()), |packed| reading.text(packed, scope, &live))?;
             }
             drop(live);
@@ -175,62 +181,6 @@ impl Sync {
     }
 }
 
-/// The state of one scope at one position, read in stretches by one transaction that sees no further. Its rows are those of a compact
-/// scan from the beginning, without what was deleted.
-#[derive(Debug)]
-pub(crate) struct StateScan {
-    plan: Plan,
-    /// The scope; none when nothing was ever written in it.
-    scope: Option<Scope>,
-    at: Seq,
-}
-
-impl StateScan {
-    /// A scan of the state at `at`.
-    ///
-    /// # Errors
-    /// None in fact: a scan from the beginning has no cursor that could be refused.
-    pub(crate) fn new(shared: &Shared, filter: &SnapshotFilter, at: Seq) -> Result<Self> {
-        let SnapshotFilter { scope, collections } = filter.clone();
-        let scopes = [scope];
-        let query = FeedQuery { compact: true, scopes: scopes.to_vec(), collections, ..FeedQuery::default() };
-        let plan = Plan::new(shared, &query, &scopes)?;
-        Ok(Self { scope: plan.scopes.first().map(|(_, scope)| scope.clone()), plan, at })
-    }
-
-    /// The records whose last change lies above a position, so many at most; and where the next stretch begins, if there is more.
-    ///
-    /// # Errors
-    /// As the database.
-    pub(crate) async fn stretch(
-        &self,
-        transaction: &mut SqliteConnection,
-        above: Seq,
-        most: u32,
-        live: &std::sync::RwLock<Live>,
-    ) -> Result<(FeedRows, Option<Seq>)> {
-        let Some(scope) = &self.scope else { return Ok((FeedRows::default(), None)) };
-        let statement = if self.plan.collections.is_some() { SCAN_SCOPES_SOME } else { SCAN_SCOPES };
-        let list = self.plan.scope_list();
-        let mut query = sqlx::query_as(statement).bind(list).bind(above.0).bind(self.at.0).bind(i64::from(most));
-        if let Some(collections) = &self.plan.collections {
-            query = query.bind(collections.clone());
-        }
-        let (packed,): (Option<String>,) = query.fetch_one(&mut *transaction).await?;
-        let (mut rows, wanted) = {
-            let live = live.read().expect("no holder of this lock panics");
-            let mut reading = Reading::new(FeedInclude::Full, true, self.plan.renamed.clone());
-            packed.map_or(Ok(()), |packed| reading.text(packed, scope, &live))?;
-            let wanted = vectors::wanted(&reading.rows, &live);
-            (reading.rows, wanted)
-        };
-        vectors::add(&mut rows, wanted, true, transaction).await?;
-        let next = rows.seqs().next_back().filter(|_| rows.len() == most as usize);
-        rows.retain(|row| row.op != "delete");
-        Ok((rows, next))
-    }
-}
-
 /// How far lists of positions (numbers with commas, `share` of them at most) reach together: to the end of the first that was cut
 /// off, or to the first position beyond so many that are wanted. `None`: to the end of everything.
 fn reached<'a>(lists: impl Iterator<Item = &'a str>, share: i64, wanted: usize) -> Option<Seq> {
@@ -247,6 +197,12 @@ fn reached<'a>(lists: impl Iterator<Item = &'a str>, share: i64, wanted: usize) 
         bound = *all.select_nth_unstable(wanted).1;
     }
     (bound < i64::MAX).then_some(Seq(bound))
+}
+
+/// Rows of one scope to read next, after so many of so many bytes: each part is a call into the database, and its text is memory.
+fn part_rows(before: usize, bytes: usize) -> i64 {
+    let each = bytes.checked_div(before).map(|each| each.max(1));
+    each.map_or(FIRST_ROWS, |each| i64::try_from(PART_BYTES / each).unwrap_or(i64::MAX).max(1))
 }
 
 /// What rows weigh.
@@ -331,10 +287,10 @@ impl Plan {
         self.collections.is_none().then_some(*scope)
     }
 
-    /// Rows of each scope that a part reads at most, when so many rows were read before.
-    fn most(&self, before: usize) -> i64 {
+    /// Rows of each scope that a part reads at most, when so many rows of so many bytes were read before.
+    fn most(&self, before: usize, bytes: usize) -> i64 {
         let wanted = self.fetched() - i64::try_from(before).unwrap_or(0);
-        if self.alone().is_some() { wanted.min(PART_ROWS) } else { self.fetched() }
+        if self.alone().is_some() { wanted.min(part_rows(before, bytes)) } else { self.fetched() }
     }
 
     /// Its scopes, as statements take them.
@@ -392,6 +348,15 @@ fn renamed(live: &Live, schema: Option<i64>) -> (Renamed, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_next_part_is_as_long_as_the_rows_before_let_it_be() {
+        for (before, bytes, rows) in
+            [(0, 0, 64), (0, 9, 64), (64, 64 * 1024, 1024), (64, 64 << 18, 4), (1, 8 << 20, 1), (5, 0, 1 << 20)]
+        {
+            assert_eq!(part_rows(before, bytes), rows, "{before} rows of {bytes} bytes");
+        }
+    }
 
     #[test]
     fn scopes_are_read_together_up_to_what_was_cut_off_or_is_not_wanted() {
