@@ -318,6 +318,7 @@ pub fn target(target: &Target) -> String {
         Target::Trace(operation_id) => trace(operation_id),
         Target::Failures(group) => outbox_group(group),
         Target::Drain(id) => drain_job(id),
+        Target::Console => format!("{OVERVIEW}#console"),
     }
 }
 

@@ -34,25 +34,46 @@ use writer::Writer;
 /// The list that a file holds, and what of it.
 #[derive(Clone, Debug)]
 enum List {
-    Devices { filter: String, sort: DeviceSort, columns: Vec<Column> },
-    Outbox { filter: String, group: Option<String> },
-    OutboxDevices { filter: String },
-    DrainItems { job: String, outcome: Option<ItemOutcome> },
-    CommandLogs { command: String },
-    Changes { filter: String },
-    Audit { filter: String },
+    Devices {
+        filter: String,
+        sort: DeviceSort,
+        columns: Vec<Column>,
+    },
+    /// With what has happened to each, where the kind of file leaves nothing out.
+    Outbox {
+        filter: String,
+        group: Option<String>,
+        whole: bool,
+    },
+    OutboxDevices {
+        filter: String,
+    },
+    DrainItems {
+        job: String,
+        outcome: Option<ItemOutcome>,
+    },
+    CommandLogs {
+        command: String,
+    },
+    Changes {
+        filter: String,
+    },
+    Audit {
+        filter: String,
+    },
 }
 
 impl List {
     /// Reads the state of the page that the export belongs to; its position and length do not matter here.
-    fn parse(name: &str, params: &Params) -> Result<Self> {
+    fn parse(name: &str, kind: &str, params: &Params) -> Result<Self> {
         match name {
             "devices" => {
                 let query = DevicesQuery::parse(params)?;
                 Ok(Self::Devices { filter: query.list.filter, sort: query.sort, columns: query.columns })
             }
             "outbox" => {
-                Ok(Self::Outbox { filter: ListState::parse(params)?.filter, group: params.one("group").map(str::to_owned) })
+                let (filter, group) = (ListState::parse(params)?.filter, params.one("group").map(str::to_owned));
+                Ok(Self::Outbox { filter, group, whole: kind == "ndjson" })
             }
             "outbox-devices" => Ok(Self::OutboxDevices { filter: ListState::parse(params)?.filter }),
             "drain-items" => {
@@ -73,7 +94,8 @@ impl List {
     fn header(&self) -> table::Header {
         match self {
             Self::Devices { columns, .. } => table::device_header(columns),
-            Self::Outbox { .. } => table::outbox_header(),
+            Self::Outbox { whole: false, .. } => table::outbox_header(),
+            Self::Outbox { whole: true, .. } => [table::outbox_header(), table::outbox_past_header()].concat(),
             Self::OutboxDevices { .. } => table::outbox_device_header(),
             Self::DrainItems { .. } => table::drain_item_header(),
             Self::CommandLogs { .. } => table::log_header(),
@@ -89,12 +111,16 @@ impl List {
                 let list = service.devices_list(cx, filter, *sort, at, PAGE_ROWS_MAX).await?;
                 Ok(cells(list.page, |row| table::device_cells(columns, row)))
             }
-            Self::Outbox { filter, group } => {
+            Self::Outbox { filter, group, whole } => {
                 let group = match group {
                     Some(id) => Some(service.outbox_group(cx, id).await?.signature),
                     None => None,
                 };
-                Ok(cells(service.outbox_list(cx, group.as_deref(), filter, at, PAGE_ROWS_MAX).await?, table::outbox_cells))
+                let page = service.outbox_list(cx, group.as_deref(), filter, at, PAGE_ROWS_MAX).await?;
+                let past = if *whole { service.outbox_past(cx, &page.rows).await? } else { Vec::new() };
+                let (mut rows, next) = cells(page, table::outbox_cells);
+                rows.iter_mut().zip(&past).for_each(|(row, past)| row.extend(table::outbox_past_cells(past)));
+                Ok((rows, next))
             }
             Self::OutboxDevices { filter } => {
                 Ok(cells(service.outbox_devices(cx, filter, at, PAGE_ROWS_MAX).await?, table::outbox_device_cells))
@@ -133,7 +159,7 @@ pub async fn export_list(
 async fn open(app: App, cx: Cx, file: &str, query: &str) -> Result<Response> {
     cx.require(Action::ExportRedacted)?;
     let (name, kind) = file.split_once('.').ok_or(Error::NotFound("export"))?;
-    let list = List::parse(name, &Params::parse(query))?;
+    let list = List::parse(name, kind, &Params::parse(query))?;
     let writer = Writer::new(kind, list.header()).ok_or(Error::NotFound("export"))?;
     let (list, first) = begin(list, app.service(), &cx).await?;
     let date: String = cx.now.to_string().chars().take(10).collect();

@@ -7,7 +7,7 @@ pub mod trends;
 pub mod work;
 
 use leptos::prelude::*;
-use tidewatch_domain::fleet::{ConsoleFacts, Figure, Metric, Overview, Tone};
+use tidewatch_domain::fleet::{ConsoleFacts, DiskSpace, DiskState, Figure, Metric, Overview, Tone};
 use tidewatch_domain::time::{Millis, TimeRange};
 
 use super::first_run::FirstRun;
@@ -131,6 +131,14 @@ fn MetricCell(figure: Figure) -> impl IntoView {
     }
 }
 
+fn disk_tone(disk: DiskSpace) -> Tone {
+    match disk.state() {
+        DiskState::Enough => Tone::Idle,
+        DiskState::Low => Tone::Watch,
+        DiskState::Scarce => Tone::Act,
+    }
+}
+
 #[component]
 fn ConsolePanel(facts: ConsoleFacts, now: Millis) -> impl IntoView {
     let role = role_word(facts.role);
@@ -144,7 +152,11 @@ fn ConsolePanel(facts: ConsoleFacts, now: Millis) -> impl IntoView {
                         <dt>"Epoch"</dt>
                         <dd><Id id=facts.epoch/></dd>
                         <dt>"On disk"</dt>
-                        <dd>{bytes(facts.store_bytes)} ", log and projections"</dd>
+                        <dd>
+                            {bytes(facts.store_bytes)} ", log and projections; "
+                            <span class="tone" data-tone=disk_tone(facts.disk).as_str()>{bytes(facts.disk.free)} " free"</span> " of "
+                            {bytes(facts.disk.total)}
+                        </dd>
                         <dt>"Started"</dt>
                         <dd><When at=facts.started now/> ", up for " {span(now.since(facts.started))}</dd>
                     </dl>

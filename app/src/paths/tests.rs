@@ -74,6 +74,7 @@ fn every_target_has_a_path() {
     assert_eq!(target(&Target::Devices("condition:stuck".into())), "/devices?filter=condition:stuck");
     assert_eq!(target(&Target::Changes("collection:notes".into())), "/log?filter=collection:notes");
     assert_eq!(target(&Target::Drain("J7".into())), "/outbox/jobs/J7");
+    assert_eq!(target(&Target::Console), "/#console");
     assert_eq!(target(&Target::Trace("op_1:a".into())), "/operations/op_1:a");
 }
 

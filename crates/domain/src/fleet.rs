@@ -16,16 +16,17 @@ pub use self::command::{CommandEvent, CommandLogs, CommandRow, CommandView};
 pub use self::device::{Convergence, ConvergenceVerdict, DeviceView, EntryRow, TimelineEvent, TimelineKind};
 pub use self::devices::{DeviceList, DeviceRow, DeviceSort, FleetCounts};
 pub use self::drain::{
-    Breakdown, DrainChange, DrainItemRow, DrainJobRow, DrainJobView, DrainPreview, DryRun, FailureReason, Forecast, JobEvent,
-    JobTally, RunningDevice, SampleEntry,
+    Breakdown, DRY_RUN_MAX, DrainChange, DrainItemRow, DrainJobRow, DrainJobView, DrainPreview, DryRun, FailureReason, Forecast,
+    JobEvent, JobTally, RunningDevice, SampleEntry,
 };
 pub use self::log::{ChangeRow, Trace, TraceStage};
 pub use self::outbox::{
-    Attempt, CollectionTally, FailureGroup, GROUP_HOURS, OutboxDevice, OutboxEntryView, OutboxFigures, OutboxRow, StateTally,
+    Attempt, CollectionTally, EntryDrain, EntryPast, FailureGroup, GROUP_HOURS, OutboxDevice, OutboxEntryView, OutboxFigures,
+    OutboxRow, StateTally,
 };
 pub use self::overview::{
-    Board, BoardCell, ConsoleFacts, Figure, FleetScore, Metric, Overview, Point, Recommendation, Risk, Series, Target, Urgency,
-    WorkItem,
+    Board, BoardCell, ConsoleFacts, DiskSpace, DiskState, Figure, FleetScore, Metric, Overview, Point, Recommendation, Risk,
+    Series, Target, Urgency, WorkItem,
 };
 pub use self::payload::EntryPayload;
 pub use self::state::{Condition, Contact, Drift, DriftCause, Gate, Health, Score, Scores};

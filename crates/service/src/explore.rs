@@ -83,6 +83,7 @@ impl Service {
             epoch: sync.epoch().to_string(),
             head: sync.head(),
             store_bytes: sync.bytes().await?,
+            disk: self.store.disk()?,
             started: sync.started(),
         })
     }

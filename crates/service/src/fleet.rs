@@ -2,6 +2,7 @@
 //!
 //! **Invariant**: nothing in here waits for the writer of the log, and no failure in here can fail a sync.
 
+mod disk;
 mod figures;
 mod outbox;
 mod outlook;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tidewatch_domain::fleet::DiskSpace;
 use tidewatch_domain::time::Millis;
 
 use crate::Result;
@@ -71,6 +72,7 @@ pub struct Store {
 
 #[derive(Debug)]
 struct Parts {
+    dir: PathBuf,
     sync: Sync,
     telemetry: Telemetry,
     console: Console,
@@ -86,7 +88,7 @@ impl Store {
         let sync = Sync::open(dir, &options).await?;
         let telemetry = Telemetry::open(dir, &options).await?;
         let console = Console::open(dir, &options).await?;
-        Ok(Self { parts: Arc::new(Parts { sync, telemetry, console }) })
+        Ok(Self { parts: Arc::new(Parts { dir: dir.to_owned(), sync, telemetry, console }) })
     }
 
     /// The log.
@@ -105,6 +107,15 @@ impl Store {
     #[must_use]
     pub fn console(&self) -> &Console {
         &self.parts.console
+    }
+
+    /// The room on the disk that it lies on.
+    ///
+    /// # Errors
+    /// The file system.
+    pub fn disk(&self) -> Result<DiskSpace> {
+        let found = rustix::fs::statvfs(&self.parts.dir).map_err(std::io::Error::from)?;
+        Ok(DiskSpace { free: found.f_bavail * found.f_frsize, total: found.f_blocks * found.f_frsize })
     }
 
     /// Verifies the log, the audit log and what is made of them, the counts of devices against the mirror of their outboxes, and

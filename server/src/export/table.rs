@@ -1,11 +1,12 @@
 //! What each export holds: a list of named columns, and a row's values in the same order. Raw values, so that a sheet can sort
 //! them: instants as RFC 3339, durations in milliseconds, shares as they were reported.
 
+use serde_json::{Value, json};
 use tidewatch_app::pages::devices::query::Column;
 use tidewatch_domain::audit::AuditEvent;
 use tidewatch_domain::control::LogLine;
 use tidewatch_domain::drain::{DrainAction, Keeping};
-use tidewatch_domain::fleet::{ChangeRow, DeviceRow, DrainItemRow, DriftCause, OutboxDevice, OutboxRow};
+use tidewatch_domain::fleet::{Attempt, ChangeRow, DeviceRow, DrainItemRow, DriftCause, EntryPast, OutboxDevice, OutboxRow};
 use tidewatch_domain::report::EntryState;
 
 use super::cell::Cell;
@@ -154,6 +155,25 @@ pub(crate) fn outbox_cells(row: &OutboxRow) -> Vec<Cell> {
         Cell::from(purge_at),
         Cell::from(purged_at),
     ]
+}
+
+/// What a file that leaves nothing out has of each entry beside [`outbox_header`].
+pub(crate) fn outbox_past_header() -> Header {
+    vec!["history", "drain"]
+}
+
+/// What has happened to one entry, in the order of [`outbox_past_header`].
+pub(crate) fn outbox_past_cells(past: &EntryPast) -> Vec<Cell> {
+    let attempt = |attempt: &Attempt| json!({ "at": attempt.at.to_string(), "code": attempt.code });
+    let history: Value = past.attempts.iter().map(attempt).collect();
+    let drain = past.drain.as_ref().map_or(Cell::Missing, |drain| {
+        let told = json!({
+            "job": drain.job, "action": drain.action, "by": drain.by, "reason": drain.reason, "at": drain.at.to_string(),
+            "approved_by": drain.approved_by,
+        });
+        Cell::Json(told.to_string())
+    });
+    vec![Cell::Json(history.to_string()), drain]
 }
 
 /// Columns of the export of the outbox by device: one for each state.

@@ -323,6 +323,15 @@ async fn what_failed_is_a_selection_of_its_own_and_items_are_exported() {
     assert_eq!(told, [("phone-op-bad-1", "collection_unknown"), ("phone-op-bad-2", "collection_unknown")]);
     let records: Vec<_> = rows.iter().map(|row| (&row["collection"], &row["record_id"])).collect();
     assert_eq!(records, [(&json!("later"), &json!("r-1")), (&json!("later"), &json!("r-2"))]);
+    let whole = staff.get("/export/outbox.ndjson?filter=state:poisoned").await.text();
+    let entry: Value = serde_json::from_str(whole.lines().next().expect("an entry")).expect("JSON");
+    assert_eq!(entry["history"][0]["code"], "collection_unknown", "{entry}");
+    let drain = &entry["drain"];
+    let told = ["job", "action", "by"].map(|member| drain[member].as_str().unwrap_or_default());
+    assert_eq!(told, [id, "retry", "token:ci"], "{entry}");
+    assert!(drain["reason"].as_str().is_some_and(|reason| reason.len() >= 8), "{entry}");
+    let table = staff.get("/export/outbox.csv?filter=state:poisoned").await.text();
+    assert!(!table.lines().next().expect("a head").contains("history"), "{table}");
     let again = staff.post(&format!("{JOBS}/{id}/retry-failed"), &json!({"code": "collection_unknown"})).await.ok(201);
     assert_eq!((again["entries"].as_u64(), again["action"].as_str()), (Some(2), Some("retry")), "{again}");
     let other = staff.post(&format!("{JOBS}/{id}/retry-failed"), &json!({"code": "guard_failed"})).await;

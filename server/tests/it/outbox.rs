@@ -43,6 +43,8 @@ async fn a_refusal_is_one_entry_on_every_way_to_look_at_it() {
     assert!(page.contains(&format!("href=\"/outbox/groups/{id}\"")), "{page}");
     let entry = viewer.page(&format!("/outbox/entries/{}/op-bad-1", device.client_id)).await;
     assert!(entry.text().contains("This server refused it for good"));
+    let detail = viewer.get(&format!("/api/v1/outbox/entries/{}/op-bad-1", device.client_id)).await.ok(200);
+    assert_eq!(detail["history"][0]["code"].as_str(), detail["entry"]["error_code"].as_str(), "{detail}");
     let export = viewer.get(&format!("/export/outbox.ndjson?group={id}")).await.text();
     let manifest = Manifest::check(&export).expect("whole");
     assert_eq!(manifest.count, 2);

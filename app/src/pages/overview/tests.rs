@@ -1,7 +1,8 @@
 //! The page by its words and roles, from read models made by hand.
 
 use tidewatch_domain::fleet::{
-    Board, BoardCell, FleetCounts, FleetScore, Point, Recommendation, Risk, Score, Scores, Series, Target, Urgency, WorkItem,
+    Board, BoardCell, DiskSpace, FleetCounts, FleetScore, Point, Recommendation, Risk, Score, Scores, Series, Target, Urgency,
+    WorkItem,
 };
 use tidewatch_domain::ids::Seq;
 use tidewatch_domain::time::{DAY_MS, HOUR_MS};
@@ -111,7 +112,7 @@ fn fleet() -> Overview {
             item(
                 Urgency::Now,
                 "1,284 entries rejected on 212 devices: schema_invalid",
-                "inspections is refused for app 4.18.0. 4,906 more entries wait behind them.",
+                "inspections is refused for app 4.18.0. 4,906 entries wait on its devices.",
                 "Open",
             ),
             item(Urgency::Today, "3 devices diverged in assets", "Digest differs with nothing pending.", "Review"),
@@ -135,6 +136,7 @@ fn fleet() -> Overview {
             epoch: "9f3c1ab27d405e61".into(),
             head: Seq(8_812_406),
             store_bytes: 212_400_000,
+            disk: DiskSpace { free: 38_000_000_000, total: 250_000_000_000 },
             started: now().plus(-3 * DAY_MS),
         },
     }

@@ -8,6 +8,9 @@ use crate::drain::{Dependants, DrainAction, ItemOutcome, JobState, Selection};
 use crate::ids::ClientId;
 use crate::time::Millis;
 
+/// Most entries of a set that its dry run decides.
+pub const DRY_RUN_MAX: u64 = 500;
+
 /// Some entries of a set, by one property.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Breakdown {
@@ -69,7 +72,7 @@ pub struct DrainPreview {
     pub behind: u64,
     /// Of a dry run against the engine, what would be answered, by word: `applied`, `conflict`, `rejected schema_invalid`.
     pub verdicts: Vec<(String, u64)>,
-    /// Entries that the dry run decided: those with a payload here.
+    /// Entries that the dry run decided: those with a payload here, [`DRY_RUN_MAX`] at most.
     pub decided: u64,
     /// By device, most entries first, ten at most.
     pub by_device: Vec<Breakdown>,

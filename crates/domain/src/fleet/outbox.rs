@@ -166,6 +166,32 @@ pub struct Attempt {
     pub code: Option<String>,
 }
 
+/// What has happened to an entry.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EntryPast {
+    /// Attempts, newest first; at most twenty are kept.
+    pub attempts: Vec<Attempt>,
+    /// The drain that it was last in.
+    pub drain: Option<EntryDrain>,
+}
+
+/// The drain that an entry was last in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EntryDrain {
+    /// Id of the job.
+    pub job: String,
+    /// What was asked for.
+    pub action: String,
+    /// Who asked.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub at: Millis,
+    /// Who approved it, where somebody had to.
+    pub approved_by: Option<String>,
+}
+
 /// One entry with everything that is known of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OutboxEntryView {

@@ -132,6 +132,8 @@ pub enum Target {
     Failures(String),
     /// A drain, by its id.
     Drain(String),
+    /// What this console says of itself.
+    Console,
 }
 
 /// Something that needs a person.
@@ -243,6 +245,42 @@ pub struct Overview {
     pub console: ConsoleFacts,
 }
 
+/// The file system that a store lies on, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DiskSpace {
+    /// That this process may still fill.
+    pub free: u64,
+    /// All of it.
+    pub total: u64,
+}
+
+/// How much room is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiskState {
+    /// Nobody has to look.
+    Enough,
+    /// Below 2 GiB, or below a tenth of a disk and 50 GiB.
+    Low,
+    /// Below 512 MiB, or below a fiftieth of a disk and 10 GiB.
+    Scarce,
+}
+
+impl DiskSpace {
+    /// How much room is left.
+    #[must_use]
+    pub fn state(self) -> DiskState {
+        const GIB: u64 = 1024 * 1024 * 1024;
+        let below = |least: u64, share: u64, most: u64| self.free < least || (self.free < self.total / share && self.free < most);
+        if below(GIB / 2, 50, 10 * GIB) {
+            DiskState::Scarce
+        } else if below(2 * GIB, 10, 50 * GIB) {
+            DiskState::Low
+        } else {
+            DiskState::Enough
+        }
+    }
+}
+
 /// What this console knows of itself.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConsoleFacts {
@@ -254,6 +292,8 @@ pub struct ConsoleFacts {
     pub head: Seq,
     /// Bytes of the log and its projections.
     pub store_bytes: u64,
+    /// The disk that it lies on.
+    pub disk: DiskSpace,
     /// Started at.
     pub started: Millis,
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use tidewatch_domain::drain::{ArchiveState, DrainAction, DrainOrder};
-use tidewatch_domain::fleet::DryRun;
+use tidewatch_domain::fleet::{DRY_RUN_MAX, DryRun};
 use tidewatch_domain::ids::ClientId;
 use tidewatch_domain::role::Action;
 use tidewatch_domain::sync::{Intent, IntentResult, PATCH_OPS_MAX};
@@ -12,9 +12,6 @@ use tidewatch_domain::sync::{Intent, IntentResult, PATCH_OPS_MAX};
 use super::gather::Gathering;
 use super::summary::{Summary, action_of, skip_reason};
 use crate::{Cx, Error, Result, Service};
-
-/// Entries of a set that are decided in its dry run.
-const DECIDED_MAX: usize = 500;
 
 impl Service {
     /// What the engine would answer to one entry, as it is or corrected. Nothing is written.
@@ -65,7 +62,7 @@ impl Service {
             g.look.letter.is_some() && action_of(order, g.behind) == order.action && skip_reason(order.action, g).is_none()
         });
         let (mut words, mut intents): (BTreeMap<String, u64>, Vec<(ClientId, Intent)>) = Default::default();
-        for gathered in here.take(DECIDED_MAX) {
+        for gathered in here.take(DRY_RUN_MAX as usize) {
             let (client_id, operation) = (&gathered.member.device.client_id, &gathered.member.operation_id);
             let Some(letter) = self.store.sync().letter_view(client_id, operation).await? else { continue };
             let read = match &order.patch {

@@ -1,18 +1,33 @@
 //! The outbox across devices: figures, groups of failures, entries. Reads only.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use tidewatch_domain::filter::{Filter, keys};
-use tidewatch_domain::fleet::{FailureGroup, OutboxDevice, OutboxEntryView, OutboxFigures, OutboxRow};
+use tidewatch_domain::fleet::{EntryDrain, EntryPast, FailureGroup, OutboxDevice, OutboxEntryView, OutboxFigures, OutboxRow};
 use tidewatch_domain::ids::ClientId;
 use tidewatch_domain::page::{PAGE_ROWS_MAX, Page, Position, Total};
 use tidewatch_domain::role::Action;
+use tidewatch_domain::time::Millis;
+use tidewatch_store::sync::drain::JobRow;
 
 use super::position_error;
 use crate::{Cx, Error, Result, Service};
 
 /// How the filter names fields of payloads.
 const PAYLOAD_FAMILY: &str = "payload.";
+
+fn drain_of(job: JobRow) -> EntryDrain {
+    EntryDrain {
+        job: format!("J{}", job.id),
+        action: job.action,
+        by: job.created_by,
+        reason: job.reason,
+        at: Millis(job.created_ms),
+        approved_by: job.approved_by,
+    }
+}
 
 impl Service {
     /// What the fleet still has to send: totals, groups of failures, collections.
@@ -30,7 +45,10 @@ impl Service {
     /// Not found: no entry has failed in this way, or none does any more.
     pub async fn outbox_group(&self, cx: &Cx, id: &str) -> Result<FailureGroup> {
         let figures = self.outbox_figures(cx).await?;
-        figures.groups.iter().find(|group| group.id == id).cloned().ok_or(Error::NotFound("group"))
+        if let Some(group) = figures.groups.iter().find(|group| group.id == id) {
+            return Ok(group.clone());
+        }
+        self.store.telemetry().outbox_group(id, cx.now).await?.ok_or(Error::NotFound("group"))
     }
 
     /// How many entries wait behind those of a group of failures.
@@ -67,6 +85,24 @@ impl Service {
         let mut page = found.map_err(|error| position_error(position, error))?;
         self.keeping_add(&mut page.rows).await?;
         Ok(page)
+    }
+
+    /// What has happened to these entries, in their order: attempts, and the drain that each was last in.
+    ///
+    /// # Errors
+    /// As the store.
+    pub async fn outbox_past(&self, cx: &Cx, rows: &[OutboxRow]) -> Result<Vec<EntryPast>> {
+        cx.require(Action::Look)?;
+        let entries: Vec<_> = rows.iter().map(|row| (&row.entry.client_id, row.entry.operation_id.as_str())).collect();
+        let found = self.store.telemetry().outbox_past(&entries).await?;
+        let mut drains = HashMap::new();
+        for number in found.iter().filter_map(|(_, job)| *job) {
+            if let Entry::Vacant(place) = drains.entry(number) {
+                place.insert(self.store.sync().job_view(number).await?.map(drain_of));
+            }
+        }
+        let drain = |job: Option<i64>| job.and_then(|number| drains.get(&number).cloned().flatten());
+        Ok(found.into_iter().map(|(attempts, job)| EntryPast { attempts, drain: drain(job) }).collect())
     }
 
     /// Devices that still have something to send by a filter of the device table, the worst first.

@@ -135,10 +135,7 @@ pub(super) fn fleet_recommended(facts: &FleetFacts) -> Vec<Recommendation> {
         .map(|group| {
             let app = group.versions.first().map(|(version, _)| format!(" in app {version}")).unwrap_or_default();
             let waiting = if group.waiting > 0 {
-                format!(
-                    "; {} once they are drained",
-                    counted(group.waiting, "waiting entry goes through", "waiting entries go through")
-                )
+                format!("; {} there", counted(group.waiting, "more entry waits", "more entries wait"))
             } else {
                 String::new()
             };

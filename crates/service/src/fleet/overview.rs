@@ -4,6 +4,7 @@ use tidewatch_domain::fleet::{FailureGroup, FleetCounts, FleetScore, Overview, W
 use tidewatch_domain::time::Millis;
 use tidewatch_store::telemetry::{DeviceTrend, FleetFacts, OverviewKey};
 
+use super::disk::{disk_item, disk_place};
 use super::figures::{Context, figures};
 use super::outlook::{fleet_recommended, fleet_risks, opportunities};
 use super::work::{Material, be, counted, whole, work_items};
@@ -33,6 +34,8 @@ impl Service {
             now: as_of,
         };
         let mut work = work_items(&material);
+        let console = self.console_facts().await?;
+        disk_item(console.disk, snapshot.counts.devices).into_iter().for_each(|item| disk_place(&mut work, item));
         let headline = headline(&snapshot.counts, &facts, &work);
         work.truncate(WORK_MAX);
         let context = Context { devices: snapshot.counts.devices, conflicts_open: Some(facts.conflicts.entries) };
@@ -59,7 +62,7 @@ impl Service {
             recommended: fleet_recommended(&facts),
             opportunities: opportunities(&facts),
             board: telemetry.board(as_of).await?,
-            console: self.console_facts().await?,
+            console,
         })
     }
 }

@@ -108,7 +108,7 @@ fn failure(group: &FailureGroup, material: &Material<'_>) -> WorkItem {
     };
     let waiting = match group.waiting {
         0 => String::new(),
-        n => format!(" {} behind.", counted(n, "entry waits", "entries wait")),
+        n => format!(" {} on its devices.", counted(n, "entry waits", "entries wait")),
     };
     let more = match group.last_hour {
         0 => String::new(),

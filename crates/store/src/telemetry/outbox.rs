@@ -6,6 +6,7 @@ mod entry;
 mod figures;
 mod list;
 mod members;
+mod past;
 mod payloads;
 mod terms;
 

@@ -35,12 +35,24 @@ pub struct EntryDetail {
     pub seen_at: Timestamp,
     /// Drain job that it was last in.
     pub job: Option<String>,
+    /// Attempts that the mirror has seen, newest first, twenty at most.
+    pub history: Vec<AttemptEntry>,
     /// Operations of its device that it waits for, oldest first, twenty at most.
     pub waits_for: Vec<String>,
     /// Operations of its device that wait behind it, oldest first, twenty at most.
     pub blocked: Vec<String>,
     /// What it wants to write; `null` while only the device has it.
     pub payload: Option<PayloadEntry>,
+}
+
+/// An attempt to send an entry.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct AttemptEntry {
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// Problem code of its failure.
+    pub code: Option<String>,
 }
 
 /// A payload as whoever asks may see it.
@@ -82,6 +94,7 @@ impl EntryDetail {
             refused_at: view.refused.map(Timestamp),
             seen_at: Timestamp(view.seen),
             job: view.job,
+            history: view.attempts.into_iter().map(|a| AttemptEntry { at: Timestamp(a.at), code: a.code }).collect(),
             waits_for: operations(view.waits_for),
             blocked: operations(view.blocked),
             payload: payload.map(PayloadEntry::from),

@@ -3,7 +3,7 @@
 
 use leptos::prelude::*;
 use tidewatch_domain::drain::{Dependants, Selection};
-use tidewatch_domain::fleet::{DrainPreview, Tone};
+use tidewatch_domain::fleet::{DRY_RUN_MAX, DrainPreview, Tone};
 use tidewatch_domain::ids::ClientId;
 use tidewatch_domain::role::{Action, Role, drain_action};
 use tidewatch_domain::signature::signature_id;
@@ -227,14 +227,27 @@ fn verdicts(preview: &DrainPreview) -> AnyView {
     if preview.verdicts.is_empty() {
         return ().into_any();
     }
-    let rest = preview.entries.saturating_sub(preview.decided);
+    let away = match preview.awake + preview.asleep {
+        0 => String::new(),
+        away => format!("{} could not be asked: their payload is still on the device.", count(away)),
+    };
+    let untried = if preview.decided < DRY_RUN_MAX {
+        String::new()
+    } else {
+        format!(
+            "Those are the first {} of the {} whose payload is here; the others were not tried.",
+            count(preview.decided),
+            count(preview.here)
+        )
+    };
+    let rest = [untried, away].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ");
     let item = |(verdict, n): &(String, u64)| {
         let tone = verdict_tone(verdict);
         view! { <li data-tone=tone.as_str()><b class="tone">{count(*n)}</b> " " <span class="mono">{verdict.clone()}</span></li> }
     };
     view! {
         <ul class="verdicts" aria-label="What would be answered">{preview.verdicts.iter().map(item).collect_view()}</ul>
-        {(rest > 0).then(|| view! { <p class="small faint">{format!("{} could not be asked: their payload is still on the device.", count(rest))}</p> })}
+        {(!rest.is_empty()).then(|| view! { <p class="small faint">{rest}</p> })}
     }
     .into_any()
 }

@@ -102,7 +102,7 @@ fn entries(rest: &str) -> QueryBuilder<Sqlite> {
 }
 
 /// Attempts as the column keeps them, `[at, code]` and newest last, newest first.
-fn attempts(history: &str) -> Result<Vec<Attempt>> {
+pub(super) fn attempts(history: &str) -> Result<Vec<Attempt>> {
     let rows: Vec<(i64, Option<String>)> =
         serde_json::from_str(history).map_err(|e| Error::Corrupt(format!("attempts of an entry: {e}")))?;
     Ok(rows.into_iter().rev().map(|(at, code)| Attempt { at: Millis(at), code }).collect())

@@ -26,6 +26,9 @@ const FRESH_MS: i64 = 6 * SECOND_MS;
 /// Figures that were asked for in this time are counted anew.
 const WATCHED_MS: i64 = MINUTE_MS;
 
+const GROUPS_COUNT: &str = r"
+    select count(distinct signature) from outbox indexed by outbox_failed where state <= 1 and signature is not null";
+
 /// Figures that were counted.
 #[derive(Debug)]
 pub(in super::super) struct KeptFigures {
@@ -111,6 +114,27 @@ impl Telemetry {
         Ok(count.cast_unsigned())
     }
 
+    /// The group of failures with this id, counted now; `None` when no entry fails in that way. For the ones that [`OutboxFigures`] has no
+    /// place for: they are told apart by a step in the index for each group before, up to ten thousand.
+    ///
+    /// # Errors
+    /// As the database.
+    pub async fn outbox_group(&self, id: &str, now: Millis) -> Result<Option<FailureGroup>> {
+        const SIGNATURES: &str = r"
+            with recursive groups (signature) as (
+                select min(signature) from outbox indexed by outbox_failed where state <= 1 and signature is not null
+                union all
+                select (
+                    select min(o.signature) from outbox o indexed by outbox_failed
+                    where o.state <= 1 and o.signature is not null and o.signature > groups.signature)
+                from groups where groups.signature is not null limit 10000)
+            select signature from groups where signature is not null";
+        let signatures: Vec<String> = sqlx::query_scalar(SIGNATURES).fetch_all(&self.database.readers).await?;
+        let Some(signature) = signatures.into_iter().find(|signature| signature_id(signature) == id) else { return Ok(None) };
+        let groups = self.failure_groups(Some(&signature), now).await?;
+        Ok(groups.into_iter().next())
+    }
+
     async fn outbox_keep(&self, now: Millis, asked: Millis) -> Result<KeptFigures> {
         let commits = *self.shared.commits.borrow();
         let started = Instant::now();
@@ -123,15 +147,15 @@ impl Telemetry {
         const DEPTH: &str = r"
             select coalesce(sum(queue_depth), 0), count(*), count(*) filter (where contact in (0, 1)) from devices where queue_depth > 0";
         let (depth, devices, asleep): (i64, i64, i64) = sqlx::query_as(DEPTH).fetch_one(&self.database.readers).await?;
-        let (groups, groups_all) = self.failure_groups(now).await?;
+        let groups_all: i64 = sqlx::query_scalar(GROUPS_COUNT).fetch_one(&self.database.readers).await?;
         Ok(OutboxFigures {
             as_of: now,
             depth: depth.cast_unsigned(),
             devices: devices.cast_unsigned(),
             asleep: asleep.cast_unsigned(),
             states: self.state_tallies().await?,
-            groups,
-            groups_all,
+            groups: self.failure_groups(None, now).await?,
+            groups_all: groups_all.cast_unsigned(),
             collections: self.collection_tallies().await?,
         })
     }
@@ -176,24 +200,31 @@ impl Telemetry {
         Ok(tallies)
     }
 
-    /// Groups of failures, what needs a person first, and how many there are in all.
-    async fn failure_groups(&self, now: Millis) -> Result<(Vec<FailureGroup>, u64)> {
+    /// Groups of failures, what needs a person first; or the one of a signature.
+    async fn failure_groups(&self, signature: Option<&str>, now: Millis) -> Result<Vec<FailureGroup>> {
         const GROUPS: &str = r"
             select signature, count(*) as entries, sum(state = 0) as poisoned, count(distinct device) as devices,
                    min(coalesce(refused_ms, first_seen_ms)) as since, max(coalesce(refused_ms, first_seen_ms)) as newest,
                    sum(coalesce(refused_ms, first_seen_ms) >= ?1) as last_hour
             from outbox indexed by outbox_failed where state <= 1 and signature is not null
             group by signature order by sum(state = 0) > 0 desc, devices desc, entries desc, signature limit ?2";
-        const COUNT: &str = r"
-            select count(distinct signature) from outbox indexed by outbox_failed where state <= 1 and signature is not null";
+        const GROUP: &str = r"
+            select signature, count(*) as entries, sum(state = 0) as poisoned, count(distinct device) as devices,
+                   min(coalesce(refused_ms, first_seen_ms)) as since, max(coalesce(refused_ms, first_seen_ms)) as newest,
+                   sum(coalesce(refused_ms, first_seen_ms) >= ?1) as last_hour
+            from outbox indexed by outbox_failed where state <= 1 and signature = ?2 group by signature";
         const HOURS: &str = r"
             select signature, (coalesce(refused_ms, first_seen_ms) - ?1) / 3600000 as hour, count(*)
             from outbox indexed by outbox_failed
             where state <= 1 and signature in (select value from json_each(?2)) and coalesce(refused_ms, first_seen_ms) > ?1
             group by signature, hour";
         let readers = &self.database.readers;
-        let rows: Vec<GroupRow> = sqlx::query_as(GROUPS).bind(now.0 - HOUR_MS).bind(GROUPS_MAX).fetch_all(readers).await?;
-        let all: i64 = sqlx::query_scalar(COUNT).fetch_one(readers).await?;
+        let asked = sqlx::query_as(if signature.is_some() { GROUP } else { GROUPS }).bind(now.0 - HOUR_MS);
+        let asked = match signature {
+            Some(signature) => asked.bind(signature.to_owned()),
+            None => asked.bind(GROUPS_MAX),
+        };
+        let rows: Vec<GroupRow> = asked.fetch_all(readers).await?;
         let signatures = serde_json::json!(rows.iter().map(|row| &row.signature).collect::<Vec<_>>()).to_string();
         let from = now.0 - GROUP_HOURS as i64 * HOUR_MS;
         let hours: Vec<(String, i64, i64)> = sqlx::query_as(HOURS).bind(from).bind(signatures).fetch_all(readers).await?;
@@ -207,7 +238,7 @@ impl Telemetry {
                 group.hours[hour] += u32::try_from(count).unwrap_or(u32::MAX);
             }
         }
-        Ok((groups, all.cast_unsigned()))
+        Ok(groups)
     }
 
     async fn failure_group(&self, row: GroupRow) -> Result<FailureGroup> {

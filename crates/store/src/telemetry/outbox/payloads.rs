@@ -80,9 +80,10 @@ impl Telemetry {
         let (older, newer) =
             tokio::try_join!(self.facts.payload_hits(ask(low, middle)), self.facts.payload_hits(ask(middle, newest)))?;
         let looked = older.looked + newer.looked;
-        let hits = [newer, older].into_iter().flat_map(PayloadHits::newest_first).take(MATCHES_MAX).collect();
+        let mut hits: Vec<_> = [newer, older].into_iter().flat_map(PayloadHits::newest_first).collect();
+        let all = cut(&mut hits, low == 0);
         let hits = self.facts.payload_names(hits).await?;
-        Ok((hits, Looked { payloads: looked.cast_unsigned(), all: low == 0 }))
+        Ok((hits, Looked { payloads: looked.cast_unsigned(), all }))
     }
 
     /// The intent of an operation as the archive keeps it, JSON text, since when it is here, and how it came. Reading it leaves no trace.
@@ -140,6 +141,14 @@ fn fields_add(names: &mut Vec<String>, before: &str, value: &Value) {
     }
 }
 
+/// Keeps as many matches as are taken. Answers whether they are all there are: a list that was cut is that as little as one that did not look
+/// at every payload.
+fn cut<T>(hits: &mut Vec<T>, looked_at_all: bool) -> bool {
+    let fits = hits.len() <= MATCHES_MAX;
+    hits.truncate(MATCHES_MAX);
+    looked_at_all && fits
+}
+
 /// `reading.pressure_kpa` as a path of SQLite into an intent; a number is a place in a list.
 fn path(field: &str) -> String {
     let mut path = "$.fields".to_owned();
@@ -169,6 +178,16 @@ mod tests {
         assert_eq!(path("reading.pressure_kpa"), r#"$.fields."reading"."pressure_kpa""#);
         assert_eq!(path("photos.0.id"), r#"$.fields."photos"[0]."id""#);
         assert_eq!(path(r#"a".b"#), r#"$.fields."a"."b""#);
+    }
+
+    #[test]
+    fn a_list_of_matches_that_was_cut_never_says_that_it_has_all() {
+        for (found, looked_at_all, taken, all) in
+            [(MATCHES_MAX, true, MATCHES_MAX, true), (MATCHES_MAX + 1, true, MATCHES_MAX, false), (3, false, 3, false)]
+        {
+            let mut hits = vec![(); found];
+            assert_eq!((cut(&mut hits, looked_at_all), hits.len()), (all, taken), "{found}");
+        }
     }
 
     #[test]

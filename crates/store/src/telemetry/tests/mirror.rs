@@ -76,6 +76,10 @@ async fn attempts_that_were_seen_are_remembered() {
     let history: Vec<(i64, String)> = serde_json::from_str(&history).expect("pairs");
     let wanted: Vec<(i64, String)> = (11..=30).map(|n| (NOW.plus(n * 1_000).0, "network".to_owned())).collect();
     assert_eq!(history, wanted);
+    let client_id = client(1);
+    let found = telemetry.outbox_past(&[(&client_id, "op-2"), (&client_id, "op-1")]).await.expect("read");
+    let counted: Vec<(usize, Option<i64>)> = found.iter().map(|(attempts, job)| (attempts.len(), *job)).collect();
+    assert_eq!((counted, found[1].0[0].at), (vec![(0, None), (20, None)], NOW.plus(30_000)));
     store.close().await.expect("closes");
 }
 

@@ -104,7 +104,9 @@ async fn a_group_lists_its_own_entries_and_no_other() {
     let store = filled(dir.path()).await;
     let telemetry = store.telemetry();
     let figures = telemetry.outbox_figures(NOW).await.expect("counted");
+    assert_eq!(telemetry.outbox_group("0000000000000000", NOW).await.expect("read"), None);
     for group in &figures.groups {
+        assert_eq!(telemetry.outbox_group(&group.id, NOW).await.expect("read").as_ref(), Some(group), "counted by itself");
         // Of each device with it, one entry names the first of its failures and one is of the record of the second.
         let blocked = if group.code == "schema_invalid" { 12 } else { 0 };
         assert_eq!(

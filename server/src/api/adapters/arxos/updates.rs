@@ -4,6 +4,7 @@
 //! app that only keeps times moves on by the commit time of the last row; when a page is full of rows of one moment, more pages are put
 //! into the same answer, or it would ask for them for ever.
 
+use std::collections::HashMap;
 use std::time::Instant;
 
 use axum::Json;
@@ -93,25 +94,70 @@ fn asked_read(id: &str, uri: &Uri) -> Answer<Asked> {
 
 type Rows = (Vec<EquipmentUpdate>, Vec<String>, Option<Millis>, FeedPage);
 
+/// The newest word of each record. A record that was written while an answer was put together is in several of its pages, and an app takes
+/// everything that was changed before everything that was deleted: of a record that came back it may not see both.
+#[derive(Debug, Default)]
+struct Newest {
+    /// `None` in the place of a word that has been overtaken.
+    words: Vec<Option<Word>>,
+    places: HashMap<String, usize>,
+}
+
+#[derive(Debug)]
+enum Word {
+    Changed(EquipmentUpdate),
+    Deleted,
+}
+
+impl Newest {
+    fn take(&mut self, record_id: &str, word: Word) {
+        if let Some(before) = self.places.insert(record_id.to_owned(), self.words.len()) {
+            self.words[before] = None;
+        }
+        self.words.push(Some(word));
+    }
+
+    fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// What was changed and what was deleted, each in the order of the log.
+    fn split(self) -> (Vec<EquipmentUpdate>, Vec<String>) {
+        let mut ids: Vec<(usize, String)> = self.places.into_iter().map(|(id, place)| (place, id)).collect();
+        ids.sort_unstable();
+        let mut words: Vec<Option<Word>> = self.words;
+        let (mut updates, mut deletes) = (Vec::new(), Vec::new());
+        for (place, id) in ids {
+            match words[place].take() {
+                Some(Word::Changed(update)) => updates.push(update),
+                Some(Word::Deleted) => deletes.push(id),
+                None => {}
+            }
+        }
+        (updates, deletes)
+    }
+}
+
 async fn rows_read(app: &App, device: &Device, asked: &Asked, since: Millis) -> Answer<Rows> {
-    let (mut updates, mut deletes, mut last) = (Vec::new(), Vec::new(), None);
+    let (mut newest, mut last) = (Newest::default(), None);
     let mut query = first_query(app, device, asked, since).await?;
     let mut pages = 0;
     loop {
         let page = app.service().changes_page(&device.cx, query.clone()).await.map_err(page_refusal)?;
         for row in evicted(&page) {
             last = last.max(Some(row.committed));
-            deletes.extend(row.record_id.as_ref().map(ToString::to_string));
+            row.record_id.iter().for_each(|record_id| newest.take(record_id.as_str(), Word::Deleted));
         }
         for row in page.rows.iter() {
             last = last.max(Some(row.committed));
-            sorted(row, &mut updates, &mut deletes)?;
+            word(row)?.into_iter().for_each(|word| newest.take(row.record_id, word));
         }
         pages += 1;
-        let full = updates.len() + deletes.len() >= asked.limit as usize;
+        let full = newest.len() >= asked.limit as usize;
         // By time alone nobody gets past rows that were committed within the overlap.
         let moved_on = asked.cursor.is_some() || last.is_some_and(|last| last.since(since) > OVERLAP_MS + 2 * SECOND_MS);
         if !page.has_more || pages >= PAGES_MAX || (full && moved_on) {
+            let (updates, deletes) = newest.split();
             return Ok((updates, deletes, last, page));
         }
         (query.since, query.epoch) = (Some(page.cursor), None);
@@ -157,15 +203,45 @@ fn evicted(page: &FeedPage) -> impl Iterator<Item = &ControlRow> {
 }
 
 /// A row as the app has it. Rows that say nothing of a record are none of its business.
-fn sorted(row: FeedRowRef<'_>, updates: &mut Vec<EquipmentUpdate>, deletes: &mut Vec<String>) -> Answer<()> {
-    match row.op {
-        "delete" => deletes.push(row.record_id.to_owned()),
-        _ => {
-            let Some(text) = row.fields else { return Ok(()) };
-            let fields = serde_json::from_str(text).map_err(Refusal::internal)?;
-            let equipment = server_version(row.record_id, Some(row.version.0), &fields);
-            updates.push(EquipmentUpdate { equipment, updated_at: Timestamp(row.committed) });
-        }
+fn word(row: FeedRowRef<'_>) -> Answer<Option<Word>> {
+    if row.op == "delete" {
+        return Ok(Some(Word::Deleted));
     }
-    Ok(())
+    let Some(text) = row.fields else { return Ok(None) };
+    let fields = serde_json::from_str(text).map_err(Refusal::internal)?;
+    let equipment = server_version(row.record_id, Some(row.version.0), &fields);
+    Ok(Some(Word::Changed(EquipmentUpdate { equipment, updated_at: Timestamp(row.committed) })))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Map, json};
+
+    use super::*;
+
+    #[test]
+    fn a_record_that_came_back_while_the_answer_was_made_is_not_deleted_in_it() {
+        let changed = |id: &str, version: i64| {
+            Word::Changed(EquipmentUpdate {
+                equipment: server_version(id, Some(version), &Map::new()),
+                updated_at: Timestamp(Millis(version)),
+            })
+        };
+        let mut newest = Newest::default();
+        for (id, word) in [
+            ("came-back", Word::Deleted),
+            ("gone", changed("gone", 1)),
+            ("twice", changed("twice", 1)),
+            ("came-back", changed("came-back", 3)),
+            ("gone", Word::Deleted),
+            ("twice", changed("twice", 2)),
+        ] {
+            newest.take(id, word);
+        }
+        assert_eq!(newest.len(), 3);
+        let (updates, deletes) = newest.split();
+        let told: Vec<_> = updates.iter().map(|update| json!([update.equipment["id"], update.equipment["version"]])).collect();
+        assert_eq!(told, [json!(["came-back", 3]), json!(["twice", 2])]);
+        assert_eq!(deletes, ["gone"]);
+    }
 }
