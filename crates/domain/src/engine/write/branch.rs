@@ -48,17 +48,21 @@ impl Turn<'_> {
             return verdict;
         }
         match verdict {
-            Verdict::Noop if matches!(case.basis, Basis::Current) => Verdict::Write(Write {
-                op: MutationOp::Update,
-                image: Some(case.body.clone()),
-                changed: Some(Vec::new()),
-                merged: true,
-                kept: Vec::new(),
-                lost: Vec::new(),
-                over: Vec::new(),
-                dispute: None,
-                stamped: None,
-            }),
+            Verdict::Noop if matches!(case.basis, Basis::Current) => {
+                // What is deleted stays so: its body here is that of its last version before.
+                let live = self.set.records.get(&case.key).is_some_and(|record| !record.deleted);
+                Verdict::Write(Write {
+                    op: if live { MutationOp::Update } else { MutationOp::Delete },
+                    image: live.then(|| case.body.clone()),
+                    changed: live.then(Vec::new),
+                    merged: true,
+                    kept: Vec::new(),
+                    lost: Vec::new(),
+                    over: Vec::new(),
+                    dispute: None,
+                    stamped: None,
+                })
+            }
             Verdict::Write(write) => Verdict::Write(Write { merged: true, ..write }),
             other => other,
         }
