@@ -1,5 +1,6 @@
 //! A write that settles a conflict: a person has decided with the record in hand, so no policy decides again.
 
+use super::crdt::plain_fields;
 use super::deletion::on_tombstone;
 use super::image::{names, plainly, written};
 use super::{Asked, DisputeKind, Ground, Standing, Verdict, completed, guarded, kept_as_made, on_nothing};
@@ -9,6 +10,11 @@ use crate::policy::{Policy, PolicyKind};
 /// for is approved by whoever may, and refused to everybody else.
 #[must_use]
 pub fn settled(standing: Option<Standing<'_>>, asked: Asked<'_>, policy: &Policy, approves: bool) -> Verdict {
+    let kept = match &policy.kind {
+        PolicyKind::Crdt { fields } => plain_fields(standing, asked, fields),
+        _ => None,
+    };
+    let asked = kept.as_ref().map_or(asked, |fields| Asked { fields, ..asked });
     match guarded(standing, asked, policy) {
         Some(Verdict::Approval(_)) if approves => {}
         Some(Verdict::Approval(guard)) => return Verdict::Denied(guard),
