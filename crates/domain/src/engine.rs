@@ -245,6 +245,8 @@ pub(crate) struct Turn<'a> {
     pub(crate) linked: bool,
     /// The intents of the batch that depend on each other in a circle.
     pub(crate) circular: HashSet<OperationId>,
+    /// The steps between schemas have made another write of the intent than its device knows of.
+    pub(crate) altered: bool,
 }
 
 /// What a batch comes to.
@@ -270,7 +272,7 @@ pub fn batch_apply(
     let now = batch.now.max(log.committed);
     log.committed = now;
     let sequence = batch.rules.sequence;
-    let mut turn = Turn { log, set, effects, batch, now, sequence, linked: false, circular: HashSet::new() };
+    let mut turn = Turn { log, set, effects, batch, now, sequence, linked: false, circular: HashSet::new(), altered: false };
     let results = turn.batch(catalogue)?;
     Ok(Decided { results, sequence: turn.sequence })
 }
@@ -344,6 +346,7 @@ impl Turn<'_> {
 
     /// Decides an intent that was not answered before. The second value says whether the answer is remembered.
     fn decided(&mut self, catalogue: &Catalogue, mutation: &Mutation) -> Result<(IntentResult, bool), Hold> {
+        self.altered = false;
         self.order_check(mutation)?;
         let collection = guard::check(self.batch, catalogue, mutation, self.now).map_err(Hold::Refused)?;
         self.dependencies_check(mutation)?;

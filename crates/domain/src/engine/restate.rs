@@ -27,10 +27,18 @@ impl Turn<'_> {
         let fields = self.fields(collection, mutation, &key, &base)?;
         // An operation on a field that merges by itself names its field, and such a field keeps its name.
         let renames = older && mutation.op != MutationOp::Crdt;
-        let fields = if renames { collection.policy.steps.up(mutation.schema_version, mutation.op, fields) } else { fields };
+        let fields = if renames { self.stepped(collection, mutation, fields) } else { fields };
         let plain = Mutation { base, fields, terms: terms.and_then(carried), ..mutation.clone() };
         guard::payload(collection, &plain)?;
         Ok(Some(plain))
+    }
+
+    /// A payload in the current names. Notes where more became of it than that.
+    fn stepped(&mut self, collection: &Collection, mutation: &Mutation, fields: Body) -> Body {
+        let steps = &collection.policy.steps;
+        let up = steps.up(mutation.schema_version, mutation.op, fields.clone());
+        self.altered = steps.shown(Some(mutation.schema_version), up.clone()) != fields;
+        up
     }
 
     fn base(&mut self, collection: &Collection, mutation: &Mutation, key: &RecordKey, implied: bool) -> Base {

@@ -27,7 +27,7 @@ impl Turn<'_> {
         if write.merged || write.dispute.is_some() {
             answer.resolution = Some(resolution(case, write.kept, write.lost));
         }
-        answer.record = if expected(case, write.image.as_ref()) { None } else { write.image };
+        answer.record = if !self.altered && expected(case, write.image.as_ref()) { None } else { write.image };
         answer
     }
 
@@ -40,7 +40,8 @@ impl Turn<'_> {
         };
         let mut answer = self.answer(case, status, record.last_seq, record.version);
         answer.noop = status == IntentStatus::Applied;
-        if !(record.deleted || answer.noop && matches!(case.basis, Basis::Current)) {
+        let known = answer.noop && !self.altered && matches!(case.basis, Basis::Current);
+        if !(record.deleted || known) {
             answer.record = Some(case.body.clone());
         }
         answer
