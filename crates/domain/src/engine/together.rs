@@ -60,11 +60,11 @@ impl Turn<'_> {
         }
         let culprit = results.iter().find(|result| !stands(result)).map(|result| result.operation_id.clone());
         let culprit = culprit.map_or_else(String::new, |id| id.to_string());
-        members.iter().zip(results).map(|(member, result)| self.fallen(member, result, &culprit)).collect()
+        members.iter().zip(results).map(|(member, result)| self.fallen(catalogue, member, result, &culprit)).collect()
     }
 
     /// The answer to a member of a group that failed: its own fault, or that of another.
-    fn fallen(&mut self, member: &Intent, result: IntentResult, culprit: &str) -> IntentResult {
+    fn fallen(&mut self, catalogue: &Catalogue, member: &Intent, result: IntentResult, culprit: &str) -> IntentResult {
         if result.replayed {
             return result;
         }
@@ -76,15 +76,22 @@ impl Turn<'_> {
         };
         let Intent::Valid(mutation) = member else { return self.intent_refuse(member, problem) };
         let answer = self.refuse(&mutation.operation_id, problem, &mutation.raw);
-        let answer = if stood || result.status == IntentStatus::Rejected {
-            answer
-        } else {
-            // What the device has to look at before it tries again under a new id.
-            IntentResult { seq: result.seq, version: result.version, record: result.record, ..answer }
-        };
+        let answer =
+            if stood || result.status == IntentStatus::Rejected { answer } else { self.standing(catalogue, mutation, answer) };
         self.remember(mutation, &answer);
         self.settled(member, &answer);
         answer
+    }
+
+    /// An answer with the record that the device has to look at before it tries again under a new id: as it stands, and not as the group
+    /// saw it, for what the group did was taken back.
+    fn standing(&self, catalogue: &Catalogue, mutation: &Mutation, answer: IntentResult) -> IntentResult {
+        let Some(collection) = catalogue.get(&mutation.collection) else { return answer };
+        let key = (collection.key, self.set.target(collection, &mutation.record_id));
+        let Some(record) = self.set.records.get(&key) else { return answer };
+        let body = (!record.deleted).then(|| self.body_restored(collection, &key).0);
+        let body = body.map(|body| collection.policy.steps.shown(Some(mutation.schema_version), body));
+        IntentResult { seq: Some(record.last_seq), version: Some(record.version), record: body, ..answer }
     }
 
     /// Whether the device has long put this member behind itself, and with it the group.

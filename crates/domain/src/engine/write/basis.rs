@@ -67,7 +67,7 @@ impl Turn<'_> {
     }
 
     /// The body of a record in the current names, and whether it is stored in older ones.
-    pub(super) fn body_restored(&self, collection: &Collection, key: &RecordKey) -> (Body, bool) {
+    pub(in crate::engine) fn body_restored(&self, collection: &Collection, key: &RecordKey) -> (Body, bool) {
         let stored = self.body(key);
         if collection.policy.steps.is_empty() {
             return (stored, false);
