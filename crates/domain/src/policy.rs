@@ -251,6 +251,12 @@ impl Policy {
         self.natural_key.is_none() && !matches!(self.kind, PolicyKind::AppendOnly)
     }
 
+    /// Whether a guard may ask for the word of a person.
+    #[must_use]
+    pub fn asks(&self) -> bool {
+        self.guards.iter().any(|guard| matches!(guard.rule, GuardRule::RequireApproval(_)))
+    }
+
     /// Type of a field that merges by itself.
     #[must_use]
     pub fn crdt(&self, field: &str) -> Option<CrdtType> {

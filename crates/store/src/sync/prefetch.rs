@@ -172,9 +172,12 @@ async fn standoffs(
     for (_, mutation) in mutations(group) {
         let Some(collection) = catalogue.get(&mutation.collection) else { continue };
         let named = mutation.terms.as_deref().map(|terms| terms.resolves.as_slice()).unwrap_or_default();
-        let minds = collection.policy.kind == PolicyKind::VersionControl || collection.policy.lock;
-        let key = (collection.key, set.target(collection, &mutation.record_id));
-        if !named.is_empty() || minds && set.records.get(&key).is_some_and(|record| record.conflicted) {
+        let (policy, key) = (&collection.policy, (collection.key, set.target(collection, &mutation.record_id)));
+        let minds = match set.records.get(&key) {
+            Some(record) => (policy.kind == PolicyKind::VersionControl || policy.lock) && record.conflicted,
+            None => policy.asks(),
+        };
+        if !named.is_empty() || minds {
             wanted.entry(key).or_default().extend(named);
         }
     }

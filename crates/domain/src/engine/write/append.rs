@@ -62,7 +62,11 @@ impl Turn<'_> {
         self.log.head = seq;
         self.log.chain = change.chain;
         self.digest_move(case, before.as_ref(), (version, &content, change.fields.is_some()));
-        let conflicted = before.as_ref().is_some_and(|record| record.conflicted);
+        let conflicted = match &before {
+            Some(record) => record.conflicted,
+            // Something may wait beside a record before there is one: the word that a guard asks for.
+            None => self.set.standoffs.get(&case.key).is_some_and(|known| known.iter().any(|standoff| standoff.open)),
+        };
         let unmoved = before.as_ref().filter(|_| case.duplicate || write.op == MutationOp::Crdt).cloned();
         if let Some(before) = before {
             let past = Past { version: before.version, body: before.body };
