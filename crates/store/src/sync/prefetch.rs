@@ -174,7 +174,8 @@ async fn standoffs(
         let named = mutation.terms.as_deref().map(|terms| terms.resolves.as_slice()).unwrap_or_default();
         let (policy, key) = (&collection.policy, (collection.key, set.target(collection, &mutation.record_id)));
         let minds = match set.records.get(&key) {
-            Some(record) => (policy.kind == PolicyKind::VersionControl || policy.lock) && record.conflicted,
+            // Names of branches are not given twice, whether the ones before were merged or not.
+            Some(record) => policy.kind == PolicyKind::VersionControl || policy.lock && record.conflicted,
             None => policy.asks(),
         };
         if !named.is_empty() || minds {
