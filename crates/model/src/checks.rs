@@ -15,6 +15,7 @@ pub mod i10_versions;
 pub mod i13_permission;
 pub mod i14_causality;
 pub mod i15_liveness;
+pub mod i16_fairness;
 pub mod i17_horizon;
 pub mod i20_natural;
 
@@ -31,7 +32,7 @@ use crate::world::{Seen, State};
 pub type Check = fn(&Seen) -> Vec<String>;
 
 /// Every checker by the name of its invariant.
-pub const CHECKS: [(&str, Check); 14] = [
+pub const CHECKS: [(&str, Check); 15] = [
     ("I-1", i01_convergence::check),
     ("I-2", i02_no_lost_ack::check),
     ("I-3", i03_no_phantom::check),
@@ -44,6 +45,7 @@ pub const CHECKS: [(&str, Check); 14] = [
     ("I-13", i13_permission::check),
     ("I-14", i14_causality::check),
     ("I-15", i15_liveness::check),
+    ("I-16", i16_fairness::check),
     ("I-17", i17_horizon::check),
     ("I-20", i20_natural::check),
 ];

@@ -34,26 +34,72 @@ pub enum On {
     Guess(i64),
 }
 
+/// How intents of a device hang together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tie {
+    /// They stand or fall together.
+    Group,
+    /// Each depends on the one before it.
+    Chain,
+    /// The same, and the first on the last.
+    Circle,
+}
+
+/// An intent of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Edit {
+    /// Which device.
+    pub device: usize,
+    /// Place of the collection in the list.
+    pub collection: usize,
+    /// Number of the record.
+    pub record: u8,
+    /// What it does.
+    pub op: MutationOp,
+    /// On what.
+    pub on: On,
+    /// Values of two fields; 0 is absent, 1 removes.
+    pub values: (u8, u8),
+    /// In the other scope than the record begins in.
+    pub moved: bool,
+}
+
 /// One step of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
     /// A device queues an intent.
-    Edit {
+    Edit(Edit),
+    /// A device queues the decision of a person: an edit of the record beside which something waits, or has waited.
+    Resolve {
+        /// What it writes; the record is that of the conflict.
+        edit: Edit,
+        /// Which conflict, the youngest first; beyond the last one is one that never was.
+        which: usize,
+        /// It merges the branch, where it is one, instead of settling the conflict.
+        merges: bool,
+    },
+    /// The first device queues all of these, and ties them together.
+    Several {
+        /// The intents.
+        edits: Vec<Edit>,
+        /// How.
+        tie: Tie,
+    },
+    /// A device pushes its oldest intents in a batch that is taken whole or not at all.
+    Whole {
         /// Which.
         device: usize,
-        /// Place of the collection in the list.
-        collection: usize,
-        /// Number of the record.
-        record: u8,
-        /// What it does.
-        op: MutationOp,
-        /// On what.
-        on: On,
-        /// Values of two fields; 0 is absent, 1 removes.
-        values: (u8, u8),
-        /// In the other scope than the record begins in.
-        moved: bool,
+        /// How many.
+        count: usize,
+        /// Nothing that it touches has changed since it read last.
+        since: bool,
+        /// What goes wrong: the answer is lost, or it arrives twice.
+        fault: Fault,
     },
+    /// A device pushes younger intents before so many older ones.
+    Ahead(usize, usize),
+    /// Many batches of one intent each arrive at once, in these numbers of each lane, the first lane first.
+    Crowd([usize; 3]),
     /// A device pushes its oldest intents.
     Push {
         /// Which.
@@ -95,6 +141,8 @@ pub enum Command {
         /// Opened.
         open: bool,
     },
+    /// A device has another role from now on, by its rank.
+    Role(usize, i64),
     /// The server's clock moves.
     Advance(i64),
     /// A device's clock is off by this.
@@ -110,7 +158,7 @@ fn device() -> impl Strategy<Value = usize> {
 }
 
 /// Edits of two collections: writes have to meet.
-fn edit(collections: [usize; 2]) -> impl Strategy<Value = Command> {
+fn edit(collections: [usize; 2]) -> impl Strategy<Value = Edit> {
     let op = prop_oneof![
         4 => Just(MutationOp::Create), 5 => Just(MutationOp::Update), 2 => Just(MutationOp::Put),
         3 => Just(MutationOp::Delete), 3 => Just(MutationOp::Crdt)
@@ -124,7 +172,7 @@ fn edit(collections: [usize; 2]) -> impl Strategy<Value = Command> {
             // Operations that merge by themselves are for the collection that has such fields; elsewhere now and then.
             let merges = crate::world::COLLECTIONS[collection].0 == "boards" || values.1 == 0;
             let op = if op == MutationOp::Crdt && !merges { MutationOp::Update } else { op };
-            Command::Edit { device, collection, record, op, on, values, moved }
+            Edit { device, collection, record, op, on, values, moved }
         },
     )
 }
@@ -142,7 +190,7 @@ fn size() -> impl Strategy<Value = usize> {
 fn command(collections: [usize; 2]) -> impl Strategy<Value = Command> {
     let jump = prop_oneof![6 => 1i64..90_000, 2 => -60_000i64..0, 1 => Just(46 * crate::reference::DAY)];
     prop_oneof![
-        12 => edit(collections),
+        12 => edit(collections).prop_map(Command::Edit),
         8 => (device(), 1usize..5, fault()).prop_map(|(device, count, fault)| Command::Push { device, count, fault }),
         2 => Just(Command::Deliver),
         1 => (device(), device()).prop_map(|(one, two)| Command::Together(one, two)),
@@ -152,6 +200,7 @@ fn command(collections: [usize; 2]) -> impl Strategy<Value = Command> {
         1 => device().prop_map(Command::Status),
         1 => (device(), 0usize..20).prop_map(|(device, from)| Command::Replay(device, from)),
         1 => Just(Command::Policy),
+        1 => [8usize..20, 0..4, 1..4].prop_map(Command::Crowd),
         2 => (device(), 0usize..2, any::<bool>()).prop_map(|(device, scope, open)| Command::Scope { device, scope, open }),
         2 => jump.prop_map(Command::Advance),
         1 => (device(), -400_000i64..700_000).prop_map(|(device, ms)| Command::Skew(device, ms)),
@@ -165,7 +214,7 @@ fn removal(collections: [usize; 2]) -> impl Strategy<Value = Vec<Command>> {
     let collection = proptest::sample::select(collections.to_vec());
     (0usize..2, collection, 0..RECORDS, 1usize..3, any::<bool>()).prop_map(|(writer, collection, record, size, afresh)| {
         let reader = 1 - writer;
-        let edit = |op, on| Command::Edit { device: writer, collection, record, op, on, values: (2, 3), moved: false };
+        let edit = |op, on| Command::Edit(Edit { device: writer, collection, record, op, on, values: (2, 3), moved: false });
         let push = Command::Push { device: writer, count: 20, fault: Fault::None };
         let read = |device| Command::Pull { device, size: 500, compact: false, fault: Fault::None };
         let scan = Command::Pull { device: reader, size, compact: true, fault: Fault::None };

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use tidewatch_domain::engine::ControlOp;
+use tidewatch_domain::ids::OperationId;
 use tidewatch_domain::sync::{Body, ControlRow, FeedPage, FeedRowRef, Mutation};
 
-use crate::reference::{Answer, Key};
-use crate::rules::{laid_over, merged};
+use crate::reference::{Answer, Key, group_of};
+use crate::rules::{current, laid_over, merged};
 
 /// A record as a device holds it; no body is a deletion that it knows of.
 pub type Copy = (i64, Option<Body>, String);
@@ -19,6 +20,8 @@ pub struct Device {
     pub id: String,
     /// Scopes that it may read and write.
     pub scopes: BTreeSet<String>,
+    /// Schema version of its database; 0 reads as the current one.
+    pub schema: i64,
     /// How far its clock is off.
     pub skew: i64,
     /// Intents without a final answer, the oldest first.
@@ -41,6 +44,8 @@ pub struct Device {
     pub doubtful: BTreeSet<String>,
     /// What it found that must not be.
     pub faults: Vec<String>,
+    /// Why intents of it were put off.
+    pub put_off: BTreeSet<&'static str>,
     /// Stamps so far, so that no two are the same.
     pub stamps: u64,
     /// Rows up to here are applied, whatever the cursor says: what a start at an older cursor leaves behind.
@@ -129,21 +134,61 @@ impl Device {
         self.copy.insert(key, (row.version.0, after, row.scope.to_string()));
     }
 
+    /// So many of its intents without a final answer, from a place on; no group is taken apart.
+    #[must_use]
+    pub fn waiting(&self, from: usize, count: usize) -> Vec<Mutation> {
+        let tied = |at: usize| {
+            let pair = (at > 0).then(|| self.outbox.get(at - 1)).flatten().zip(self.outbox.get(at));
+            pair.is_some_and(|(one, next)| group_of(one).is_some() && group_of(one) == group_of(next))
+        };
+        let (mut from, mut to) = (from.min(self.outbox.len()), from.saturating_add(count).min(self.outbox.len()));
+        while tied(from) {
+            from -= 1;
+        }
+        while tied(to) {
+            to += 1;
+        }
+        self.outbox[from..to].to_vec()
+    }
+
+    /// Notes intents that it has sent.
+    pub fn note_sent(&mut self, intents: &[Mutation]) {
+        for intent in intents {
+            if !self.sent.iter().any(|sent| sent.operation_id == intent.operation_id) {
+                self.sent.push(intent.clone());
+            }
+        }
+    }
+
     /// Takes answers to intents that it sent. What is final leaves the outbox.
     pub fn settle(&mut self, intents: &[Mutation], answers: &[Answer]) {
         for (intent, answer) in intents.iter().zip(answers) {
             if !["deferred", "unknown"].contains(&answer.status) {
                 self.outbox.retain(|waiting| waiting.operation_id != intent.operation_id);
                 self.answers.push((intent.operation_id.to_string(), answer.clone()));
+                if is_forgotten(answer) {
+                    self.release(&intent.operation_id);
+                }
+            } else if answer.status == "deferred" {
+                self.put_off.extend(answer.code);
             }
         }
     }
 
-    /// Live records of its copy in a scope.
+    /// An operation that nobody will remember is decided anew under another id: what depends on it does not wait for it.
+    fn release(&mut self, operation: &OperationId) {
+        for waiting in &mut self.outbox {
+            if let Some(terms) = &mut waiting.terms {
+                terms.depends_on.retain(|parent| parent != operation);
+            }
+        }
+    }
+
+    /// Live records of its copy in a scope, in the current names.
     #[must_use]
     pub fn visible(&self, scope: &str) -> BTreeMap<Key, (i64, Body)> {
         let live = self.copy.iter().filter(|(_, held)| held.2 == scope);
-        live.filter_map(|(key, held)| Some((key.clone(), (held.0, held.1.clone()?)))).collect()
+        live.filter_map(|(key, held)| Some((key.clone(), (held.0, current(&key.0, held.1.as_ref()?))))).collect()
     }
 
     /// A number of a body that it holds.
@@ -152,6 +197,12 @@ impl Device {
         let held = self.copy.get(key)?;
         Some((held.0, held.1.as_ref()?))
     }
+}
+
+/// Whether an answer is one that the store does not keep: the device is to decide, or its decision was none.
+fn is_forgotten(answer: &Answer) -> bool {
+    answer.status == "conflict" && answer.entry.is_none()
+        || ["conflict_resolved", "not_found"].contains(&answer.code.unwrap_or_default())
 }
 
 /// A set as a body holds it: values with the tags that a device has seen.

@@ -3,13 +3,19 @@
 //! Nothing of `domain::engine` or `domain::decide` is called. Where both say the same, the store is what the protocol says it is;
 //! where they differ, one of them is wrong and a test prints the commands that show it.
 
+mod guards;
+mod schema;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use tidewatch_domain::sync::{Body, MutationOp};
 
-/// What orders two writes: time, node, device, operation.
-pub type Stamp = (u64, String, String, String);
+pub use self::guards::{Finding, branches_named, conflicts_named, guarded};
+pub use self::schema::{STEPPED, STEPS, current, down, up};
+
+/// What orders two writes: rank where roles decide (else 0), time, node, device, operation.
+pub type Stamp = (i64, u64, String, String, String);
 
 /// The kinds of collections that the model knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +35,13 @@ pub enum Kind {
     Returned,
     /// `count` is a counter and `tags` a set; the rest is as with `Newest`.
     Merging,
+    /// The higher role wins, among equals the newer write.
+    Role,
+    /// Whoever comes second stands beside the record, as a branch.
+    Versions,
+    /// As with `Newest` by the device's clock; but nothing changes where `a` is 3, `b` becomes 5 by chiefs only, and that `a` becomes 4
+    /// asks for the word of somebody else.
+    Guarded,
     /// Never changed; `number` with `duration` within 1 is the same thing.
     Append,
 }
@@ -97,7 +110,12 @@ pub enum Ruling {
     /// The writer lost.
     Lost,
     /// A person decides.
-    Person,
+    Person {
+        /// Who ranks higher than this, when a guard asks for it.
+        asked: Option<i64>,
+    },
+    /// It stands beside the record, as this.
+    Branch(Body),
     /// The device decides.
     Back,
     /// Refused with this code.
@@ -169,7 +187,7 @@ pub fn ruled(
         return by_field(held, op, &fields, stamp);
     }
     if asked.as_ref() == Some(&held.body) {
-        let by_stamp = matches!(kind, Kind::Newest { arrival: false } | Kind::Merging);
+        let by_stamp = matches!(kind, Kind::Newest { arrival: false } | Kind::Merging | Kind::Role | Kind::Guarded);
         let newer = by_stamp && *knew != Knew::All && stamp > held.newest();
         return if newer { becomes("update", asked) } else { Ruling::Nothing };
     }
@@ -182,19 +200,29 @@ pub fn ruled(
     match (kind, op) {
         (Kind::Returned, _) => Ruling::Back,
         (_, MutationOp::Delete) => match deletion {
-            Deletion::Newer if stamp > held.newest() => entered(becomes("delete", None), held.newest().2 != stamp.2),
+            Deletion::Newer if stamp > held.newest() => entered(becomes("delete", None), held.newest().3 != stamp.3),
             Deletion::Newer | Deletion::Change => Ruling::Lost,
-            Deletion::Person => Ruling::Person,
+            Deletion::Person => Ruling::Person { asked: None },
         },
-        (Kind::Review, _) => Ruling::Person,
+        (Kind::Review, _) => Ruling::Person { asked: None },
+        (Kind::Versions, _) => branched(held, op, &fields, knew, asked),
         (Kind::Merge, _) => three_way(held, op, &fields, stamp, knew),
         _ if stamp > held.newest() => {
             let after = asked.clone().unwrap_or_default();
             let unseen = held.body.iter().any(|(name, value)| after.get(name) != Some(value));
-            stamped(kind, &fields, entered(becomes(name, asked), unseen && held.newest().2 != stamp.2))
+            stamped(kind, &fields, entered(becomes(name, asked), unseen && held.newest().3 != stamp.3))
         }
         _ => Ruling::Lost,
     }
+}
+
+/// What the device has before it stands beside the record: its base with its own write on top.
+fn branched(held: &Held, op: MutationOp, fields: &Body, knew: &Knew, asked: Option<Body>) -> Ruling {
+    let own = match (knew, op) {
+        (Knew::Older(base), MutationOp::Update) => laid_over(base, fields),
+        _ => asked.expect("deletions have a rule of their own"),
+    };
+    if own == held.body { Ruling::Nothing } else { Ruling::Branch(own) }
 }
 
 fn entered(ruling: Ruling, entry: bool) -> Ruling {
@@ -239,7 +267,7 @@ fn after_deletion(
     }
     let wins = match deletion {
         _ if kind == Kind::Returned => return Ruling::Back,
-        Deletion::Person => return Ruling::Person,
+        Deletion::Person => return Ruling::Person { asked: None },
         Deletion::Newer => stamp > held.newest(),
         Deletion::Change => true,
     };
@@ -272,7 +300,7 @@ fn by_field(held: &Held, op: MutationOp, fields: &Body, stamp: &Stamp) -> Ruling
             continue;
         }
         touched.insert(name.to_owned());
-        entry |= now.is_some() && now != want && known.is_some_and(|known| known.2 != stamp.2);
+        entry |= now.is_some() && now != want && known.is_some_and(|known| known.3 != stamp.3);
         match want {
             Some(value) => drop(body.insert(name.to_owned(), value.clone())),
             None => drop(body.remove(name)),

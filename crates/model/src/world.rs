@@ -1,5 +1,8 @@
 //! The real store and the reference, driven by the same commands and compared after each; and devices in between.
 
+mod crowd;
+mod intents;
+mod reading;
 mod seen;
 mod steps;
 
@@ -15,11 +18,12 @@ use tidewatch_store::sync::CollectionDefinition;
 use tidewatch_store::{Durability, Store, StoreOptions};
 use tokio::runtime::Runtime;
 
+pub(crate) use self::intents::made_at;
 pub use self::seen::{PageSeen, Seen, Shown, State};
 use crate::command::{Command, DEVICES};
 use crate::device::Device;
 use crate::reference::{Answer, Reference};
-use crate::rules::{Deletion, Kind};
+use crate::rules::{Deletion, Kind, STEPPED};
 
 /// Collections: name, policy, and the same in the model's words.
 pub const COLLECTIONS: [(&str, &str, Kind, Deletion); 8] = [
@@ -37,11 +41,15 @@ pub const COLLECTIONS: [(&str, &str, Kind, Deletion); 8] = [
         Deletion::Person,
     ),
 ];
+/// Roles by rank; whoever has rank 0 has none.
+const ROLES: [Option<&str>; 3] = [None, Some("clerk"), Some("chief")];
 /// The other policy of the first collection.
 const OTHER: (&str, Kind, Deletion) =
     (r#"{"kind":"lww","clock":"server","delete":"update_wins"}"#, Kind::Newest { arrival: true }, Deletion::Change);
 /// Scopes.
 pub const SCOPES: [&str; 2] = ["site:a", "site:b"];
+/// Readers of the store.
+const READERS: u32 = 2;
 /// When a run begins.
 const BEGIN: i64 = 1_763_000_000_000;
 
@@ -87,6 +95,11 @@ fn scopes(n: usize) -> BTreeSet<String> {
     names.map(|(_, name)| (*name).to_owned()).collect()
 }
 
+/// Every second device has the older schema.
+fn schema(n: usize) -> i64 {
+    1 + i64::try_from(n % 2).expect("0 or 1")
+}
+
 fn scope(name: &str) -> Scope {
     Scope::parse(name).expect("a scope")
 }
@@ -95,7 +108,7 @@ fn definition(name: &str, policy: &str) -> CollectionDefinition {
     CollectionDefinition {
         name: CollectionName::parse(name).expect("a name"),
         schema_min: 1,
-        schema_current: 1,
+        schema_current: if name == STEPPED { 2 } else { 1 },
         priority: "normal",
         policy: policy.to_owned(),
     }
@@ -103,7 +116,7 @@ fn definition(name: &str, policy: &str) -> CollectionDefinition {
 
 fn open(dir: &Path, now: i64) -> (Runtime, Store) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let options = StoreOptions { durability: Durability::Normal, readers: 2, ..StoreOptions::new(Millis(now), 7) };
+    let options = StoreOptions { durability: Durability::Normal, readers: READERS, ..StoreOptions::new(Millis(now), 7) };
     let store = runtime.block_on(Store::open(dir, options)).expect("the store opens");
     (runtime, store)
 }
@@ -123,7 +136,7 @@ fn template() -> &'static Path {
                     principal: format!("u{n}"),
                     platform: None,
                     app_version: None,
-                    schema_version: Some(1),
+                    schema_version: Some(schema(n)),
                     scopes: scopes(n).iter().map(|name| scope(name)).collect(),
                     simulated: true,
                     public_key: None,
@@ -150,7 +163,7 @@ impl World {
         }
         let kinds: BTreeMap<_, _> =
             COLLECTIONS.iter().map(|(name, _, kind, deletion)| ((*name).to_owned(), (*kind, *deletion))).collect();
-        let device = |n| Device { id: client(n).to_string(), scopes: scopes(n), ..Device::default() };
+        let device = |n| Device { id: client(n).to_string(), scopes: scopes(n), schema: schema(n), ..Device::default() };
         Self {
             opened: Some(open(dir.path(), BEGIN)),
             dir,

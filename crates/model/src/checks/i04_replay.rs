@@ -9,12 +9,18 @@ pub fn check(seen: &Seen) -> Vec<String> {
     let mut faults = Vec::new();
     for (first, again) in &seen.replays {
         for (first, again) in first.iter().zip(again) {
-            let remembered =
-                !(first.status == "conflict" && first.entry.is_none()) && first.code != Some("idempotency_key_reused");
-            if remembered && *again != (Answer { replayed: true, ..first.clone() }) {
+            if is_kept(first) && *again != (Answer { replayed: true, ..first.clone() }) {
                 faults.push(format!("{first:?} was answered as {again:?} the second time"));
             }
         }
     }
     faults
+}
+
+/// Whether an answer is one that the store keeps: one that the device was given to decide with, and one that follows from what waits
+/// beside a record, it gives again as things are then.
+fn is_kept(answer: &Answer) -> bool {
+    let back = answer.status == "conflict" && answer.entry.is_none();
+    let settling = ["idempotency_key_reused", "conflict_resolved", "not_found"];
+    !back && answer.status != "deferred" && !answer.code.is_some_and(|code| settling.contains(&code))
 }

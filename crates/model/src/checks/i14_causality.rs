@@ -20,11 +20,11 @@ pub fn check(seen: &Seen) -> Vec<String> {
         let own = &seen.devices[shown.device].id;
         let read =
             seen.log.iter().filter(|row| row.seq.0 <= shown.at && row.client_id.as_ref().is_some_and(|id| id.as_str() == own));
+        let log = super::folded(seen, shown.at);
         for row in read {
             let held = shown.state.values().find_map(|records| records.get(&super::key(row)));
-            let gone = super::folded(seen, shown.at)
-                .get(&super::key(row))
-                .is_none_or(|(scope, _, body)| body.is_none() || !shown.state.contains_key(scope));
+            let gone =
+                log.get(&super::key(row)).is_none_or(|(scope, _, body)| body.is_none() || !shown.state.contains_key(scope));
             if !gone && held.is_none_or(|(version, _)| *version < row.version.0) {
                 faults.push(format!("d{} does not see at {} its own write {}", shown.device, shown.at, row.seq));
             }

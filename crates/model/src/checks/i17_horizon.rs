@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::reference::HORIZON;
-use crate::world::Seen;
+use crate::world::{Seen, made_at};
 
 /// Names intents that came too late and were applied, and such that were never answered.
 #[must_use]
@@ -14,7 +14,7 @@ pub fn check(seen: &Seen) -> Vec<String> {
         let committed: BTreeMap<&str, i64> = rows.map(|row| (row.operation_id.as_str(), row.committed.0)).collect();
         for intent in &device.queued {
             let operation = intent.operation_id.as_str();
-            let made = intent.created_at.map_or(0, |at| at.0);
+            let made = made_at(intent);
             if committed.get(operation).is_some_and(|at| at - made > HORIZON) {
                 faults.push(format!("{operation} was applied although it was older than the horizon"));
             }

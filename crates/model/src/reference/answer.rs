@@ -23,6 +23,8 @@ pub struct Answer {
     pub elsewhere: Option<String>,
     /// Entry of the conflicts log.
     pub entry: Option<String>,
+    /// The branch that it became.
+    pub branch: Option<String>,
     /// Why not.
     pub code: Option<&'static str>,
 }
@@ -38,6 +40,7 @@ impl From<&IntentResult> for Answer {
             record: real.record.clone(),
             elsewhere: real.record_id.as_ref().map(ToString::to_string),
             entry: real.conflict_id.clone(),
+            branch: real.branch.clone(),
             code: real.problem.as_ref().map(|problem| problem.code),
         }
     }
@@ -45,6 +48,10 @@ impl From<&IntentResult> for Answer {
 
 pub(super) fn refused(code: &'static str) -> Answer {
     Answer { status: "rejected", code: Some(code), ..Answer::default() }
+}
+
+pub(super) fn deferred(code: &'static str) -> Answer {
+    Answer { status: "deferred", code: Some(code), ..Answer::default() }
 }
 
 /// Whether the device holds this body already: what it knew, with its own write on top.

@@ -10,8 +10,7 @@ use crate::rules::{Deletion, Held, Kind, Stamp};
 
 impl Reference {
     /// A row that changes no record.
-    pub(super) fn say(&mut self, op: &'static str, key: Key, scope: &str, device: &str, operation: &str) {
-        self.clock = (u64::try_from(self.now).unwrap_or(0) << 16).max(self.clock + 1);
+    pub(super) fn say(&mut self, op: &'static str, key: Key, scope: &str, device: &str, operation: &str, entry: Option<i64>) {
         let version = self.records.get(&key).map_or(0, |record| record.version);
         let row = Row {
             seq: self.head() + 1,
@@ -24,6 +23,7 @@ impl Reference {
             operation: operation.to_owned(),
             carried: None,
             body: None,
+            entry,
         };
         self.log.push(row);
     }
@@ -32,13 +32,22 @@ impl Reference {
     pub fn policy(&mut self, at: i64, name: &str, kind: Kind, deletion: Deletion) {
         self.now = self.now.max(at);
         self.collections.insert(name.to_owned(), (kind, deletion));
-        self.say("schema", (name.to_owned(), String::new()), COLLECTIONS_SCOPE, "", "");
+        self.say("schema", (name.to_owned(), String::new()), COLLECTIONS_SCOPE, "", "", None);
     }
 
     /// A scope is open to a device from now on, or closed.
     pub fn permission(&mut self, at: i64, device: &str, scope: &str, open: bool) {
         self.now = self.now.max(at);
-        self.say(if open { "grant" } else { "revoke" }, (String::new(), String::new()), scope, device, "");
+        self.say(if open { "grant" } else { "revoke" }, (String::new(), String::new()), scope, device, "", None);
+    }
+
+    /// A device has another rank from now on.
+    pub fn rank_set(&mut self, device: &str, rank: i64) {
+        self.ranks.insert(device.to_owned(), rank);
+    }
+
+    pub(super) fn rank(&self, device: &str) -> i64 {
+        self.ranks.get(device).copied().unwrap_or(0)
     }
 
     /// What the feed carries of a row.
@@ -69,7 +78,8 @@ impl Reference {
     ) -> (i64, i64) {
         let scope = intent.scope.to_string();
         if let Some(from) = self.records.get(key).map(|record| record.scope.clone()).filter(|from| *from != scope) {
-            self.say("evict", key.clone(), &from, device, intent.operation_id.as_str());
+            self.say("evict", key.clone(), &from, device, intent.operation_id.as_str(), None);
+            self.standoffs_move(key, &scope);
         }
         let seq = self.head() + 1;
         let record = self.records.entry(key.clone()).or_insert_with(|| Record {
@@ -92,6 +102,7 @@ impl Reference {
             operation: intent.operation_id.to_string(),
             carried,
             body: body.clone(),
+            entry: None,
         };
         record.past.insert(row.version, body.clone());
         (record.seq, record.version, record.held.deleted) = (seq, row.version, body.is_none());
@@ -111,7 +122,7 @@ impl Reference {
             None => record.held.fields.clear(),
         }
         if op != "crdt" || record.version == 1 {
-            record.last = (stamp.2.clone(), stamp.3.clone());
+            record.last = (stamp.3.clone(), stamp.4.clone());
             record.held.stamp = stamp;
         }
     }

@@ -9,7 +9,7 @@ use tidewatch_domain::sync::{Body, ControlRow, FeedPage, FeedRow};
 use tidewatch_fleet_sim::checks::{self, DeviceObserved, LogRow, Observed};
 use tidewatch_store::sync::VerifyReport;
 
-use super::{COLLECTIONS, SCOPES, World, scope};
+use super::{COLLECTIONS, SCOPES, World, client, same, scope};
 use crate::command::{DEVICES, Fault};
 use crate::device::Device;
 use crate::reference::{Answer, Key};
@@ -58,6 +58,8 @@ pub struct Seen {
     pub shown: Vec<Shown>,
     /// Answers to a batch, and to the same batch sent at once again.
     pub replays: Vec<(Vec<Answer>, Vec<Answer>)>,
+    /// Lanes of batches that arrived at once, the first lane first, in the order in which the store took them.
+    pub crowds: Vec<Vec<usize>>,
     /// The devices at the end.
     pub devices: Vec<Device>,
     /// The log, all of it.
@@ -134,6 +136,12 @@ impl World {
                     self.seen.digests.insert((place.to_owned(), name.to_owned()), (rows, digest));
                 }
             }
+        }
+        for place in SCOPES {
+            let open = runtime.block_on(store.sync().conflicts_open(&client(0), Some(&scope(place)), 0, 1_000));
+            let open: Vec<i64> = open.map_err(|error| error.to_string())?.iter().map(|conflict| conflict.id).collect();
+            let waits = self.reference.standoffs().iter().filter(|standoff| standoff.open && standoff.scope == place);
+            same("what waits in a scope", &open, &waits.map(|standoff| standoff.entry).collect())?;
         }
         self.seen.report = runtime.block_on(store.verify()).map_err(|error| error.to_string())?;
         runtime.block_on(store.close()).map_err(|error| error.to_string())?;

@@ -1,0 +1,182 @@
+//! Batches: intents that wait for others, that stand or fall together, and batches that are taken whole or not at all. Whatever is
+//! taken back is taken back by keeping a copy of the whole store.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tidewatch_domain::sync::{Mutation, Terms};
+
+use super::answer::{deferred, refused};
+use super::{Answer, HORIZON, Reference};
+use crate::rules::down;
+
+/// What a batch asks for as a whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Whole {
+    /// All or nothing.
+    pub atomic: bool,
+    /// No record of it has changed after this position.
+    pub since: Option<i64>,
+}
+
+/// Why a batch was refused as a whole: the code, and each intent at fault by its place.
+pub type Refused = (&'static str, Vec<(usize, &'static str)>);
+
+fn stands(answer: &Answer) -> bool {
+    ["applied", "merged"].contains(&answer.status)
+}
+
+fn fault(answer: &Answer) -> &'static str {
+    let own = answer.code.filter(|_| ["rejected", "deferred"].contains(&answer.status));
+    own.unwrap_or("version_conflict")
+}
+
+fn terms(intent: &Mutation) -> Option<&Terms> {
+    intent.terms.as_deref()
+}
+
+fn parents(intent: &Mutation) -> Vec<String> {
+    terms(intent).map(|terms| terms.depends_on.iter().map(ToString::to_string).collect()).unwrap_or_default()
+}
+
+/// The group of an intent.
+pub(crate) fn group_of(intent: &Mutation) -> Option<String> {
+    terms(intent)?.group.as_ref().map(ToString::to_string)
+}
+
+impl Reference {
+    /// Decides a batch of a device that may write these scopes.
+    ///
+    /// # Errors
+    /// The batch was to be taken whole, and something of it does not stand: nothing of it is kept.
+    pub fn push(
+        &mut self,
+        device: &str,
+        scopes: &BTreeSet<String>,
+        at: i64,
+        batch: &[Mutation],
+        whole: Whole,
+    ) -> Result<Vec<Answer>, Refused> {
+        if at - self.turned >= HORIZON {
+            self.memory.swap(0, 1);
+            self.memory[0].clear();
+            self.turned = at;
+        }
+        self.now = self.now.max(at);
+        (self.batch, self.implied) = (BTreeMap::new(), whole.since.is_some());
+        self.circle = self.circular(device, batch);
+        let moved = self.moved_since(device, batch, whole.since);
+        if !moved.is_empty() {
+            return Err(("version_conflict", moved.into_iter().map(|place| (place, "version_conflict")).collect()));
+        }
+        let before = whole.atomic.then(|| self.clone());
+        let answers = self.in_order(device, scopes, batch);
+        let Some(before) = before.filter(|_| !answers.iter().all(stands)) else { return Ok(answers) };
+        *self = before;
+        let waits = answers.iter().find(|answer| answer.status == "deferred");
+        let first = waits.or_else(|| answers.iter().find(|answer| !stands(answer))).map_or("version_conflict", fault);
+        let faults = answers.iter().enumerate().filter(|(_, answer)| !stands(answer));
+        Err((first, faults.map(|(place, answer)| (place, fault(answer))).collect()))
+    }
+
+    fn in_order(&mut self, device: &str, scopes: &BTreeSet<String>, batch: &[Mutation]) -> Vec<Answer> {
+        let mut answers = Vec::new();
+        for members in batch.chunk_by(|one, next| group_of(one).is_some() && group_of(one) == group_of(next)) {
+            let before = group_of(&members[0]).map(|_| self.clone());
+            let each: Vec<Answer> = members.iter().map(|intent| self.intent(device, scopes, intent)).collect();
+            let kept = each.iter().all(stands) || each.iter().all(|answer| answer.replayed);
+            let Some(before) = before.filter(|_| !kept) else {
+                answers.extend(each);
+                continue;
+            };
+            *self = before;
+            let waits = each.iter().find(|answer| answer.status == "deferred").and_then(|answer| answer.code);
+            match waits {
+                Some(code) => {
+                    let held = |answer: Answer| if answer.status == "deferred" { answer } else { deferred(code) };
+                    answers.extend(each.into_iter().map(held));
+                }
+                None => answers.extend(members.iter().zip(each).map(|(intent, answer)| self.fallen(device, intent, answer))),
+            }
+        }
+        answers
+    }
+
+    /// The answer to a member of a group that failed: its own fault, or that of another one.
+    fn fallen(&mut self, device: &str, intent: &Mutation, answer: Answer) -> Answer {
+        if answer.replayed {
+            return answer;
+        }
+        let fallen = if stands(&answer) {
+            refused("dependency_failed")
+        } else if answer.status == "rejected" {
+            refused(fault(&answer))
+        } else {
+            // What the device looks at before it tries again under another id: the record as it stands, for the group is taken back.
+            let named = (intent.collection.to_string(), intent.record_id.to_string());
+            let key = self.aliases.get(&named).map_or(named.clone(), |target| (named.0, target.clone()));
+            let record = self.records.get(&key);
+            let body = record.filter(|record| !record.held.deleted).map(|record| &record.held.body);
+            Answer {
+                seq: record.map(|record| record.seq),
+                version: record.map(|record| record.version),
+                record: body.map(|body| down(&key.0, intent.schema_version, body)),
+                ..refused("version_conflict")
+            }
+        };
+        self.keep(device, intent, &fallen);
+        self.note(intent.operation_id.as_str(), &fallen);
+        fallen
+    }
+
+    /// Notes what became of an intent for those of the same batch that depend on it.
+    pub(super) fn note(&mut self, operation: &str, answer: &Answer) {
+        let back = answer.status == "conflict" && answer.entry.is_none();
+        if !answer.replayed && answer.status != "deferred" {
+            self.batch.insert(operation.to_owned(), answer.status != "rejected" && !back);
+        }
+    }
+
+    /// Why an intent is not decided, or never: what it depends on is not there yet, or was refused.
+    pub(super) fn waits(&self, device: &str, intent: &Mutation) -> Option<Answer> {
+        let parents = parents(intent);
+        let found: Vec<Option<bool>> = parents.iter().map(|parent| self.became(device, parent)).collect();
+        if self.circle.contains(intent.operation_id.as_str()) || found.contains(&Some(false)) {
+            return Some(refused("dependency_failed"));
+        }
+        found.contains(&None).then(|| deferred("dependency_missing"))
+    }
+
+    /// Whether an operation stands; none when nobody knows of it.
+    fn became(&self, device: &str, operation: &str) -> Option<bool> {
+        let in_log = || self.log.iter().any(|row| row.device == device && row.operation == operation && row.entry.is_none());
+        let known = || self.remembered(device, operation).map(|(_, answer)| answer.status != "rejected");
+        let marked = || self.marks.get(&(device.to_owned(), operation.to_owned())).copied();
+        self.batch.get(operation).copied().or_else(|| in_log().then_some(true)).or_else(known).or_else(marked)
+    }
+
+    /// Intents of a batch that were not answered before and depend on each other in a circle, or on one that does.
+    fn circular(&self, device: &str, batch: &[Mutation]) -> BTreeSet<String> {
+        let open = batch.iter().filter(|intent| {
+            let known = self.remembered(device, intent.operation_id.as_str());
+            known.is_none_or(|(meaning, _)| *meaning != Self::meaning(intent))
+        });
+        let mut left: BTreeMap<String, Vec<String>> =
+            open.map(|intent| (intent.operation_id.to_string(), parents(intent))).collect();
+        loop {
+            let free = left.iter().find(|(_, parents)| !parents.iter().any(|parent| left.contains_key(parent)));
+            let Some(free) = free.map(|(id, _)| id.clone()) else { return left.into_keys().collect() };
+            left.remove(&free);
+        }
+    }
+
+    /// Places of the intents whose records have changed after a position. What was answered before does not count.
+    fn moved_since(&self, device: &str, batch: &[Mutation], since: Option<i64>) -> Vec<usize> {
+        let moved = |intent: &Mutation| {
+            let named = (intent.collection.to_string(), intent.record_id.to_string());
+            let key = self.aliases.get(&named).map_or(named.clone(), |target| (named.0, target.clone()));
+            let known = self.remembered(device, intent.operation_id.as_str()).is_some();
+            !known && self.records.get(&key).is_some_and(|record| since.is_some_and(|since| record.seq > since))
+        };
+        batch.iter().enumerate().filter(|(_, intent)| moved(intent)).map(|(place, _)| place).collect()
+    }
+}

@@ -1,0 +1,148 @@
+//! Intents that devices make: what they write, on what, and what they ask for beside it.
+
+use serde_json::json;
+use tidewatch_domain::hlc::Ticks;
+use tidewatch_domain::ids::{CollectionName, GroupName, IdempotencyKey, OperationId, RecordId, Version};
+use tidewatch_domain::sync::{Base, Body, Mutation, MutationOp, Terms};
+use tidewatch_domain::time::Millis;
+
+use super::{COLLECTIONS, SCOPES, World, scope};
+use crate::command::{Edit, On, Tie};
+use crate::device::tags;
+use crate::rules::STEPPED;
+
+impl World {
+    /// A device makes an intent and queues it.
+    pub(super) fn queue(&mut self, edit: &Edit, terms: Option<Terms>) {
+        let intent = self.intent(edit, terms);
+        self.devices[edit.device].outbox.push(intent);
+    }
+
+    /// A device decides a conflict that it has looked at, and queues that.
+    pub(super) fn resolve(&mut self, edit: &Edit, which: usize, merges: bool) {
+        let known = self.reference.standoffs().iter().rev().nth(which);
+        let place = known.and_then(|standoff| {
+            let collection = COLLECTIONS.iter().position(|(name, ..)| *name == standoff.key.0)?;
+            let record = standoff.key.1.strip_prefix("r-")?.parse().ok()?;
+            Some(Edit { collection, record, moved: usize::from(record > 2) != usize::from(standoff.scope == SCOPES[1]), ..*edit })
+        });
+        let entry = known.map_or(i64::from(u16::MAX), |standoff| standoff.entry);
+        let branch = known.and_then(|standoff| standoff.branch.clone()).filter(|_| merges);
+        let terms = match branch {
+            Some(branch) => Terms { merges: vec![branch], ..Terms::default() },
+            None => Terms { resolves: vec![entry], ..Terms::default() },
+        };
+        self.queue(&place.unwrap_or(*edit), Some(terms));
+    }
+
+    /// A device queues intents that hang together.
+    pub(super) fn several(&mut self, edits: &[Edit], tie: Tie) {
+        let n = edits[0].device;
+        let first = self.devices[n].queued.len();
+        let id = |at: usize| OperationId::parse(operation(n, at, self.now)).expect("an id");
+        let ids: Vec<OperationId> = (first..first + edits.len()).map(id).collect();
+        for (at, edit) in edits.iter().enumerate() {
+            let before = match (tie, at) {
+                (Tie::Group, _) | (Tie::Chain, 0) => None,
+                (Tie::Circle, 0) => Some(edits.len() - 1),
+                (_, at) => Some(at - 1),
+            };
+            let group = (tie == Tie::Group).then(|| GroupName::parse(format!("g{n}-{first}")).expect("a name"));
+            let terms = Terms { group, depends_on: before.map(|at| ids[at].clone()).into_iter().collect(), ..Terms::default() };
+            self.queue(&Edit { device: n, ..*edit }, Some(terms));
+        }
+    }
+
+    /// An intent that a device makes.
+    pub(super) fn intent(&mut self, edit: &Edit, terms: Option<Terms>) -> Mutation {
+        let Edit { device: n, collection, record, op, on, values, moved } = *edit;
+        let now = self.now;
+        let device = &mut self.devices[n];
+        let (name, id) = (COLLECTIONS[collection].0, format!("r-{record}"));
+        let key = (name.to_owned(), id.clone());
+        let own =
+            device.outbox.iter().rev().find(|waiting| waiting.collection.as_str() == name && waiting.record_id.as_str() == id);
+        let base = match on {
+            On::Nothing => Base::Unknown,
+            On::Guess(version) => Base::Version(Version(version)),
+            On::Held => own.map_or_else(
+                || device.copy.get(&key).map_or(Base::Unknown, |held| Base::Version(Version(held.0))),
+                |own| Base::Operation(own.operation_id.clone()),
+            ),
+        };
+        device.stamps += 1;
+        let ticks = Ticks::at(Millis(now + device.skew)).0 + device.stamps % 0xffff;
+        let operation = operation(n, device.queued.len(), now);
+        let seen = device.held(&key).map(|(_, body)| tags(body, "red")).unwrap_or_default();
+        let intent = Mutation {
+            operation_id: OperationId::parse(operation.as_str()).expect("an id"),
+            idempotency_key: IdempotencyKey::parse(operation.as_str()).expect("a key"),
+            client_seq: None,
+            collection: CollectionName::parse(name).expect("a name"),
+            record_id: RecordId::parse(id).expect("an id"),
+            scope: scope(SCOPES[usize::from((record > 2) != moved)]),
+            op,
+            base,
+            fields: fields(name, device.schema, op, values, &seen),
+            logical_timestamp: Some(format!("{ticks:016x}-d{n}")),
+            created_at: (n != TIMED).then_some(Millis(now)),
+            priority: 3,
+            deadline: None,
+            schema_version: device.schema,
+            terms: terms.map(Box::new),
+            raw: format!("{{\"operation_id\":\"{operation}\"}}"),
+        };
+        device.queued.push(intent.clone());
+        intent
+    }
+}
+
+/// The device whose operations have the time of their making in their ids, and say it nowhere else.
+const TIMED: usize = 3;
+
+/// Id of an operation of a device.
+fn operation(n: usize, number: usize, now: i64) -> String {
+    if n == TIMED { format!("{:08x}-{:04x}-7000-8000-{number:012x}", now >> 16, now & 0xffff) } else { format!("d{n}-{number}") }
+}
+
+/// When an intent was made, by its id or by what its device says.
+#[must_use]
+pub(crate) fn made_at(intent: &Mutation) -> i64 {
+    let digits = |text: &str| i64::from_str_radix(text, 16).expect("hexadecimal digits");
+    let parts: Vec<&str> = intent.operation_id.as_str().split('-').collect();
+    match parts.as_slice() {
+        [high, low, ..] if parts.len() == 5 => digits(high) << 16 | digits(low),
+        _ => intent.created_at.map_or(0, |at| at.0),
+    }
+}
+
+/// Fields of an intent: of each collection those that its rules speak of.
+fn fields(collection: &str, schema: i64, op: MutationOp, values: (u8, u8), seen: &[serde_json::Value]) -> Body {
+    let (one, two) = values;
+    if op == MutationOp::Crdt {
+        let operation = match one % 3 {
+            0 => json!({"type": "counter", "field": "count", "delta": i64::from(two) - 2}),
+            1 => json!({"type": "set", "field": "tags", "add": [if two > 2 { "red" } else { "blue" }]}),
+            _ => json!({"type": "set", "field": "tags", "remove": [{"value": "red", "tags": seen}]}),
+        };
+        return operation.as_object().cloned().expect("an object");
+    }
+    if op == MutationOp::Delete {
+        return Body::new();
+    }
+    let names = match collection {
+        "orders" => [if two > 3 { "qty" } else { "grade" }, "note"],
+        "calls" => ["number", "duration"],
+        STEPPED if schema > 1 => ["title", "stars"],
+        _ => ["a", "b"],
+    };
+    let value = |value: u8| match value {
+        0 => None,
+        1 if !matches!(collection, "orders" | "calls") => Some(json!({"$unset": true})),
+        // Few numbers, so that the same thing comes twice.
+        _ if collection == "calls" => Some(json!(value % 3)),
+        _ => Some(json!(value)),
+    };
+    let parts = names.into_iter().zip([one, two]).filter_map(|(name, number)| Some((name.to_owned(), value(number)?)));
+    parts.collect()
+}
