@@ -191,6 +191,8 @@ fn command(collections: [usize; 2]) -> impl Strategy<Value = Command> {
     let jump = prop_oneof![6 => 1i64..90_000, 2 => -60_000i64..0, 1 => Just(46 * crate::reference::DAY)];
     prop_oneof![
         12 => edit(collections).prop_map(Command::Edit),
+        2 => (edit(collections), 0usize..4, any::<bool>())
+            .prop_map(|(edit, which, merges)| Command::Resolve { edit, which, merges }),
         8 => (device(), 1usize..5, fault()).prop_map(|(device, count, fault)| Command::Push { device, count, fault }),
         2 => Just(Command::Deliver),
         1 => (device(), device()).prop_map(|(one, two)| Command::Together(one, two)),
@@ -227,11 +229,37 @@ fn removal(collections: [usize; 2]) -> impl Strategy<Value = Vec<Command>> {
     })
 }
 
+/// Two devices write a record without knowing of each other; one of them reads what came of it and decides, perhaps twice.
+fn decision(collections: [usize; 2]) -> impl Strategy<Value = Vec<Command>> {
+    let op = prop_oneof![3 => Just(MutationOp::Update), 2 => Just(MutationOp::Put), 1 => Just(MutationOp::Delete)];
+    let collection = proptest::sample::select(collections.to_vec());
+    (0usize..2, collection, 0..RECORDS, op, (0u8..6, 0u8..6), any::<bool>(), any::<bool>()).prop_map(
+        |(decider, collection, record, op, values, merges, again)| {
+            let edit = |device, op, on, values| Edit { device, collection, record, op, on, values, moved: false };
+            let push = |device| Command::Push { device, count: 20, fault: Fault::None };
+            let decide = || Command::Resolve { edit: edit(decider, op, On::Held, values), which: 0, merges };
+            let mut steps = vec![
+                Command::Edit(edit(decider, MutationOp::Put, On::Nothing, (2, 2))),
+                push(decider),
+                Command::Edit(edit(1 - decider, MutationOp::Put, On::Nothing, (4, 3))),
+                push(1 - decider),
+                Command::Pull { device: decider, size: 500, compact: false, fault: Fault::None },
+                decide(),
+                push(decider),
+            ];
+            if again {
+                steps.extend([decide(), push(decider)]);
+            }
+            steps
+        },
+    )
+}
+
 /// A run.
 pub fn commands(most: usize) -> impl Strategy<Value = Vec<Command>> {
     let places = 0..crate::world::COLLECTIONS.len();
     [places.clone(), places].prop_flat_map(move |collections| {
-        let steps = prop_oneof![40 => command(collections).prop_map(|step| vec![step]), 1 => removal(collections)];
+        let steps = prop_oneof![40 => command(collections).prop_map(|step| vec![step]), 1 => removal(collections), 1 => decision(collections)];
         proptest::collection::vec(steps, 1..most).prop_map(|parts| parts.concat())
     })
 }

@@ -33,7 +33,7 @@ pub const COLLECTIONS: [(&str, &str, Kind, Deletion); 8] = [
     ("orders", r#"{"kind":"field_merge","rules":{"qty":"sum_delta","grade":"max"}}"#, Kind::Merge, Deletion::Person),
     ("approvals", r#"{"kind":"manual_review"}"#, Kind::Review, Deletion::Person),
     ("settings", r#"{"kind":"client_resolves"}"#, Kind::Returned, Deletion::Person),
-    ("boards", r#"{"kind":"crdt","crdt":{"count":"counter","tags":"set"}}"#, Kind::Merging, Deletion::Newer),
+    ("boards", r#"{"kind":"crdt","crdt":{"count":"counter","tags":"set"},"delete":"manual"}"#, Kind::Merging, Deletion::Person),
     (
         "calls",
         r#"{"kind":"append_only","natural_key":{"exact":["number"],"tolerance":{"duration":1}}}"#,

@@ -43,3 +43,19 @@ fn a_device_that_has_applied_more_than_its_cursor_says_is_judged_when_the_cursor
     ]);
     assert!(seen.shown.iter().any(|shown| shown.device == 2), "it is judged in the end");
 }
+
+/// A conflict is settled by a whole record, which took the fields with it that merge by themselves.
+#[test]
+fn a_decision_leaves_the_fields_that_merge_by_themselves() {
+    let seen = sound(&[
+        edit(0, "boards", MutationOp::Create, On::Nothing, (2, 2)),
+        edit(0, "boards", MutationOp::Crdt, On::Nothing, (0, 5)),
+        push(0),
+        edit(1, "boards", MutationOp::Delete, On::Nothing, (0, 0)),
+        push(1),
+        Command::Resolve { edit: an_edit(0, "boards", MutationOp::Put, On::Guess(2), (3, 3)), which: 0, merges: false },
+        push(0),
+    ]);
+    let body = seen.followed["site:a"].values().next().map(|(_, body)| body["count"].clone());
+    assert_eq!(body, Some(serde_json::json!(3)));
+}

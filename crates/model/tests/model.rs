@@ -94,6 +94,9 @@ fn runs_come_to_every_kind_of_answer_and_row() {
         "dedupe_horizon_passed",
         "elsewhere",
         "noop",
+        "conflict_resolved",
+        "version_conflict",
+        "resolved",
     ]);
     for run in drawn(120) {
         let seen = honest(&run);

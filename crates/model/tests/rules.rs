@@ -1,0 +1,67 @@
+//! Short runs, each for one rule that random commands come to only now and then. Both sides agree on all of it; what is asserted beside
+//! that shows that the run comes to what it is for.
+
+use tidewatch_domain::sync::MutationOp;
+use tidewatch_model::checks::faults;
+use tidewatch_model::command::{Command, Edit, Fault, On};
+use tidewatch_model::world::{COLLECTIONS, Mutant, Seen, World};
+
+fn an_edit(device: usize, collection: &str, op: MutationOp, on: On, values: (u8, u8)) -> Edit {
+    let collection = COLLECTIONS.iter().position(|(name, ..)| *name == collection).expect("it is there");
+    Edit { device, collection, record: 0, op, on, values, moved: false }
+}
+
+fn edit(device: usize, collection: &str, op: MutationOp, on: On, values: (u8, u8)) -> Command {
+    Command::Edit(an_edit(device, collection, op, on, values))
+}
+
+fn decide(device: usize, collection: &str, on: On, values: (u8, u8), merges: bool) -> Command {
+    Command::Resolve { edit: an_edit(device, collection, MutationOp::Put, on, values), which: 0, merges }
+}
+
+fn push(device: usize) -> Command {
+    Command::Push { device, count: 20, fault: Fault::None }
+}
+
+fn pull(device: usize) -> Command {
+    Command::Pull { device, size: 500, compact: false, fault: Fault::None }
+}
+
+fn sound(run: &[Command]) -> Seen {
+    let seen = World::new(Mutant::Honest).run(run).expect("both agree");
+    assert_eq!(faults(&seen), [""; 0]);
+    seen
+}
+
+/// Status and code of each answer that a device got.
+fn answers(seen: &Seen, device: usize) -> Vec<(&'static str, &'static str)> {
+    seen.devices[device].answers.iter().map(|(_, answer)| (answer.status, answer.code.unwrap_or_default())).collect()
+}
+
+#[test]
+fn a_decision_counts_once_and_only_for_the_record_that_was_looked_at() {
+    let seen = sound(&[
+        edit(0, "approvals", MutationOp::Create, On::Nothing, (2, 2)),
+        push(0),
+        edit(1, "approvals", MutationOp::Put, On::Nothing, (3, 3)),
+        push(1),
+        edit(0, "approvals", MutationOp::Put, On::Guess(1), (4, 4)),
+        push(0),
+        decide(1, "approvals", On::Guess(1), (3, 3), false),
+        push(1),
+        decide(1, "approvals", On::Guess(2), (3, 3), false),
+        push(1),
+        decide(1, "approvals", On::Guess(3), (5, 5), false),
+        push(1),
+        Command::Resolve { edit: an_edit(1, "approvals", MutationOp::Put, On::Guess(3), (5, 5)), which: 9, merges: false },
+        push(1),
+    ]);
+    let told = [
+        ("conflict", "version_conflict"),
+        ("conflict", "version_conflict"),
+        ("applied", ""),
+        ("rejected", "conflict_resolved"),
+        ("rejected", "not_found"),
+    ];
+    assert_eq!(answers(&seen, 1), told);
+}
