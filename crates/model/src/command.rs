@@ -177,6 +177,11 @@ fn edit(collections: [usize; 2]) -> impl Strategy<Value = Edit> {
     )
 }
 
+fn several(collections: [usize; 2]) -> impl Strategy<Value = Command> {
+    let tie = prop_oneof![4 => Just(Tie::Group), 4 => Just(Tie::Chain), 1 => Just(Tie::Circle)];
+    (proptest::collection::vec(edit(collections), 2..4), tie).prop_map(|(edits, tie)| Command::Several { edits, tie })
+}
+
 fn fault() -> impl Strategy<Value = Fault> {
     prop_oneof![
         5 => Just(Fault::None), 1 => Just(Fault::Request), 2 => Just(Fault::Answer), 1 => Just(Fault::Twice), 1 => Just(Fault::Late)
@@ -191,6 +196,10 @@ fn command(collections: [usize; 2]) -> impl Strategy<Value = Command> {
     let jump = prop_oneof![6 => 1i64..90_000, 2 => -60_000i64..0, 1 => Just(46 * crate::reference::DAY)];
     prop_oneof![
         12 => edit(collections).prop_map(Command::Edit),
+        3 => several(collections),
+        2 => (device(), 1usize..5, any::<bool>(), fault())
+            .prop_map(|(device, count, since, fault)| Command::Whole { device, count, since, fault }),
+        1 => (device(), 1usize..4).prop_map(|(device, skip)| Command::Ahead(device, skip)),
         2 => (edit(collections), 0usize..4, any::<bool>())
             .prop_map(|(edit, which, merges)| Command::Resolve { edit, which, merges }),
         8 => (device(), 1usize..5, fault()).prop_map(|(device, count, fault)| Command::Push { device, count, fault }),

@@ -94,6 +94,8 @@ fn runs_come_to_every_kind_of_answer_and_row() {
         "dedupe_horizon_passed",
         "elsewhere",
         "noop",
+        "dependency_failed",
+        "dependency_missing",
         "conflict_resolved",
         "version_conflict",
         "resolved",

@@ -3,7 +3,7 @@
 
 use tidewatch_domain::sync::MutationOp;
 use tidewatch_model::checks::faults;
-use tidewatch_model::command::{Command, Edit, Fault, On};
+use tidewatch_model::command::{Command, Edit, Fault, On, Tie};
 use tidewatch_model::world::{COLLECTIONS, Mutant, Seen, World};
 
 fn an_edit(device: usize, collection: &str, op: MutationOp, on: On, values: (u8, u8)) -> Edit {
@@ -64,4 +64,39 @@ fn a_decision_counts_once_and_only_for_the_record_that_was_looked_at() {
         ("rejected", "not_found"),
     ];
     assert_eq!(answers(&seen, 1), told);
+}
+
+#[test]
+fn a_batch_that_names_a_position_is_taken_whole_or_not_at_all() {
+    let whole = Command::Whole { device: 0, count: 9, since: true, fault: Fault::None };
+    let begin = [
+        edit(0, "settings", MutationOp::Create, On::Nothing, (2, 2)),
+        push(0),
+        pull(0),
+        edit(1, "assets", MutationOp::Create, On::Nothing, (2, 2)),
+        edit(0, "assets", MutationOp::Create, On::Nothing, (3, 3)),
+        edit(0, "settings", MutationOp::Put, On::Nothing, (4, 4)),
+    ];
+    let calm = sound(&[&begin[..], std::slice::from_ref(&whole)].concat());
+    assert_eq!(answers(&calm, 0)[1..], [("applied", ""), ("applied", "")], "nothing has changed since it read");
+    let seen = sound(&[&begin[..], &[push(1), whole]].concat());
+    assert_ne!(answers(&seen, 0), answers(&calm, 0), "what the other one wrote stands against it, and it sends again one by one");
+}
+
+#[test]
+fn what_depends_on_others_waits_for_them_falls_with_them_and_never_for_itself() {
+    let make = |op| an_edit(0, "assets", op, On::Held, (2, 2));
+    let chain = |edits: Vec<Edit>, tie| Command::Several { edits, tie };
+    let seen = sound(&[
+        chain(vec![make(MutationOp::Create), make(MutationOp::Update)], Tie::Chain),
+        Command::Ahead(0, 1),
+        push(0),
+        chain(vec![make(MutationOp::Crdt), make(MutationOp::Put)], Tie::Chain),
+        push(0),
+        chain(vec![make(MutationOp::Put), make(MutationOp::Put)], Tie::Circle),
+        push(0),
+    ]);
+    assert!(seen.devices[0].put_off.contains("dependency_missing"), "the younger one came first");
+    let failed = ("rejected", "dependency_failed");
+    assert_eq!(answers(&seen, 0)[2..], [("rejected", "schema_invalid"), failed, failed, failed]);
 }
