@@ -213,6 +213,7 @@ fn command(collections: [usize; 2]) -> impl Strategy<Value = Command> {
         1 => Just(Command::Policy),
         1 => [8usize..20, 0..4, 1..4].prop_map(Command::Crowd),
         2 => (device(), 0usize..2, any::<bool>()).prop_map(|(device, scope, open)| Command::Scope { device, scope, open }),
+        1 => (device(), 0i64..3).prop_map(|(device, rank)| Command::Role(device, rank)),
         2 => jump.prop_map(Command::Advance),
         1 => (device(), -400_000i64..700_000).prop_map(|(device, ms)| Command::Skew(device, ms)),
         1 => Just(Command::Restart),

@@ -26,7 +26,7 @@ use crate::reference::{Answer, Reference};
 use crate::rules::{Deletion, Kind, STEPPED};
 
 /// Collections: name, policy, and the same in the model's words.
-pub const COLLECTIONS: [(&str, &str, Kind, Deletion); 8] = [
+pub const COLLECTIONS: [(&str, &str, Kind, Deletion); 11] = [
     ("assets", r#"{"kind":"lww"}"#, Kind::Newest { arrival: false }, Deletion::Newer),
     ("readings", r#"{"kind":"lww","clock":"server"}"#, Kind::Newest { arrival: true }, Deletion::Newer),
     ("profiles", r#"{"kind":"lww_field"}"#, Kind::NewestField, Deletion::Newer),
@@ -40,7 +40,13 @@ pub const COLLECTIONS: [(&str, &str, Kind, Deletion); 8] = [
         Kind::Append,
         Deletion::Person,
     ),
+    ("drafts", r#"{"kind":"version_control"}"#, Kind::Versions, Deletion::Person),
+    ("plans", r#"{"kind":"higher_role_wins"}"#, Kind::Role, Deletion::Newer),
+    ("claims", GUARDED, Kind::Guarded, Deletion::Newer),
 ];
+/// Guards of the last collection, which [`crate::rules::guarded`] states in its own way.
+const GUARDED: &str = r#"{"kind":"lww","guards":[{"name":"closed","deny":"old.a == 3"},
+    {"name":"chiefs","role":["chief"],"when":"new.b == 5"},{"name":"word","require_approval":"new.a == 4"}]}"#;
 /// Roles by rank; whoever has rank 0 has none.
 const ROLES: [Option<&str>; 3] = [None, Some("clerk"), Some("chief")];
 /// The other policy of the first collection.

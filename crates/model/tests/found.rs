@@ -2,7 +2,7 @@
 
 use tidewatch_domain::sync::MutationOp;
 use tidewatch_model::checks::faults;
-use tidewatch_model::command::{Command, Edit, Fault, On};
+use tidewatch_model::command::{Command, Edit, Fault, On, Tie};
 use tidewatch_model::world::{COLLECTIONS, Mutant, Seen, World};
 
 fn an_edit(device: usize, collection: &str, op: MutationOp, on: On, values: (u8, u8)) -> Edit {
@@ -42,6 +42,65 @@ fn a_device_that_has_applied_more_than_its_cursor_says_is_judged_when_the_cursor
         pull(2, 7, Fault::None),
     ]);
     assert!(seen.shown.iter().any(|shown| shown.device == 2), "it is judged in the end");
+}
+
+/// A guard asks for the word of a person before there is a record; the record that was made then did not say that something waits.
+#[test]
+fn a_record_that_is_made_while_something_waits_beside_it_says_so() {
+    sound(&[
+        edit(0, "claims", MutationOp::Create, On::Nothing, (4, 2)),
+        push(0),
+        edit(1, "claims", MutationOp::Create, On::Nothing, (2, 2)),
+        push(1),
+    ]);
+}
+
+/// A group falls because of a record that it has made itself; its device was shown that record, which was taken back with the group.
+#[test]
+fn a_group_that_falls_shows_nothing_of_what_it_did() {
+    let edits = vec![
+        an_edit(3, "drafts", MutationOp::Create, On::Nothing, (2, 3)),
+        an_edit(3, "drafts", MutationOp::Put, On::Nothing, (4, 4)),
+    ];
+    let edits = edits.into_iter().map(|edit| Edit { record: 3, ..edit }).collect();
+    let twice = Command::Push { device: 3, count: 20, fault: Fault::Twice };
+    let seen = sound(&[Command::Several { edits, tie: Tie::Group }, twice]);
+    let told = seen.devices[3].answers.iter().map(|(_, answer)| (answer.status, answer.code, answer.version));
+    let fell = [("rejected", Some("dependency_failed"), None), ("rejected", Some("version_conflict"), None)];
+    assert_eq!(told.collect::<Vec<_>>(), fell);
+}
+
+/// A branch is settled without a merge, and the next one beside the same version had its name.
+#[test]
+fn no_two_branches_beside_a_version_have_one_name() {
+    let seen = sound(&[
+        edit(0, "drafts", MutationOp::Create, On::Nothing, (2, 2)),
+        push(0),
+        edit(1, "drafts", MutationOp::Put, On::Nothing, (3, 3)),
+        push(1),
+        Command::Resolve { edit: an_edit(0, "drafts", MutationOp::Update, On::Guess(1), (0, 0)), which: 0, merges: false },
+        push(0),
+        edit(1, "drafts", MutationOp::Put, On::Nothing, (5, 5)),
+        push(1),
+    ]);
+    let names = seen.devices[1].answers.iter().map(|(_, answer)| answer.branch.as_deref());
+    assert_eq!(names.collect::<Vec<_>>(), [Some("1b"), Some("1c")]);
+}
+
+/// A branch beside a deleted record is merged by a deletion, and the record came back.
+#[test]
+fn a_branch_that_is_merged_into_a_deletion_leaves_the_record_deleted() {
+    let seen = sound(&[
+        edit(0, "drafts", MutationOp::Create, On::Nothing, (2, 2)),
+        push(0),
+        edit(1, "drafts", MutationOp::Put, On::Nothing, (3, 3)),
+        push(1),
+        edit(0, "drafts", MutationOp::Delete, On::Guess(1), (0, 0)),
+        push(0),
+        Command::Resolve { edit: an_edit(0, "drafts", MutationOp::Delete, On::Guess(2), (0, 0)), which: 0, merges: true },
+        push(0),
+    ]);
+    assert!(seen.followed.values().all(std::collections::BTreeMap::is_empty), "{:?}", seen.followed);
 }
 
 /// A conflict is settled by a whole record, which took the fields with it that merge by themselves.

@@ -99,6 +99,7 @@ fn runs_come_to_every_kind_of_answer_and_row() {
         "conflict_resolved",
         "version_conflict",
         "resolved",
+        "branch",
     ]);
     for run in drawn(120) {
         let seen = honest(&run);

@@ -100,3 +100,62 @@ fn what_depends_on_others_waits_for_them_falls_with_them_and_never_for_itself() 
     let failed = ("rejected", "dependency_failed");
     assert_eq!(answers(&seen, 0)[2..], [("rejected", "schema_invalid"), failed, failed, failed]);
 }
+
+#[test]
+fn the_higher_role_wins_whenever_it_wrote() {
+    let seen = sound(&[
+        Command::Role(1, 2),
+        Command::Skew(1, -60_000),
+        edit(0, "plans", MutationOp::Create, On::Nothing, (2, 2)),
+        push(0),
+        edit(1, "plans", MutationOp::Put, On::Nothing, (3, 3)),
+        push(1),
+        Command::Advance(1_000),
+        edit(0, "plans", MutationOp::Put, On::Nothing, (4, 4)),
+        push(0),
+    ]);
+    assert_eq!(answers(&seen, 1), [("applied", "")]);
+    assert_eq!(answers(&seen, 0), [("applied", ""), ("superseded", "")]);
+}
+
+#[test]
+fn guards_refuse_ask_for_the_word_of_a_higher_role_and_take_it_from_nobody_else() {
+    let seen = sound(&[
+        edit(0, "claims", MutationOp::Create, On::Nothing, (2, 5)),
+        push(0),
+        Command::Role(1, 2),
+        edit(1, "claims", MutationOp::Create, On::Nothing, (2, 5)),
+        push(1),
+        edit(0, "claims", MutationOp::Update, On::Guess(1), (4, 2)),
+        push(0),
+        decide(0, "claims", On::Guess(1), (4, 2), false),
+        push(0),
+        decide(1, "claims", On::Guess(1), (4, 2), false),
+        push(1),
+        edit(1, "claims", MutationOp::Update, On::Guess(2), (3, 2)),
+        push(1),
+        edit(1, "claims", MutationOp::Delete, On::Guess(3), (0, 0)),
+        push(1),
+    ]);
+    let refused = ("rejected", "guard_failed");
+    assert_eq!(answers(&seen, 0), [refused, ("conflict", "version_conflict"), refused]);
+    assert_eq!(answers(&seen, 1), [("applied", ""), ("applied", ""), ("applied", ""), refused]);
+}
+
+#[test]
+fn branches_stand_beside_a_record_until_they_are_merged() {
+    let seen = sound(&[
+        edit(0, "drafts", MutationOp::Create, On::Nothing, (2, 2)),
+        push(0),
+        edit(0, "drafts", MutationOp::Update, On::Guess(1), (3, 0)),
+        push(0),
+        edit(1, "drafts", MutationOp::Update, On::Guess(1), (0, 4)),
+        push(1),
+        decide(0, "drafts", On::Guess(2), (3, 4), true),
+        push(0),
+        decide(1, "drafts", On::Guess(3), (5, 5), true),
+        push(1),
+    ]);
+    assert_eq!(answers(&seen, 0)[2..], [("merged", "")]);
+    assert_eq!(answers(&seen, 1), [("conflict", "version_conflict"), ("rejected", "not_found")]);
+}
