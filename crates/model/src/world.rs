@@ -23,10 +23,10 @@ pub use self::seen::{PageSeen, Seen, Shown, State};
 use crate::command::{Command, DEVICES};
 use crate::device::Device;
 use crate::reference::{Answer, Reference};
-use crate::rules::{Deletion, Kind, STEPPED};
+use crate::rules::{Deletion, Kind, STEPPED, STEPS};
 
 /// Collections: name, policy, and the same in the model's words.
-pub const COLLECTIONS: [(&str, &str, Kind, Deletion); 11] = [
+pub const COLLECTIONS: [(&str, &str, Kind, Deletion); 12] = [
     ("assets", r#"{"kind":"lww"}"#, Kind::Newest { arrival: false }, Deletion::Newer),
     ("readings", r#"{"kind":"lww","clock":"server"}"#, Kind::Newest { arrival: true }, Deletion::Newer),
     ("profiles", r#"{"kind":"lww_field"}"#, Kind::NewestField, Deletion::Newer),
@@ -42,6 +42,7 @@ pub const COLLECTIONS: [(&str, &str, Kind, Deletion); 11] = [
     ),
     ("drafts", r#"{"kind":"version_control"}"#, Kind::Versions, Deletion::Person),
     ("plans", r#"{"kind":"higher_role_wins"}"#, Kind::Role, Deletion::Newer),
+    (STEPPED, STEPS, Kind::NewestField, Deletion::Newer),
     ("claims", GUARDED, Kind::Guarded, Deletion::Newer),
 ];
 /// Guards of the last collection, which [`crate::rules::guarded`] states in its own way.

@@ -44,6 +44,14 @@ fn a_device_that_has_applied_more_than_its_cursor_says_is_judged_when_the_cursor
     assert!(seen.shown.iter().any(|shown| shown.device == 2), "it is judged in the end");
 }
 
+/// A step between schemas gives a new record a field, and takes one away: the device of the older schema was not told.
+#[test]
+fn a_device_of_an_older_schema_is_told_what_became_of_its_write() {
+    let seen = sound(&[edit(0, "forms", MutationOp::Create, On::Nothing, (2, 3)), push(0)]);
+    let told = seen.devices[0].answers[0].1.record.clone().expect("it is told");
+    assert_eq!(serde_json::Value::Object(told), serde_json::json!({"a": 2, "stars": 7}));
+}
+
 /// A guard asks for the word of a person before there is a record; the record that was made then did not say that something waits.
 #[test]
 fn a_record_that_is_made_while_something_waits_beside_it_says_so() {

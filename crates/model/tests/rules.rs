@@ -4,6 +4,7 @@
 use tidewatch_domain::sync::MutationOp;
 use tidewatch_model::checks::faults;
 use tidewatch_model::command::{Command, Edit, Fault, On, Tie};
+use tidewatch_model::reference::DAY;
 use tidewatch_model::world::{COLLECTIONS, Mutant, Seen, World};
 
 fn an_edit(device: usize, collection: &str, op: MutationOp, on: On, values: (u8, u8)) -> Edit {
@@ -158,4 +159,37 @@ fn branches_stand_beside_a_record_until_they_are_merged() {
     ]);
     assert_eq!(answers(&seen, 0)[2..], [("merged", "")]);
     assert_eq!(answers(&seen, 1), [("conflict", "version_conflict"), ("rejected", "not_found")]);
+}
+
+#[test]
+fn devices_of_two_schemas_write_one_record_and_each_reads_it_in_its_own_names() {
+    let seen = sound(&[
+        edit(0, "forms", MutationOp::Create, On::Nothing, (2, 3)),
+        push(0),
+        pull(1),
+        edit(1, "forms", MutationOp::Update, On::Held, (4, 5)),
+        push(1),
+        pull(0),
+        edit(0, "forms", MutationOp::Update, On::Held, (5, 3)),
+        push(0),
+        pull(1),
+    ]);
+    let body = |n: usize| seen.devices[n].copy.values().next().and_then(|held| held.1.clone()).map(serde_json::Value::Object);
+    assert_eq!(body(0), Some(serde_json::json!({"a": 5, "stars": 5})));
+    assert_eq!(body(1), Some(serde_json::json!({"title": 5, "stars": 5})));
+}
+
+#[test]
+fn what_comes_after_the_horizon_is_refused_by_the_time_in_its_id_as_well() {
+    let late = |n: usize| edit(n, "assets", MutationOp::Put, On::Nothing, (2, 2));
+    let seen = sound(&[
+        late(0),
+        Command::Edit(Edit { record: 3, ..an_edit(3, "assets", MutationOp::Put, On::Nothing, (2, 2)) }),
+        Command::Advance(45 * DAY),
+        push(0),
+        Command::Advance(1),
+        push(3),
+    ]);
+    assert_eq!(answers(&seen, 0), [("applied", "")]);
+    assert_eq!(answers(&seen, 3), [("rejected", "dedupe_horizon_passed")]);
 }
