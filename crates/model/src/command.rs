@@ -124,6 +124,15 @@ pub enum Command {
         /// What goes wrong: the page is lost, applied twice, or applied without its cursor.
         fault: Fault,
     },
+    /// A device asks for the next page of single fields of a collection.
+    Backfill {
+        /// Which.
+        device: usize,
+        /// Place of the collection in the list.
+        collection: usize,
+        /// Rows.
+        size: usize,
+    },
     /// A device begins again at the beginning, with what it holds.
     Rescan(usize),
     /// A device asks what became of everything it ever sent.
@@ -207,6 +216,8 @@ fn command(collections: [usize; 2]) -> impl Strategy<Value = Command> {
         1 => (device(), device()).prop_map(|(one, two)| Command::Together(one, two)),
         9 => (device(), size(), any::<bool>(), fault())
             .prop_map(|(device, size, compact, fault)| Command::Pull { device, size, compact, fault }),
+        4 => (device(), proptest::sample::select(collections.to_vec()), size())
+            .prop_map(|(device, collection, size)| Command::Backfill { device, collection, size }),
         1 => device().prop_map(Command::Rescan),
         1 => device().prop_map(Command::Status),
         1 => (device(), 0usize..20).prop_map(|(device, from)| Command::Replay(device, from)),

@@ -1,5 +1,6 @@
 //! The real store and the reference, driven by the same commands and compared after each; and devices in between.
 
+mod backfill;
 mod crowd;
 mod intents;
 mod reading;
@@ -18,6 +19,7 @@ use tidewatch_store::sync::CollectionDefinition;
 use tidewatch_store::{Durability, Store, StoreOptions};
 use tokio::runtime::Runtime;
 
+use self::backfill::Backfill;
 pub(crate) use self::intents::made_at;
 pub use self::seen::{PageSeen, Seen, Shown, State};
 use crate::command::{Command, DEVICES};
@@ -88,6 +90,8 @@ pub struct World {
     uncommitted: BTreeSet<i64>,
     other_policy: bool,
     starts: u64,
+    /// Fields that devices are in the middle of asking for.
+    backfills: Vec<Option<Backfill>>,
     seen: Seen,
 }
 
@@ -183,6 +187,7 @@ impl World {
             uncommitted: BTreeSet::new(),
             other_policy: false,
             starts: 0,
+            backfills: (0..DEVICES).map(|_| None).collect(),
             seen: Seen::default(),
         }
     }

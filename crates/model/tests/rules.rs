@@ -193,3 +193,21 @@ fn what_comes_after_the_horizon_is_refused_by_the_time_in_its_id_as_well() {
     assert_eq!(answers(&seen, 0), [("applied", "")]);
     assert_eq!(answers(&seen, 3), [("rejected", "dedupe_horizon_passed")]);
 }
+
+/// A reader of single fields comes to the end while others write, and has then been given every record as it stands.
+#[test]
+fn fields_that_are_asked_for_by_themselves_are_those_of_the_records_for_any_size_of_page() {
+    for size in [1, 2, 7, 500] {
+        let make = |record: u8| Command::Edit(Edit { record, ..an_edit(0, "assets", MutationOp::Put, On::Nothing, (2, 2)) });
+        let fields = || Command::Backfill { device: 1, collection: 0, size };
+        let mut run: Vec<Command> = (0..3).map(make).collect();
+        run.extend([push(0), fields(), edit(0, "assets", MutationOp::Put, On::Nothing, (4, 4)), push(0)]);
+        run.extend([fields(), edit(0, "assets", MutationOp::Delete, On::Guess(2), (0, 0)), push(0)]);
+        run.extend((0..6).map(|_| fields()));
+        assert!(sound(&run).backfilled > 0, "pages of {size}");
+        let form = edit(1, "forms", MutationOp::Create, On::Nothing, (2, 3));
+        let collection = an_edit(0, "forms", MutationOp::Put, On::Nothing, (0, 0)).collection;
+        let old = Command::Backfill { device: 0, collection, size };
+        assert!(sound(&[form, push(1), old]).backfilled > 0, "in the names of an older schema");
+    }
+}

@@ -60,6 +60,8 @@ pub struct Seen {
     pub replays: Vec<(Vec<Answer>, Vec<Answer>)>,
     /// Lanes of batches that arrived at once, the first lane first, in the order in which the store took them.
     pub crowds: Vec<Vec<usize>>,
+    /// Times that a device has come to the end of asking for single fields.
+    pub backfilled: usize,
     /// The devices at the end.
     pub devices: Vec<Device>,
     /// The log, all of it.
