@@ -133,6 +133,15 @@ pub enum Command {
         /// Rows.
         size: usize,
     },
+    /// A device reads a page of the state, and another one pushes everything after the page was asked for and before it is read.
+    Overtaken {
+        /// Which reads.
+        device: usize,
+        /// Which writes.
+        writer: usize,
+        /// Rows.
+        size: usize,
+    },
     /// A device begins again at the beginning, with what it holds.
     Rescan(usize),
     /// A device asks what became of everything it ever sent.
@@ -218,6 +227,7 @@ fn command(collections: [usize; 2]) -> impl Strategy<Value = Command> {
             .prop_map(|(device, size, compact, fault)| Command::Pull { device, size, compact, fault }),
         4 => (device(), proptest::sample::select(collections.to_vec()), size())
             .prop_map(|(device, collection, size)| Command::Backfill { device, collection, size }),
+        2 => (device(), device(), size()).prop_map(|(device, writer, size)| Command::Overtaken { device, writer, size }),
         1 => device().prop_map(Command::Rescan),
         1 => device().prop_map(Command::Status),
         1 => (device(), 0usize..20).prop_map(|(device, from)| Command::Replay(device, from)),

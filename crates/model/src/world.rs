@@ -3,6 +3,7 @@
 mod backfill;
 mod crowd;
 mod intents;
+mod overtaken;
 mod reading;
 mod seen;
 mod steps;

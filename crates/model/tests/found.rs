@@ -126,3 +126,30 @@ fn a_decision_leaves_the_fields_that_merge_by_themselves() {
     let body = seen.followed["site:a"].values().next().map(|(_, body)| body["count"].clone());
     assert_eq!(body, Some(serde_json::json!(3)));
 }
+
+/// A record leaves its scope under the last page of a scan, which said that it was complete without it.
+#[test]
+fn a_scan_under_whose_last_page_a_record_moves_goes_on() {
+    let moved = Edit { moved: true, ..an_edit(0, "assets", MutationOp::Update, On::Guess(1), (4, 4)) };
+    sound(&[
+        edit(0, "assets", MutationOp::Create, On::Nothing, (2, 2)),
+        push(0),
+        Command::Edit(moved),
+        Command::Rescan(2),
+        Command::Overtaken { device: 2, writer: 0, size: 500 },
+    ]);
+}
+
+/// A record is written under the last page of a scan: the page can not have it, and must not be the last one then.
+#[test]
+fn a_scan_under_whose_last_page_a_record_is_written_goes_on() {
+    for (size, op) in [(500, MutationOp::Update), (500, MutationOp::Delete), (1, MutationOp::Update), (2, MutationOp::Put)] {
+        let seen = sound(&[
+            edit(0, "assets", MutationOp::Create, On::Nothing, (2, 2)),
+            push(0),
+            edit(0, "assets", op, On::Guess(1), (4, 0)),
+            Command::Overtaken { device: 1, writer: 0, size },
+        ]);
+        assert_eq!(seen.overtaken, 1, "pages of {size}, {op:?}");
+    }
+}

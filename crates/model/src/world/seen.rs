@@ -60,6 +60,8 @@ pub struct Seen {
     pub replays: Vec<(Vec<Answer>, Vec<Answer>)>,
     /// Lanes of batches that arrived at once, the first lane first, in the order in which the store took them.
     pub crowds: Vec<Vec<usize>>,
+    /// Pages of scans that would have been the last, had nothing been written meanwhile.
+    pub overtaken: usize,
     /// Times that a device has come to the end of asking for single fields.
     pub backfilled: usize,
     /// The devices at the end.

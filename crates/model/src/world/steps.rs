@@ -42,6 +42,7 @@ impl World {
             Command::Together(one, two) => self.together(*one, *two),
             Command::Pull { device, size, compact, fault } => self.pull(*device, *size, *compact, *fault).map(|_| ()),
             Command::Backfill { device, collection, size } => self.backfill(*device, *collection, *size),
+            Command::Overtaken { device, writer, size } => self.overtaken(*device, *writer, *size),
             Command::Rescan(device) => {
                 // It registers again, and is told what is open to it.
                 let known = &mut self.devices[*device];
