@@ -127,6 +127,46 @@ async fn every_entity_is_decided_by_its_own_rule() {
     assert_eq!(told(&send(&two, "posalpro/events", json!({"events": [draft]})).await), ["draft guard_failed dead_letter"]);
 }
 
+/// The same event on another record, by a device that says what it had seen.
+fn seen(mut event: Value, record: &str, clock: Value) -> Value {
+    event["entityId"] = json!(record);
+    event["baseVersion"] = Value::Null;
+    event["vectorClock"] = clock;
+    event
+}
+
+#[tokio::test]
+async fn an_event_that_the_entity_has_overtaken_loses_and_one_that_has_seen_it_stands_whatever_the_time_says() {
+    let app = app("posalpro").await;
+    let (one, two) = (app.device("d1").await, app.device("d2").await);
+    let decided = ["proposals", "approvals", "reviews", "customers", "products", "content"];
+    let events = |mark: &str, kind: &str, minute: i64, clock: Value| -> Value {
+        let event = |entity: &str| {
+            seen(event(&app, &format!("{mark}-{entity}"), kind, entity, minute, None, json!({"name": mark})), "v", clock.clone())
+        };
+        json!({"events": decided.map(event)})
+    };
+    let statuses =
+        |results: Vec<(String, String, String)>| -> Vec<String> { results.into_iter().map(|(_, status, _)| status).collect() };
+    let all = |status: &str| vec![status.to_owned(); decided.len()];
+    let made = events("made", "CREATE", 20, json!({"ipad": 1}));
+    assert_eq!(statuses(send(&one, "posalpro/events", made).await), all("applied"));
+    // It has seen the first write, so that its slow clock costs it nothing.
+    let after = events("after", "UPDATE", 5, json!({"ipad": 1, "desk": 1}));
+    assert_eq!(statuses(send(&two, "posalpro/events", after).await), all("applied"));
+    // The entity has seen this one, so that its fast clock gains it nothing.
+    let late = events("late", "UPDATE", 50, json!({"ipad": 1}));
+    assert_eq!(statuses(send(&one, "posalpro/events", late).await), all("superseded"));
+    // Neither has seen the other: each by its own rule.
+    let beside = events("beside", "UPDATE", 60, json!({"ipad": 2}));
+    assert_eq!(
+        statuses(send(&one, "posalpro/events", beside).await),
+        ["applied", "applied", "applied", "merged", "merged", "conflict"]
+    );
+    let record = one.http().get("/records/proposals/v").await.ok(200);
+    assert_eq!((&record["fields"]["name"], &record["vector_clock"]), (&json!("beside"), &json!({"desk": 1, "ipad": 2})));
+}
+
 #[tokio::test]
 async fn events_that_stand_or_fall_together_leave_nothing_behind_when_one_falls() {
     let app = app("posalpro").await;

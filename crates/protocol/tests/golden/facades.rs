@@ -134,6 +134,12 @@ pub(crate) fn posalpro() -> App {
     let all = |mark: &str, kind: &str, minute: i64, base: Option<i64>, payload: Value| -> Vec<Value> {
         entities.iter().map(|entity| event(&format!("{mark}-{entity}"), kind, entity, minute, base, payload.clone())).collect()
     };
+    let seen = |id: &str, kind: &str, minute: i64, clock: Value| {
+        let event = event(id, kind, "proposals", minute, None, json!({"name": id}));
+        let mut members = event.as_object().expect("an event").clone();
+        members.extend([("entityId".to_owned(), json!("v")), ("vectorClock".to_owned(), clock)]);
+        Value::Object(members)
+    };
     App {
         name: "posalpro",
         scopes: &["global"],
@@ -145,6 +151,9 @@ pub(crate) fn posalpro() -> App {
             read(2, Some(("sales", 10)), 10, &[event("d-1", "UPDATE", "proposals", 10, Some(3), json!({"status": "draft"}))]),
             read(2, Some(("sales", 10)), 11, &[event("d-2", "UPDATE", "users", 11, None, json!({"role": "owner"}))]),
             read(1, Some(("admin", 90)), 12, &[event("d-3", "DELETE", "customers", 12, Some(3), Value::Null)]),
+            read(1, None, 13, &[seen("v-1", "CREATE", 13, json!({"ipad": 1})), seen("v-2", "UPDATE", 14, json!({"ipad": 2}))]),
+            read(2, None, 15, &[seen("v-3", "UPDATE", 15, json!({"ipad": 1})), seen("v-4", "UPDATE", 15, json!({"desk": 1}))]),
+            read(1, None, 16, &[seen("v-5", "UPDATE", 3, json!({"ipad": 3, "desk": 1}))]),
         ],
     }
 }
