@@ -95,10 +95,15 @@ impl Service {
     /// # Errors
     /// A refused cursor; a scope the device may not read.
     pub async fn changes_page(&self, cx: &Cx, query: FeedQuery) -> Result<FeedPage> {
-        let device = self.device(cx)?;
-        let query = read_by(&device, query);
-        let scopes = readable(&device, &query.scopes)?;
-        Ok(self.store.sync().changes_page(&query, scopes).await?)
+        loop {
+            let device = self.device(cx)?;
+            let query = read_by(&device, query.clone());
+            let scopes = readable(&device, &query.scopes)?;
+            let page = self.store.sync().changes_page(&query, scopes).await?;
+            if self.still_open(cx, &device, scopes)? {
+                return Ok(page);
+            }
+        }
     }
 
     /// One page of single fields of the records of one collection.
@@ -106,13 +111,18 @@ impl Service {
     /// # Errors
     /// A refused cursor; a scope the device may not read; not found for a collection that is not configured.
     pub async fn backfill_page(&self, cx: &Cx, query: BackfillQuery) -> Result<BackfillPage> {
-        let device = self.device(cx)?;
-        if !self.store.sync().collection_is_known(&query.collection) {
-            return Err(Error::NotFound("collection"));
+        loop {
+            let device = self.device(cx)?;
+            if !self.store.sync().collection_is_known(&query.collection) {
+                return Err(Error::NotFound("collection"));
+            }
+            let scopes = readable(&device, &query.scopes)?;
+            let query = BackfillQuery { schema: query.schema.or(device.schema_version), ..query.clone() };
+            let page = self.store.sync().backfill_page(query, scopes).await?;
+            if self.still_open(cx, &device, scopes)? {
+                return Ok(page);
+            }
         }
-        let scopes = readable(&device, &query.scopes)?.to_vec();
-        let query = BackfillQuery { schema: query.schema.or(device.schema_version), ..query };
-        Ok(self.store.sync().backfill_page(query, &scopes).await?)
     }
 
     /// From memory, without touching the database: whether a feed at this cursor has nothing new, and then its ETag. `None`
@@ -196,6 +206,13 @@ impl Service {
     #[must_use]
     pub fn collections(&self) -> Vec<CollectionInfo> {
         self.store.sync().collections()
+    }
+
+    /// Whether what was open to the acting device before a page was read is so after it. What the page holds of a scope that was
+    /// closed meanwhile may be of after that.
+    fn still_open(&self, cx: &Cx, before: &Arc<ClientFacts>, scopes: &[Scope]) -> Result<bool> {
+        let now = self.device(cx)?;
+        Ok(Arc::ptr_eq(before, &now) || scopes.iter().all(|scope| now.scopes.contains(scope)))
     }
 
     /// The acting device, as the log knows it now.

@@ -25,6 +25,7 @@ mod prebuilt;
 mod purges;
 mod push;
 mod real_binary;
+mod revoked;
 mod sessions;
 mod signed;
 mod sync;

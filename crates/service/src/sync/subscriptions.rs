@@ -40,6 +40,8 @@ impl Service {
         let (mut left, mut bytes) = (limit, 0);
         let mut all = Vec::with_capacity(queries.len());
         for query in queries {
+            // Anew for each: a scope may be closed while another one is read.
+            let device = self.device(cx)?;
             if !open(&device, query) {
                 all.push(Subscribed::Revoked);
                 continue;
@@ -50,6 +52,7 @@ impl Service {
             }
             let query = FeedQuery { limit: share.min(left), ..read_by(&device, query.clone()) };
             all.push(match self.store.sync().changes_page(&query, &query.scopes).await {
+                Ok(_) if !self.still_open(cx, &device, &query.scopes)? => Subscribed::Revoked,
                 Ok(page) => {
                     left = left.saturating_sub(u32::try_from(page.rows.len() + page.controls.len()).unwrap_or(u32::MAX));
                     bytes += page.rows.fields_bytes().sum::<usize>();
