@@ -48,11 +48,12 @@ impl Turn<'_> {
         if members.iter().any(|member| self.is_past(member)) {
             return members.iter().map(|member| self.recalled(member)).collect();
         }
-        let before = Savepoint::take(self, catalogue, members);
+        let (before, first) = (Savepoint::take(self, catalogue, members), self.effects.dead_letters.len());
         let results: Vec<IntentResult> = members.iter().map(|member| self.intent(catalogue, member)).collect();
         if results.iter().all(stands) || results.iter().all(|result| result.replayed) {
             return results;
         }
+        let letters = self.effects.dead_letters.split_off(first);
         before.restore(self);
         let waits = results.iter().find(|result| result.status == IntentStatus::Deferred);
         if let Some(waits) = waits.cloned() {
@@ -60,7 +61,14 @@ impl Turn<'_> {
         }
         let culprit = results.iter().find(|result| !stands(result)).map(|result| result.operation_id.clone());
         let culprit = culprit.map_or_else(String::new, |id| id.to_string());
-        members.iter().zip(results).map(|(member, result)| self.fallen(catalogue, member, result, &culprit)).collect()
+        let answers = members.iter().zip(results).map(|(member, result)| self.fallen(catalogue, member, result, &culprit)).collect();
+        // What a guard has read is in the words of the first letter.
+        for letter in self.effects.dead_letters.iter_mut().skip(first) {
+            if let Some(known) = letters.iter().find(|known| known.operation_id == letter.operation_id) {
+                letter.detail.clone_from(&known.detail);
+            }
+        }
+        answers
     }
 
     /// The answer to a member of a group that failed: its own fault, or that of another.

@@ -171,10 +171,7 @@ impl Turn<'_> {
             Verdict::Invalid(detail) => {
                 (self.refuse(&case.mutation.operation_id, problem("schema_invalid", 422, detail), &case.mutation.raw), true)
             }
-            Verdict::Denied(guard) => {
-                let problem = problem("guard_failed", 422, format!("the guard `{guard}` of this collection is against it"));
-                (self.refuse(&case.mutation.operation_id, problem, &case.mutation.raw), true)
-            }
+            Verdict::Denied(guard) => (self.denied(case, &guard), true),
             Verdict::Returned => (self.conflicting(case), false),
             Verdict::NotFound => {
                 let problem = problem("not_found", 404, "there is no such record to update");

@@ -158,8 +158,19 @@ fn a_guard_refuses_by_its_name_or_asks_for_a_person() {
     let reopened = world.send(1, NOW, on(1, intent("op-1", Update, "contracts", json!({"status": "draft"}))));
     assert_eq!((reopened.status, code(&reopened)), (IntentStatus::Rejected, "guard_failed"));
     assert!(reopened.problem.expect("a problem").detail.contains("`no_reopen`"));
-    let deleted = world.send(1, NOW, on(1, intent("op-2", Delete, "contracts", json!({}))));
+    let junior = (Some("junior"), 3);
+    let deleted = world.send_as(1, junior, NOW, on(1, intent("op-2", Delete, "contracts", json!({}))));
     assert_eq!(code(&deleted), "guard_failed");
+    let kept: Vec<&str> = world.effects.dead_letters.iter().map(|letter| letter.detail.as_str()).collect();
+    let decided = format!("of this collection is against it: decided at {NOW} by revision 3 of the policy, for");
+    assert_eq!(
+        kept,
+        [
+            format!("the guard `no_reopen` {decided} no role of rank 0, on version 1 of the record, at position 2"),
+            format!("the guard `managers_delete` {decided} role `junior` of rank 3, on version 1 of the record, at position 2")
+        ],
+        "everything that the guard has read"
+    );
     let large = world.send(1, NOW, on(1, intent("op-3", Update, "contracts", json!({"sum": 5000}))));
     assert_eq!((large.status, world.body(12, "r-1")), (IntentStatus::Conflict, Some(r#"{"status":"approved","sum":10}"#)));
     let entry = &world.effects.conflicts[0];

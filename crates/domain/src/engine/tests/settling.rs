@@ -175,3 +175,19 @@ fn a_clock_never_has_more_entries_than_it_may() {
     assert_eq!((refused.status, code(&refused)), (IntentStatus::Rejected, "schema_invalid"));
     assert!(refused.problem.is_some_and(|problem| problem.detail.starts_with("vector_clock")));
 }
+
+#[test]
+fn an_entry_of_the_conflicts_log_has_the_clocks_that_decided_and_the_role_that_guards_read() {
+    let mut world = by_clock();
+    world.send(2, NOW, seen(&[("d1", 1), ("d2", 1)], intent("op-2", Update, "assets", json!({"n": 2}))));
+    let behind = seen(&[("d2", 1)], intent("op-3", Update, "assets", json!({"n": 3})));
+    world.send_as(1, (Some("clerk"), 2), NOW, behind);
+    world.send(3, NOW, intent("op-4", Update, "assets", json!({"n": 4})));
+    let read = |at: usize| {
+        let inputs: serde_json::Value = serde_json::from_str(&world.effects.conflicts[at].inputs).expect("JSON");
+        ["device_vector", "store_vector", "device_role", "device_rank"].map(|name| inputs[name].clone())
+    };
+    let whole = json!({"d1": 1, "d2": 1});
+    assert_eq!(read(0), [json!({"d2": 1}), whole.clone(), json!("clerk"), json!(2)]);
+    assert_eq!(read(1), [json!(null), whole, json!(null), json!(null)]);
+}

@@ -56,6 +56,19 @@ fn a_group_with_a_refused_member_leaves_only_refusals_behind() {
 }
 
 #[test]
+fn what_a_guard_has_read_stays_with_its_intent_when_it_takes_a_group_with_it() {
+    let mut world = World::new();
+    world.send(1, NOW, intent("op-0", Create, "contracts", json!({"status": "approved"})));
+    let group = [
+        valid(grouped("g", create("op-1", "r-1"))),
+        valid(grouped("g", on(1, intent("op-2", Update, "contracts", json!({"status": "draft"}))))),
+    ];
+    assert_eq!(world.words(1, &group), ["rejected:dependency_failed", "rejected:guard_failed"]);
+    let kept: Vec<bool> = world.effects.dead_letters.iter().map(|letter| letter.detail.contains("revision 3")).collect();
+    assert_eq!(kept, [false, true]);
+}
+
+#[test]
 fn a_group_that_meets_a_conflict_is_refused_and_shows_the_record() {
     let mut world = World::new();
     world.send(2, NOW, at_record("r-1", intent("x-1", Create, "settings", json!({"a": 0}))));

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::Case;
 use super::basis::Basis;
+use super::vector::stated;
 use crate::decide::{Dispute, DisputeKind, Write};
 use crate::engine::{ControlFacts, ControlOp, NewConflict, Standoff, Turn};
 use crate::ids::Seq;
@@ -55,6 +56,13 @@ impl Turn<'_> {
         if let Some(rank) = case.meta.rank.or_else(|| (self.batch.role_rank != 0).then_some(0)) {
             inputs["store_rank"] = rank.into();
             inputs["device_rank"] = self.batch.role_rank.into();
+        }
+        if let Some(role) = self.batch.role {
+            inputs["device_role"] = role.into();
+        }
+        if case.collection.policy.vector {
+            inputs["store_vector"] = json!(case.meta.vector);
+            inputs["device_vector"] = json!(stated(case.collection, case.mutation));
         }
         if let Some(wish) = case.wish() {
             inputs["wish"] = wish.as_str().into();

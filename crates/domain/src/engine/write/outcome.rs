@@ -64,6 +64,25 @@ impl Turn<'_> {
         answer
     }
 
+    /// Refused by a guard. The dead letter says what the guard has read; the number of a version stands for its content, which the
+    /// log keeps.
+    pub(super) fn denied(&mut self, case: &Case<'_>, guard: &str) -> IntentResult {
+        let problem = problem("guard_failed", 422, format!("the guard `{guard}` of this collection is against it"));
+        let role = self.batch.role.map_or_else(|| "no role".to_owned(), |role| format!("role `{role}`"));
+        let read = self.set.records.get(&case.key).map_or_else(
+            || "no record".to_owned(),
+            |record| format!("version {} of the record, at position {}", record.version, record.last_seq),
+        );
+        let (words, rank, rev) = (&problem.detail, self.batch.role_rank, case.collection.policy_rev);
+        let detail =
+            format!("{words}: decided at {} by revision {rev} of the policy, for {role} of rank {rank}, on {read}", self.now);
+        let answer = self.refuse(&case.mutation.operation_id, problem, &case.mutation.raw);
+        if let Some(letter) = self.effects.dead_letters.last_mut() {
+            letter.detail = detail;
+        }
+        answer
+    }
+
     /// Marks the record as one that something waits beside.
     pub(super) fn flag(&mut self, case: &Case<'_>) {
         if let Some(record) = self.set.records.get_mut(&case.key) {

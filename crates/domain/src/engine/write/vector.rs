@@ -21,7 +21,7 @@ fn compared(one: &VectorClock, other: &VectorClock) -> Option<Ordering> {
 }
 
 /// The clock that a write names, where its collection goes by clocks.
-fn stated<'m>(collection: &Collection, mutation: &'m Mutation) -> Option<&'m VectorClock> {
+pub(super) fn stated<'m>(collection: &Collection, mutation: &'m Mutation) -> Option<&'m VectorClock> {
     mutation.terms.as_deref()?.vector.as_ref().filter(|_| collection.policy.vector && mutation.op != MutationOp::Crdt)
 }
 
