@@ -65,6 +65,21 @@ async fn a_call_that_two_telephones_recorded_is_one_record() {
 }
 
 #[tokio::test]
+async fn a_call_whose_number_is_encrypted_is_known_by_its_blind_index() {
+    let app = app("asyncstorage").await;
+    let (one, two) = (app.device("d1").await, app.device("d2").await);
+    let sealed = |id: &str, index: &str| {
+        let mut item = call(&app, id, 60);
+        item["payload"]["number"] = json!({"$enc": {"alg": "A256GCM", "kid": "k1", "iv": id, "ct": id}});
+        item["payload"]["number_bidx"] = json!(index);
+        item
+    };
+    assert_eq!(told(&send(&one, "asyncstorage/items", json!({"items": [sealed("i-1", "h1")]})).await), ["i-1 applied remove"]);
+    let second = json!({"items": [sealed("i-2", "h1"), sealed("i-3", "h2")]});
+    assert_eq!(told(&send(&two, "asyncstorage/items", second).await), ["i-2 merged remove", "i-3 applied remove"]);
+}
+
+#[tokio::test]
 async fn a_queue_is_answered_item_by_item_and_a_retry_replays() {
     let app = app("asyncstorage").await;
     let device = app.device("d1").await;

@@ -5,15 +5,18 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::PolicyError;
 use super::read::wrong;
 use crate::digest::{Hash, content_hash};
 use crate::json::value_text;
+use crate::patch::is_encrypted;
 use crate::sync::Body;
 use crate::time::Millis;
 
+/// What the name of a blind index adds to that of its encrypted field.
+const BLIND_INDEX: &str = "_bidx";
 /// Most fields of a natural key.
 const FIELDS_MAX: usize = 16;
 /// Largest tolerance.
@@ -58,7 +61,7 @@ impl NaturalKey {
     pub fn of(&self, scope: &str, body: &Body) -> Option<NaturalValue> {
         let mut parts = vec![Value::from(scope)];
         for field in &self.exact {
-            parts.push(self.normal(field, body.get(field)?)?);
+            parts.push(self.part(field, body)?);
         }
         let near = match &self.tolerance {
             Some((field, _)) => whole(&self.normal(field, body.get(field)?)?)?,
@@ -71,6 +74,17 @@ impl NaturalKey {
     #[must_use]
     pub fn reach(&self) -> i64 {
         self.tolerance.as_ref().map_or(0, |(_, reach)| *reach)
+    }
+
+    /// What a field that must be equal counts as: its blind index where the record has one, for an encrypted value is another one
+    /// each time that it is written. Without a blind index it is equal to nothing.
+    fn part(&self, field: &str, body: &Body) -> Option<Value> {
+        let blind =
+            body.get(&format!("{field}{BLIND_INDEX}")).filter(|value| !value.is_null() && !crate::decide::is_unset(value));
+        match blind {
+            Some(blind) => Some(json!({"$bidx": blind})),
+            None => self.normal(field, body.get(field).filter(|value| !is_encrypted(value))?),
+        }
     }
 
     fn normal(&self, field: &str, value: &Value) -> Option<Value> {

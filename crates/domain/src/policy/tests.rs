@@ -89,3 +89,25 @@ fn values_of_a_natural_key_are_brought_into_one_form() {
     assert_eq!(value(json!({"number": "1", "at": 1, "name": "a"})), None);
     assert_eq!(value(json!({"number": "1", "at": 1, "name": "a", "d": "x"})), None);
 }
+
+#[test]
+fn an_encrypted_field_of_a_natural_key_counts_by_its_blind_index() {
+    let policy = Policy::parse(
+        r#"{"kind":"append_only","natural_key":{"exact":["line","number"],"tolerance":{"d":1},"normalise":{"number":"phone"}}}"#,
+    );
+    let natural = policy.expect("valid").natural_key.expect("a natural key");
+    let value = |body: Value| natural.of("site:a", body.as_object().expect("an object"));
+    let sealed = |iv: &str| json!({"$enc": {"alg": "A256GCM", "kid": "k1", "iv": iv, "ct": iv}});
+    let first = value(json!({"line": 7, "number": sealed("a"), "number_bidx": "h1", "d": 60}));
+    assert!(first.is_some());
+    assert_eq!(first, value(json!({"line": 7, "number": sealed("b"), "number_bidx": "h1", "d": 60})), "each with its own iv");
+    assert_eq!(
+        first,
+        value(json!({"line": 7, "number": "+49 170", "number_bidx": "h1", "d": 60})),
+        "encrypted by one side alone"
+    );
+    assert_ne!(first, value(json!({"line": 7, "number": sealed("a"), "number_bidx": "h2", "d": 60})));
+    assert_ne!(first, value(json!({"line": 7, "number": "h1", "d": 60})), "a number is no index");
+    assert_eq!(value(json!({"line": 7, "number": sealed("a"), "d": 60})), None, "without an index it is like nothing else");
+    assert_eq!(value(json!({"line": 7, "number": sealed("a"), "number_bidx": null, "d": 60})), None);
+}
