@@ -44,6 +44,10 @@ pub const LABELS_MAX: usize = 32;
 pub const DEDUPE_DAYS: u32 = 45;
 /// How far a device clock may run ahead before its stamps are clamped, seconds.
 pub const SKEW_S_MAX: u32 = 300;
+/// How long a device that would rather wait for a Wi-Fi does so, seconds: then a mobile network will do.
+pub const CELLULAR_AFTER_S: u32 = 24 * 3_600;
+/// How much may wait on a device until a mobile network will do, bytes.
+pub const CELLULAR_AFTER_BYTES: u32 = 1024 * 1024;
 /// Pause between two heartbeats of the event stream, seconds.
 pub const EVENTS_HEARTBEAT_S: u32 = 20;
 /// How long a ticket for the event stream is good, seconds.

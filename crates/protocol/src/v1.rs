@@ -17,7 +17,7 @@ mod written;
 
 pub use backfill::{BackfillEntry, BackfillPage, BackfillRequest};
 pub use changes::{Change, ChangesPage, PageEnd, SchemaEntry, SnapshotState};
-pub use clients::{ClientLimits, ClientRegistered, ClientRequest, CollectionEntry, TokenRefresh, TokensIssued};
+pub use clients::{ClientFeatures, ClientLimits, ClientRegistered, ClientRequest, CollectionEntry, TokenRefresh, TokensIssued};
 pub use control::{
     CommandEntry, CommandFailure, CommandRequest, CommandStatusAnswered, CommandStatusRequest, CommandsAnswered, ControlKeyEntry,
     ControlKeysAnswered, EscrowAnswered, EscrowRefused, LogLineEntry, LogsAnswered, PolicyEntry, ProgressEntry,

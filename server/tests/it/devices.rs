@@ -13,6 +13,9 @@ async fn a_device_enrols_and_learns_what_it_needs() {
     assert_eq!(registered["principal"], "e1");
     assert_eq!(registered["scopes"], json!(["building:7"]));
     assert_eq!(registered["limits"]["max_mutations"], 1_000);
+    let features = json!({"offline_writes": true, "offline_scope": ["building:7"], "kill_switch": false,
+        "cellular_after_s": 86_400, "cellular_after_bytes": 1_048_576});
+    assert_eq!(registered["features"], features);
     assert_eq!(registered["access_expires_in_s"], 900);
     let names: Vec<&str> =
         registered["collections"].as_array().expect("a list").iter().filter_map(|entry| entry["name"].as_str()).collect();

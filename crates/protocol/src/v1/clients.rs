@@ -112,6 +112,37 @@ pub struct ClientRegistered {
     pub poll_after_ms: PollTiers,
     /// Configured collections.
     pub collections: Vec<CollectionEntry>,
+    /// What the device may do offline, and when it should send.
+    pub features: ClientFeatures,
+}
+
+/// What a device may do offline, and when it should send.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ClientFeatures {
+    /// Intents made offline are taken.
+    pub offline_writes: bool,
+    /// Scopes that it may keep for work offline: all that it may read.
+    pub offline_scope: Vec<String>,
+    /// All devices are asked to stop. Never so on this server, which stops one device by blocking it (`client_blocked`).
+    pub kill_switch: bool,
+    /// A device that prefers Wi-Fi uses a mobile network once something has waited so many seconds.
+    pub cellular_after_s: u32,
+    /// The same, once so many bytes wait.
+    pub cellular_after_bytes: u32,
+}
+
+impl ClientFeatures {
+    /// Those of a device with these scopes.
+    #[must_use]
+    pub fn of(scopes: &[String]) -> Self {
+        Self {
+            offline_writes: true,
+            offline_scope: scopes.to_vec(),
+            kill_switch: false,
+            cellular_after_s: limits::CELLULAR_AFTER_S,
+            cellular_after_bytes: limits::CELLULAR_AFTER_BYTES,
+        }
+    }
 }
 
 /// Tokens of a device.

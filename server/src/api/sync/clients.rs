@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use tidewatch_domain::ids::Scope;
 use tidewatch_protocol::v1::changes::server_hlc;
 use tidewatch_protocol::v1::clients::{
-    ClientLimits, ClientRegistered, ClientRequest, PollTiers, TokenRefresh, TokensIssued, client_read,
+    ClientFeatures, ClientLimits, ClientRegistered, ClientRequest, PollTiers, TokenRefresh, TokensIssued, client_read,
 };
 use tidewatch_protocol::v1::{CollectionEntry, raw};
 use tidewatch_protocol::{Code, FieldError, Problem, Timestamp};
@@ -38,10 +38,12 @@ pub async fn client_register(
     let (client_id, new, tokens) = app.service().device_enrol(&cx, read.registration).await.map_err(enrol_refusal)?;
     app.service().contact_note(&client_id, cx.now, Contact::Enrolled);
     let service = app.service();
+    let scopes: Vec<String> = scopes.into_iter().map(Scope::into_string).collect();
     let registered = ClientRegistered {
         client_id: client_id.into_string(),
         principal,
-        scopes: scopes.into_iter().map(Scope::into_string).collect(),
+        features: ClientFeatures::of(&scopes),
+        scopes,
         epoch: service.epoch().to_string(),
         head: service.cursor_at(service.head()),
         server_time: Timestamp(cx.now),
