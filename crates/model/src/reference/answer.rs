@@ -57,7 +57,8 @@ pub(super) fn deferred(code: &'static str) -> Answer {
 /// Whether the device holds this body already: what it knew, with its own write on top.
 pub(super) fn expected(knew: &Knew, intent: &Mutation, body: &Body) -> bool {
     match (knew, intent.op) {
-        (_, MutationOp::Crdt | MutationOp::Delete) | (Knew::All, _) => true,
+        (_, MutationOp::Delete) | (Knew::All, _) => true,
+        (_, MutationOp::Crdt) => false,
         (Knew::Older(base), MutationOp::Update) => laid_over(base, &intent.fields) == *body,
         (Knew::Nothing, MutationOp::Update) => false,
         _ => whole(&intent.fields) == *body,

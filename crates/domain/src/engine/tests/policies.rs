@@ -183,6 +183,28 @@ fn a_guard_refuses_by_its_name_or_asks_for_a_person() {
     assert_eq!((made.status, world.body(12, "r-2")), (IntentStatus::Conflict, None));
 }
 
+#[test]
+fn whoever_did_not_know_the_record_is_told_what_its_operation_was_merged_into() {
+    let mut world = World::new();
+    let name = CollectionName::parse("assets").expect("a name");
+    let policy = Policy::parse(r#"{"kind":"crdt","crdt":{"parts":"counter"}}"#).expect("a policy");
+    let known = Collection { policy, ..Collection::clone(&world.catalogue[&name]) };
+    world.catalogue.insert(name, Arc::new(known));
+    let add = |id: &str, delta: i64| {
+        intent(id, MutationOp::Crdt, "assets", json!({"type": "counter", "field": "parts", "delta": delta}))
+    };
+    world.send(1, NOW, add("op-1", 3));
+    let knowing = world.send(1, NOW, on(1, add("op-2", 1)));
+    assert_eq!((knowing.status, knowing.record), (IntentStatus::Applied, None), "it holds all of it");
+    let record = |answer: &IntentResult| answer.record.clone().map(serde_json::Value::Object);
+    let older = world.send(2, NOW, on(1, add("op-3", 5)));
+    assert_eq!(record(&older), Some(json!({"parts": 9})), "of the 4 it knew 3");
+    let blind = world.send(3, NOW, add("op-4", 1));
+    assert_eq!(record(&blind), Some(json!({"parts": 10})));
+    let again = world.send(3, NOW, add("op-4", 1));
+    assert_eq!((again.replayed, record(&again)), (true, Some(json!({"parts": 10}))));
+}
+
 /// One write of the properties: stamp, device, rank, fields.
 type Draft = (i64, u32, i64, Vec<(char, i8)>);
 
