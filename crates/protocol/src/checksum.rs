@@ -54,7 +54,16 @@ mod tests {
         assert_eq!(digest(intent), "sha256:304ac036a81e35094df7b5ace427e13065273f948479c03e48f65154d3ff13eb");
         let numbers = r#"{"b":1e21,"a":1e-7,"c":-0.0,"d":1.0,"e":123456789012345680000,"f":0.30000000000000004,"g":5e-324,"h":1.7976931348623157e308}"#;
         assert_eq!(digest(numbers), "sha256:ec5facb18fb2f3103aa2952a3bb7c8d44a543c14bb656045cd0067a94035bf50");
+    }
+
+    /// The protocol publishes a third hash, of an object with these keys, but not the values in it, so that nobody can check it. This
+    /// object is our own.
+    #[test]
+    fn keys_are_in_the_order_of_utf16_units() {
         let keys = "{\"\u{10000}\":1,\"\u{e000}\":2,\"\\u0001\":3,\"é\":4}";
+        let value: Value = serde_json::from_str(keys).expect("JSON");
+        let text = intent_bytes(value.as_object().expect("an object"));
+        assert_eq!(String::from_utf8(text).expect("text"), "{\"\\u0001\":3,\"é\":4,\"\u{10000}\":1,\"\u{e000}\":2}");
         assert_eq!(digest(keys), "sha256:b6ce95b8a8b5a6cbfd44e9041b15070c0ba77ab1bdd587e29cabd4d9009a2b43");
     }
 
