@@ -13,7 +13,7 @@ mod subscriptions;
 
 use std::sync::Arc;
 
-use tidewatch_domain::ids::{ClientId, Epoch, OperationId, Scope, Seq};
+use tidewatch_domain::ids::{ClientId, CollectionName, Epoch, OperationId, Scope, Seq};
 use tidewatch_domain::sync::{
     BackfillPage, BackfillQuery, ClientRegistration, CollectionInfo, FeedPage, FeedQuery, IntentResult, Push, PushAnswer,
 };
@@ -200,6 +200,12 @@ impl Service {
     #[must_use]
     pub fn device_scopes(&self, client_id: &ClientId) -> Arc<[Scope]> {
         self.store.sync().client(client_id).map_or_else(|| Arc::from([]), |device| Arc::clone(&device.scopes))
+    }
+
+    /// Sync tiers of these collections, of all of them when none is named.
+    #[must_use]
+    pub fn priorities(&self, named: &[CollectionName]) -> Vec<&'static str> {
+        self.store.sync().priorities(named)
     }
 
     /// Configured collections.

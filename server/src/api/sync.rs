@@ -14,6 +14,21 @@ pub mod subscriptions;
 pub mod telemetry;
 pub mod tickets;
 
+use tidewatch_domain::ids::CollectionName;
+use tidewatch_protocol::v1::clients::PollTiers;
+
+use crate::gate::Device;
+use crate::state::App;
+
+/// When a caught-up device looks again: by the most urgent of the collections that it looks at, of all of them when it names none.
+#[must_use]
+pub fn pause(app: &App, device: &Device, collections: &[CollectionName]) -> i64 {
+    let tiers = PollTiers::default();
+    let priorities = app.service().priorities(collections).into_iter();
+    let base = priorities.map(|priority| tiers.of(priority)).min().unwrap_or(tiers.critical);
+    jittered(base, &device.cx.request_id)
+}
+
 /// A pause of about `base_ms`, spread by ±20 % so that devices do not come back all at once.
 #[must_use]
 pub fn jittered(base_ms: i64, request_id: &str) -> i64 {

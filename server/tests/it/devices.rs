@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use tidewatch_domain::ids::ClientId;
-use tidewatch_testkit::TestApp;
+use tidewatch_testkit::{TestApp, intent};
 
 #[tokio::test]
 async fn a_device_enrols_and_learns_what_it_needs() {
@@ -22,6 +22,37 @@ async fn a_device_enrols_and_learns_what_it_needs() {
     assert!(names.contains(&"notes"));
     assert!(registered["collections"][0]["policy"]["kind"].is_string());
     assert!(registered["access_token"].as_str().is_some_and(|token| token.starts_with("twd_")));
+}
+
+#[tokio::test]
+async fn a_device_is_told_to_come_back_as_soon_as_the_most_urgent_of_what_it_looks_at_asks() {
+    let app = TestApp::new().await;
+    let device = app.device("d1").await;
+    let tiers = json!({"critical": 30_000, "important": 300_000, "normal": 1_800_000, "background": 3_600_000});
+    let priority = |name: &str| {
+        let known = app.service().collections();
+        known.iter().find(|known| known.name.as_str() == name).expect("configured").priority
+    };
+    let within = |answer: &serde_json::Value, tier: &str| {
+        let (pause, base) = (answer["poll_after_ms"].as_i64().expect("a pause"), tiers[tier].as_i64().expect("a tier"));
+        assert!((base * 4 / 5..=base * 6 / 5).contains(&pause), "{pause} for {tier}");
+    };
+    assert_eq!((priority("work_orders"), priority("settings")), ("critical", "background"));
+    within(&device.http().get("/changes").await.ok(200), "critical");
+    within(&device.http().get("/changes?collections=settings").await.ok(200), "background");
+    within(&device.http().get("/changes?collections=settings,work_orders").await.ok(200), "critical");
+    within(&device.http().get("/integrity").await.ok(200), "critical");
+    within(&device.http().get("/integrity?collections=settings").await.ok(200), "background");
+    within(&device.http().get("/conflicts").await.ok(200), "critical");
+    let asked = json!({"client_id": device.client_id, "operation_ids": ["op-1"]});
+    within(&device.http().post("/mutations/status", &asked).await.ok(200), "critical");
+    let one = |collections: serde_json::Value| json!({"subscriptions": [{"scope": "building:42", "collections": collections}]});
+    within(&device.http().post("/changes", &one(json!(["settings"]))).await.ok(200), "background");
+    within(&device.http().post("/changes", &one(json!([]))).await.ok(200), "critical");
+    assert_eq!(device.push(&[]).await.ok(200)["poll_after_ms"], 0, "what a push has changed is there at once");
+    let two = [intent("op-1", "n-1", "create", json!({})), intent("op-2", "n-2", "create", json!({}))];
+    assert_eq!(device.push_statuses(&two).await, ["applied", "applied"]);
+    assert_eq!(device.http().get("/changes?limit=1").await.ok(200)["poll_after_ms"], 0, "there is more");
 }
 
 #[tokio::test]

@@ -225,6 +225,19 @@ impl Default for PollTiers {
     }
 }
 
+impl PollTiers {
+    /// The pause of a priority; that of normal data for one that is not known.
+    #[must_use]
+    pub fn of(&self, priority: &str) -> i64 {
+        match priority {
+            "critical" => self.critical,
+            "important" => self.important,
+            "background" => self.background,
+            _ => self.normal,
+        }
+    }
+}
+
 /// A configured collection.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct CollectionEntry {

@@ -127,6 +127,8 @@ pub struct IntegrityPage {
     pub items: Vec<IntegrityEntry>,
     /// Collections that have no digest, though they have held records there. Nothing is known of whether the local copy is equal.
     pub left_out: Vec<IntegrityLeftOut>,
+    /// Pause before the next look, milliseconds.
+    pub poll_after_ms: i64,
 }
 
 /// A collection without a digest.
@@ -139,8 +141,10 @@ pub struct IntegrityLeftOut {
     pub reason: Cow<'static, str>,
 }
 
-impl From<Integrity> for IntegrityPage {
-    fn from(found: Integrity) -> Self {
+impl IntegrityPage {
+    /// Digests, and when to look again.
+    #[must_use]
+    pub fn new(found: Integrity, poll_after_ms: i64) -> Self {
         let left_out = found.left_out.into_iter();
         let left_out =
             left_out.map(|name| IntegrityLeftOut { collection: name.into_string(), reason: Cow::Borrowed("schema_steps") });
@@ -148,6 +152,7 @@ impl From<Integrity> for IntegrityPage {
             cursor: found.cursor,
             items: found.items.into_iter().map(IntegrityEntry::from).collect(),
             left_out: left_out.collect(),
+            poll_after_ms,
         }
     }
 }
@@ -258,6 +263,8 @@ pub struct ConflictsPage {
     pub conflicts: Vec<ConflictEntry>,
     /// `after` of the next page; `null` at the end.
     pub next: Option<String>,
+    /// Pause before the next look, milliseconds; 0 when there is a next page.
+    pub poll_after_ms: i64,
 }
 
 /// Settles a conflict.

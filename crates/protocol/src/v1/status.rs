@@ -23,6 +23,8 @@ pub struct StatusRequest {
 pub struct StatusAnswered {
     /// One per operation; `unknown` when the server never saw it.
     pub results: Vec<MutationResult>,
+    /// Pause before the next look, milliseconds.
+    pub poll_after_ms: i64,
 }
 
 /// A status request as read.

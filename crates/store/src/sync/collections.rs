@@ -46,6 +46,14 @@ pub fn priority_read(text: &str) -> Option<&'static str> {
 }
 
 impl Sync {
+    /// Sync tiers of these collections, of all of them when none is named.
+    #[must_use]
+    pub fn priorities(&self, named: &[CollectionName]) -> Vec<&'static str> {
+        let live = self.shared.live();
+        let known = live.collections.iter().filter(|known| named.is_empty() || named.contains(&known.info.name));
+        known.map(|known| known.info.priority).collect()
+    }
+
     /// A collection whose fields have had other names; its policy has the steps.
     #[must_use]
     pub fn collection_with_steps(&self, collection: &CollectionName) -> Option<Arc<Collection>> {

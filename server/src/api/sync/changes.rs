@@ -17,14 +17,12 @@ use tidewatch_service::fleet::Contact;
 
 use crate::api::error::{Answer, Refusal};
 use crate::api::query::Params;
-use crate::api::sync::jittered;
+use crate::api::sync::pause;
 use crate::gate::Device;
 use crate::state::App;
 
 /// A change a line.
 const LINES: &str = "application/x-ndjson";
-/// Pause that a caught-up device is asked to make.
-const POLL_PAUSE_MS: i64 = 30_000;
 
 /// Reads the next page of the feed.
 #[utoipa::path(get, path = "/changes", tag = "sync", security(("device" = [])),
@@ -74,13 +72,15 @@ async fn pull(app: &App, device: &Device, uri: &Uri, headers: &HeaderMap, starte
         note(head, 0);
         return Ok(unchanged(&etag));
     }
+    let pause = pause(app, device, &query.collections);
     let mut page = app.service().changes_page(&device.cx, query).await.map_err(page_refusal)?;
     page.etag = tag(page.etag, lines);
     note(page_position(&page, head), page.rows.len());
     if held.is_some_and(|held| tag_matches(held, &page.etag)) {
         return Ok(unchanged(&page.etag));
     }
-    Ok(page_response(app, device, &page, lines))
+    let pause = if page.has_more { 0 } else { pause };
+    Ok(page_response(app, &page, pause, lines))
 }
 
 pub(super) fn page_refusal(error: Error) -> Refusal {
@@ -198,14 +198,9 @@ fn unchanged(etag: &str) -> Response {
         .into_response()
 }
 
-/// When to poll again.
-pub(super) fn pause(device: &Device, has_more: bool) -> i64 {
-    if has_more { 0 } else { jittered(POLL_PAUSE_MS, &device.cx.request_id) }
-}
-
-fn page_response(app: &App, device: &Device, page: &FeedPage, lines: bool) -> Response {
+fn page_response(app: &App, page: &FeedPage, pause: i64, lines: bool) -> Response {
     let (etag, cache) = (etag_value(&page.etag), if page.immutable { FULL } else { TAIL });
-    let (epoch, now, pause) = (app.service().epoch().to_string(), Timestamp(app.now()), pause(device, page.has_more));
+    let (epoch, now) = (app.service().epoch().to_string(), Timestamp(app.now()));
     let (kind, bytes) = if lines {
         (LINES, page_lines(page, &epoch, now, pause))
     } else {

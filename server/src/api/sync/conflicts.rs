@@ -19,6 +19,7 @@ use crate::api::body::JsonBody;
 use crate::api::error::{Answer, Refusal};
 use crate::api::query::Params;
 use crate::api::sync::changes::schema_said;
+use crate::api::sync::pause;
 use crate::api::sync::records::scope_refusal;
 use crate::gate::Device;
 use crate::state::App;
@@ -45,7 +46,8 @@ pub async fn conflicts_list(State(app): State<App>, device: Device, uri: Uri, he
     let mut conflicts: Vec<ConflictEntry> = found.into_iter().map(ConflictEntry::from).collect();
     conflicts.truncate(limit as usize);
     let next = conflicts.last().filter(|_| more).map(|last| last.conflict_id.clone());
-    Ok(Json(ConflictsPage { conflicts, next }))
+    let poll_after_ms = if more { 0 } else { pause(&app, &device, &[]) };
+    Ok(Json(ConflictsPage { conflicts, next, poll_after_ms }))
 }
 
 /// Settles a conflict.

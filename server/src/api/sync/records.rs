@@ -13,6 +13,7 @@ use tidewatch_service::fleet::Contact;
 use crate::api::error::{Answer, Refusal};
 use crate::api::query::Params;
 use crate::api::sync::changes::schema_said;
+use crate::api::sync::pause;
 use crate::gate::Device;
 use crate::state::App;
 
@@ -78,7 +79,7 @@ pub async fn integrity(State(app): State<App>, device: Device, uri: Uri) -> Answ
     params.done()?;
     app.service().contact_note(&device.client_id, app.now(), Contact::Seen);
     let found = app.service().integrity(&device.cx, &scopes, &collections).map_err(scope_refusal)?;
-    Ok(Json(found.into()))
+    Ok(Json(IntegrityPage::new(found, pause(&app, &device, &collections))))
 }
 
 /// A scope that is not open to the device is named.

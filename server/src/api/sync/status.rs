@@ -9,6 +9,7 @@ use tidewatch_service::fleet::Contact;
 
 use crate::api::body::JsonBody;
 use crate::api::error::Answer;
+use crate::api::sync::pause;
 use crate::gate::Device;
 use crate::state::App;
 
@@ -20,5 +21,6 @@ pub async fn mutations_status(State(app): State<App>, device: Device, JsonBody(b
     device.named_check(read.client_id.as_deref())?;
     app.service().contact_note(&device.client_id, device.cx.now, Contact::Seen);
     let results = app.service().mutations_status(&device.cx, read.operations).await?;
-    Ok(Json(StatusAnswered { results: results.into_iter().map(MutationResult::from).collect() }))
+    let results = results.into_iter().map(MutationResult::from).collect();
+    Ok(Json(StatusAnswered { results, poll_after_ms: pause(&app, &device, &[]) }))
 }

@@ -16,7 +16,8 @@ use tidewatch_service::sync::Subscribed;
 
 use crate::api::body::JsonBody;
 use crate::api::error::{Answer, cursor_problem};
-use crate::api::sync::changes::{news_wait, page_position, pause, schema_check};
+use crate::api::sync::changes::{news_wait, page_position, schema_check};
+use crate::api::sync::pause;
 use crate::gate::Device;
 use crate::state::App;
 
@@ -46,7 +47,9 @@ pub async fn subscriptions_page(
             pages.push(*page);
         }
     }
-    let pause = pause(&device, states.iter().any(|state| state.has_more));
+    let everything = queries.iter().any(|query| query.collections.is_empty());
+    let looked_at = if everything { Vec::new() } else { queries.iter().flat_map(|query| query.collections.clone()).collect() };
+    let pause = if states.iter().any(|state| state.has_more) { 0 } else { pause(&app, &device, &looked_at) };
     let text = subscriptions_text(states, &pages, &app.service().epoch().to_string(), Timestamp(app.now()), pause);
     Ok(([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")], text).into_response())
 }
