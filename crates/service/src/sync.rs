@@ -196,6 +196,12 @@ impl Service {
         self.store.sync().conflict_heads(scopes)
     }
 
+    /// The collections that have rows above a position of their scope; `None` when that cannot be told.
+    #[must_use]
+    pub fn collections_moved(&self, above: &[(Scope, Seq)]) -> Option<Vec<CollectionName>> {
+        self.store.sync().collections_moved(above)
+    }
+
     /// The scopes that a device may read now; none for one that is not known.
     #[must_use]
     pub fn device_scopes(&self, client_id: &ClientId) -> Arc<[Scope]> {

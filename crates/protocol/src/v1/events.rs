@@ -19,6 +19,9 @@ pub struct Hello {
 pub struct ScopesNamed {
     /// Which.
     pub scopes: Vec<String>,
+    /// Of `invalidate`: the collections that have changed there. Absent when that cannot be told: then it may be any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collections: Option<Vec<String>>,
     /// Position of the log.
     pub head: i64,
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tidewatch_domain::engine::Collection;
-use tidewatch_domain::ids::CollectionName;
+use tidewatch_domain::ids::{CollectionName, Scope, Seq};
 use tidewatch_domain::policy::{Policy, PolicyError};
 use tidewatch_domain::time::Millis;
 
@@ -52,6 +52,13 @@ impl Sync {
         let live = self.shared.live();
         let known = live.collections.iter().filter(|known| named.is_empty() || named.contains(&known.info.name));
         known.map(|known| known.info.priority).collect()
+    }
+
+    /// The collections that have rows above a position of their scope, from memory; `None` when that cannot be told: a scope has moved
+    /// by what belongs to no collection, or before this process began.
+    #[must_use]
+    pub fn collections_moved(&self, above: &[(Scope, Seq)]) -> Option<Vec<CollectionName>> {
+        self.shared.live().collections_moved(above)
     }
 
     /// A collection whose fields have had other names; its policy has the steps.

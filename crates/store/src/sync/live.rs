@@ -73,6 +73,8 @@ pub(crate) struct Live {
     pub(crate) control_heads: HashMap<ScopeKey, Seq>,
     /// The newest row of each scope that speaks of a conflict, since this process began.
     pub(crate) conflict_heads: HashMap<ScopeKey, Seq>,
+    /// The newest row of each collection in each scope, since this process began.
+    pub(crate) collection_heads: HashMap<(ScopeKey, CollectionKey), Seq>,
     pub(crate) digests: HashMap<(ScopeKey, CollectionKey), (i64, u64)>,
     pub(crate) collections: Vec<Configured>,
     pub(crate) catalogue: Arc<Catalogue>,
@@ -145,6 +147,24 @@ impl Live {
 
     pub(crate) fn collection_name(&self, key: CollectionKey) -> Option<&CollectionName> {
         self.collections.iter().find(|known| known.engine.key == key).map(|known| &known.engine.name)
+    }
+
+    /// The collections that have rows above a position of their scope, in the order that they were configured in; `None` when a scope
+    /// has moved by what belongs to no collection, or before this process began.
+    pub(crate) fn collections_moved(&self, above: &[(Scope, Seq)]) -> Option<Vec<CollectionName>> {
+        let mut moved = vec![false; self.collections.len()];
+        for (scope, above) in above {
+            let key = self.scopes.get(scope)?;
+            let is_above =
+                |known: &Configured| self.collection_heads.get(&(*key, known.engine.key)).is_some_and(|head| head > above);
+            let here: Vec<bool> = self.collections.iter().map(is_above).collect();
+            if !here.contains(&true) {
+                return None;
+            }
+            moved.iter_mut().zip(here).for_each(|(moved, here)| *moved |= here);
+        }
+        let named = self.collections.iter().zip(moved).filter(|(_, moved)| *moved);
+        Some(named.map(|(known, _)| known.engine.name.clone()).collect())
     }
 
     /// Heads of these scopes; 0 for one that is not known.

@@ -304,11 +304,15 @@ fn apply(live: &mut Live, pending: Pending) {
     live.sequences.extend(pending.sequences);
     for change in &pending.effects.changes {
         live.scope_heads.insert(change.scope_key, change.seq);
+        live.collection_heads.insert((change.scope_key, change.collection.key), change.seq);
     }
     for (scope, seq) in pending.controls {
         live.control_add(scope, seq, false);
     }
     for row in &pending.effects.controls {
         live.control_add(row.control.scope.0, row.seq, !row.control.op.in_scan());
+        if let Some(collection) = &row.control.collection {
+            live.collection_heads.insert((row.control.scope.0, collection.key), row.seq);
+        }
     }
 }

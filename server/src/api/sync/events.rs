@@ -13,7 +13,7 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::Stream;
 use serde::Serialize;
-use tidewatch_domain::ids::{Scope, Seq};
+use tidewatch_domain::ids::{CollectionName, Scope, Seq};
 use tidewatch_protocol::limits::{EVENTS_COALESCE_MS, EVENTS_HEARTBEAT_S};
 use tidewatch_protocol::v1::control::CommandHint;
 use tidewatch_protocol::v1::events::{Bye, Hello, SchemaMoved, ScopesNamed};
@@ -156,7 +156,7 @@ impl Listener {
         }
         if self.behind {
             self.behind = false;
-            return (self.moved("invalidate", self.device.scopes.clone()), true);
+            return (self.moved("invalidate", self.device.scopes.clone(), None), true);
         }
         loop {
             if let Some(event) = self.waiting.pop_front() {
@@ -196,9 +196,14 @@ impl Listener {
         let invalid: Vec<Scope> = scopes.iter().filter(moved).cloned().collect();
         let conflicts: Vec<Scope> = scopes.iter().filter(disputed).cloned().collect();
         let schema = schema_head(&self.app);
+        // Of a scope that was not told of before it is not known what has changed.
+        let above: Option<Vec<(Scope, Seq)>> =
+            invalid.iter().map(|scope| Some((scope.clone(), self.seen.get(scope)?.head))).collect();
+        let collections = above.and_then(|above| self.app.service().collections_moved(&above));
+        let mut collections = collections.map(|names| names.into_iter().map(CollectionName::into_string).collect());
         for (name, scopes) in [("revoke", closed), ("conflict", conflicts), ("invalidate", invalid)] {
             if !scopes.is_empty() {
-                let event = self.moved(name, scopes);
+                let event = self.moved(name, scopes, if name == "invalidate" { collections.take() } else { None });
                 self.waiting.push_back(event);
             }
         }
@@ -209,9 +214,9 @@ impl Listener {
         (self.device.scopes, self.seen, self.schema) = (scopes, now, schema);
     }
 
-    fn moved(&self, name: &str, scopes: Vec<Scope>) -> Event {
+    fn moved(&self, name: &str, scopes: Vec<Scope>, collections: Option<Vec<String>>) -> Event {
         let head = self.app.service().head();
-        let body = ScopesNamed { scopes: scopes.into_iter().map(Scope::into_string).collect(), head: head.0 };
+        let body = ScopesNamed { scopes: scopes.into_iter().map(Scope::into_string).collect(), collections, head: head.0 };
         sse(name, Some(&self.app.service().cursor_at(head)), &body)
     }
 
