@@ -20,6 +20,7 @@ pub fn status(error: &Error) -> StatusCode {
         Error::NotFound(_) => StatusCode::NOT_FOUND,
         Error::Invalid { .. } | Error::Cursor(_) => StatusCode::BAD_REQUEST,
         Error::Overloaded { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        Error::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
         Error::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
         Error::InFlight
         | Error::Refused(_)
@@ -51,6 +52,9 @@ pub fn words(error: &Error) -> (String, String) {
         }
         Error::Cursor(_) => ("The position in this link no longer holds", "Start again from the first page.".to_owned()),
         Error::Overloaded { .. } => ("The store is busy", "Nothing was changed. Try again in a moment.".to_owned()),
+        Error::StorageFull => {
+            ("The disk of the server takes nothing", "Nothing was changed. Make room on it, then try again.".to_owned())
+        }
         Error::RateLimited { .. } => ("Too many tries", "Wait a minute, then try again.".to_owned()),
         Error::Refused(_) => ("The change was refused", "Nothing was changed. The record is not as it was expected.".to_owned()),
         Error::SchemaUnsupported { .. } => ("This schema is no longer served", "The client app needs an upgrade.".to_owned()),

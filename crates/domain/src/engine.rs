@@ -18,7 +18,7 @@ mod write;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-pub use self::answer::{answer_extra, answer_restore};
+pub use self::answer::{CODES, answer_extra, answer_restore};
 pub use self::controls::{Control, ControlFacts, ControlOp, NewControl};
 pub use self::effects::{
     ChangeFacts, ClosedConflict, Effects, NewAlias, NewAnchor, NewChange, NewConflict, NewDeadLetter, NewMemory,

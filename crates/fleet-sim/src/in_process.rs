@@ -164,6 +164,7 @@ fn problem(error: Error) -> Problem {
             Problem { min: Some(min), max: Some(max), ..Problem::new(Code::SchemaUnsupported) }
         }
         Error::InFlight => Problem::new(Code::InFlight),
+        Error::StorageFull => Problem::new(Code::StorageFull),
         Error::Refused(refusal) => Problem::batch(&refusal),
         Error::ClientBlocked => Problem::new(Code::ClientBlocked),
         Error::SetChanged(_) => Problem::new(Code::SetChanged),

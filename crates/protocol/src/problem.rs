@@ -136,6 +136,10 @@ codes! {
     NumberOutOfRange = "number_out_of_range", 422, false, "A number is out of range";
     /// A guard of the collection is against it.
     GuardFailed = "guard_failed", 422, false, "A rule of the collection forbids this";
+    /// `logical_timestamp` is none.
+    ClockInvalid = "clock_invalid", 422, false, "The clock of the intent cannot be read";
+    /// The record stands in another scope, and does not move.
+    ScopeMismatch = "scope_mismatch", 422, false, "The record belongs to another scope";
     /// Past at commit.
     DeadlineExpired = "deadline_expired", 422, false, "The deadline has passed";
     /// Too old to tell whether it was applied.
@@ -160,6 +164,8 @@ codes! {
     WriterOverloaded = "writer_overloaded", 503, true, "The server is busy";
     /// The server is stopping or starting.
     Maintenance = "maintenance", 503, true, "The server is not ready";
+    /// The disk of the server takes nothing.
+    StorageFull = "storage_full", 507, true, "The server cannot store anything";
 }
 
 impl Code {
@@ -371,5 +377,18 @@ impl Problem {
     pub fn retry_after_ms(mut self, ms: i64) -> Self {
         self.retry_after_ms = Some(ms);
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidewatch_domain::engine::CODES;
+
+    use super::*;
+
+    #[test]
+    fn every_code_that_an_intent_may_be_answered_with_is_listed() {
+        let missing: Vec<&str> = CODES.into_iter().filter(|code| Code::parse(code).is_none()).collect();
+        assert_eq!(missing, Vec::<&str>::new());
     }
 }

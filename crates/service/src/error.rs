@@ -38,6 +38,9 @@ pub enum Error {
         /// When to come back.
         retry_after_ms: i64,
     },
+    /// The disk is full, or takes nothing.
+    #[error("the disk does not take what was sent")]
+    StorageFull,
     /// Too many tries.
     #[error("too many tries")]
     RateLimited {
@@ -86,6 +89,7 @@ impl From<tidewatch_store::Error> for Error {
         match error {
             tidewatch_store::Error::NotFound(what) => Self::NotFound(what),
             tidewatch_store::Error::Busy { retry_after_ms } => Self::Overloaded { retry_after_ms },
+            tidewatch_store::Error::StorageFull(_) => Self::StorageFull,
             tidewatch_store::Error::Cursor(refusal) => Self::Cursor(refusal),
             tidewatch_store::Error::Refused(refusal) => Self::Refused(refusal),
             other => Self::Internal(Cause(Box::new(other))),

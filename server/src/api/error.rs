@@ -8,6 +8,9 @@ use tidewatch_protocol::problem::SetDifference;
 use tidewatch_protocol::{Code, FieldError, Problem};
 use tidewatch_service::Error;
 
+/// When to try a full disk again.
+const STORAGE_PAUSE_MS: i64 = 60_000;
+
 /// A request that is answered with a problem.
 #[derive(Clone, Debug)]
 pub struct Refusal {
@@ -86,6 +89,10 @@ impl From<Error> for Refusal {
             Error::Overloaded { retry_after_ms } => {
                 problem(Code::WriterOverloaded).retry_after_ms(jittered(retry_after_ms, random_byte())).into()
             }
+            Error::StorageFull => problem(Code::StorageFull)
+                .detail("keep the outbox, and send it again later: nothing of it was stored, and nothing in it is at fault")
+                .retry_after_ms(jittered(STORAGE_PAUSE_MS, random_byte()))
+                .into(),
             Error::RateLimited { retry_after_ms } => problem(Code::RateLimited).retry_after_ms(retry_after_ms).into(),
             Error::Refused(refusal) => Problem::batch(&refusal).into(),
             Error::SchemaUnsupported { collection, min, max } => Problem {
@@ -164,6 +171,14 @@ impl IntoResponse for Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_full_disk_asks_devices_to_keep_their_outbox_and_to_come_later() {
+        let refusal = Refusal::from(Error::from(tidewatch_store::Error::StorageFull("database or disk is full".to_owned())));
+        let Problem { status, retryable, retry_after_ms, .. } = *refusal.problem;
+        assert_eq!((status, refusal.code(), retryable), (507, "storage_full", true));
+        assert!(retry_after_ms.is_some_and(|ms| (60_000..=90_000).contains(&ms)));
+    }
 
     #[test]
     fn who_is_turned_away_comes_back_within_half_as_long_again() {

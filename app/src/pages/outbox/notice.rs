@@ -12,6 +12,7 @@ pub fn notice(error: &Error) -> &'static str {
         Error::Overloaded { .. } | Error::RateLimited { .. } | Error::InFlight => "busy",
         Error::Invalid { field, .. } => field,
         Error::Unauthenticated => "session",
+        Error::StorageFull => "disk",
         Error::SetChanged(_) | Error::StateConflict(_) | Error::CommandEnded | Error::CommandUnderWay(_) => "state",
         _ => "failed",
     }
@@ -29,6 +30,7 @@ pub fn words(word: &str) -> Option<(Tone, &'static str, &'static str)> {
         ),
         "busy" => (Tone::Act, "The store is busy", "Nothing was done. Try again in a moment."),
         "failed" => (Tone::Act, "It could not be done", "Nothing was changed. The fault is ours and has been logged."),
+        "disk" => (Tone::Act, "The disk of the server takes nothing", "Nothing was changed. Make room on it, then try again."),
         "session" => (Tone::Watch, "Sign in again", "The session has ended. Nothing was done."),
         "state" => {
             (Tone::Watch, "It had moved on", "Somebody else was faster, or it has ended. The page shows where it stands now.")

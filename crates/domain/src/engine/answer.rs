@@ -28,7 +28,7 @@ pub(crate) fn blank(operation_id: OperationId, status: IntentStatus) -> IntentRe
 const WARNINGS: [&str; 1] = ["clock_skew"];
 
 /// Every code that a stored answer may hold.
-const CODES: [&str; 19] = [
+pub const CODES: [&str; 19] = [
     "collection_unknown",
     "scope_forbidden",
     "scope_mismatch",

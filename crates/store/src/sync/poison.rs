@@ -1,6 +1,6 @@
 //! Intents that the store itself fails on. A commit that fails says nothing of which intent is at fault, so each of its intents
 //! is counted; one that was there twice is sent alone, and when that fails as well, it is answered `poisoned` and kept as a dead
-//! letter. Whoever was only near it comes through alone and is forgotten here.
+//! letter. Whoever was only near it comes through alone and is forgotten here. A disk that is full says nothing of any intent.
 //!
 //! Without this, one intent that cannot be written would hold up its device's queue for ever.
 
@@ -40,6 +40,15 @@ impl Failures {
         }
         let failed = |intent: &Intent| counts.get(&(push.client_id.clone(), intent.operation_id().clone())).copied().unwrap_or(0);
         push.intents.iter().enumerate().filter(|(_, intent)| failed(intent) >= FAILURES_MAX).map(|(at, _)| at).collect()
+    }
+
+    /// Counts what a batch came to, as far as that says anything of its intents.
+    fn learn(&self, push: &Push, answer: &Result<PushAnswer>) {
+        match answer {
+            Err(Error::CommitFailed(_)) => self.note(push),
+            Err(Error::StorageFull(_)) => {}
+            _ => self.forget(push),
+        }
     }
 
     fn note(&self, push: &Push) {
@@ -97,10 +106,7 @@ impl Sync {
     async fn push_counted(&self, push: Push, since: Option<Seq>, now: Millis) -> Result<PushAnswer> {
         let push = Arc::new(push);
         let answer = self.push_once(Arc::clone(&push), since, now).await;
-        match &answer {
-            Err(Error::CommitFailed(_)) => self.failures.note(&push),
-            _ => self.failures.forget(&push),
-        }
+        self.failures.learn(&push, &answer);
         answer
     }
 }
@@ -119,4 +125,27 @@ fn parts(intents: &[Intent], suspects: &[usize]) -> Vec<Range<usize>> {
         }
     }
     parts.into_iter().map(|(range, _)| range).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sync::tests::{batch, intent};
+
+    #[test]
+    fn a_full_disk_neither_counts_against_an_intent_nor_clears_it() {
+        use tidewatch_domain::sync::MutationOp;
+        let push = batch(1, vec![intent("op-1", MutationOp::Create, "assets", "a-1", serde_json::json!({"n": 1}))]);
+        let failures = Failures::default();
+        let full = || Err(Error::StorageFull("database or disk is full".to_owned()));
+        let failed = || Err(Error::CommitFailed("broken".to_owned()));
+        for answer in [full(), full(), full(), failed(), full()] {
+            failures.learn(&push, &answer);
+            assert_eq!(failures.suspects(&push), Vec::<usize>::new());
+        }
+        failures.learn(&push, &failed());
+        assert_eq!(failures.suspects(&push), [0], "twice failed, whatever was between");
+        failures.learn(&push, &full());
+        assert_eq!(failures.suspects(&push), [0]);
+    }
 }

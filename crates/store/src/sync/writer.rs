@@ -106,7 +106,7 @@ pub(crate) fn answer<T: Send + 'static>(reply: Reply<T>, value: Result<T>) -> An
     Box::new(move |failed| {
         let value = match failed {
             None => value,
-            Some(error) => Err(Error::CommitFailed(error.to_string())),
+            Some(error) => Err(Error::of_commit(error)),
         };
         // A caller that went away has lost interest in the answer, not in the commit.
         let _ = reply.send(value);
