@@ -44,7 +44,7 @@ pub fn is_api(path: &str) -> bool {
 /// The outermost layer.
 pub async fn frame(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let id = request_id(&request);
+    let (id, trace) = (request_id(&request), trace(&request));
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
@@ -71,9 +71,9 @@ pub async fn frame(State(app): State<App>, mut request: Request, next: Next) -> 
     metrics::histogram!("tidewatch_http_request_seconds", "route" => route.clone()).record(took.as_secs_f64());
     let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     if status.is_server_error() {
-        tracing::warn!(request_id = id, %method, route, status = status.as_u16(), took_ms, "{method} {route} answered {status}");
+        tracing::warn!(request_id = id, trace, %method, route, status = status.as_u16(), took_ms, "{method} {route} answered {status}");
     } else {
-        tracing::debug!(request_id = id, %method, route, status = status.as_u16(), took_ms, "{method} {route} answered {status}");
+        tracing::debug!(request_id = id, trace, %method, route, status = status.as_u16(), took_ms, "{method} {route} answered {status}");
     }
     response
 }
@@ -86,6 +86,20 @@ fn request_id(request: &Request) -> String {
         Some(id) => id.to_owned(),
         None => uuid::Uuid::now_v7().to_string(),
     }
+}
+
+/// The trace that the request belongs to, by `traceparent` of W3C Trace Context: 32 hex digits.
+fn trace(request: &Request) -> Option<String> {
+    let mut parts = request.headers().get("traceparent")?.to_str().ok()?.split('-');
+    let hex = |text: &&str, length: usize| {
+        let digits = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        text.len() == length && digits && text.bytes().any(|byte| byte != b'0')
+    };
+    // Version 255 is none; a later one than 0 may have more parts.
+    parts.next().filter(|version| version.len() == 2 && *version != "ff")?;
+    let trace = parts.next().filter(|text| hex(text, 32))?;
+    parts.next().filter(|text| hex(text, 16))?;
+    Some(trace.to_owned())
 }
 
 /// Writes the problem into the answer, and its cause into the log.

@@ -29,4 +29,5 @@ mod revoked;
 mod sessions;
 mod signed;
 mod sync;
+mod traces;
 mod vectors;
