@@ -112,7 +112,7 @@ impl Filling {
         let lost = answer.results.iter().filter(|result| result.status != IntentStatus::Applied).count();
         ensure!(lost == usize::from(count > 1), "device {n}: {lost} of {count} intents were not applied");
         let telemetry = self.store.telemetry();
-        telemetry.contact_note(&world::client(n), now, Contact::PushStarted { intents: 1 });
+        telemetry.contact_note(&world::client(n), now, Contact::PushStarted { intents: 1, skew_ms: None });
         telemetry.contact_note(&world::client(n), now, Contact::PushAnswered { results: answer.results, took_ms: 4.0 });
         self.settle(n).await
     }

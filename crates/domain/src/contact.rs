@@ -10,6 +10,8 @@ pub enum Contact {
     PushStarted {
         /// How many intents.
         intents: u32,
+        /// How far the device's clock is ahead of the server's by when it says that it sent them, milliseconds; their way is in it.
+        skew_ms: Option<i64>,
     },
     /// A push was answered.
     PushAnswered {

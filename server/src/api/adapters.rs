@@ -20,7 +20,7 @@ use crate::state::App;
 async fn decided(app: &App, device: &Device, started: Instant, push: Answer<Push>) -> Answer<PushAnswer> {
     let work = async {
         let push = push?;
-        start_note(app, &device.client_id, device.cx.now, push.intents.len());
+        start_note(app, &device.client_id, device.cx.now, &push);
         app.service().mutations_push(&device.cx, push).await.map_err(Refusal::from)
     };
     let done = work.await;

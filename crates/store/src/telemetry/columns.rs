@@ -65,7 +65,7 @@ pub(crate) fn columns(id: i64, client_id: &str, doc: &DeviceDoc, now: i64) -> Va
         (!labels.is_empty()).then(|| Value::Object(labels).to_string()),
         doc.battery_percent,
         doc.storage,
-        doc.clock_offset_ms,
+        doc.clock(),
         depth,
         doc.state_count(EntryState::Poisoned),
         doc.state_count(EntryState::Waiting),

@@ -39,6 +39,8 @@ pub(crate) struct DeviceDoc {
     pub foreground: Option<bool>,
     pub battery_percent: Option<f64>,
     pub clock_offset_ms: Option<i64>,
+    /// The same as the server has measured it at the last push that says when it was sent.
+    pub clock_measured_ms: Option<i64>,
 
     /// When the newest report was taken, and when it came.
     pub report_at: Option<i64>,
@@ -282,13 +284,19 @@ impl DeviceDoc {
         self.check_ins = health::check_ins(times, CHECK_INS_KEPT).into_iter().map(|at| at.0).collect();
     }
 
+    /// How far its clock is ahead: as it reports, else as the server has measured.
+    pub(crate) fn clock(&self) -> Option<i64> {
+        self.clock_offset_ms.or(self.clock_measured_ms)
+    }
+
     /// Takes in something the server saw. Answers are counted by the caller.
     pub(crate) fn contact_apply(&mut self, at: i64, contact: &Contact) {
         if !matches!(contact, Contact::TokenRefused | Contact::Enrolled) {
             self.contact_at(at);
         }
         match contact {
-            Contact::PushStarted { intents } => {
+            Contact::PushStarted { intents, skew_ms } => {
+                take(&mut self.clock_measured_ms, skew_ms);
                 self.push_intents = Some(i64::from(*intents));
                 self.last_attempt = later(self.last_attempt, Some(at));
             }

@@ -257,7 +257,7 @@ fn facts_list(doc: &DeviceDoc, registration: Option<&Registration>) -> Vec<(&'st
         ("Relay", relay),
         ("Peers", doc.peers.map(|n| n.to_string())),
         ("Mesh", mesh_words(doc)),
-        ("Clock", doc.clock_offset_ms.map(signed)),
+        ("Clock", doc.clock().map(signed)),
         ("App in front", doc.foreground.map(|yes| if yes { "yes" } else { "no" }.to_owned())),
         ("Outbox", doc.outbox_bytes.map(|bytes| format!("{:.1} kB", bytes as f64 / 1_000.0))),
         ("Last error", doc.failing_code.clone().or_else(|| doc.error_code.clone())),

@@ -56,7 +56,7 @@ async fn push(app: &App, device: Device, headers: &HeaderMap, body: Answer<JsonB
     preconditions(headers, &mut push)?;
     device.named_check(Some(push.client_id.as_str()))?;
     schemas_check(app, &push)?;
-    start_note(app, &device.client_id, device.cx.now, push.intents.len());
+    start_note(app, &device.client_id, device.cx.now, &push);
     if !reports.is_empty() {
         reports_ingest(app, &device, reports);
     }
@@ -116,9 +116,10 @@ fn schemas_check(app: &App, push: &Push) -> Answer<()> {
 }
 
 /// The attempt is noted before the work, so that a device that never succeeds is visible.
-pub(crate) fn start_note(app: &App, client_id: &ClientId, at: Millis, intents: usize) {
-    let intents = u32::try_from(intents).unwrap_or(u32::MAX);
-    app.service().contact_note(client_id, at, Contact::PushStarted { intents });
+pub(crate) fn start_note(app: &App, client_id: &ClientId, at: Millis, push: &Push) {
+    let intents = u32::try_from(push.intents.len()).unwrap_or(u32::MAX);
+    let skew_ms = push.sent_at.map(|sent| sent.since(at));
+    app.service().contact_note(client_id, at, Contact::PushStarted { intents, skew_ms });
 }
 
 /// Telemetry that rides along goes its own way: whatever becomes of it, the push does not wait and does not fail.

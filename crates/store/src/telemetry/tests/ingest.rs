@@ -124,3 +124,30 @@ async fn a_registered_device_that_never_comes_is_seen() {
     assert_eq!(found, [(&client(9), "maya", Condition::Unknown)]);
     store.close().await.expect("closes");
 }
+
+#[tokio::test]
+async fn the_clock_of_a_device_is_what_it_reports_and_else_what_the_server_measures_when_it_pushes() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = store(dir.path()).await;
+    let telemetry = store.telemetry();
+    let clock = async || {
+        telemetry.settle().await.expect("written");
+        let view = telemetry.device_view(&client(1), NOW).await.expect("known");
+        view.facts.into_iter().find(|(name, _)| *name == "Clock").expect("a fact").1
+    };
+    let push = |skew_ms| telemetry.contact_note(&client(1), NOW, Contact::PushStarted { intents: 1, skew_ms });
+    push(None);
+    assert_eq!(clock().await, None);
+    push(Some(-4_200));
+    let measured = clock().await;
+    assert!(measured.as_ref().is_some_and(|text| text.contains("-4.2 s")), "{measured:?}");
+    push(None);
+    assert_eq!(clock().await, measured, "a push that does not say when it was sent measures nothing");
+    let mut told = report("r1", NOW);
+    told.device.clock_offset_ms = Some(7_700);
+    telemetry.reports_ingest(&client(1), vec![told], NOW).await.expect("stored");
+    push(Some(-5_000));
+    let reported = clock().await;
+    assert!(reported.as_ref().is_some_and(|text| text.contains("7.7 s")), "{reported:?}");
+    store.close().await.expect("closes");
+}

@@ -123,7 +123,7 @@ pub(super) mod refusals {
         };
         let answer = store.sync().mutations_push(push, at).await.expect("answered");
         let found = answer.results.iter().map(|result| result.status).collect();
-        store.telemetry().contact_note(&client(1), at, Contact::PushStarted { intents: 1 });
+        store.telemetry().contact_note(&client(1), at, Contact::PushStarted { intents: 1, skew_ms: None });
         store.telemetry().contact_note(&client(1), at, Contact::PushAnswered { results: answer.results, took_ms: 2.0 });
         store.telemetry().settle().await.expect("written");
         found
