@@ -26,10 +26,11 @@ const NONCES_PAUSE: Duration = Duration::from_secs(2);
 /// Starts the jobs.
 #[must_use]
 pub fn start(app: &App, metrics: Option<metrics_exporter_prometheus::PrometheusHandle>) -> Vec<JoinHandle<()>> {
-    let (tidied, rolled, signed, told) = (app.clone(), app.clone(), app.clone(), app.clone());
+    let (tidied, signed, told) = (app.clone(), app.clone(), app.clone());
     vec![
         tokio::spawn(drains(app.clone())),
         tokio::spawn(purges(app.clone())),
+        tokio::spawn(rolls(app.clone())),
         tokio::spawn(every(app.clone(), "tidy", TIDY_PAUSE, move || {
             let (app, metrics) = (tidied.clone(), metrics.clone());
             async move {
@@ -38,10 +39,6 @@ pub fn start(app: &App, metrics: Option<metrics_exporter_prometheus::PrometheusH
                 }
                 tidy(&app).await
             }
-        })),
-        tokio::spawn(every(app.clone(), "roll", ROLL_PAUSE, move || {
-            let app = rolled.clone();
-            async move { app.service().telemetry_roll(app.now()).await }
         })),
         tokio::spawn(every(app.clone(), "nonces", NONCES_PAUSE, move || {
             let app = signed.clone();
@@ -91,6 +88,24 @@ async fn purges(app: App) {
             () = app.stopping().cancelled() => return,
             () = tokio::time::sleep(pause) => {}
         }
+    }
+}
+
+/// Moves telemetry on: about once a second, and at once while the mirror has more of the log to follow.
+async fn rolls(app: App) {
+    let mut pause = ROLL_PAUSE;
+    loop {
+        tokio::select! {
+            () = app.stopping().cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+        let pace = match AssertUnwindSafe(app.service().telemetry_roll(app.now())).catch_unwind().await {
+            Ok(Ok(true)) => Pace::Now,
+            Ok(Ok(false)) => Pace::Idle,
+            Ok(Err(error)) => failed("roll", &format!("{error:?}")),
+            Err(_) => failed("roll", "it panicked"),
+        };
+        pause = if pace == Pace::Now { Duration::ZERO } else { ROLL_PAUSE };
     }
 }
 

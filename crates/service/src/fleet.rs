@@ -105,18 +105,19 @@ impl Service {
     }
 
     /// Moves on what depends on time alone: contact axes, drift, rollups, retention, the cached figures of the overview. Called about
-    /// once a second by the server's jobs; does little when little is due.
+    /// once a second by the server's jobs; does little when little is due. Answers whether it wants to be called again at once: the mirror
+    /// is behind the log.
     ///
     /// # Errors
     /// As the store.
-    pub async fn telemetry_roll(&self, now: Millis) -> Result<()> {
+    pub async fn telemetry_roll(&self, now: Millis) -> Result<bool> {
         let telemetry = self.store.telemetry();
-        telemetry.roll(now).await?;
+        let behind = telemetry.roll(now).await?;
         telemetry.outbox_figures_renew(now).await?;
         for key in telemetry.overviews_due(now) {
             telemetry.overview_keep(key, Arc::new(self.overview_make(now, key).await?), None);
         }
-        Ok(())
+        Ok(behind)
     }
 
     /// Wakes (at most about once a second) when telemetry has changed what pages show.

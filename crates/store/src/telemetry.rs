@@ -153,18 +153,20 @@ impl Telemetry {
         self.wakes.clone()
     }
 
-    /// Moves on what depends on time or on the writes of others, and renews the figures that pages share.
+    /// Moves on what depends on time or on the writes of others, and renews the figures that pages share. Answers whether the mirror has
+    /// more of the log to follow.
     ///
     /// # Errors
     /// As the database.
-    pub async fn roll(&self, now: Millis) -> Result<()> {
+    pub async fn roll(&self, now: Millis) -> Result<bool> {
         let mut roller = self.roller.lock().await;
-        self.entries_follow_on(now).await?;
+        let behind = self.entries_follow_on(now).await?;
         let work = roller.look(&self.database.readers, &self.facts, now.0).await?;
         if !work.is_empty() {
             self.roll_write(work).await?;
         }
-        self.snapshots.renew(self, now).await
+        self.snapshots.renew(self, now).await?;
+        Ok(behind)
     }
 
     async fn roll_write(&self, work: roll_apply::RollWork) -> Result<()> {

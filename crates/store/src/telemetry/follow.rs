@@ -15,11 +15,11 @@ const CHUNK: i64 = if cfg!(test) { 3 } else { 2_000 };
 const CHUNKS_MAX: usize = 25;
 
 impl Telemetry {
-    /// Brings the mirror up to what the log says became of entries, in bounded steps; whoever needs it at once calls it again.
+    /// Brings the mirror up to what the log says became of entries, in bounded steps; answers whether there is more to follow.
     ///
     /// # Errors
     /// As the database.
-    pub async fn entries_follow(&self, now: Millis) -> Result<()> {
+    pub async fn entries_follow(&self, now: Millis) -> Result<bool> {
         let turn = self.roller.lock().await;
         let followed = self.entries_follow_on(now).await;
         drop(turn);
@@ -27,7 +27,7 @@ impl Telemetry {
     }
 
     /// The same for whoever has the turn.
-    pub(super) async fn entries_follow_on(&self, now: Millis) -> Result<()> {
+    pub(super) async fn entries_follow_on(&self, now: Millis) -> Result<bool> {
         for _ in 0..CHUNKS_MAX {
             let through = mark(&self.database.readers, MARK).await?.unwrap_or(0);
             let followed = self.facts.entry_events_after(through, CHUNK).await?;
@@ -36,13 +36,13 @@ impl Telemetry {
                 Some(last) => last.id,
                 // A log that was restored to before is followed from its beginning: what is told again changes nothing.
                 None if self.facts.entry_events_head().await? < through => 0,
-                None => return Ok(()),
+                None => return Ok(false),
             };
             self.roll_write(RollWork { now: now.0, followed, marks: vec![(MARK, to)], ..RollWork::default() }).await?;
             if !full && to != 0 {
-                return Ok(());
+                return Ok(false);
             }
         }
-        Ok(())
+        Ok(true)
     }
 }

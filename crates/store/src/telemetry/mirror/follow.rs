@@ -15,6 +15,9 @@ use crate::Result;
 /// Where the journal has been followed to, in `marks`.
 pub(crate) const MARK: &str = "entry_events_through";
 
+/// Entries that one statement writes. Each lies in up to seven trees, and a statement holds every page that it changes until it ends.
+const ROWS_AT_ONCE: usize = if cfg!(test) { 2 } else { 250 };
+
 /// The newest word about one entry.
 #[derive(Debug)]
 struct Told<'e> {
@@ -43,8 +46,10 @@ pub(super) async fn follow(connection: &mut SqliteConnection, facts: &SyncFacts,
     let archive = facts.archived(&asked).await?;
     let archive: HashMap<(&str, &str), &Archived> =
         archive.iter().map(|letter| ((letter.client_id.as_str(), letter.operation_id.as_str()), letter)).collect();
-    entries_add(connection, facts, &told, &archive).await?;
-    let changed = entries_update(connection, &told, &archive).await?;
+    let mut changed = entries_add(connection, facts, &told, &archive).await?;
+    changed.extend(entries_update(connection, &told, &archive).await?);
+    changed.sort_unstable();
+    changed.dedup();
     let mut devices = group.by_id();
     for device in &changed {
         // The next digest is written whatever it says: the device may speak of what it has not heard of yet.
@@ -53,13 +58,13 @@ pub(super) async fn follow(connection: &mut SqliteConnection, facts: &SyncFacts,
     Ok(changed)
 }
 
-/// Adds what the mirror has never listed and the archive holds.
+/// Adds what the mirror has never listed and the archive holds. Answers the devices of what it added.
 async fn entries_add(
     connection: &mut SqliteConnection,
     facts: &SyncFacts,
     told: &BTreeMap<(i64, &str), Told<'_>>,
     archive: &HashMap<(&str, &str), &Archived>,
-) -> Result<()> {
+) -> Result<Vec<i64>> {
     const MISSING: &str = r"
         select w.key from json_each(?1) as w
         where not exists (select 1 from outbox o where o.device = w.value ->> '$[0]' and o.operation_id = w.value ->> '$[1]')";
@@ -73,16 +78,18 @@ async fn entries_add(
     let keys: Vec<Value> = held.iter().map(|(device, letter)| json!([device, letter.operation_id])).collect();
     let missing: Vec<i64> = sqlx::query_scalar(MISSING).bind(Value::from(keys).to_string()).fetch_all(&mut *connection).await?;
     if missing.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let at = |key: i64| &held[usize::try_from(key).expect("an index of the array")];
     let missing: Vec<&(i64, &Archived)> = missing.into_iter().map(at).collect();
     let intents = facts.archived_intents(&missing.iter().map(|(_, letter)| letter.id).collect::<Vec<_>>()).await?;
     let row =
         |(device, letter): &&(i64, &Archived)| letter_row(*device, letter, intents.get(&letter.id).map_or("", String::as_str));
-    let rows: Vec<Value> = missing.iter().map(row).collect();
-    sqlx::query(WRITE).bind(Value::from(rows).to_string()).execute(connection).await?;
-    Ok(())
+    for some in missing.chunks(ROWS_AT_ONCE) {
+        let rows: Vec<Value> = some.iter().map(row).collect();
+        sqlx::query(WRITE).bind(Value::from(rows).to_string()).execute(&mut *connection).await?;
+    }
+    Ok(missing.iter().map(|(device, _)| *device).collect())
 }
 
 /// A row of the mirror as the archive tells it.
@@ -93,7 +100,8 @@ fn letter_row(device: i64, letter: &Archived, intent: &str) -> Value {
     refusal_row(&Refusal { device, operation_id, at: letter.at_ms, attempts: 1, error, here }, &intent)
 }
 
-/// Gives entries their state, what is on its way, and the job; takes the words of their error from those that were purged.
+/// Gives entries their state, what is on its way, and the job; takes the words of their error from those that were purged. What has
+/// all that already is not written: an entry is in six indexes that hold its state. Answers the devices of what it changed.
 async fn entries_update(
     connection: &mut SqliteConnection,
     told: &BTreeMap<(i64, &str), Told<'_>>,
@@ -107,7 +115,9 @@ async fn entries_update(
             job = coalesce(w.value ->> '$[5]', job),
             error_message = iif(w.value ->> '$[6]', null, error_message)
         from json_each(?1) as w
-        where outbox.device = w.value ->> '$[0]' and outbox.operation_id = w.value ->> '$[1]'
+        where outbox.device = w.value ->> '$[0]' and outbox.operation_id = w.value ->> '$[1]' and (
+            state is not coalesce(w.value ->> '$[2]', state) or kept is not w.value ->> '$[3]' or pending is not w.value ->> '$[4]'
+            or job is not coalesce(w.value ->> '$[5]', job) or (w.value ->> '$[6]' and error_message is not null))
         returning device";
     let row = |((device, operation), told): (&(i64, &str), &Told<'_>)| {
         let letter = archive.get(&(told.event.client_id.as_str(), *operation));
@@ -118,9 +128,12 @@ async fn entries_update(
         json!([device, operation, state, i64::from(kept), told.event.pending, told.job, purged])
     };
     let rows: Vec<Value> = told.iter().map(row).collect();
-    let mut changed: Vec<i64> = sqlx::query_scalar(TEXT).bind(Value::from(rows).to_string()).fetch_all(connection).await?;
-    changed.sort_unstable();
-    changed.dedup();
+    let mut changed = Vec::new();
+    for some in rows.chunks(ROWS_AT_ONCE) {
+        let rows = Value::from(some.to_vec()).to_string();
+        let devices: Vec<i64> = sqlx::query_scalar(TEXT).bind(rows).fetch_all(&mut *connection).await?;
+        changed.extend(devices);
+    }
     Ok(changed)
 }
 

@@ -2,11 +2,13 @@
 
 use serde_json::json;
 use sqlx::{Connection as _, SqliteConnection};
-use tidewatch_domain::drain::DrainAction;
+use tidewatch_domain::drain::{ArchiveOrigin, ArchiveState, DrainAction};
+use tidewatch_domain::ids::OperationId;
 
 use super::mirror::refusals::{intent, push, ready};
 use super::mirror::{listed, told};
 use super::*;
+use crate::sync::drain::NewLetter;
 
 /// The file of the log, as a job writes it.
 async fn log(dir: &Path) -> SqliteConnection {
@@ -136,6 +138,28 @@ async fn a_payload_that_came_by_another_way_joins_the_list_of_a_silent_device() 
     // A device that has handed it in does not list it any more.
     told(store.telemetry(), "r1", NOW.plus(1_000), outbox(false, 0, Vec::new())).await;
     assert_eq!(found(&store, "record:R-9").await, ["up-1"]);
+    store.close().await.expect("closes");
+}
+
+#[tokio::test]
+async fn a_mirror_that_is_far_behind_says_that_there_is_more_and_counts_what_it_adds() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = ready(dir.path()).await;
+    let letter = |n: usize| NewLetter {
+        operation_id: OperationId::parse(format!("bad-{n}")).expect("an id"),
+        code: "schema_invalid".to_owned(),
+        detail: None,
+        mutation: json!({"collection": "readings", "record_id": "R-1", "scope": "site:a", "op": "put"}).to_string(),
+        origin: ArchiveOrigin::Refused,
+        state: ArchiveState::Poisoned,
+    };
+    store.sync().letters_put(&client(1), (0..80).map(letter).collect(), NOW).await.expect("kept");
+    assert!(store.telemetry().entries_follow(NOW.plus(1_000)).await.expect("followed"), "more than one call takes");
+    assert!(!store.telemetry().entries_follow(NOW.plus(1_000)).await.expect("followed"));
+    follow(&store).await;
+    assert_eq!(found(&store, "state:poisoned").await.len(), 50, "a page");
+    let view = store.telemetry().device_view(&client(1), NOW.plus(1_000)).await.expect("known");
+    assert_eq!(view.row.poisoned, 80, "what is added as it stays is counted, too");
     store.close().await.expect("closes");
 }
 
