@@ -16,7 +16,8 @@ const DEVICES_AT_ONCE: usize = 500;
 /// Members that are looked up at once.
 const LOOKS_AT_ONCE: usize = 5_000;
 
-/// A member with what is known of it.
+/// A member with what is known of it. What is selected is held as these from its first reading on: a second list of two hundred thousand
+/// would be memory that only freezing needs.
 #[derive(Clone, Debug)]
 pub(super) struct Gathered {
     pub(super) member: Member,
@@ -46,17 +47,21 @@ impl Gathering {
         self.members.iter().map(row)
     }
 
-    /// SHA-256 over the sorted `client_id "\0" operation_id "\n"`, hex.
+    /// SHA-256 over the sorted `client_id "\0" operation_id "\n"`, hex. The members of a device stand together, so they are sorted device
+    /// by device.
     pub(super) fn hash(&self) -> String {
-        let mut lines: Vec<(&str, &str)> =
-            self.members.iter().map(|g| (g.member.device.client_id.as_str(), &*g.member.operation_id)).collect();
-        lines.sort_unstable();
+        let mut of_devices: Vec<&[Gathered]> = self.members.chunk_by(|one, next| one.client == next.client).collect();
+        of_devices.sort_unstable_by(|one, other| one[0].member.device.client_id.cmp(&other[0].member.device.client_id));
         let mut hasher = Sha256::new();
-        for (client, operation) in lines {
-            hasher.update(client);
-            hasher.update([0]);
-            hasher.update(operation);
-            hasher.update(b"\n");
+        for of_device in of_devices {
+            let mut operations: Vec<&str> = of_device.iter().map(|g| &*g.member.operation_id).collect();
+            operations.sort_unstable();
+            for operation in operations {
+                hasher.update(of_device[0].member.device.client_id.as_str());
+                hasher.update([0]);
+                hasher.update(operation);
+                hasher.update(b"\n");
+            }
         }
         hex::encode(hasher.finalize())
     }
@@ -74,27 +79,26 @@ fn place(member: &Member) -> (i64, Millis, &str) {
 impl Service {
     pub(super) async fn gathered(
         &self,
-        mut selected: Vec<Member>,
+        mut members: Vec<Gathered>,
         dependants: Dependants,
         names: &mut MemberNames,
     ) -> Result<Gathering> {
-        selected.sort_unstable_by(|one, other| place(one).cmp(&place(other)));
-        let mut behind = self.behind(&selected, names).await?;
+        let by_place = |one: &Gathered, other: &Gathered| place(&one.member).cmp(&place(&other.member));
+        members.sort_unstable_by(by_place);
+        let mut behind = self.behind(&members, names).await?;
         let mut left = 0;
         if dependants == Dependants::Cut {
             left = behind.len() as u64;
             behind = Vec::new();
         }
-        let all = selected.len() + behind.len();
+        let all = members.len() + behind.len();
         if all as u64 > SET_ENTRIES_MAX {
             let detail = format!("{all} entries with those behind them, {SET_ENTRIES_MAX} at most; narrow the filter");
             return Err(Error::Invalid { field: "selection", detail });
         }
-        let mut members = Vec::with_capacity(all);
-        self.gather(selected, false, &mut members);
         if !behind.is_empty() {
             self.gather(behind, true, &mut members);
-            members.sort_by(|one, other| place(&one.member).cmp(&place(&other.member)));
+            members.sort_by(by_place);
         }
         members.dedup_by(|next, one| next.client == one.client && next.member.operation_id == one.member.operation_id);
         for stretch in members.chunks_mut(LOOKS_AT_ONCE) {
@@ -108,7 +112,7 @@ impl Service {
     }
 
     /// Adds members with the short names of their devices. A device that the log does not know can be told nothing and has nothing here.
-    fn gather(&self, members: Vec<Member>, behind: bool, into: &mut Vec<Gathered>) {
+    pub(super) fn gather(&self, members: Vec<Member>, behind: bool, into: &mut Vec<Gathered>) {
         let mut last: Option<(i64, Option<ClientKey>)> = None;
         for member in members {
             let client = match last {
@@ -123,17 +127,18 @@ impl Service {
     }
 
     /// Everything that waits behind the selected entries, directly or behind another that does. They are sorted by device.
-    async fn behind(&self, selected: &[Member], names: &mut MemberNames) -> Result<Vec<Member>> {
-        let devices = selected.chunk_by(|one, next| one.device.id == next.device.id).map(|of| of[0].device.id);
+    async fn behind(&self, selected: &[Gathered], names: &mut MemberNames) -> Result<Vec<Member>> {
+        let devices = selected.chunk_by(|one, next| one.client == next.client).map(|of| of[0].member.device.id);
         let devices: Vec<i64> = devices.collect();
         let mut found = Vec::new();
         for some in devices.chunks(DEVICES_AT_ONCE) {
             let waiting = self.store.telemetry().outbox_waiting(some, names).await?;
             for of_device in waiting.chunk_by(|one, next| one.member.device.id == next.member.device.id) {
                 let device = of_device[0].member.device.id;
-                let from = selected.partition_point(|member| member.device.id < device);
-                let to = selected.partition_point(|member| member.device.id <= device);
-                found.extend(behind_of(&selected[from..to], of_device));
+                let from = selected.partition_point(|g| g.member.device.id < device);
+                let to = selected.partition_point(|g| g.member.device.id <= device);
+                let members: Vec<&Member> = selected[from..to].iter().map(|g| &g.member).collect();
+                found.extend(behind_of(&members, of_device));
             }
         }
         Ok(found)
@@ -141,7 +146,7 @@ impl Service {
 }
 
 /// Of what waits on a device, oldest first: everything behind these, directly or behind another that is.
-fn behind_of(members: &[Member], waiting: &[Behind]) -> Vec<Member> {
+fn behind_of(members: &[&Member], waiting: &[Behind]) -> Vec<Member> {
     let mut operations: HashSet<&str> = members.iter().map(|member| &*member.operation_id).collect();
     let mut records: HashMap<(&str, &str), i64> = HashMap::new();
     for member in members {
@@ -199,7 +204,23 @@ mod tests {
 
     fn found(waiting: &[Behind]) -> Vec<String> {
         let chosen = member("op-1", "r-1", 10);
-        behind_of(&[chosen], waiting).into_iter().map(|member| member.operation_id.into_string()).collect()
+        behind_of(&[&chosen], waiting).into_iter().map(|member| member.operation_id.into_string()).collect()
+    }
+
+    #[test]
+    fn a_hash_is_over_the_sorted_lines_in_whatever_order_the_members_stand() {
+        let gathered = |device: i64, id: u64, operation: &str| {
+            let client_id = ClientId::parse(format!("0192f0c1-7b1e-7c3a-9d2e-{id:012}")).expect("an id");
+            let device_of = MemberDevice { id: device, client_id, name: String::new(), asleep: false };
+            let member = Member { device: device_of.into(), ..member(operation, "r-1", 1) };
+            Gathered { member, client: ClientKey(device), behind: false, look: MemberLook { letter: None, job: None } }
+        };
+        let members = vec![gathered(1, 9, "op-2"), gathered(1, 9, "op-10"), gathered(2, 4, "op-3"), gathered(3, 7, "op-1")];
+        let mut lines: Vec<String> =
+            members.iter().map(|g| format!("{}\0{}\n", g.member.device.client_id, g.member.operation_id)).collect();
+        lines.sort_unstable();
+        let expected = hex::encode(Sha256::digest(lines.concat()));
+        assert_eq!(Gathering { members, behind: 0 }.hash(), expected);
     }
 
     #[test]

@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 use tidewatch_domain::drain::{SELECTED_MAX, SET_ENTRIES_MAX, Selection};
 use tidewatch_domain::filter::{Filter, keys};
 use tidewatch_domain::ids::ClientId;
-use tidewatch_store::telemetry::{Member, MemberNames, MembersFrom};
+use tidewatch_store::telemetry::{MemberNames, MembersFrom};
 
+use super::gather::Gathered;
 use crate::{Cx, Error, Result, Service};
 
 /// Entries that are read at once.
@@ -59,7 +60,7 @@ fn too_many(count: u64) -> Error {
 
 impl Service {
     /// The entries that a selection means now, in the order of its list.
-    pub(super) async fn selected(&self, cx: &Cx, selection: &Selection, names: &mut MemberNames) -> Result<Vec<Member>> {
+    pub(super) async fn selected(&self, cx: &Cx, selection: &Selection, names: &mut MemberNames) -> Result<Vec<Gathered>> {
         match selection {
             Selection::Matching { signature, filter } => {
                 self.matching(cx, signature.as_deref(), &filter_read(filter)?, names).await
@@ -68,13 +69,17 @@ impl Service {
                 field: "entries",
                 detail: format!("names {} entries, {SELECTED_MAX} at most; select them by a filter", entries.len()),
             }),
-            Selection::Entries(entries) => Ok(self.store.telemetry().outbox_members_of(entries, names).await?),
+            Selection::Entries(entries) => {
+                let mut members = Vec::with_capacity(entries.len());
+                self.gather(self.store.telemetry().outbox_members_of(entries, names).await?, false, &mut members);
+                Ok(members)
+            }
             Selection::Failed { job, code } => self.failed_members(job, code.as_deref(), names).await,
         }
     }
 
     /// What failed in a job and is still there.
-    async fn failed_members(&self, job: &str, code: Option<&str>, names: &mut MemberNames) -> Result<Vec<Member>> {
+    async fn failed_members(&self, job: &str, code: Option<&str>, names: &mut MemberNames) -> Result<Vec<Gathered>> {
         let (sync, number) = (self.store.sync(), self.job_row(job).await?.id);
         let (mut members, mut after) = (Vec::new(), 0);
         loop {
@@ -83,16 +88,22 @@ impl Service {
             after = *last;
             let named = |(_, client, operation)| sync.client_id_of(client).map(|client_id| (client_id, operation));
             let entries: Vec<(ClientId, String)> = stretch.into_iter().filter_map(named).collect();
-            members.extend(self.store.telemetry().outbox_members_of(&entries, names).await?);
+            self.gather(self.store.telemetry().outbox_members_of(&entries, names).await?, false, &mut members);
         }
     }
 
-    async fn matching(&self, cx: &Cx, signature: Option<&str>, filter: &Filter, names: &mut MemberNames) -> Result<Vec<Member>> {
+    async fn matching(
+        &self,
+        cx: &Cx,
+        signature: Option<&str>,
+        filter: &Filter,
+        names: &mut MemberNames,
+    ) -> Result<Vec<Gathered>> {
         let telemetry = self.store.telemetry();
         let (mut members, mut from) = (Vec::new(), Some(MembersFrom::default()));
         while let Some(place) = from {
             let (stretch, next) = telemetry.outbox_members(signature, filter, &place, STRETCH, cx.now, names).await?;
-            members.extend(stretch);
+            self.gather(stretch, false, &mut members);
             if members.len() as u64 > SET_ENTRIES_MAX {
                 return Err(too_many(members.len() as u64));
             }
