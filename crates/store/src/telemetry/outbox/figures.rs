@@ -213,11 +213,6 @@ impl Telemetry {
                    min(coalesce(refused_ms, first_seen_ms)) as since, max(coalesce(refused_ms, first_seen_ms)) as newest,
                    sum(coalesce(refused_ms, first_seen_ms) >= ?1) as last_hour
             from outbox indexed by outbox_failed where state <= 1 and signature = ?2 group by signature";
-        const HOURS: &str = r"
-            select signature, (coalesce(refused_ms, first_seen_ms) - ?1) / 3600000 as hour, count(*)
-            from outbox indexed by outbox_failed
-            where state <= 1 and signature in (select value from json_each(?2)) and coalesce(refused_ms, first_seen_ms) > ?1
-            group by signature, hour";
         let readers = &self.database.readers;
         let asked = sqlx::query_as(if signature.is_some() { GROUP } else { GROUPS }).bind(now.0 - HOUR_MS);
         let asked = match signature {
@@ -225,20 +220,29 @@ impl Telemetry {
             None => asked.bind(GROUPS_MAX),
         };
         let rows: Vec<GroupRow> = asked.fetch_all(readers).await?;
-        let signatures = serde_json::json!(rows.iter().map(|row| &row.signature).collect::<Vec<_>>()).to_string();
         let from = now.0 - GROUP_HOURS as i64 * HOUR_MS;
-        let hours: Vec<(String, i64, i64)> = sqlx::query_as(HOURS).bind(from).bind(signatures).fetch_all(readers).await?;
         let mut groups = Vec::with_capacity(rows.len());
         for row in rows {
-            groups.push(self.failure_group(row).await?);
-        }
-        for (signature, hour, count) in hours {
-            let hour = usize::try_from(hour).unwrap_or(0).min(GROUP_HOURS - 1);
-            if let Some(group) = groups.iter_mut().find(|group| group.signature == signature) {
-                group.hours[hour] += u32::try_from(count).unwrap_or(u32::MAX);
-            }
+            let hours = self.group_hours(&row.signature, from).await?;
+            groups.push(FailureGroup { hours, ..self.failure_group(row).await? });
         }
         Ok(groups)
+    }
+
+    /// Entries of a group by the hour since an instant. A group at a time: what is grouped by an expression is sorted first, in memory, and
+    /// all groups of a million entries at once were a hundred megabytes.
+    async fn group_hours(&self, signature: &str, from: i64) -> Result<[u32; GROUP_HOURS]> {
+        const TEXT: &str = r"
+            select (coalesce(refused_ms, first_seen_ms) - ?1) / 3600000 as hour, count(*)
+            from outbox indexed by outbox_failed
+            where state <= 1 and signature = ?2 and coalesce(refused_ms, first_seen_ms) > ?1
+            group by hour";
+        let rows: Vec<(i64, i64)> = sqlx::query_as(TEXT).bind(from).bind(signature).fetch_all(&self.database.readers).await?;
+        let mut hours = [0; GROUP_HOURS];
+        for (hour, count) in rows {
+            hours[usize::try_from(hour).unwrap_or(0).min(GROUP_HOURS - 1)] += u32::try_from(count).unwrap_or(u32::MAX);
+        }
+        Ok(hours)
     }
 
     async fn failure_group(&self, row: GroupRow) -> Result<FailureGroup> {
