@@ -59,8 +59,8 @@ use crate::{Error, Result, StoreOptions};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/telemetry");
 /// A filter reads the rows of all devices, 40 MB for a hundred thousand, and finds them in the cache of the system: to hold them whole in
-/// each reader takes more memory than the time is worth (ADR 15).
-const CACHE: CacheSize = CacheSize { writer: 48 * 1024, reader: 12 * 1024 };
+/// each reader takes more memory than the time is worth (ADR 15). A group of the writer touches a few thousand pages.
+const CACHE: CacheSize = CacheSize { writer: 16 * 1024, reader: 6 * 1024 };
 
 /// When to come back after the queue was full.
 const RETRY_AFTER_MS: i64 = 2_000;

@@ -173,7 +173,7 @@ impl SyncFacts {
             .read_only(true)
             .busy_timeout(std::time::Duration::from_secs(2))
             .pragma("query_only", "1")
-            .pragma("cache_size", "-8192");
+            .pragma("cache_size", "-2048");
         Self { readers: SqlitePoolOptions::new().max_connections(2).connect_lazy_with(options) }
     }
 
