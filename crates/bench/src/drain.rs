@@ -47,8 +47,16 @@ pub(crate) async fn measure(options: &Options, table: &mut Table) -> anyhow::Res
         fresh(&place.data)?;
         eprintln!("    filling archive and mirror with {size} entries");
         let started = Instant::now();
-        fill(&place, size).await?;
+        let followed = fill(&place, size).await?;
         eprintln!("    filled in {:.0} s", started.elapsed().as_secs_f64());
+        let what = format!("Mirror behind by {}, until it has caught up", number(f64::from(size)));
+        table.add(
+            what,
+            followed.as_secs_f64(),
+            "s",
+            Bar::None,
+            "all of them in the archive and in the mirror, and still to be followed",
+        );
         one_size(&place, size, bulk, table).await?;
     }
     Ok(())
@@ -58,7 +66,7 @@ async fn one_size(place: &Place, size: u32, bulk: u32, table: &mut Table) -> any
     let token = |name: &str, role: &str| place.errand(&["token", "create", "--name", name, "--kind", "api", "--role", role], "");
     let (first, second) = (token("first", "operator")?, token("second", "product_owner")?);
     let (server, _) = place.start()?;
-    // The mirror catches up with the journal once the server is there.
+    // A server that has just come up registers the devices with its mirror and counts its figures once.
     tokio::time::sleep(Duration::from_secs(2)).await;
     let mut staff = Staff::open(&server, &first).await?;
     let mut other = Staff::open(&server, &second).await?;
@@ -211,7 +219,8 @@ impl Watcher {
     }
 }
 
-async fn fill(place: &Place, size: u32) -> anyhow::Result<()> {
+/// Answers how long the mirror took to follow all of it.
+async fn fill(place: &Place, size: u32) -> anyhow::Result<Duration> {
     let options = StoreOptions { durability: Durability::Normal, ..StoreOptions::new(clock::now(), 0x7469_6465) };
     let store = Store::open(&place.data, options).await.context("the store does not open")?;
     let devices: Vec<u32> = (0..size / PER_DEVICE).collect();
@@ -221,7 +230,12 @@ async fn fill(place: &Place, size: u32) -> anyhow::Result<()> {
             task.await.expect("it does not panic")?;
         }
     }
-    store.close().await.context("the store does not close")
+    // What a server does beside it: without this, the mirror would be behind by as much as there is.
+    let started = Instant::now();
+    while store.telemetry().entries_follow(clock::now()).await? {}
+    let followed = started.elapsed();
+    store.close().await.context("the store does not close")?;
+    Ok(followed)
 }
 
 async fn device_fill(store: Store, n: u32) -> anyhow::Result<()> {
