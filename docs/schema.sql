@@ -194,7 +194,7 @@ CREATE TABLE "dead_letters" (
     successor        text,                           -- operation that took its place
     at_ms            integer not null,               -- here since
     changed_ms       integer not null,               -- in its state since
-    restore_until_ms integer, purge integer,                        -- can be put back until
+    restore_until_ms integer, purge integer, sealed blob,                        -- can be put back until
     constraint dead_letters_once unique (client, operation_id)
 ) strict;
 
@@ -203,6 +203,10 @@ CREATE INDEX dead_letters_by_operation on dead_letters (operation_id);
 CREATE INDEX dead_letters_due on dead_letters (state, changed_ms) where state in (4, 5) and purge is null;
 
 CREATE INDEX dead_letters_purged on dead_letters (purge) where purge is not null;
+
+CREATE INDEX dead_letters_readable on dead_letters (id) where origin in (2, 3) and sealed is null and purge is null;
+
+CREATE INDEX dead_letters_sealed on dead_letters (substr(sealed, 2, 8), id) where sealed is not null;
 
 CREATE TABLE dedupe (
     client     integer not null,
@@ -354,6 +358,11 @@ begin select raise(abort, 'epochs is append-only'); end;
 
 CREATE TRIGGER epochs_never_updated before update on epochs
 begin select raise(abort, 'epochs is append-only'); end;
+
+CREATE TABLE escrow_keys (
+    id       blob    primary key constraint escrow_keys_id_length check (length(id) = 8),
+    since_ms integer not null
+) strict, without rowid;
 
 CREATE TABLE meta (
     k text not null primary key,

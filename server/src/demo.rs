@@ -49,7 +49,7 @@ pub struct DemoArgs {
 /// When one of them does not start, or does not stop cleanly.
 pub async fn demo(args: &DemoArgs) -> anyhow::Result<()> {
     let clock = Clock::system();
-    let data = DataArgs { data: args.data.clone(), durability: DurabilityChoice::Full, accept_rollback: false };
+    let data = DataArgs { data: args.data.clone(), durability: DurabilityChoice::Full, escrow_key: None, accept_rollback: false };
     let running = Running::start(&data, args.listen, clock.clone()).await?;
     let (service, cx) = (running.app.service(), running.app.system_cx());
     if service.collections().is_empty() {

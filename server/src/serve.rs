@@ -47,6 +47,7 @@ impl Opened {
         options.durability = data.durability.into();
         options.accept_rollback = data.accept_rollback;
         options.hint = hint_path(dir);
+        options.escrow_key = data.escrow_key.clone();
         options.readers = std::thread::available_parallelism().map_or(4, |cores| u32::try_from(cores.get() * 2).unwrap_or(4));
         let store =
             Store::open(dir, options).await.with_context(|| format!("the store under {} does not open", dir.display()))?;

@@ -54,6 +54,9 @@ pub struct DataArgs {
     /// What an acknowledgement promises
     #[arg(long, env = "TIDEWATCH_DURABILITY", value_enum, default_value_t)]
     pub durability: DurabilityChoice,
+    /// File of the keys that open payloads in escrow; made when nothing needs it yet [default: escrow.key in the directory of the store]
+    #[arg(long, env = "TIDEWATCH_ESCROW_KEY", value_name = "FILE")]
+    pub escrow_key: Option<PathBuf>,
     /// Go on with a new epoch when the log is shorter than it once was
     #[arg(long)]
     pub accept_rollback: bool,

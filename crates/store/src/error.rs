@@ -34,6 +34,14 @@ pub enum Error {
         /// Where it once ended.
         hint: i64,
     },
+    /// The file of the keys that open payloads in escrow is not what the store needs.
+    #[error("the escrow key file {file} {detail}")]
+    EscrowKey {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        detail: String,
+    },
     /// A named constraint refused the row.
     #[error("constraint {0}")]
     Constraint(String),

@@ -2,7 +2,7 @@
 //!
 //! Files under one data directory: `sync.db` (the log, its projections, audit), `telemetry.db` and hourly
 //! `telemetry-YYYYMMDDHH.db` (reports and what is made of them), `console.db` (staff, sessions, tokens), `snapshots/` (the state of
-//! scopes in files that are handed out, made from the log). None can block or bloat another.
+//! scopes in files that are handed out, made from the log), `escrow.key` (what opens sealed payloads). None can block or bloat another.
 
 pub mod console;
 mod database;
@@ -10,6 +10,7 @@ pub mod error;
 mod store;
 pub mod sync;
 pub mod telemetry;
+mod vault;
 
 pub use database::Durability;
 pub use error::{Error, Result};

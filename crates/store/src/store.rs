@@ -30,6 +30,9 @@ pub struct StoreOptions {
     pub hint: Option<PathBuf>,
     /// Bounds of prebuilt snapshots.
     pub snapshots: SnapshotLimits,
+    /// The file of the keys that open payloads in escrow, made when it is missing and nothing needs it; `None` is `escrow.key` beside
+    /// the files of the store. Its keys, and what they are used with, are random whatever `entropy` is.
+    pub escrow_key: Option<PathBuf>,
 }
 
 impl StoreOptions {
@@ -44,6 +47,7 @@ impl StoreOptions {
             accept_rollback: false,
             hint: None,
             snapshots: SnapshotLimits::STANDARD,
+            escrow_key: None,
         }
     }
 }
@@ -86,7 +90,7 @@ impl Store {
     pub async fn open(dir: &Path, options: StoreOptions) -> Result<Self> {
         folder_make(dir)?;
         let sync = Sync::open(dir, &options).await?;
-        let telemetry = Telemetry::open(dir, &options).await?;
+        let telemetry = Telemetry::open(dir, &options, sync.vault()).await?;
         let console = Console::open(dir, &options).await?;
         Ok(Self { parts: Arc::new(Parts { dir: dir.to_owned(), sync, telemetry, console }) })
     }

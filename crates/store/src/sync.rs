@@ -27,6 +27,7 @@ mod prefetch;
 pub mod purge;
 mod queue;
 mod records;
+pub(crate) mod sealing;
 mod sequences;
 mod snapshots;
 pub mod standing;
@@ -60,6 +61,7 @@ pub use self::snapshots::{RowWriter, SnapshotLimits, SnapshotTaken, SnapshotWait
 pub use self::trace::{ChangeFact, ConflictFact, DeadLetterFact, OperationFacts};
 pub use self::verify::VerifyReport;
 use self::writer::{Job, Reply, Writer};
+use crate::vault::Vault;
 use crate::{Error, Result, StoreOptions};
 
 /// What the tasks and the callers share.
@@ -79,6 +81,8 @@ pub(crate) struct Shared {
     capture: Mutex<Option<mpsc::Sender<CapturedGroup>>>,
     /// Who waits for commands.
     listeners: control::Listeners,
+    /// Opens and seals payloads in escrow.
+    vault: Arc<Vault>,
     /// Readers that hold their view of the file for long.
     long_reads: AtomicUsize,
 }
@@ -123,6 +127,7 @@ impl Sync {
             hint: options.hint.clone(),
             capture: Mutex::new(None),
             listeners: control::Listeners::default(),
+            vault: Arc::new(opened.vault),
             long_reads: AtomicUsize::new(0),
         });
         let writer = Writer {
@@ -146,6 +151,11 @@ impl Sync {
             snapshots: Arc::new(opened.snapshots),
             tasks: Mutex::new(Some(tasks)),
         })
+    }
+
+    /// What opens payloads in escrow.
+    pub(crate) fn vault(&self) -> Arc<Vault> {
+        Arc::clone(&self.shared.vault)
     }
 
     /// Takes no more jobs, finishes those that wait, writes the hint and closes the file.

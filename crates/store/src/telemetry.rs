@@ -20,6 +20,7 @@ mod read;
 mod roll_apply;
 mod roller;
 mod rollup;
+mod sealed;
 mod snapshot;
 mod story;
 mod sync_facts;
@@ -55,6 +56,7 @@ pub use self::work::{FleetFacts, TrendRisk, Trouble};
 pub use self::writer::Ingested;
 use self::writer::{NOTE_QUEUE, Note, REPORT_QUEUE, Shared, Work, Writer};
 use crate::database::{CacheSize, Database, Durability, database_open};
+use crate::vault::Vault;
 use crate::{Error, Result, StoreOptions};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/telemetry");
@@ -82,11 +84,11 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
-    pub(crate) async fn open(dir: &Path, options: &StoreOptions) -> Result<Self> {
+    pub(crate) async fn open(dir: &Path, options: &StoreOptions, vault: Arc<Vault>) -> Result<Self> {
         let database =
             database_open(dir.join("telemetry.db"), Durability::Normal, options.readers.div_ceil(2), CACHE, &MIGRATIONS).await?;
         let connection = database.writer.lock().await.take().expect("a database opens with its writer");
-        let facts = SyncFacts::open(dir);
+        let facts = SyncFacts::open(dir, vault);
         let (commits, committed) = watch::channel(0);
         let (notes_dropped, groups_failed, hurry) = Default::default();
         let shared = Arc::new(Shared { notes_dropped, groups_failed, commits, hurry });

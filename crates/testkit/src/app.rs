@@ -28,7 +28,7 @@ pub struct TestApp {
     app: App,
     router: Router,
     store: Store,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl TestApp {
@@ -56,7 +56,13 @@ impl TestApp {
         let app = App::new(service, clock, Assets::default(), None);
         app.service().collections_import(&app.system_cx(), COLLECTIONS_DEMO).await.expect("the demo's collections are valid");
         let router = router(&app);
-        Self { app, router, store, _dir: dir }
+        Self { app, router, store, dir }
+    }
+
+    /// The folder of the store.
+    #[must_use]
+    pub fn dir(&self) -> &std::path::Path {
+        self.dir.path()
     }
 
     /// What the handlers share.

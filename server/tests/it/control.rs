@@ -17,6 +17,8 @@ use tidewatch_service::auth::TokenKind;
 use tidewatch_service::control::CommandOrder;
 use tidewatch_testkit::{SCOPES, TestApp, Visitor, intent};
 
+use crate::drain::{drained, order, roll, tally};
+
 pub(crate) const REASON: &str = "the tablet is stuck";
 
 pub(crate) async fn give(staff: &Visitor, client_id: &str, kind: &str, args: Value) -> String {
@@ -335,4 +337,42 @@ async fn a_resync_puts_what_is_stuck_into_escrow_and_leaves_the_tablet_equal_to_
     for escrowed in &all {
         assert_eq!(staff.get(&format!("/api/v1/operations/{escrowed}")).await.status(), 200, "{escrowed} is kept here");
     }
+}
+
+/// Files of the store in which a text stands.
+fn files_with(app: &TestApp, text: &str) -> Vec<String> {
+    let names = std::fs::read_dir(app.dir()).expect("a folder").map(|entry| entry.expect("an entry").path());
+    let holds = |path: &std::path::PathBuf| {
+        path.is_file() && String::from_utf8_lossy(&std::fs::read(path).expect("a file")).contains(text)
+    };
+    names.filter(holds).map(|path| path.file_name().expect("a name").to_string_lossy().into_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_payload_in_escrow_is_stored_sealed_and_applied_under_its_own_id() {
+    const MARKER: &str = "blood type AB of Ada Lovelace";
+    let app = TestApp::new().await;
+    let device = app.device("d1").await;
+    let line = json!({"intent": intent("op-1", "n-1", "create", json!({"title": MARKER})), "state": "queued"});
+    let headers = [("content-type", "application/x-ndjson")];
+    let put = device.http().post_with("/control/escrow", &headers, Bytes::from(format!("{line}\n"))).await.ok(200);
+    assert_eq!(put["stored"], 1);
+    roll(&app).await;
+    assert_eq!(files_with(&app, MARKER), Vec::<String>::new());
+    assert_eq!(app.verify().await, Vec::<String>::new());
+    let staff = app.api("ci", Role::Operator).await;
+    let entry = format!("/api/v1/outbox/entries/{}/op-1", device.client_id);
+    let hidden = staff.get(&entry).await;
+    assert!(hidden.status() == 200 && !hidden.text().contains(MARKER), "{}", hidden.text());
+    staff.post(&format!("{entry}/reveal"), &json!({"reason": "the patient asked for it"})).await.ok(200);
+    let shown = staff.get(&entry).await.text();
+    assert!(shown.contains(MARKER), "{shown}");
+    assert_eq!(staff.post(&format!("{entry}/dry-run"), &json!({})).await.ok(200)["status"], "applied");
+    let found = staff.get("/api/v1/outbox/entries?q=payload.title:*lovelace%20state:escrowed").await.ok(200);
+    assert_eq!((found["rows"].as_array().map(Vec::len), &found["rows"][0]["operation_id"]), (Some(1), &json!("op-1")), "{found}");
+    let job = drained(&app, &staff, &order("retry", &json!({"filter": "state:escrowed"}))).await;
+    assert_eq!(tally(&job), [1, 0, 0, 0, 0, 0], "{job}");
+    let again = device.push(&[intent("op-1", "n-1", "create", json!({"title": MARKER}))]).await.ok(200);
+    assert_eq!((&again["results"][0]["status"], &again["results"][0]["replayed"]), (&json!("applied"), &json!(true)), "{again}");
+    assert_ne!(files_with(&app, MARKER), Vec::<String>::new(), "a change is in the log as every change");
 }

@@ -216,6 +216,7 @@ fn bind_dead_letter(query: Bound, id: i64, letter: &NewDeadLetter) -> Bound {
         .bind(ArchiveState::Poisoned.number())
         .bind(letter.at.0)
         .bind(letter.at.0)
+        .bind(None::<Vec<u8>>)
 }
 
 /// The digests after a group, from those before it.

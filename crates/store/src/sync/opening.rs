@@ -13,6 +13,7 @@ use tidewatch_domain::time::Millis;
 
 use super::checkpoint::hint_read;
 use super::live::{Client, Configured, Live, Sequence};
+use super::sealing::vault_open;
 use super::snapshots::{self, Snapshots};
 use super::statements::control::COMMANDS_OPEN;
 use super::statements::{
@@ -21,6 +22,7 @@ use super::statements::{
 };
 use super::writer::WriterState;
 use crate::database::{CacheSize, connect_again, database_open, readers_again};
+use crate::vault::{KeyFile, Vault};
 use crate::{Error, Result, StoreOptions};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/sync");
@@ -46,6 +48,7 @@ pub(crate) struct Opened {
     pub(crate) epoch: Epoch,
     pub(crate) ancestors: Vec<(Epoch, Seq)>,
     pub(crate) snapshots: Snapshots,
+    pub(crate) vault: Vault,
 }
 
 pub(crate) async fn open(dir: &Path, options: &StoreOptions) -> Result<Opened> {
@@ -54,6 +57,7 @@ pub(crate) async fn open(dir: &Path, options: &StoreOptions) -> Result<Opened> {
     let mut writer = database.writer.lock().await.take().ok_or(Error::Closed)?;
     genesis(&mut writer, options).await?;
     rollback_check(&mut writer, options).await?;
+    let vault = vault_open(&KeyFile::of(dir, options.escrow_key.as_deref()), &mut writer, options.now).await?;
     let state = writer_state(&mut writer).await?;
     let live = live_load(&mut writer, state.log.head).await?;
     let (epoch, ancestors) = lineage(&mut writer).await?;
@@ -63,7 +67,18 @@ pub(crate) async fn open(dir: &Path, options: &StoreOptions) -> Result<Opened> {
     let scope_last = live.scope_names.keys().map(|key| key.0).max().unwrap_or(0);
     let client_last = live.client_ids.keys().map(|key| key.0).max().unwrap_or(0);
     let state = WriterState { scope_last, client_last, ..state };
-    Ok(Opened { writer, checkpointer, readers: database.readers, control_readers, live, state, epoch, ancestors, snapshots })
+    Ok(Opened {
+        writer,
+        checkpointer,
+        readers: database.readers,
+        control_readers,
+        live,
+        state,
+        epoch,
+        ancestors,
+        snapshots,
+        vault,
+    })
 }
 
 fn hash(bytes: &[u8]) -> Result<Hash> {

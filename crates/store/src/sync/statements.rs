@@ -269,7 +269,7 @@ statements! {
         select id, collection, record_id, scope, state, local, client, created_ms
         from conflicts where operation_id = ?1 order by id desc limit 1";
     DEAD_LETTER_OF_OPERATION = r"
-        select code, mutation, client, at_ms from dead_letters where operation_id = ?1 order by id desc limit 1";
+        select id, client, operation_id, mutation, sealed, code, at_ms from dead_letters where operation_id = ?1 order by id desc limit 1";
     /// What is remembered of a key: of one device, or when that is not known of every device. The latest comes last.
     MEMORY_OF_KEY = r"
         select group_concat(line, char(30)) from (
@@ -337,7 +337,8 @@ inserts! {
     MEMORY_ADD = "insert or rollback into dedupe (client, idem_key, digest, status, seq, version, result, client_seq, at_ms)", 9, "";
     CONFLICT_ADD = r"insert into conflicts (id, collection, record_id, scope, seq, kind, policy_rev, inputs, base, local, server, client,
         operation_id, state, resolution, branch, created_ms)", 17, "";
-    DEAD_LETTER_ADD = "insert into dead_letters (id, client, operation_id, code, detail, mutation, origin, state, home, at_ms, changed_ms)", 11, r"
+    DEAD_LETTER_ADD = r"insert into dead_letters (id, client, operation_id, code, detail, mutation, origin, state, home, at_ms, changed_ms,
+        sealed)", 12, r"
         on conflict (client, operation_id) do nothing";
     DIGEST_PUT = "insert into scope_digest (scope, collection, rows, digest)", 4, r"
         on conflict (scope, collection) do update set rows = excluded.rows, digest = excluded.digest";

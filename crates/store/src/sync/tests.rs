@@ -28,6 +28,7 @@ mod push_terms;
 mod records;
 mod relayed;
 mod schema;
+mod sealing;
 mod verify;
 
 pub(crate) const NOW: Millis = Millis(1_763_000_000_000);

@@ -8,6 +8,7 @@ use tidewatch_domain::time::Millis;
 use super::Sync;
 use super::packed;
 use super::prefetch::memory_read;
+use super::sealing::Stored;
 use super::statements::{CHANGE_OF_OPERATION, CONFLICT_OF_OPERATION, DEAD_LETTER_OF_OPERATION, MEMORY_OF_KEY};
 use crate::Result;
 
@@ -106,6 +107,14 @@ impl OperationFacts {
 }
 
 #[derive(sqlx::FromRow)]
+struct LetterFactRow {
+    #[sqlx(flatten)]
+    stored: Stored,
+    code: String,
+    at_ms: i64,
+}
+
+#[derive(sqlx::FromRow)]
 struct ChangeRow {
     client: i64,
     seq: i64,
@@ -187,10 +196,11 @@ impl Sync {
     }
 
     async fn dead_letter_fact(&self, operation_id: &OperationId, facts: &mut OperationFacts) -> Result<Option<i64>> {
-        let row: Option<(String, String, i64, i64)> =
+        let row: Option<LetterFactRow> =
             sqlx::query_as(DEAD_LETTER_OF_OPERATION).bind(operation_id.to_string()).fetch_optional(&self.readers).await?;
-        let Some((code, mutation, client, at)) = row else { return Ok(None) };
-        facts.dead_letter = Some(DeadLetterFact { code, mutation, at: Millis(at) });
+        let Some(LetterFactRow { stored, code, at_ms }) = row else { return Ok(None) };
+        let client = stored.client;
+        facts.dead_letter = Some(DeadLetterFact { code, mutation: stored.intent(&self.shared.vault)?, at: Millis(at_ms) });
         Ok(Some(client))
     }
 }

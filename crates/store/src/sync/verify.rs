@@ -40,6 +40,8 @@ pub struct VerifyReport {
     pub records: u64,
     /// Audit rows that were read.
     pub audit_events: u64,
+    /// Payloads in escrow that were opened.
+    pub sealed: u64,
     /// Entries whose payloads were purged.
     pub purged: u64,
     /// Prebuilt snapshots whose files were compared.
@@ -150,6 +152,7 @@ impl Sync {
         let open = self.shared.live().commands_open.clone();
         commands::verify(&mut snapshot, &open, &mut report).await?;
         self.verify_snapshots(&mut snapshot, &mut report).await?;
+        self.verify_sealed(&mut snapshot, &mut report).await?;
         self.verify_purges(&mut snapshot, &mut report).await?;
         snapshot.rollback().await?;
         connection.close().await?;

@@ -4,13 +4,16 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
-use sqlx::{ConnectOptions as _, QueryBuilder, Sqlite, SqliteConnection, SqlitePool};
+use sqlx::{ConnectOptions as _, SqliteConnection, SqlitePool};
 use tidewatch_domain::report::EntryState;
 
 use super::columns::state_rank;
 use crate::Result;
+use crate::sync::sealing::Stored;
+use crate::vault::Vault;
 
 /// So many rows of the log are counted at most: further behind is "at least".
 pub(crate) const BEHIND_MAX: i64 = 10_000;
@@ -18,7 +21,8 @@ pub(crate) const BEHIND_MAX: i64 = 10_000;
 /// Read-only view of `sync.db`.
 #[derive(Clone, Debug)]
 pub(crate) struct SyncFacts {
-    readers: SqlitePool,
+    pub(super) readers: SqlitePool,
+    pub(super) vault: Arc<Vault>,
 }
 
 /// A registered device.
@@ -47,7 +51,7 @@ pub(crate) struct DigestRow {
 }
 
 /// An intent that was refused for good.
-#[derive(Clone, Debug, sqlx::FromRow)]
+#[derive(Clone, Debug)]
 pub(crate) struct DeadLetter {
     pub client_id: String,
     pub operation_id: String,
@@ -70,6 +74,23 @@ pub(crate) struct Archived {
     pub purged: bool,
 }
 
+/// The same with the id of its device.
+#[derive(sqlx::FromRow)]
+struct OfClient {
+    client_id: String,
+    #[sqlx(flatten)]
+    stored: Stored,
+}
+
+/// A payload, since when it is here, and how it came.
+#[derive(sqlx::FromRow)]
+struct Payload {
+    #[sqlx(flatten)]
+    stored: Stored,
+    at_ms: i64,
+    origin: i64,
+}
+
 /// What became of an entry, as the journal of the log says it.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub(crate) struct EntryEvent {
@@ -81,34 +102,6 @@ pub(crate) struct EntryEvent {
     /// Action that is on its way to the device from here on.
     pub pending: Option<String>,
     pub job: Option<i64>,
-}
-
-/// What is looked for in the payloads of the archive whose numbers lie in `low..=high` without `low`.
-#[derive(Debug)]
-pub(crate) struct PayloadAsk {
-    /// Path of SQLite into the intent.
-    pub path: String,
-    /// Patterns, of which one has to hold, each with what the text of the intent holds wherever it can.
-    pub values: Vec<(String, String)>,
-    pub low: i64,
-    pub high: i64,
-}
-
-/// What one look found.
-#[derive(Debug, sqlx::FromRow)]
-pub(crate) struct PayloadHits {
-    /// Payloads that were there.
-    pub looked: i64,
-    /// `[client, operation_id]`, oldest first, a JSON array.
-    hits: String,
-}
-
-impl PayloadHits {
-    /// Number of the client and operation.
-    pub(crate) fn newest_first(self) -> impl Iterator<Item = (i64, String)> {
-        let hits: Vec<(i64, String)> = serde_json::from_str(&self.hits).expect("the query makes pairs");
-        hits.into_iter().rev()
-    }
 }
 
 /// An entry that the archive alone says the state of.
@@ -167,14 +160,14 @@ impl SyncFacts {
         Ok(self.readers.connect_options().connect().await?)
     }
 
-    pub(crate) fn open(dir: &Path) -> Self {
+    pub(crate) fn open(dir: &Path, vault: Arc<Vault>) -> Self {
         let options = SqliteConnectOptions::new()
             .filename(dir.join("sync.db"))
             .read_only(true)
             .busy_timeout(std::time::Duration::from_secs(2))
             .pragma("query_only", "1")
             .pragma("cache_size", "-2048");
-        Self { readers: SqlitePoolOptions::new().max_connections(2).connect_lazy_with(options) }
+        Self { readers: SqlitePoolOptions::new().max_connections(2).connect_lazy_with(options), vault }
     }
 
     pub(crate) async fn close(&self) {
@@ -234,12 +227,17 @@ impl SyncFacts {
     /// Dead letters of these operations.
     pub(crate) async fn dead_letters(&self, operations: &[&str]) -> Result<Vec<DeadLetter>> {
         const TEXT: &str = r"
-            select c.client_id, d.operation_id, d.mutation
+            select c.client_id, d.id, d.client, d.operation_id, d.mutation, d.sealed
             from json_each(?1) as wanted
             join dead_letters d on d.operation_id = wanted.value
             join clients c on c.id = d.client";
         let operations = serde_json::json!(operations).to_string();
-        Ok(sqlx::query_as(TEXT).bind(operations).fetch_all(&self.readers).await?)
+        let rows: Vec<OfClient> = sqlx::query_as(TEXT).bind(operations).fetch_all(&self.readers).await?;
+        let opened = |OfClient { client_id, stored }| {
+            let operation_id = stored.operation_id.clone();
+            Ok(DeadLetter { client_id, operation_id, mutation: stored.intent(&self.vault)? })
+        };
+        rows.into_iter().map(opened).collect()
     }
 
     /// What became of entries after a place of the journal, in its order.
@@ -269,19 +267,22 @@ impl SyncFacts {
 
     /// The intents of rows of the archive, by their numbers.
     pub(crate) async fn archived_intents(&self, ids: &[i64]) -> Result<HashMap<i64, String>> {
-        const TEXT: &str =
-            "select d.id, d.mutation from json_each(?1) as wanted cross join dead_letters d on d.id = wanted.value";
-        let rows: Vec<(i64, String)> =
-            sqlx::query_as(TEXT).bind(serde_json::json!(ids).to_string()).fetch_all(&self.readers).await?;
-        Ok(rows.into_iter().collect())
+        const TEXT: &str = r"
+            select d.id, d.client, d.operation_id, d.mutation, d.sealed from json_each(?1) as wanted
+            cross join dead_letters d on d.id = wanted.value";
+        let ids = serde_json::json!(ids).to_string();
+        let rows: Vec<Stored> = sqlx::query_as(TEXT).bind(ids).fetch_all(&self.readers).await?;
+        rows.into_iter().map(|row| Ok((row.id, row.intent(&self.vault)?))).collect()
     }
 
     /// The payload of one operation of one device, since when it is here, and how it came; none when it was purged.
     pub(crate) async fn payload(&self, client_id: &str, operation_id: &str) -> Result<Option<(String, i64, i64)>> {
         const TEXT: &str = r"
-            select d.mutation, d.at_ms, d.origin from dead_letters d
+            select d.id, d.client, d.operation_id, d.mutation, d.sealed, d.at_ms, d.origin from dead_letters d
             where d.client = (select id from clients where client_id = ?1) and d.operation_id = ?2 and d.purge is null";
-        Ok(sqlx::query_as(TEXT).bind(client_id).bind(operation_id).fetch_optional(&self.readers).await?)
+        let query = sqlx::query_as(TEXT).bind(client_id).bind(operation_id);
+        let row: Option<Payload> = query.fetch_optional(&self.readers).await?;
+        row.map(|Payload { stored, at_ms, origin }| Ok((stored.intent(&self.vault)?, at_ms, origin))).transpose()
     }
 
     /// Number of the newest payload of the archive.
@@ -290,42 +291,11 @@ impl SyncFacts {
         Ok(sqlx::query_scalar(TEXT).fetch_one(&self.readers).await?)
     }
 
-    /// Looks into payloads. A word is looked for in their text before it is looked for in their JSON, which costs ten times as much.
-    pub(crate) async fn payload_hits(&self, ask: PayloadAsk) -> Result<PayloadHits> {
-        const VALUE: &str = r"
-            (case json_type(d.mutation, (select path from asked)) when 'true' then 'true' when 'false' then 'false'
-                when 'null' then 'null' else d.mutation ->> (select path from asked) end) like ";
-        let mut query = QueryBuilder::<Sqlite>::new("with asked (path) as (select ");
-        query.push_bind(ask.path);
-        query.push(") select count(*) as looked, json_group_array(json_array(d.client, d.operation_id)) filter (where 0");
-        for (pattern, needle) in ask.values {
-            // Without letters there is no large one to be found as a small one.
-            let plain = !needle.bytes().any(|byte| byte.is_ascii_alphabetic());
-            query.push(if plain { " or instr(d.mutation, " } else { " or instr(lower(d.mutation), " }).push_bind(needle);
-            query.push(") > 0 and ").push(VALUE).push_bind(pattern).push(r" escape '\'");
-        }
-        query.push(") as hits from dead_letters d where d.id > ").push_bind(ask.low);
-        query.push(" and d.id <= ").push_bind(ask.high);
-        Ok(query.build_query_as().fetch_one(&self.readers).await?)
-    }
-
-    /// The same with the ids of the clients.
-    pub(crate) async fn payload_names(&self, hits: Vec<(i64, String)>) -> Result<Vec<(String, String)>> {
-        const TEXT: &str = r"
-            select c.id, c.client_id from json_each(?1) as wanted join clients c on c.id = wanted.value";
-        let mut numbers: Vec<i64> = hits.iter().map(|hit| hit.0).collect();
-        numbers.sort_unstable();
-        numbers.dedup();
-        let rows: Vec<(i64, String)> =
-            sqlx::query_as(TEXT).bind(serde_json::json!(numbers).to_string()).fetch_all(&self.readers).await?;
-        let names: HashMap<i64, String> = rows.into_iter().collect();
-        Ok(hits.into_iter().filter_map(|(client, operation)| Some((names.get(&client)?.clone(), operation))).collect())
-    }
-
     /// The newest intents of the archive.
     pub(crate) async fn payloads_newest(&self) -> Result<Vec<String>> {
-        const TEXT: &str = "select mutation from dead_letters order by id desc limit 50";
-        Ok(sqlx::query_scalar(TEXT).fetch_all(&self.readers).await?)
+        const TEXT: &str = "select id, client, operation_id, mutation, sealed from dead_letters order by id desc limit 50";
+        let rows: Vec<Stored> = sqlx::query_as(TEXT).fetch_all(&self.readers).await?;
+        rows.into_iter().map(|row| row.intent(&self.vault)).collect()
     }
 
     /// Open conflicts by device.

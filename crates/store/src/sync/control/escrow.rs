@@ -1,4 +1,4 @@
-//! Intents that devices hand over without having them applied. They are kept as they are, in the archive, in the state that the
+//! Intents that devices hand over without having them applied. They are kept as they are, sealed, in the archive, in the state that the
 //! command asks for under which they come; without one they are `escrowed`, for a person to decide.
 
 use serde_json::Value;
@@ -11,6 +11,7 @@ use tidewatch_domain::time::Millis;
 
 use super::jobs::Done;
 use crate::sync::drain::NewEvent;
+use crate::sync::sealing::{Stored, row_seal, sealed_row};
 use crate::sync::statements::control::{ARCHIVE_ADD, ARCHIVE_MUTATION, COMMAND_ESCROWING};
 use crate::sync::writer::Writer;
 use crate::{Error, Result};
@@ -37,6 +38,14 @@ pub struct Escrowed {
     pub duplicates: u64,
     /// Operation, code and words of those that were not kept.
     pub refused: Vec<(String, &'static str, String)>,
+}
+
+/// A row of the archive for an intent that comes again.
+#[derive(sqlx::FromRow)]
+struct Here {
+    #[sqlx(flatten)]
+    stored: Stored,
+    purged: bool,
 }
 
 /// Under which command intents come.
@@ -147,26 +156,19 @@ impl Writer {
         done: &mut Escrowed,
     ) -> Result<()> {
         let query = sqlx::query_as(ARCHIVE_MUTATION).bind(client.0).bind(line.operation_id.clone());
-        let here: Option<(String, bool)> = query.fetch_optional(&mut self.connection).await?;
-        if let Some((kept, purged)) = here {
-            // What was purged is not taken in again: its payload stands in an export.
-            if purged || same(&kept, &line.intent) {
-                done.duplicates += 1;
-            } else {
-                let words = "another intent was kept under this operation id".to_owned();
-                done.refused.push((line.operation_id.clone(), "idempotency_key_reused", words));
-            }
-            return Ok(());
+        if let Some(here) = query.fetch_optional(&mut self.connection).await? {
+            return self.escrow_again(here, line, done).await;
         }
         self.state.dead_letter_last += 1;
         let (code, detail) = line.error.clone().unzip();
+        let (left, sealed) = sealed_row(&self.shared.vault, client.0, &line.operation_id, &line.intent)?;
         sqlx::query(ARCHIVE_ADD)
             .bind(self.state.dead_letter_last)
             .bind(client.0)
             .bind(line.operation_id.clone())
             .bind(code.unwrap_or_else(|| "not_sent".to_owned()))
             .bind(detail)
-            .bind(line.intent.clone())
+            .bind(left)
             .bind(shelf.origin)
             .bind(shelf.state)
             .bind(if shelf.state == ESCROWED.state { ESCROWED.state } else { 0 })
@@ -174,6 +176,7 @@ impl Writer {
             .bind(under.map(|under| under.actor.clone()))
             .bind(under.and_then(|under| under.job))
             .bind(now.0)
+            .bind(sealed)
             .execute(&mut self.connection)
             .await?;
         let event = NewEvent {
@@ -188,6 +191,30 @@ impl Writer {
         };
         self.events_add(&[event]).await?;
         done.stored += 1;
+        Ok(())
+    }
+
+    /// An intent that is here already. What was refused here stood readable until its device handed it over.
+    async fn escrow_again(&mut self, here: Here, line: &EscrowLine, done: &mut Escrowed) -> Result<()> {
+        let Here { stored, purged } = here;
+        // What was purged is not taken in again: its payload stands in an export.
+        if purged {
+            done.duplicates += 1;
+            return Ok(());
+        }
+        let vault = &self.shared.vault;
+        let kept = vault.text(stored.client, &stored.operation_id, stored.mutation.clone(), stored.sealed.as_deref())?;
+        if !same(&kept, &line.intent) {
+            let words = "another intent was kept under this operation id".to_owned();
+            done.refused.push((line.operation_id.clone(), "idempotency_key_reused", words));
+            return Ok(());
+        }
+        done.duplicates += 1;
+        if stored.sealed.is_none() {
+            sqlx::query("pragma secure_delete = on").execute(&mut self.connection).await?;
+            row_seal(vault, stored, &mut self.connection).await?;
+            sqlx::query("pragma secure_delete = off").execute(&mut self.connection).await?;
+        }
         Ok(())
     }
 }

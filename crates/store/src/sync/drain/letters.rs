@@ -11,8 +11,10 @@ use super::statements::LETTERS_KNOWN;
 use crate::sync::Sync;
 use crate::sync::bulk::write_all;
 use crate::sync::queue::Weight;
+use crate::sync::sealing::sealed_row;
 use crate::sync::statements::DEAD_LETTER_ADD;
 use crate::sync::writer::{Job, Writer};
+use crate::vault::Vault;
 use crate::{Error, Result};
 
 /// An intent on its way into the archive.
@@ -75,11 +77,14 @@ impl Writer {
         for (new, letter) in new.iter_mut().zip(letters) {
             *new = *new && seen.insert(letter.operation_id.as_str());
         }
-        let fresh: Vec<(i64, &NewLetter)> = (self.state.dead_letter_last + 1..)
+        let vault = &self.shared.vault;
+        let kept = |(id, letter)| Ok((id, letter, kept_as(vault, client, letter)?));
+        let fresh: Vec<Fresh<'_>> = (self.state.dead_letter_last + 1..)
             .zip(letters.iter().zip(&new).filter(|(_, new)| **new).map(|(letter, _)| letter))
-            .collect();
+            .map(kept)
+            .collect::<Result<_>>()?;
         self.state.dead_letter_last += i64::try_from(fresh.len()).expect("a group is small");
-        write_all(&mut self.connection, &DEAD_LETTER_ADD, &fresh, |query, (id, letter)| {
+        write_all(&mut self.connection, &DEAD_LETTER_ADD, &fresh, |query, (id, letter, (mutation, sealed))| {
             let home = if letter.origin == ArchiveOrigin::Escrowed { ArchiveState::Escrowed } else { ArchiveState::Poisoned };
             query
                 .bind(*id)
@@ -87,12 +92,13 @@ impl Writer {
                 .bind(letter.operation_id.to_string())
                 .bind(letter.code.clone())
                 .bind(letter.detail.clone())
-                .bind(letter.mutation.clone())
+                .bind(mutation.clone())
                 .bind(letter.origin.number())
                 .bind(letter.state.number())
                 .bind(home.number())
                 .bind(now.0)
                 .bind(now.0)
+                .bind(sealed.clone())
         })
         .await?;
         let event = |letter: &NewLetter| NewEvent {
@@ -105,8 +111,22 @@ impl Writer {
             at: now,
             detail: Some(letter.code.clone()),
         };
-        let events: Vec<NewEvent> = fresh.iter().map(|(_, letter)| event(letter)).collect();
+        let events: Vec<NewEvent> = fresh.iter().map(|(_, letter, _)| event(letter)).collect();
         self.events_add(&events).await?;
         Ok(new)
+    }
+}
+
+/// A letter with its number and with what its row keeps.
+type Fresh<'a> = (i64, &'a NewLetter, (String, Option<Vec<u8>>));
+
+/// What a row shows and what it holds sealed: what devices hand over is, what they were refused or have given up is readable.
+fn kept_as(vault: &Vault, client: ClientKey, letter: &NewLetter) -> Result<(String, Option<Vec<u8>>)> {
+    match letter.origin {
+        ArchiveOrigin::Refused | ArchiveOrigin::Reported => Ok((letter.mutation.clone(), None)),
+        ArchiveOrigin::Uploaded | ArchiveOrigin::Escrowed => {
+            let (left, sealed) = sealed_row(vault, client.0, letter.operation_id.as_str(), &letter.mutation)?;
+            Ok((left, Some(sealed)))
+        }
     }
 }

@@ -16,6 +16,7 @@ use super::job_statements::{
 };
 use super::jobs::JobRow;
 use crate::sync::Sync;
+use crate::vault::Vault;
 use crate::{Error, Result};
 
 /// An item that waits, with what is needed to prepare it.
@@ -33,6 +34,16 @@ pub struct WaitingItem {
     pub mutation: Option<String>,
     /// Where it stands in the archive, when it is here.
     pub state: Option<i64>,
+    sealed: Option<Vec<u8>>,
+}
+
+impl WaitingItem {
+    fn opened(mut self, vault: &Vault) -> Result<Self> {
+        if let Some(sealed) = self.sealed.take() {
+            self.mutation = Some(vault.open(self.client, &self.operation_id, &sealed)?);
+        }
+        Ok(self)
+    }
 }
 
 /// An item in a list.
@@ -108,6 +119,7 @@ pub struct LetterRow {
     pub changed_ms: i64,
     pub restore_until_ms: Option<i64>,
     pub purge: Option<i64>,
+    sealed: Option<Vec<u8>>,
 }
 
 impl LetterRow {
@@ -171,7 +183,8 @@ impl Sync {
     /// As the database.
     pub async fn items_waiting(&self, set: i64, after: i64, rows: u32, intents: bool) -> Result<Vec<WaitingItem>> {
         let query = sqlx::query_as(ITEMS_WAITING).bind(set).bind(after).bind(rows).bind(intents);
-        Ok(query.fetch_all(&self.readers).await?)
+        let rows: Vec<WaitingItem> = query.fetch_all(&self.readers).await?;
+        rows.into_iter().map(|row| row.opened(&self.shared.vault)).collect()
     }
 
     /// Items of a set at these places that wait; with their intents when the action needs those.
@@ -180,7 +193,9 @@ impl Sync {
     /// As the database.
     pub async fn items_waiting_at(&self, set: i64, places: &[i64], intents: bool) -> Result<Vec<WaitingItem>> {
         let places = serde_json::json!(places).to_string();
-        Ok(sqlx::query_as(ITEMS_AT).bind(set).bind(places).bind(intents).fetch_all(&self.readers).await?)
+        let query = sqlx::query_as(ITEMS_AT).bind(set).bind(places).bind(intents);
+        let rows: Vec<WaitingItem> = query.fetch_all(&self.readers).await?;
+        rows.into_iter().map(|row| row.opened(&self.shared.vault)).collect()
     }
 
     /// Outcomes of the items of a set at these places.
@@ -289,6 +304,9 @@ impl Sync {
     /// As the database.
     pub async fn letter_view(&self, client_id: &ClientId, operation_id: &str) -> Result<Option<LetterRow>> {
         let Some(client) = self.key_of(client_id) else { return Ok(None) };
-        Ok(sqlx::query_as(LETTER_VIEW).bind(client.0).bind(operation_id).fetch_optional(&self.readers).await?)
+        let query = sqlx::query_as(LETTER_VIEW).bind(client.0).bind(operation_id);
+        let Some(row): Option<LetterRow> = query.fetch_optional(&self.readers).await? else { return Ok(None) };
+        let mutation = self.shared.vault.text(row.client, &row.operation_id, row.mutation, row.sealed.as_deref())?;
+        Ok(Some(LetterRow { mutation, sealed: None, ..row }))
     }
 }

@@ -25,7 +25,7 @@ statements! {
     /// What is due in a state: given up by then and promised until then at most, after a place. What an open job has is not.
     LETTERS_DUE = r"
         select d.id, d.client, d.operation_id, d.code, d.detail, d.mutation, d.origin, d.state, d.reason, d.actor, d.job, d.successor, d.at_ms,
-            d.changed_ms
+            d.changed_ms, d.sealed
         from dead_letters d indexed by dead_letters_due
         where d.state in (4, 5) and d.purge is null and d.state = ?1 and d.changed_ms <= ?2 and coalesce(d.restore_until_ms, 0) <= ?3
             and (d.changed_ms, d.id) > (?4, ?5)
@@ -41,7 +41,7 @@ statements! {
     /// Removes the payloads of `[[client, operation, state, changed], …]` that are as they were exported; answers which. What is left
     /// is what the mirror is made of.
     LETTERS_PURGE = r"
-        update dead_letters set purge = ?2, detail = null, mutation = iif(json_valid(mutation), json_object(
+        update dead_letters set purge = ?2, detail = null, sealed = null, mutation = iif(json_valid(mutation), json_object(
             'operation_id', mutation ->> '$.operation_id', 'collection', mutation ->> '$.collection', 'record_id', mutation ->> '$.record_id',
             'scope', mutation ->> '$.scope', 'op', mutation ->> '$.op', 'priority', mutation ->> '$.priority',
             'created_at', mutation ->> '$.created_at', 'depends_on', mutation -> '$.depends_on'), '{}')
@@ -71,7 +71,7 @@ statements! {
     /// Purged entries that still hold something of their payload, or are in a state that is never purged.
     VERIFY_PURGED_LEFT = r"
         select d.id from dead_letters d indexed by dead_letters_purged
-        where d.purge is not null and (d.state not in (4, 5) or d.detail is not null or exists (
+        where d.purge is not null and (d.state not in (4, 5) or d.detail is not null or d.sealed is not null or exists (
             select 1 from json_each(d.mutation) j
             where j.key not in ('operation_id', 'collection', 'record_id', 'scope', 'op', 'priority', 'created_at', 'depends_on')))
         limit 100";

@@ -48,6 +48,7 @@ struct Due {
     successor: Option<String>,
     at_ms: i64,
     changed_ms: i64,
+    sealed: Option<Vec<u8>>,
 }
 
 impl Due {
@@ -139,7 +140,7 @@ impl Sync {
             let Some(keeps) = retention.keeps_ms(state) else { continue };
             let (mut after, until) = ((i64::MIN, i64::MIN), now.plus(-keeps).0);
             while !gathered.is_full() {
-                let due: Vec<Due> = sqlx::query_as(LETTERS_DUE)
+                let mut due: Vec<Due> = sqlx::query_as(LETTERS_DUE)
                     .bind(state.number())
                     .bind(until)
                     .bind(now.0)
@@ -150,11 +151,13 @@ impl Sync {
                     .await?;
                 let Some(last) = due.last() else { break };
                 after = (last.changed_ms, last.id);
-                for row in &due {
+                for row in &mut due {
                     let known = self.client_id_of(ClientKey(row.client));
                     let client_id =
                         known.ok_or_else(|| Error::Corrupt(format!("row {} of the archive is of no device", row.id)))?;
                     if !gathered.is_full() {
+                        let mutation = std::mem::take(&mut row.mutation);
+                        row.mutation = self.shared.vault.text(row.client, &row.operation_id, mutation, row.sealed.as_deref())?;
                         gathered.add(row, &client_id);
                     }
                 }

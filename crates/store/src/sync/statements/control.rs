@@ -62,10 +62,32 @@ statements! {
         on conflict do nothing";
 
     ARCHIVE_HAS = "select 1 from dead_letters where client = ?1 and operation_id = ?2";
-    ARCHIVE_MUTATION = "select mutation, purge is not null from dead_letters where client = ?1 and operation_id = ?2";
+    ARCHIVE_MUTATION = r"
+        select id, client, operation_id, mutation, sealed, purge is not null as purged from dead_letters where client = ?1 and operation_id = ?2";
     ARCHIVE_ADD = r"
-        insert into dead_letters (id, client, operation_id, code, detail, mutation, origin, state, home, reason, actor, job, at_ms, changed_ms)
-        values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13)";
+        insert into dead_letters (id, client, operation_id, code, detail, mutation, origin, state, home, reason, actor, job, at_ms, changed_ms, sealed)
+        values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13, ?14)";
+
+    ESCROW_KEY_ADD = "insert into escrow_keys (id, since_ms) values (?1, ?2) on conflict do nothing";
+    /// Keys without which something does not open.
+    ESCROW_KEYS_NEEDED = r"
+        select k.id from escrow_keys k where exists (
+            select 1 from dead_letters d indexed by dead_letters_sealed where d.sealed is not null and substr(d.sealed, 2, 8) = k.id)";
+    /// Payloads that came by escrow and are not sealed.
+    LETTERS_READABLE = r"
+        select id, client, operation_id, mutation, sealed from dead_letters indexed by dead_letters_readable
+        where origin in (2, 3) and sealed is null and purge is null order by id limit ?1";
+    /// Payloads under a key, by their numbers.
+    LETTERS_UNDER = r"
+        select id, client, operation_id, mutation, sealed from dead_letters indexed by dead_letters_sealed
+        where sealed is not null and substr(sealed, 2, 8) = ?1 and id > ?2 and id <= ?3 order by id limit ?4";
+    LETTER_SEAL = "update dead_letters set mutation = ?2, sealed = ?3 where id = ?1";
+    VERIFY_SEALED = r"
+        select id, client, operation_id, mutation, sealed from dead_letters indexed by dead_letters_sealed
+        where sealed is not null and (substr(sealed, 2, 8), id) > (?1, ?2) order by substr(sealed, 2, 8), id limit ?3";
+    VERIFY_READABLE = r"
+        select id from dead_letters indexed by dead_letters_readable
+        where origin in (2, 3) and sealed is null and purge is null limit 100";
 
     VERIFY_COMMAND_STATES = "select ifnull(sum(state < 3), 0) from commands";
     VERIFY_COMMAND_EVENTS = "select ifnull(sum(state = 0), 0), ifnull(sum(state >= 3), 0) from command_events";

@@ -7,8 +7,8 @@ use crate::sync::purge::statements as purge;
 use crate::sync::snapshots::statements as snapshots;
 use crate::sync::statements::{MANY, SINGLE, control, feed};
 
-/// Statements that read a whole table on purpose: once at start, tables of a few rows, the end of a table, and every device
-/// when an operation is looked for whose device is not known.
+/// Statements that read a whole table on purpose: once at start, tables of a few rows, indexes of nothing else than what is wanted, the
+/// end of a table, and every device when an operation is looked for whose device is not known.
 const MAY_SCAN: &[&str] = &[
     "META_LIST",
     "EPOCH_LIST",
@@ -34,6 +34,10 @@ const MAY_SCAN: &[&str] = &[
     "VERIFY_COMMANDS",
     "SNAPSHOT_LIST",
     "SNAPSHOT_PART_LIST",
+    "ESCROW_KEYS_NEEDED",
+    "LETTERS_READABLE",
+    "VERIFY_READABLE",
+    "VERIFY_SEALED",
 ];
 
 /// Statements that sort or group on purpose: a verification, and what one job comes to, by reason and by device.

@@ -11,8 +11,8 @@ use super::*;
 use crate::sync::purge::{CHUNK, NewPurge, PurgeStep, files, name_of};
 
 /// When everything that was discarded at [`NOW`] is due.
-const DUE: Millis = NOW.plus(30 * DAY_MS);
-const RULE: Retention = Retention { discarded: Some(30), quarantined: None };
+pub(super) const DUE: Millis = NOW.plus(30 * DAY_MS);
+pub(super) const RULE: Retention = Retention { discarded: Some(30), quarantined: None };
 
 fn members(all: &[(u32, u32)]) -> BTreeSet<(u32, u32)> {
     all.iter().copied().collect()
@@ -33,7 +33,7 @@ async fn begin(store: &Store, retention: Retention, now: Millis) -> Option<i64> 
 }
 
 /// Runs until nothing is due.
-async fn purge(store: &Store, retention: Retention, now: Millis) -> Vec<PurgeRun> {
+pub(super) async fn purge(store: &Store, retention: Retention, now: Millis) -> Vec<PurgeRun> {
     loop {
         while store.sync().purge_step(now).await.expect("a step") == PurgeStep::Done {}
         if store.sync().purge_due(retention, now, 100).await.expect("counted") == 0 {
@@ -51,7 +51,7 @@ async fn state(store: &Store, n: u32, operation: u32) -> (ArchiveState, bool) {
 }
 
 /// Operations in the files, oldest file first, with their payloads compared.
-fn exported(dir: &Path) -> Vec<String> {
+pub(super) fn exported(dir: &Path) -> Vec<String> {
     let mut found = Vec::new();
     for name in files(dir) {
         let bytes = std::fs::read(dir.join("purged").join(name)).expect("a file");

@@ -2,6 +2,7 @@
 //! the list says how many that were. Two halves are read side by side, since reading is all that it costs.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tidewatch_domain::drain::ArchiveOrigin;
@@ -10,7 +11,7 @@ use tidewatch_domain::ids::ClientId;
 use tidewatch_domain::time::Millis;
 
 use super::super::Telemetry;
-use super::super::sync_facts::{PayloadAsk, PayloadHits};
+use super::super::sealed::{PayloadAsk, PayloadHits};
 use crate::{Error, Result};
 
 /// Payloads that one page looks at, at most, newest first: about a third of a second.
@@ -73,10 +74,11 @@ impl Telemetry {
     async fn payloads_look(&self, field: &str, term: &Term) -> Result<(Vec<(String, String)>, Looked)> {
         let texts = term.values.iter().map(ToString::to_string);
         let values: Vec<_> = texts.map(|text| (FilterValue::like_pattern(&text), needle(&text))).collect();
+        let values = Arc::new(values);
         let newest = self.facts.payload_newest().await?;
         let low = (newest - LOOK_MAX).max(0);
         let middle = low + (newest - low) / 2;
-        let ask = |low, high| PayloadAsk { path: path(field), values: values.clone(), low, high };
+        let ask = |low, high| PayloadAsk { path: path(field), values: Arc::clone(&values), low, high };
         let (older, newer) =
             tokio::try_join!(self.facts.payload_hits(ask(low, middle)), self.facts.payload_hits(ask(middle, newest)))?;
         let looked = older.looked + newer.looked;

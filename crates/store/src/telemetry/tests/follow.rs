@@ -122,7 +122,7 @@ async fn the_journal_told_again_from_its_beginning_changes_nothing() {
 async fn a_payload_that_came_by_another_way_joins_the_list_of_a_silent_device() {
     const PUT: &str = r#"
         insert into dead_letters (client, operation_id, code, detail, mutation, origin, state, at_ms, changed_ms)
-        select id, 'up-1', 'gone_stale', 'too old', '{"collection":"readings","record_id":"R-9","scope":"site:a","op":"put","depends_on":["up-0"]}', 2, ?2, ?3, ?3
+        select id, 'up-1', 'gone_stale', 'too old', '{"collection":"readings","record_id":"R-9","scope":"site:a","op":"put","depends_on":["up-0"]}', 1, ?2, ?3, ?3
         from clients where client_id = ?1"#;
     let dir = tempfile::tempdir().expect("a folder");
     let store = ready(dir.path()).await;
