@@ -61,7 +61,8 @@ impl Turn<'_> {
         }
         let culprit = results.iter().find(|result| !stands(result)).map(|result| result.operation_id.clone());
         let culprit = culprit.map_or_else(String::new, |id| id.to_string());
-        let answers = members.iter().zip(results).map(|(member, result)| self.fallen(catalogue, member, result, &culprit)).collect();
+        let answers =
+            members.iter().zip(results).map(|(member, result)| self.fallen(catalogue, member, result, &culprit)).collect();
         // What a guard has read is in the words of the first letter.
         for letter in self.effects.dead_letters.iter_mut().skip(first) {
             if let Some(known) = letters.iter().find(|known| known.operation_id == letter.operation_id) {
