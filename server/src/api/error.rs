@@ -135,7 +135,12 @@ fn random_byte() -> u8 {
 }
 
 pub(crate) fn cursor_problem(refusal: &CursorRefusal) -> Problem {
-    let field = |code: Code, detail: &str| Problem::new(code).field(FieldError::new("since", detail));
+    cursor_problem_of("since", refusal)
+}
+
+/// The same, where the request has the cursor in another member.
+pub(crate) fn cursor_problem_of(member: &'static str, refusal: &CursorRefusal) -> Problem {
+    let field = |code: Code, detail: &str| Problem::new(code).field(FieldError::new(member, detail));
     match refusal {
         CursorRefusal::Malformed => field(Code::CursorMalformed, "is not a cursor of this protocol"),
         CursorRefusal::EpochMismatch { fork_seq } => Problem {

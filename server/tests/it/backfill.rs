@@ -56,7 +56,9 @@ async fn a_request_that_cannot_be_is_refused_by_the_member_at_fault() {
             "409 cursor_filter_mismatch cursor",
         ),
     ] {
-        assert_eq!(ask(&device, "1", body.clone()).await.refusal(), refusal, "{body}");
+        let reply = ask(&device, "1", body.clone()).await;
+        assert_eq!(reply.refusal(), refusal, "{body}");
+        assert!(!reply.text().contains("since"), "its words name no member of another route: {}", reply.text());
     }
     assert_eq!(
         ask(&device, "1", json!({"collection": "notes", "fields": ["a"], "cursor": own})).await.ok(200)["rows"],

@@ -10,7 +10,7 @@ use tidewatch_service::Error;
 use tidewatch_service::fleet::Contact;
 
 use crate::api::body::JsonBody;
-use crate::api::error::{Answer, Refusal, cursor_problem};
+use crate::api::error::{Answer, Refusal, cursor_problem_of};
 use crate::api::sync::changes::{page_refusal, schema_check};
 use crate::gate::Device;
 use crate::state::App;
@@ -45,11 +45,7 @@ fn refusal(error: Error) -> Refusal {
         Error::NotFound("collection") => {
             Problem::new(Code::CollectionUnknown).field(FieldError::new("collection", "is not configured")).into()
         }
-        Error::Cursor(refusal) => {
-            let mut problem = cursor_problem(&refusal);
-            problem.errors.iter_mut().for_each(|error| "cursor".clone_into(&mut error.field));
-            problem.into()
-        }
+        Error::Cursor(refusal) => cursor_problem_of("cursor", &refusal).into(),
         other => page_refusal(other),
     }
 }
