@@ -74,6 +74,7 @@ async fn an_admin_purges_what_is_due_with_its_count_and_a_reason_and_nobody_else
     let (device, _) = given_up(&app, &operator).await;
     let body = |count: u64| json!({"count": count, "reason": "asked for by the customer"});
     assert_eq!(operator.post(PURGES, &body(2)).await.refusal(), "403 forbidden");
+    assert_eq!(operator.post(PURGES, &json!({"count": "all"})).await.refusal(), "403 forbidden", "the role comes first");
     assert_eq!(admin.post(PURGES, &body(0)).await.refusal(), "409 state_conflict", "nothing is due");
     app.state().clock().advance(31 * DAY_MS);
     let report = admin.get(PURGES).await.ok(200);

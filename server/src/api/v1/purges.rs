@@ -6,6 +6,7 @@ use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use tidewatch_domain::drain::{PurgeRun, REASON_CHARS_MAX, Retention};
+use tidewatch_domain::role::Action;
 use tidewatch_protocol::members::Members;
 use tidewatch_protocol::{Code, FieldError, Problem, Timestamp};
 use tidewatch_service::drain::PurgeReport;
@@ -139,6 +140,8 @@ pub async fn purge_view(State(app): State<App>, Caller(cx): Caller, Path(id): Pa
     responses((status = 202, description = "The run, which has begun", body = PurgeEntry), (status = 400, description = "A member at fault, named", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "Nothing is due, another count is, or a run is under way; nothing was done", body = Problem, content_type = "application/problem+json"), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn purge_ask(State(app): State<App>, Caller(cx): Caller, JsonBody(body): JsonBody) -> Answer<Response> {
+    // Whoever may not ask is told so, whatever they have sent.
+    cx.require(Action::Purge)?;
     let (count, reason) = body_read(&body)?;
     let run = app.service().purge_ask(&cx, count, &reason).await?;
     let location = HeaderValue::from_str(&format!("/api/v1/outbox/purges/{}", run.id)).map_err(Refusal::internal)?;
