@@ -291,7 +291,7 @@ impl ItemOutcome {
     /// Reads [`ItemOutcome::number`].
     #[must_use]
     pub fn of_number(number: i64) -> Option<Self> {
-        usize::try_from(number).ok().and_then(|at| Self::ALL.get(at)).copied()
+        of_number(&Self::ALL, number)
     }
 
     /// Reads what [`ItemOutcome::as_str`] writes.
@@ -305,4 +305,9 @@ impl ItemOutcome {
 #[must_use]
 pub const fn needs_approval(entries: u64, devices: u64) -> bool {
     entries > APPROVAL_ENTRIES || devices > APPROVAL_DEVICES
+}
+
+/// The one at a position, as SQL stores it.
+fn of_number<T: Copy>(all: &[T], number: i64) -> Option<T> {
+    usize::try_from(number).ok().and_then(|at| all.get(at)).copied()
 }

@@ -66,7 +66,7 @@ impl ArchiveState {
     /// Reads [`ArchiveState::number`].
     #[must_use]
     pub fn of_number(number: i64) -> Option<Self> {
-        usize::try_from(number).ok().and_then(|at| Self::ALL.get(at)).copied()
+        super::of_number(&Self::ALL, number)
     }
 
     /// The same as the mirror counts states: the position in the list of states of entries. Poisoned, held, then what only this
@@ -159,7 +159,7 @@ impl ArchiveOrigin {
     /// Reads [`ArchiveOrigin::number`].
     #[must_use]
     pub fn of_number(number: i64) -> Option<Self> {
-        usize::try_from(number).ok().and_then(|at| Self::ALL.get(at)).copied()
+        super::of_number(&Self::ALL, number)
     }
 }
 

@@ -97,7 +97,7 @@ impl PurgeState {
     /// Reads [`PurgeState::number`].
     #[must_use]
     pub fn of_number(number: i64) -> Option<Self> {
-        usize::try_from(number).ok().and_then(|at| Self::ALL.get(at)).copied()
+        super::of_number(&Self::ALL, number)
     }
 }
 
