@@ -8,6 +8,7 @@ mod outbox;
 mod outlook;
 mod overview;
 mod payload;
+mod words;
 mod work;
 
 use std::sync::Arc;

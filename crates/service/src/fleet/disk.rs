@@ -2,7 +2,7 @@
 
 use tidewatch_domain::fleet::{DiskSpace, DiskState, Target, Urgency, WorkItem};
 
-use super::work::counted;
+use super::words::counted;
 
 const MIB: u64 = 1024 * 1024;
 

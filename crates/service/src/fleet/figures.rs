@@ -5,7 +5,7 @@ use tidewatch_domain::time::{HOUR_MS, Millis};
 use tidewatch_domain::trend::median;
 use tidewatch_store::telemetry::{DeviceTrend, TrendPoint};
 
-use super::work::{elapsed, whole};
+use super::words::{elapsed, whole};
 
 /// Sync success, percent, at least.
 pub(super) const SLO_SUCCESS_PERCENT: f64 = 99.5;

@@ -10,7 +10,8 @@ use tidewatch_domain::time::Millis;
 use tidewatch_domain::trend::Line;
 use tidewatch_store::telemetry::{FleetFacts, TrendRisk};
 
-use super::work::{be, counted, elapsed, failure_target, whole};
+use super::words::{be, counted, elapsed, whole};
+use super::work::failure_target;
 
 /// Recommendations that are shown.
 const RECOMMENDED_MAX: usize = 5;

@@ -7,7 +7,8 @@ use tidewatch_store::telemetry::{DeviceTrend, FleetFacts, OverviewKey};
 use super::disk::{disk_item, disk_place};
 use super::figures::{Context, figures};
 use super::outlook::{fleet_recommended, fleet_risks, opportunities};
-use super::work::{Material, be, counted, whole, work_items};
+use super::words::{be, counted, whole};
+use super::work::{Material, work_items};
 use crate::{Result, Service};
 
 /// Work items that a page shows.
