@@ -16,6 +16,7 @@ mod backfill;
 mod control;
 mod controls;
 mod drain;
+mod drain_device;
 mod explore;
 mod feed;
 mod plans;

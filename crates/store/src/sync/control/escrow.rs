@@ -4,7 +4,7 @@
 use serde_json::Value;
 use tidewatch_domain::audit::AuditEntry;
 use tidewatch_domain::control::{CommandKind, EntryOrder, Order, WalWanted};
-use tidewatch_domain::drain::DrainAction;
+use tidewatch_domain::drain::{Dependants, DrainAction};
 use tidewatch_domain::engine::ClientKey;
 use tidewatch_domain::ids::ClientId;
 use tidewatch_domain::time::Millis;
@@ -54,6 +54,9 @@ struct Under {
     reason: String,
     actor: String,
     job: Option<i64>,
+    /// Of that job: what waits behind what it takes out goes on without it, and until when it can be put back.
+    cuts: bool,
+    restore_until_ms: Option<i64>,
     order: Order,
 }
 
@@ -75,6 +78,15 @@ impl Shelf {
             DrainAction::Discard => Self { state: 5, mirror: Some(9), origin: 3 },
             _ => ESCROWED,
         }
+    }
+
+    /// Whether what depends on an intent that is put here goes on without it.
+    const fn passes(self, cuts: bool) -> bool {
+        matches!((self.state, cuts), (3, _) | (4 | 5, true))
+    }
+
+    const fn is_drained(self) -> bool {
+        matches!(self.state, 3..=5)
     }
 }
 
@@ -142,8 +154,19 @@ impl Writer {
         let order = kind.and_then(|kind| Order::read(kind, &args).ok());
         let order = order.ok_or_else(|| Error::Corrupt("the arguments of a command cannot be read".to_owned()))?;
         // Jobs are named by a letter and their number.
-        let job = job.and_then(|job| job.trim_start_matches('J').parse().ok());
-        Ok(Some(Under { id: id.to_owned(), reason, actor, job, order }))
+        let job = match job.and_then(|job| job.trim_start_matches('J').parse().ok()) {
+            Some(job) => self.job_load(job).await?,
+            None => None,
+        };
+        Ok(Some(Under {
+            id: id.to_owned(),
+            reason,
+            actor,
+            cuts: job.as_ref().is_some_and(|job| job.dependants == Dependants::Cut.as_str()),
+            restore_until_ms: job.as_ref().and_then(|job| job.restore_until_ms),
+            job: job.map(|job| job.id),
+            order,
+        }))
     }
 
     async fn escrow_one(
@@ -177,6 +200,8 @@ impl Writer {
             .bind(under.and_then(|under| under.job))
             .bind(now.0)
             .bind(sealed)
+            .bind(shelf.passes(under.is_some_and(|under| under.cuts)))
+            .bind(under.and_then(|under| under.restore_until_ms).filter(|_| shelf.is_drained()))
             .execute(&mut self.connection)
             .await?;
         let event = NewEvent {

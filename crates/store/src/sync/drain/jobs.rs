@@ -230,7 +230,7 @@ impl Writer {
         Ok(Submission::New(id))
     }
 
-    pub(super) async fn job_load(&mut self, id: i64) -> Result<Option<JobRow>> {
+    pub(crate) async fn job_load(&mut self, id: i64) -> Result<Option<JobRow>> {
         Ok(sqlx::query_as(JOB_VIEW).bind(id).fetch_optional(&mut self.connection).await?)
     }
 

@@ -65,8 +65,9 @@ statements! {
     ARCHIVE_MUTATION = r"
         select id, client, operation_id, mutation, sealed, purge is not null as purged from dead_letters where client = ?1 and operation_id = ?2";
     ARCHIVE_ADD = r"
-        insert into dead_letters (id, client, operation_id, code, detail, mutation, origin, state, home, reason, actor, job, at_ms, changed_ms, sealed)
-        values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13, ?14)";
+        insert into dead_letters (id, client, operation_id, code, detail, mutation, origin, state, home, reason, actor, job, at_ms, changed_ms, sealed,
+            passes, restore_until_ms)
+        values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13, ?14, ?15, ?16)";
 
     ESCROW_KEY_ADD = "insert into escrow_keys (id, since_ms) values (?1, ?2) on conflict do nothing";
     /// Keys without which something does not open.
