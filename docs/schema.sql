@@ -200,6 +200,8 @@ CREATE TABLE "dead_letters" (
 
 CREATE INDEX dead_letters_by_operation on dead_letters (operation_id);
 
+CREATE INDEX dead_letters_by_successor on dead_letters (client, successor) where successor is not null;
+
 CREATE INDEX dead_letters_due on dead_letters (state, changed_ms) where state in (4, 5) and purge is null;
 
 CREATE INDEX dead_letters_purged on dead_letters (purge) where purge is not null;

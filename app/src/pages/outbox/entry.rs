@@ -257,6 +257,8 @@ fn Facts(view: OutboxEntryView, #[prop(optional_no_strip)] origin: Option<Archiv
             <dd>{state_label(entry.state)}{view.pending.map(|action| view! { <small>{pending_words(action)}</small> })}</dd>
             {view.row.keeping.clone().map(|keeping| view! { <dt>"Retention"</dt><dd><KeepingNote keeping now/></dd> })}
             {view.job.clone().map(|job| view! { <dt>"Drain"</dt><dd class="mono"><a href=paths::drain_job(&job)>{job.clone()}</a></dd> })}
+            {view.copy.clone().map(|copy| view! { <dt>"Corrected by"</dt><dd><Id id=copy.clone() href=Some(paths::trace(&copy))/></dd> })}
+            {view.original.clone().map(|original| view! { <dt>"Corrects"</dt><dd><Id id=original.clone() href=Some(paths::outbox_entry(&entry.client_id, &original))/></dd> })}
             <dt>"Device"</dt>
             <dd><a href=paths::device_outbox(&entry.client_id)>{view.row.device_name.clone()}</a>{app}</dd>
             <dt>"Record"</dt>

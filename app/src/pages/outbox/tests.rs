@@ -154,6 +154,8 @@ fn view(state: EntryState, waits_for: Vec<EntryRow>, blocked: Vec<EntryRow>) -> 
         waits_for,
         pending: None,
         job: Some("J17".into()),
+        copy: None,
+        original: None,
     }
 }
 
@@ -194,6 +196,18 @@ fn whoever_may_not_reveal_sees_no_form_and_a_bad_reason_is_named() {
     let page = entry_page(view(EntryState::Poisoned, vec![], vec![]), Some(payload(false, true)), "reason");
     assert!(text(&page).contains("The reason must have 8 to 500 characters Nothing was revealed."), "{}", text(&page));
     assert!(part(&page, "name=\"reason\"", ">").contains("aria-invalid=\"true\""), "{page}");
+}
+
+#[test]
+fn an_entry_and_its_corrected_copy_lead_to_each_other() {
+    let facts = |view| part(&entry_page(view, None, ""), "id=\"h-facts\"", "</section>").to_owned();
+    let original = facts(OutboxEntryView { copy: Some("op-2".into()), ..view(EntryState::Done, vec![], vec![]) });
+    assert!(text(&original).contains("Corrected by op-2"), "{}", text(&original));
+    assert!(original.contains(&format!("href=\"{}\"", paths::trace("op-2"))), "{original}");
+    let copy = facts(OutboxEntryView { original: Some("op-0".into()), ..view(EntryState::Queued, vec![], vec![]) });
+    assert!(text(&copy).contains("Corrects op-0"), "{}", text(&copy));
+    let alone = text(&facts(view(EntryState::Queued, vec![], vec![])));
+    assert!(!alone.contains("Correct"), "{alone}");
 }
 
 #[test]

@@ -213,4 +213,8 @@ pub struct OutboxEntryView {
     pub pending: Option<DrainAction>,
     /// Drain job that it was last in.
     pub job: Option<String>,
+    /// The corrected copy that took its place.
+    pub copy: Option<String>,
+    /// The operation whose corrected copy it is.
+    pub original: Option<String>,
 }

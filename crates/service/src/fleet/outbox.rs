@@ -145,6 +145,7 @@ impl Service {
         cx.require(Action::Look)?;
         let mut view = self.store.telemetry().outbox_entry(client_id, operation_id).await?;
         self.keeping_add(std::slice::from_mut(&mut view.row)).await?;
+        (view.copy, view.original) = self.store.sync().letter_lineage(client_id, operation_id).await?;
         Ok(view)
     }
 }

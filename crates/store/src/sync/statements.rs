@@ -134,17 +134,32 @@ statements! {
             where p.client_seq <= ?2 and not (p.status = 1 and p.result ->> 'noop' is 1)
         )";
     /// What became of `[[client, operation], …]` by the logs alone: 1 when it stands, 0 when it was refused. What was refused and then
-    /// settled, or taken out of the way of what depends on it, stands.
+    /// settled, or taken out of the way of what depends on it, stands. Of one whose corrected copy its device sends, the copy is asked;
+    /// one in escrow is not answered yet.
     OUTCOME_FIND = r"
+        with recursive p (client, named, operation) as (
+            select j.value ->> 0, j.value ->> 1, j.value ->> 1 from json_each(?1) j
+            union
+            select p.client, p.named, d.successor
+            from p cross join dead_letters d on d.client = p.client and d.operation_id = p.operation
+            where d.state = 7 and d.passes = 0 and d.successor is not null
+        )
         select group_concat(line, char(30)) from (
-            select concat_ws(char(31), j.value ->> 0, j.value ->> 1, iif(d.passes = 1 or d.state in (1, 7), 1, 0)) as line
-            from json_each(?1) j cross join dead_letters d on d.client = j.value ->> 0 and d.operation_id = j.value ->> 1
+            select concat_ws(char(31), p.client, p.named, iif(d.passes = 1 or d.state in (1, 7), 1, 0)) as line
+            from p cross join dead_letters d on d.client = p.client and d.operation_id = p.operation
+            where d.passes = 1 or d.state <> 6 and not (d.state = 7 and d.successor is not null)
             union all
-            select concat_ws(char(31), j.value ->> 0, j.value ->> 1, 1) as line
-            from json_each(?1) j cross join conflicts k on k.operation_id = j.value ->> 1 where k.client = j.value ->> 0
+            select concat_ws(char(31), p.client, p.named, 1) as line
+            from p cross join conflicts k on k.operation_id = p.operation where k.client = p.client
             union all
-            select concat_ws(char(31), j.value ->> 0, j.value ->> 1, 1) as line
-            from json_each(?1) j cross join changes c on c.operation_id = j.value ->> 1 where c.client = j.value ->> 0
+            select concat_ws(char(31), p.client, p.named, 1) as line
+            from p cross join changes c on c.operation_id = p.operation where c.client = p.client
+            union all
+            select concat_ws(char(31), p.client, p.named, 1) as line
+            from p cross join dedupe m on m.client = p.client and m.idem_key = p.operation where p.operation <> p.named and m.status <> 5
+            union all
+            select concat_ws(char(31), p.client, p.named, 1) as line
+            from p cross join dedupe_prev m on m.client = p.client and m.idem_key = p.operation where p.operation <> p.named and m.status <> 5
         )";
     /// The latest older versions of `[[collection, record, last_seq], …]`, by walking each record's chain.
     HISTORY_LATEST = r"

@@ -37,6 +37,10 @@ pub struct EntryDetail {
     pub job: Option<String>,
     /// Attempts that the mirror has seen, newest first, twenty at most.
     pub history: Vec<AttemptEntry>,
+    /// The corrected copy that took its place.
+    pub superseded_by: Option<String>,
+    /// The operation whose corrected copy it is.
+    pub supersedes: Option<String>,
     /// Operations of its device that it waits for, oldest first, twenty at most.
     pub waits_for: Vec<String>,
     /// Operations of its device that wait behind it, oldest first, twenty at most.
@@ -95,6 +99,8 @@ impl EntryDetail {
             seen_at: Timestamp(view.seen),
             job: view.job,
             history: view.attempts.into_iter().map(|a| AttemptEntry { at: Timestamp(a.at), code: a.code }).collect(),
+            superseded_by: view.copy,
+            supersedes: view.original,
             waits_for: operations(view.waits_for),
             blocked: operations(view.blocked),
             payload: payload.map(PayloadEntry::from),

@@ -225,7 +225,9 @@ impl Work {
     fn decided(&mut self, job: &mut JobRow, item: &ChunkItem, letter: Letter, decision: Decision, now: Millis) {
         let (code, detail) = decision.problem.clone().unzip();
         if let Some(state) = decision.state {
-            self.decided.push(serde_json::json!([letter.id, state.number(), code, detail, decision.successor]));
+            // A copy that is kept is decided: what depends on the original goes on.
+            let passes = state == ArchiveState::Superseded;
+            self.decided.push(serde_json::json!([letter.id, state.number(), code, detail, decision.successor, passes]));
         }
         if decision.outcome == ItemOutcome::Ok {
             self.tell(item, letter, decision.word);

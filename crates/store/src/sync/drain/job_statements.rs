@@ -111,7 +111,7 @@ statements! {
     /// `[[number, state, code, detail, successor, passes], …]`: what a decision came to. The state that it starts from is named.
     LETTERS_DECIDED = r"
         update dead_letters set state = j.value ->> 1, code = coalesce(j.value ->> 2, code), detail = coalesce(j.value ->> 3, detail),
-            successor = j.value ->> 4, reason = ?2, actor = ?3, job = ?4, changed_ms = ?5, restore_until_ms = null
+            successor = j.value ->> 4, passes = max(passes, j.value ->> 5), reason = ?2, actor = ?3, job = ?4, changed_ms = ?5, restore_until_ms = null
         from json_each(?1) j where dead_letters.id = j.value ->> 0 and +dead_letters.state in (0, 2, 6)";
     /// Forgets answers, of both generations: `[[client, key], …]`.
     MEMORY_DROP = r"
@@ -122,6 +122,9 @@ statements! {
     EVENTS_OF_REFUSALS = r"
         insert into entry_events (client, operation_id, state, at_ms, detail)
         select client, operation_id, 0, at_ms, code from dead_letters where id > ?1 and id <= ?2";
+    /// What took the place of an operation of a device, and what it took the place of itself.
+    LETTER_COPY = "select successor from dead_letters where client = ?1 and operation_id = ?2 and successor is not null";
+    LETTER_ORIGINAL = "select operation_id from dead_letters where client = ?1 and successor = ?2 limit 1";
     /// One row of the archive.
     LETTER_VIEW = r"
         select id, client, operation_id, code, detail, mutation, origin, state, home, passes, reason, actor, job, successor, at_ms, changed_ms,

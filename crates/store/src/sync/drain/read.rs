@@ -12,7 +12,7 @@ use tidewatch_domain::time::Millis;
 
 use super::job_statements::{
     COMMANDS_STATES, ITEMS_AT, ITEMS_DEVICES, ITEMS_OUTCOMES, ITEMS_PAGE, ITEMS_PAGE_BACK, ITEMS_REASONS, ITEMS_WAITING,
-    JOB_EVENTS, JOB_LAST, JOB_MINUTES, JOB_VIEW, JOBS_ABOVE, JOBS_BELOW, JOBS_OPEN, LETTER_VIEW,
+    JOB_EVENTS, JOB_LAST, JOB_MINUTES, JOB_VIEW, JOBS_ABOVE, JOBS_BELOW, JOBS_OPEN, LETTER_COPY, LETTER_ORIGINAL, LETTER_VIEW,
 };
 use super::jobs::JobRow;
 use crate::sync::Sync;
@@ -308,5 +308,22 @@ impl Sync {
         let Some(row): Option<LetterRow> = query.fetch_optional(&self.readers).await? else { return Ok(None) };
         let mutation = self.shared.vault.text(row.client, &row.operation_id, row.mutation, row.sealed.as_deref())?;
         Ok(Some(LetterRow { mutation, sealed: None, ..row }))
+    }
+
+    /// The corrected copy that took the place of an operation, and the operation whose place it took itself.
+    ///
+    /// # Errors
+    /// As the database.
+    pub async fn letter_lineage(&self, client_id: &ClientId, operation_id: &str) -> Result<(Option<String>, Option<String>)> {
+        let Some(client) = self.key_of(client_id) else { return Ok((None, None)) };
+        let mut snapshot = self.readers.begin().await?;
+        let (mut found, statements) = ([None, None], [LETTER_COPY, LETTER_ORIGINAL]);
+        for (found, statement) in found.iter_mut().zip(statements) {
+            let query = sqlx::query_scalar(statement).bind(client.0).bind(operation_id.to_owned());
+            *found = query.fetch_optional(&mut *snapshot).await?;
+        }
+        snapshot.rollback().await?;
+        let [copy, original] = found;
+        Ok((copy, original))
     }
 }

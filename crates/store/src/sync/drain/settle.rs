@@ -4,11 +4,12 @@ use sqlx::FromRow;
 use tidewatch_domain::control::{CommandState, EntryAnswer, EntryOutcome};
 use tidewatch_domain::drain::{ArchiveState, Dependants, DrainAction, ItemOutcome};
 use tidewatch_domain::engine::ClientKey;
+use tidewatch_domain::ids::OperationId;
 use tidewatch_domain::time::Millis;
 
 use super::chunk::Letter;
 use super::items::Settled;
-use super::job_statements::{ITEMS_OF_COMMAND, JOB_OF_SET, LETTERS_MOVE};
+use super::job_statements::{ITEMS_OF_COMMAND, JOB_OF_SET, LETTERS_DECIDED, LETTERS_MOVE};
 use super::jobs::JobRow;
 use super::journal::NewEvent;
 use crate::Result;
@@ -99,7 +100,11 @@ impl Writer {
                 job.next_n = job.next_n.min(item.n - 1);
             }
             job.tally(ItemOutcome::Sent, outcome);
-            let state = if outcome == ItemOutcome::Ok { self.letter_follows(&job, *letter, action, now).await? } else { None };
+            let state = match outcome {
+                ItemOutcome::Ok if action == DrainAction::Patch => self.letter_corrected(&job, *letter, verdict, now).await?,
+                ItemOutcome::Ok => self.letter_follows(&job, *letter, action, now).await?,
+                _ => None,
+            };
             let (code, detail) = (verdict.code.clone(), verdict.detail.clone());
             events.push(NewEvent {
                 client: ClientKey(item.client),
@@ -120,6 +125,34 @@ impl Writer {
         self.job_save(&job).await
     }
 
+    /// The device has queued a corrected copy in the place of the entry, whose payload it has sent up: the entry is closed, so that nobody
+    /// applies both. What depends on it waits for the answer to the copy.
+    async fn letter_corrected(
+        &mut self,
+        job: &JobRow,
+        letter: Option<Letter>,
+        verdict: &Verdict,
+        now: Millis,
+    ) -> Result<Option<i64>> {
+        let Some(letter) = letter else { return Ok(None) };
+        if !letter.state.allows(DrainAction::Patch) {
+            return Ok(Some(letter.state.mirror_number()));
+        }
+        // Devices say under which id the copy goes.
+        let copy = verdict.detail.as_deref().and_then(|text| OperationId::parse(text).ok());
+        let state = ArchiveState::Superseded;
+        let closed = serde_json::json!([[letter.id, state.number(), null, null, copy.as_ref().map(OperationId::as_str), false]]);
+        sqlx::query(LETTERS_DECIDED)
+            .bind(closed.to_string())
+            .bind(job.reason.clone())
+            .bind(job.created_by.clone())
+            .bind(job.id)
+            .bind(now.0)
+            .execute(&mut self.connection)
+            .await?;
+        Ok(Some(state.mirror_number()))
+    }
+
     /// Brings the archive to the state that the device has left the entry in. Answers the state that the mirror takes over.
     async fn letter_follows(
         &mut self,
@@ -129,7 +162,7 @@ impl Writer {
         now: Millis,
     ) -> Result<Option<i64>> {
         let Some(to) = ArchiveState::after(action) else {
-            // Sent again, or a corrected copy of its own: the device reports what comes of it.
+            // Sent again: the device reports what comes of it.
             return Ok(None);
         };
         let Some(letter) = letter else { return Ok((to == ArchiveState::Held).then(|| to.mirror_number())) };

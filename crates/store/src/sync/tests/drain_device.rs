@@ -7,13 +7,28 @@ use tidewatch_domain::sync::Terms;
 
 use super::*;
 use crate::sync::EscrowLine;
-use crate::sync::drain::{ChunkItem, LetterRow, NewJob, NewSet, SetMember, Submission, Way};
+use crate::sync::drain::{ChunkItem, JobRow, LetterRow, NewJob, NewSet, SetMember, Submission, Way};
 
 /// Until when the jobs of these tests can be taken back.
 const RESTORE_UNTIL: Millis = Millis(NOW.0 + 1_000_000);
 
-/// Submits a job about operations of device 1 that only it has, and tells it so. Answers the job.
+/// Drains operations of device 1 that only it has: it is told. Answers the job.
 async fn told(store: &Store, action: DrainAction, dependants: &'static str, operations: &[&str]) -> i64 {
+    drained(store, action, dependants, operations, Way::OnDevice).await
+}
+
+/// Drains an operation whose payload is here.
+async fn archived(store: &Store, action: DrainAction, operation: &str) -> JobRow {
+    let way = match action {
+        DrainAction::Retry => Way::Decide(Box::new(Intent::Valid(Box::new(reading(operation))))),
+        _ => Way::Move,
+    };
+    let job = drained(store, action, "take_along", &[operation], way).await;
+    store.sync().job_view(job).await.expect("read").expect("there")
+}
+
+/// Submits a job and works it off, as far as that is done here.
+async fn drained(store: &Store, action: DrainAction, dependants: &'static str, operations: &[&str], way: Way) -> i64 {
     let sync = store.sync();
     let client_key = sync.key_of(&client(1)).expect("registered");
     let key = format!("{}-{}", action.as_str(), operations.join("-"));
@@ -50,7 +65,7 @@ async fn told(store: &Store, action: DrainAction, dependants: &'static str, oper
         client_id: client(1),
         operation_id: (*operation).to_owned(),
         action,
-        way: Way::OnDevice,
+        way: way.clone(),
     });
     assert!(sync.job_chunk(job, items.collect(), NOW).await.expect("worked off"));
     job
@@ -151,4 +166,41 @@ async fn what_depends_on_an_entry_that_its_device_let_go_of_goes_on_when_it_may_
         assert_eq!(letter.restore_until_ms, Some(RESTORE_UNTIL.0), "{action:?} can be taken back as long as any other");
         assert_sound(store).await;
     }
+}
+
+#[tokio::test]
+async fn a_copy_that_its_device_sends_closes_the_original_and_what_depends_on_it_waits_for_the_copy() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = store(dir.path()).await;
+    told(&store, DrainAction::Patch, "cut", &["op-1"]).await;
+    let (command, operations) = upload(&store).await;
+    let deferred = (IntentStatus::Deferred, Some("dependency_missing"));
+    assert_eq!(sent(&store, child("op-2", "op-1")).await, deferred, "nobody has decided what is in escrow");
+    done(&store, &command, &operations, Some("op-1b")).await;
+    let original = letter(&store, "op-1").await;
+    assert_eq!((original.archive_state(), original.successor.as_deref()), (ArchiveState::Superseded, Some("op-1b")));
+    let lineage = async |operation: &str| store.sync().letter_lineage(&client(1), operation).await.expect("read");
+    assert_eq!(lineage("op-1").await, (Some("op-1b".to_owned()), None));
+    assert_eq!(lineage("op-1b").await, (None, Some("op-1".to_owned())));
+    assert_eq!(sent(&store, child("op-2", "op-1")).await, deferred, "the copy is not answered yet");
+    assert_eq!(sent(&store, reading("op-1b")).await.0, IntentStatus::Applied);
+    assert_eq!(sent(&store, child("op-2", "op-1")).await.0, IntentStatus::Applied);
+    let retried = archived(&store, DrainAction::Retry, "op-1").await;
+    assert_eq!((retried.skipped, retried.ok), (1, 0), "the original is not applied beside its copy");
+    assert_sound(store).await;
+}
+
+#[tokio::test]
+async fn a_copy_that_is_refused_refuses_what_depends_on_the_original_until_somebody_lets_it_pass() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = store(dir.path()).await;
+    told(&store, DrainAction::Patch, "cut", &["op-1"]).await;
+    let (command, operations) = upload(&store).await;
+    done(&store, &command, &operations, Some("op-1b")).await;
+    let bad = intent("op-1b", MutationOp::Create, "nothing", "op-1", json!({"n": 2}));
+    assert_eq!(sent(&store, bad).await, (IntentStatus::Rejected, Some("collection_unknown")));
+    assert_eq!(sent(&store, child("op-2", "op-1")).await, (IntentStatus::Rejected, Some("dependency_failed")));
+    assert_eq!(archived(&store, DrainAction::Skip, "op-1b").await.ok, 1);
+    assert_eq!(sent(&store, child("op-3", "op-1")).await.0, IntentStatus::Applied);
+    assert_sound(store).await;
 }

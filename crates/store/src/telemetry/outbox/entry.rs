@@ -57,6 +57,9 @@ impl Telemetry {
             blocked,
             waits_for,
             job: rest.job.map(|number| format!("J{number}")),
+            // The archive knows them, not the mirror.
+            copy: None,
+            original: None,
         })
     }
 
