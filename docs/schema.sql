@@ -297,7 +297,7 @@ CREATE TABLE drain_jobs (
     restore_until_ms integer,
     undo_n           integer,                        -- items up to here have been taken back
     acknowledged_by  text,
-    acknowledged_ms  integer,
+    acknowledged_ms  integer, holds integer not null default 0 constraint drain_jobs_holds_flag check (holds in (0, 1)),
     constraint drain_jobs_tally_positive check (min(waiting, sent, ok, skipped, failed) >= 0)
 ) strict;
 

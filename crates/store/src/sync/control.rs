@@ -60,7 +60,7 @@ impl Sync {
         Ok(due.into_iter().filter(|(n, _)| handed.contains(n)).map(|(_, command)| command).collect())
     }
 
-    /// Commands of a device that have not ended, from memory.
+    /// Commands of a device that have not ended and that no job holds back, from memory.
     #[must_use]
     pub fn commands_open(&self, client_id: &ClientId) -> u32 {
         let live = self.shared.live();

@@ -82,7 +82,7 @@ pub(crate) struct Live {
     pub(crate) client_ids: HashMap<ClientKey, ClientId>,
     /// Only of devices that push strict batches or name an `ack_floor`.
     pub(crate) sequences: HashMap<ClientKey, Sequence>,
-    /// Open commands of devices that have any.
+    /// Open commands of devices that have any, without those that a job holds back.
     pub(crate) commands_open: HashMap<ClientKey, u32>,
     pub(crate) shared_grants: HashMap<Vec<Scope>, (Grants, Arc<[Scope]>)>,
 }

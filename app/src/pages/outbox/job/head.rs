@@ -129,7 +129,10 @@ fn consequence(step: JobChange, view: &DrainJobView) -> String {
     match step {
         JobChange::Approve => format!("{} start at once.", counted(tally.waiting, "entry", "entries")),
         JobChange::Refuse => "The set stays as it is; nothing of it is drained.".to_owned(),
-        JobChange::Pause => "What has begun goes on to its end; nothing new begins until somebody resumes it.".to_owned(),
+        JobChange::Pause => {
+            "What devices have fetched goes on to its end; nothing else is begun or handed over until somebody resumes it."
+                .to_owned()
+        }
         JobChange::Cancel => {
             let left = format!("Leaves {} as they are now and {} where they were.", count(tally.ok), count(tally.waiting));
             format!("{left}{}", called_back(view))

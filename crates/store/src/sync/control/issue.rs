@@ -9,8 +9,8 @@ use tidewatch_domain::time::Millis;
 use super::jobs::{By, Done};
 use crate::sync::bulk::write_all;
 use crate::sync::statements::control::{
-    COMMAND_ADD, COMMAND_BY_ID, COMMAND_END, COMMAND_EVENT_ADD, COMMANDS_ENDING, COMMANDS_HAND_OVER, COMMANDS_HANDED_EVENTS,
-    COMMANDS_ISSUED_EVENTS, COMMANDS_OF_KEY, COMMANDS_OPEN_OF,
+    COMMAND_ADD, COMMAND_BY_ID, COMMAND_END, COMMAND_EVENT_ADD, COMMAND_HELD, COMMANDS_ENDING, COMMANDS_HAND_OVER,
+    COMMANDS_HANDED_EVENTS, COMMANDS_ISSUED_EVENTS, COMMANDS_OF_JOB_QUEUED, COMMANDS_OF_KEY, COMMANDS_OPEN_OF,
 };
 use crate::sync::writer::Writer;
 use crate::{Error, Result};
@@ -207,9 +207,11 @@ impl Writer {
         now: Millis,
     ) -> Result<()> {
         let Ok(after) = step(state_read(state)?, by) else { return Ok(()) };
+        // What is held back is not among what waits for the device.
+        let waits = !self.command_held(n).await?;
         sqlx::query(COMMAND_END).bind(n).bind(state_number(after)).bind(now.0).execute(&mut self.connection).await?;
         self.command_event(n, after, actor, Some(detail.to_owned()), now).await?;
-        self.command_counted(ClientKey(client), -1);
+        self.command_counted(ClientKey(client), -i64::from(waits));
         self.drain_command_ended(&id, after, now).await
     }
 
@@ -227,7 +229,23 @@ impl Writer {
         Ok(())
     }
 
-    /// Counts open commands; memory moves once the transaction is committed.
+    /// Whether a job holds a command back, so that its device is not handed it.
+    pub(super) async fn command_held(&mut self, n: i64) -> Result<bool> {
+        let held: Option<(i64,)> = sqlx::query_as(COMMAND_HELD).bind(n).fetch_optional(&mut self.connection).await?;
+        Ok(held.is_some())
+    }
+
+    /// A job begins to hold back what no device has fetched of it, or lets go of that: then whoever waits for it is woken.
+    pub(crate) async fn commands_held(&mut self, job: &str, holds: bool) -> Result<()> {
+        let query = sqlx::query_as(COMMANDS_OF_JOB_QUEUED).bind(job.to_owned());
+        let queued: Vec<(i64,)> = query.fetch_all(&mut self.connection).await?;
+        for (client,) in queued {
+            self.command_counted(ClientKey(client), if holds { -1 } else { 1 });
+        }
+        Ok(())
+    }
+
+    /// Counts open commands that are not held back; memory moves once the transaction is committed.
     pub(super) fn command_counted(&mut self, client: ClientKey, by: i64) {
         *self.commands_moved.entry(client).or_default() += by;
     }

@@ -67,6 +67,10 @@ impl Writer {
         {
             return Ok(Ok(Err(refused)));
         }
+        if before == CommandState::Queued && self.command_held(row.n).await? {
+            // Its device has it all the same, so it counts as fetched.
+            self.command_counted(client, 1);
+        }
         self.report_write(&row, after, report, now).await?;
         if after != before {
             self.command_event(row.n, after, &format!("device:{client_id}"), words(report), now).await?;

@@ -117,13 +117,14 @@ impl Writer {
         Ok(whole && job.job_state() != JobState::Paused)
     }
 
-    /// Stops a job whose failures are too many.
+    /// Stops a job whose failures are too many, while there is something left to stop.
     pub(super) async fn job_stops(&mut self, job: &mut JobRow, now: Millis) -> Result<()> {
-        if !job.stops() || !matches!(job.job_state(), JobState::Canary | JobState::Running) {
+        if job.is_through() || !job.stops() || !matches!(job.job_state(), JobState::Canary | JobState::Running) {
             return Ok(());
         }
         let failures = Recent::read(&job.recent).failures();
         let words = format!("{failures} of the last {} failed; {} % stop it", job.recent.len(), job.stop_percent);
+        job.canary_until_ms = None;
         self.job_moves(job, JobState::Paused, now, Some(words)).await
     }
 

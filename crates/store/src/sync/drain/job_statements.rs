@@ -24,7 +24,7 @@ statements! {
     JOB_SAVE = r"
         update drain_jobs set state = ?2, approved_by = ?3, canary_until_ms = ?4, canary_done = ?5, claimed_n = ?6, next_n = ?7, waiting = ?8,
             sent = ?9, ok = ?10, skipped = ?11, failed = ?12, recent = ?13, finished_ms = ?14, undo_n = ?15, acknowledged_by = ?16,
-            acknowledged_ms = ?17
+            acknowledged_ms = ?17, holds = ?18
         where id = ?1";
     JOB_EVENT_ADD = "insert into drain_events (job, at_ms, state, actor, detail) values (?1, ?2, ?3, ?4, ?5)";
     JOB_EVENTS = "select at_ms, state, actor, detail from drain_events where job = ?1 order by id desc limit ?2";

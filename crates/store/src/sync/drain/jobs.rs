@@ -2,7 +2,7 @@
 
 use sqlx::FromRow;
 use tidewatch_domain::audit::AuditEntry;
-use tidewatch_domain::drain::{ItemOutcome, JobChange, JobState, Recent};
+use tidewatch_domain::drain::{CANARY_MS, ItemOutcome, JobChange, JobState, Recent};
 use tidewatch_domain::time::Millis;
 
 use super::job_statements::{JOB_ADD, JOB_BY_KEY, JOB_EVENT_ADD, JOB_MOVED_BY, JOB_OF_SET, JOB_SAVE, JOB_VIEW};
@@ -111,6 +111,7 @@ pub struct JobRow {
     pub undo_n: Option<i64>,
     pub acknowledged_by: Option<String>,
     pub acknowledged_ms: Option<i64>,
+    pub holds: bool,
     pub action: String,
     pub dependants: String,
     pub patch: Option<String>,
@@ -159,6 +160,22 @@ impl JobRow {
         }
     }
 
+    /// Whether it holds back the commands that no device has fetched: when it has stopped, and until they are taken back when it is over
+    /// before its time. A canary that has said nothing so far is still heard.
+    fn holds_back(&self) -> bool {
+        let heard = self.canary > 0 && !self.canary_done && self.canary_until_ms.is_some();
+        match self.job_state() {
+            JobState::Paused => !heard,
+            JobState::Cancelled | JobState::Undone => true,
+            JobState::Requested | JobState::Canary | JobState::Running | JobState::Done | JobState::Refused => false,
+        }
+    }
+
+    /// Whether every entry has an outcome.
+    pub(super) const fn is_through(&self) -> bool {
+        self.waiting == 0 && self.sent == 0
+    }
+
     /// Whether its failures stop it.
     pub(super) fn stops(&self) -> bool {
         Recent::read(&self.recent).stops(self.stop_percent)
@@ -166,7 +183,7 @@ impl JobRow {
 
     /// Ends a job that was cancelled, refused or taken back, once nothing of it is left to do.
     pub(super) fn end(&mut self, now: Millis) {
-        let over = self.job_state().is_final() && self.undo_n.is_none() && self.sent == 0 && self.waiting == 0;
+        let over = self.job_state().is_final() && self.undo_n.is_none() && self.is_through();
         if over && self.finished_ms.is_none() {
             self.finished_ms = Some(now.0);
         }
@@ -234,7 +251,12 @@ impl Writer {
         Ok(sqlx::query_as(JOB_VIEW).bind(id).fetch_optional(&mut self.connection).await?)
     }
 
+    /// Writes what has changed of a job, once after it was loaded.
     pub(super) async fn job_save(&mut self, job: &JobRow) -> Result<()> {
+        let holds = job.holds_back();
+        if holds != job.holds {
+            self.commands_held(&job.name(), holds).await?;
+        }
         sqlx::query(JOB_SAVE)
             .bind(job.id)
             .bind(job.state)
@@ -253,6 +275,7 @@ impl Writer {
             .bind(job.undo_n)
             .bind(job.acknowledged_by.clone())
             .bind(job.acknowledged_ms)
+            .bind(holds)
             .execute(&mut self.connection)
             .await?;
         Ok(())
@@ -284,13 +307,15 @@ impl Writer {
         let Some(mut job) = self.job_load(id).await? else { return Ok(()) };
         match (moved, job.job_state()) {
             (SystemMove::Pause(words), JobState::Canary | JobState::Running) => {
+                // Its time is over only when nothing came of the first few.
+                job.canary_until_ms = job.canary_until_ms.filter(|until| *until < now.0);
                 self.job_moves(&mut job, JobState::Paused, now, Some(words)).await?;
             }
             (SystemMove::CanaryDone, JobState::Canary) => {
                 job.canary_done = true;
                 self.job_moves(&mut job, JobState::Running, now, Some("the first few are through".to_owned())).await?;
             }
-            (SystemMove::Done, JobState::Running) if job.waiting == 0 && job.sent == 0 => {
+            (SystemMove::Done, JobState::Running) if job.is_through() => {
                 self.job_moves(&mut job, JobState::Done, now, None).await?;
             }
             _ => return Ok(()),
@@ -321,9 +346,12 @@ impl Writer {
                 job.canary_done = job.canary_done || self.stopped_itself(&job).await?;
                 job.recent = String::new();
                 job.state = job.going().number();
+                if job.job_state() == JobState::Canary {
+                    job.canary_until_ms = Some(by.at.plus(CANARY_MS).0);
+                }
             }
             JobChange::Refuse => job.state = JobState::Refused.number(),
-            JobChange::Pause => job.state = JobState::Paused.number(),
+            JobChange::Pause => (job.state, job.canary_until_ms) = (JobState::Paused.number(), None),
             JobChange::Cancel => (job.state, job.undo_n) = (JobState::Cancelled.number(), Some(0)),
             JobChange::Undo => {
                 (job.state, job.undo_n, job.finished_ms) = (JobState::Undone.number(), Some(0), None);

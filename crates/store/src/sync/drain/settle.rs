@@ -2,7 +2,7 @@
 
 use sqlx::FromRow;
 use tidewatch_domain::control::{CommandState, EntryAnswer, EntryOutcome};
-use tidewatch_domain::drain::{ArchiveState, Dependants, DrainAction, ItemOutcome};
+use tidewatch_domain::drain::{ArchiveState, Dependants, DrainAction, ItemOutcome, JobState};
 use tidewatch_domain::engine::ClientKey;
 use tidewatch_domain::ids::OperationId;
 use tidewatch_domain::time::Millis;
@@ -121,6 +121,10 @@ impl Writer {
         self.items_settle(&job, &outcomes, now).await?;
         self.events_add(&events).await?;
         self.job_stops(&mut job, now).await?;
+        if job.is_through() && job.job_state() == JobState::Paused {
+            let words = "the last entry was answered while it had stopped".to_owned();
+            self.job_moves(&mut job, JobState::Done, now, Some(words)).await?;
+        }
         job.end(now);
         self.job_save(&job).await
     }

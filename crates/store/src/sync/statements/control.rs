@@ -20,18 +20,25 @@ statements! {
     COMMANDS_ENDING = "select n, id, client, state from commands where ends_ms <= ?1 and state < 3 order by ends_ms limit ?2";
     COMMANDS_OVER = "select 1 from commands where ends_ms <= ?1 and state < 3 limit 1";
     COMMAND_END = "update commands set state = ?2, changed_ms = ?3, ends_ms = ?3 where n = ?1 and state < 3";
-    /// What a device is to be handed now; what it was handed before comes again after a while.
+    /// What a device is to be handed now; what it was handed before comes again after a while. What it never was is held back while its
+    /// job holds.
     COMMANDS_DUE = r"
-        select n, id, kind, args, priority, supersede_key, reason, created_ms, expires_ms from commands
+        select n, id, kind, args, priority, supersede_key, reason, created_ms, expires_ms from commands c
         where client = ?1 and state < 3 and expires_ms > ?2 and (handed_ms is null or handed_ms <= iif(state = 2, ?4, ?3))
+            and not (state = 0 and exists (
+                select 1 from drain_jobs d where d.id = cast(substr(c.job, 2) as integer) and d.holds = 1))
         order by priority, n limit ?5";
     /// `[n, …]`: the state that those come to which go out for the first time.
     COMMANDS_HANDED_EVENTS = r"
         insert into command_events (command, at_ms, state, actor)
-        select c.n, ?2, 1, ?3 from json_each(?1) j cross join commands c on c.n = j.value where c.state = 0 and c.expires_ms > ?2";
+        select c.n, ?2, 1, ?3 from json_each(?1) j cross join commands c on c.n = j.value where c.state = 0 and c.expires_ms > ?2
+            and not exists (select 1 from drain_jobs d where d.id = cast(substr(c.job, 2) as integer) and d.holds = 1)";
     COMMANDS_HAND_OVER = r"
         update commands set deliveries = deliveries + 1, handed_ms = ?2, changed_ms = iif(state = 0, ?2, changed_ms), state = max(state, 1)
-        where n in (select value from json_each(?1)) and state < 3 and expires_ms > ?2 returning n";
+        where n in (select value from json_each(?1)) and state < 3 and expires_ms > ?2
+            and not (state = 0 and exists (
+                select 1 from drain_jobs d where d.id = cast(substr(commands.job, 2) as integer) and d.holds = 1))
+        returning n";
     COMMAND_OF_CLIENT = "select n, client, kind, args, state, expires_ms from commands where id = ?1 and client = ?2";
     COMMAND_REPORT = r"
         update commands set state = ?2, changed_ms = ?3, ends_ms = iif(?2 < 3, ?4, ?3), done = ifnull(?5, done), total = ifnull(?6, total),
@@ -51,8 +58,18 @@ statements! {
             result, error_code, error_detail
         from commands where client = ?1 and n > ?2 order by n limit ?3";
     COMMANDS_COUNT = "select count(*) from commands where client = ?1";
-    /// Open commands by device.
-    COMMANDS_OPEN = "select client, count(*) from commands where state < 3 group by client";
+    /// Open commands by device, without those that a job holds back.
+    COMMANDS_OPEN = r"
+        select client, count(*) from commands c
+        where state < 3 and not (state = 0 and exists (
+            select 1 from drain_jobs d where d.id = cast(substr(c.job, 2) as integer) and d.holds = 1))
+        group by client";
+    /// Devices of the commands of a job that none of them has fetched, once for each.
+    COMMANDS_OF_JOB_QUEUED = "select client from commands where job = ?1 and state = 0";
+    /// Whether a command is held back.
+    COMMAND_HELD = r"
+        select 1 from commands c cross join drain_jobs d on d.id = cast(substr(c.job, 2) as integer)
+        where c.n = ?1 and c.state = 0 and d.holds = 1";
     COMMAND_ESCROWING = "select kind, args, actor, reason, job from commands where id = ?1 and client = ?2";
 
     CONTROL_KEY_LIST = "select kid, n, public_key, created_ms, signed_by, signature from control_keys order by n";

@@ -1,20 +1,21 @@
 //! Drains of entries whose payload only their device has, on a real store: what depends on such an entry, and what became of it.
 
 use tidewatch_domain::control::{CommandReport, CommandState, EntryAnswer, EntryOutcome, Reported};
-use tidewatch_domain::drain::{ArchiveState, DrainAction};
+use tidewatch_domain::drain::{ArchiveState, DrainAction, JobChange, JobState};
 use tidewatch_domain::engine::ClientKey;
 use tidewatch_domain::sync::Terms;
 
 use super::*;
 use crate::sync::EscrowLine;
-use crate::sync::drain::{ChunkItem, JobRow, LetterRow, NewJob, NewSet, SetMember, Submission, Way};
+use crate::sync::drain::{ChunkItem, JobMove, JobRow, LetterRow, NewJob, NewSet, SetMember, Submission, SystemMove, Way};
 
 /// Until when the jobs of these tests can be taken back.
 const RESTORE_UNTIL: Millis = Millis(NOW.0 + 1_000_000);
 
 /// Drains operations of device 1 that only it has: it is told. Answers the job.
 async fn told(store: &Store, action: DrainAction, dependants: &'static str, operations: &[&str]) -> i64 {
-    drained(store, action, dependants, operations, Way::OnDevice).await
+    let members: Vec<(u32, &str)> = operations.iter().map(|operation| (1, *operation)).collect();
+    drained(store, action, dependants, &members, Way::OnDevice).await
 }
 
 /// Drains an operation whose payload is here.
@@ -23,15 +24,19 @@ async fn archived(store: &Store, action: DrainAction, operation: &str) -> JobRow
         DrainAction::Retry => Way::Decide(Box::new(Intent::Valid(Box::new(reading(operation))))),
         _ => Way::Move,
     };
-    let job = drained(store, action, "take_along", &[operation], way).await;
+    let job = drained(store, action, "take_along", &[(1, operation)], way).await;
+    view(store, job).await
+}
+
+async fn view(store: &Store, job: i64) -> JobRow {
     store.sync().job_view(job).await.expect("read").expect("there")
 }
 
-/// Submits a job and works it off, as far as that is done here.
-async fn drained(store: &Store, action: DrainAction, dependants: &'static str, operations: &[&str], way: Way) -> i64 {
+/// Submits a job and works it off, as far as that is done here. Members are a device and an operation, sorted.
+async fn drained(store: &Store, action: DrainAction, dependants: &'static str, members: &[(u32, &str)], way: Way) -> i64 {
     let sync = store.sync();
-    let client_key = sync.key_of(&client(1)).expect("registered");
-    let key = format!("{}-{}", action.as_str(), operations.join("-"));
+    let client_key = |n: u32| sync.key_of(&client(n)).expect("registered");
+    let key = format!("{}-{}", action.as_str(), hash_of(members));
     let set = NewSet {
         action: action.as_str(),
         dependants,
@@ -42,8 +47,8 @@ async fn drained(store: &Store, action: DrainAction, dependants: &'static str, o
         created: NOW,
         expires: NOW.plus(1_000),
     };
-    let members = operations.iter().map(|operation| member(client_key, operation));
-    let set = sync.set_put(set, members, hash_of(operations), 1, "{}".to_owned()).await.expect("frozen");
+    let rows: Vec<SetMember> = members.iter().map(|(n, operation)| member(client_key(*n), operation)).collect();
+    let set = sync.set_put(set, rows.into_iter(), hash_of(members), 1, "{}".to_owned()).await.expect("frozen");
     let job = NewJob {
         set,
         idempotency_key: key,
@@ -59,10 +64,10 @@ async fn drained(store: &Store, action: DrainAction, dependants: &'static str, o
     };
     let Submission::New(job) = sync.job_submit(job).await.expect("submitted") else { panic!("a new key") };
     sync.job_claim(job, NOW).await.expect("claimed");
-    let items = operations.iter().zip(1..).map(|(operation, n)| ChunkItem {
+    let items = members.iter().zip(1..).map(|((device, operation), n)| ChunkItem {
         n,
-        client: client_key,
-        client_id: client(1),
+        client: client_key(*device),
+        client_id: client(*device),
         operation_id: (*operation).to_owned(),
         action,
         way: way.clone(),
@@ -71,12 +76,11 @@ async fn drained(store: &Store, action: DrainAction, dependants: &'static str, o
     job
 }
 
-fn hash_of(operations: &[&str]) -> String {
+fn hash_of(members: &[(u32, &str)]) -> String {
     use sha2::{Digest as _, Sha256};
-    let mut sorted = operations.to_vec();
-    sorted.sort_unstable();
-    let lines: String = sorted.iter().map(|operation| format!("{}\0{operation}\n", client(1))).collect();
-    hex::encode(Sha256::digest(lines))
+    let mut lines: Vec<String> = members.iter().map(|(n, operation)| format!("{}\0{operation}\n", client(*n))).collect();
+    lines.sort_unstable();
+    hex::encode(Sha256::digest(lines.concat()))
 }
 
 fn member(client: ClientKey, operation: &str) -> SetMember {
@@ -113,16 +117,48 @@ async fn upload(store: &Store) -> (String, Vec<String>) {
 
 /// The device says that it has done it.
 async fn done(store: &Store, command: &str, operations: &[String], detail: Option<&str>) {
+    answered(store, 1, command, operations, EntryOutcome::Ok, detail).await;
+}
+
+/// A device says the same of every entry.
+async fn answered(store: &Store, from: u32, command: &str, operations: &[String], outcome: EntryOutcome, detail: Option<&str>) {
     let answer = |operation: &String| EntryAnswer {
         operation_id: operation.clone(),
-        outcome: EntryOutcome::Ok,
+        outcome,
         code: None,
         detail: detail.map(str::to_owned),
     };
     let entries = operations.iter().map(answer).collect();
     let report = CommandReport { reported: Reported::Done, progress: None, result: None, error: None, entries };
-    let state = store.sync().command_report(&client(1), command, report, NOW).await.expect("written").expect("fits");
+    let state = store.sync().command_report(&client(from), command, report, NOW).await.expect("written").expect("fits");
     assert_eq!(state, CommandState::Done);
+}
+
+/// What a device is handed: its commands.
+async fn handed(store: &Store, who: u32) -> Vec<String> {
+    store.sync().commands_take(&client(who), NOW, 50).await.expect("taken").into_iter().map(|command| command.id).collect()
+}
+
+async fn moved(store: &Store, job: i64, change: JobChange) {
+    let by = JobMove { change, actor: "user:maya".into(), request_id: "r-2".into(), remark: None, at: NOW };
+    assert_eq!(store.sync().job_change(job, by).await.expect("asked"), Ok(()));
+}
+
+/// Names of so many operations.
+fn operations(count: u32, of: &str) -> Vec<String> {
+    (0..count).map(|n| format!("{of}-{n:02}")).collect()
+}
+
+fn of_devices(one: &[String], two: &[String]) -> Vec<(u32, String)> {
+    let named = |n: u32| move |operation: &String| (n, operation.clone());
+    one.iter().map(named(1)).chain(two.iter().map(named(2))).collect()
+}
+
+/// Has two devices hold entries of theirs.
+async fn held(store: &Store, one: &[String], two: &[String]) -> i64 {
+    let members = of_devices(one, two);
+    let members: Vec<(u32, &str)> = members.iter().map(|(n, operation)| (*n, operation.as_str())).collect();
+    drained(store, DrainAction::Hold, "take_along", &members, Way::OnDevice).await
 }
 
 async fn letter(store: &Store, operation: &str) -> LetterRow {
@@ -202,5 +238,68 @@ async fn a_copy_that_is_refused_refuses_what_depends_on_the_original_until_someb
     assert_eq!(sent(&store, child("op-2", "op-1")).await, (IntentStatus::Rejected, Some("dependency_failed")));
     assert_eq!(archived(&store, DrainAction::Skip, "op-1b").await.ok, 1);
     assert_eq!(sent(&store, child("op-3", "op-1")).await.0, IntentStatus::Applied);
+    assert_sound(store).await;
+}
+
+#[tokio::test]
+async fn a_paused_job_holds_back_what_no_device_has_fetched_and_lets_go_of_it_when_it_goes_on() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let before = store(dir.path()).await;
+    let job = held(&before, &operations(1, "one"), &operations(1, "two")).await;
+    let fetched = handed(&before, 1).await;
+    moved(&before, job, JobChange::Pause).await;
+    assert_eq!((handed(&before, 2).await.len(), before.sync().commands_open(&client(2))), (0, 0), "it waits for nobody");
+    assert_eq!(before.sync().commands_open(&client(1)), 1, "what was fetched was fetched");
+    assert_eq!(before.verify().await.expect("verified").findings, Vec::<String>::new());
+    before.close().await.expect("closes");
+    let store = store(dir.path()).await;
+    assert_eq!((handed(&store, 2).await.len(), store.sync().commands_open(&client(2))), (0, 0), "also after a restart");
+    answered(&store, 1, &fetched[0], &operations(1, "one"), EntryOutcome::Ok, None).await;
+    let mut listening = store.sync().commands_watch(&client(2)).expect("registered");
+    moved(&store, job, JobChange::Resume).await;
+    listening.changed().await.expect("whoever waits is woken");
+    let fetched = handed(&store, 2).await;
+    answered(&store, 2, &fetched[0], &operations(1, "two"), EntryOutcome::Ok, None).await;
+    assert_eq!(view(&store, job).await.ok, 2);
+    assert_sound(store).await;
+}
+
+#[tokio::test]
+async fn a_job_that_stops_itself_holds_back_what_no_device_has_fetched() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = store(dir.path()).await;
+    let (one, two) = (operations(20, "one"), operations(3, "two"));
+    let job = held(&store, &one, &two).await;
+    let fetched = handed(&store, 1).await;
+    answered(&store, 1, &fetched[0], &one, EntryOutcome::Refused, None).await;
+    assert_eq!(view(&store, job).await.job_state(), JobState::Paused);
+    assert_eq!((handed(&store, 2).await.len(), store.sync().commands_open(&client(2))), (0, 0));
+    moved(&store, job, JobChange::Cancel).await;
+    assert_eq!(handed(&store, 2).await.len(), 0, "nor before it is taken back");
+    store.sync().job_sweep(job, NOW).await.expect("swept");
+    let view = view(&store, job).await;
+    assert_eq!((view.failed, view.skipped, view.finished_ms.is_some()), (20, 3, true));
+    assert_eq!(store.sync().commands_open(&client(2)), 0);
+    assert_sound(store).await;
+}
+
+#[tokio::test]
+async fn a_job_with_nothing_left_is_not_stopped_by_its_last_failures_and_one_that_was_is_done_with_its_last_answer() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = store(dir.path()).await;
+    let last = operations(20, "one");
+    let job = held(&store, &last, &[]).await;
+    let fetched = handed(&store, 1).await;
+    answered(&store, 1, &fetched[0], &last, EntryOutcome::Refused, None).await;
+    store.sync().job_moved(job, SystemMove::Done, NOW).await.expect("asked");
+    assert_eq!(view(&store, job).await.job_state(), JobState::Done, "there was nothing left to stop");
+    let (one, two) = (operations(20, "three"), operations(1, "four"));
+    let job = held(&store, &one, &two).await;
+    let (first, second) = (handed(&store, 1).await, handed(&store, 2).await);
+    answered(&store, 1, &first[0], &one, EntryOutcome::Refused, None).await;
+    assert_eq!(view(&store, job).await.job_state(), JobState::Paused, "one is on its way");
+    answered(&store, 2, &second[0], &two, EntryOutcome::Ok, None).await;
+    let view = view(&store, job).await;
+    assert_eq!((view.job_state(), view.finished_ms.is_some(), view.ok), (JobState::Done, true, 1));
     assert_sound(store).await;
 }
