@@ -145,7 +145,8 @@ impl Staff {
 
     /// Freezes, submits, has it approved when that is asked for, and waits for its end.
     async fn run(&mut self, second: &mut Self, action: &str, selection: Value, entries: u64) -> anyhow::Result<Took> {
-        let order = json!({"action": action, "dependants": "cut", "selection": selection});
+        let dependants = if action == "hold" { "take_along" } else { "cut" };
+        let order = json!({"action": action, "dependants": dependants, "selection": selection});
         let started = Instant::now();
         let set = self.post("/api/v1/outbox/drain/previews", &order, 201).await?;
         let frozen = started.elapsed();

@@ -140,13 +140,19 @@ pub enum Dependants {
     TakeAlong,
     /// They are held.
     Hold,
-    /// They no longer wait: they are sent without it.
+    /// They no longer wait: they are sent without it. What is sent once more lets them go when it is accepted.
     Cut,
 }
 
 impl Dependants {
     /// Every choice.
     pub const ALL: [Self; 3] = [Self::TakeAlong, Self::Hold, Self::Cut];
+
+    /// Whether it goes with an action. A device sends nothing past an entry that it holds, so nothing behind one can be let go.
+    #[must_use]
+    pub const fn goes_with(self, action: DrainAction) -> bool {
+        !matches!((self, action), (Self::Cut, DrainAction::Hold))
+    }
 
     /// As wire, SQL and URL write it.
     #[must_use]

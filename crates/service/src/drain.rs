@@ -24,6 +24,10 @@ use crate::{Error, Result};
 
 /// Refuses an order that says nothing or too much.
 fn order_check(order: &DrainOrder) -> Result<()> {
+    if !order.dependants.goes_with(order.action) {
+        let detail = "`cut` does not go with `hold`: a device sends nothing past an entry that it holds";
+        return Err(Error::Invalid { field: "dependants", detail: detail.to_owned() });
+    }
     let invalid = |detail: &str| Err(Error::Invalid { field: "patch", detail: detail.to_owned() });
     match (&order.patch, order.action) {
         (None, DrainAction::Patch) => invalid("is required: the operations of RFC 6902 that correct the fields"),

@@ -233,6 +233,7 @@ async fn bad_input_is_named_and_changes_nothing() {
         ),
         (json!({"action": "retry", "dependants": "cut", "selection": all, "force": true}), "400 envelope_invalid force"),
         (json!({"action": "patch", "dependants": "cut", "selection": all}), "400 query_invalid patch"),
+        (json!({"action": "hold", "dependants": "cut", "selection": all}), "400 query_invalid dependants"),
         (
             json!({"action": "retry", "dependants": "cut", "selection": all, "patch": [{"op": "remove", "path": "/a"}]}),
             "400 query_invalid patch",

@@ -67,7 +67,9 @@ impl Asked {
             _ => None,
         };
         let dependants = Dependants::parse(&self.dependants);
-        let order = DrainOrder { action, dependants: dependants.unwrap_or(Dependants::Cut), patch };
+        // What waits behind is counted first, and asked about; behind what is held it can only be held.
+        let first = if Dependants::Cut.goes_with(action) { Dependants::Cut } else { Dependants::Hold };
+        let order = DrainOrder { action, dependants: dependants.unwrap_or(first), patch };
         match console.service.drain_preview(&console.cx, order, selection).await {
             Ok(preview) => Ok(DialogQuery { chosen: dependants.is_some(), ..DialogQuery::default() }.on(&preview.set)),
             Err(error) => led_back(error, &self.back),

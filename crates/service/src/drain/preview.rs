@@ -34,7 +34,7 @@ impl Service {
     /// Freezes a selection and says what a drain of it would do. Nothing is done yet.
     ///
     /// # Errors
-    /// Forbidden; invalid with field `patch`, `filter`, `entries` or `selection` (nothing matches, or too much does).
+    /// Forbidden; invalid with field `dependants`, `patch`, `filter`, `entries` or `selection` (nothing matches, or too much does).
     pub async fn drain_preview(&self, cx: &Cx, order: DrainOrder, selection: Selection) -> Result<DrainPreview> {
         cx.require(Action::Drain)?;
         order_check(&order)?;

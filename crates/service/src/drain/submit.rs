@@ -259,9 +259,12 @@ impl Service {
     pub async fn drain_retry_failed(&self, cx: &Cx, id: &str, code: Option<&str>) -> Result<DrainPreview> {
         cx.require(Action::Drain)?;
         let row = self.job_row(id).await?;
+        let action = DrainAction::parse(&row.action).ok_or(Error::NotFound("job"))?;
+        let dependants = Dependants::parse(&row.dependants).ok_or(Error::NotFound("job"))?;
         let order = DrainOrder {
-            action: DrainAction::parse(&row.action).ok_or(Error::NotFound("job"))?,
-            dependants: Dependants::parse(&row.dependants).ok_or(Error::NotFound("job"))?,
+            action,
+            // Older jobs may have held something and let go what cannot go.
+            dependants: if dependants.goes_with(action) { dependants } else { Dependants::Hold },
             patch: row.patch.as_deref().and_then(|text| serde_json::from_str(text).ok()),
         };
         self.drain_preview(cx, order, Selection::Failed { job: row.name(), code: code.map(str::to_owned) }).await

@@ -162,6 +162,24 @@ fn every_action_says_all_three_things_in_whole_sentences() {
 }
 
 #[test]
+fn what_waits_behind_is_said_to_go_out_only_when_it_does() {
+    let said = |action| words::does(&preview(action)).replace('\u{a0}', " ");
+    for action in [DrainAction::Skip, DrainAction::ToConflict, DrainAction::Quarantine, DrainAction::Discard] {
+        assert!(said(action).ends_with("Lets the 4,906 entries that wait behind go out."), "{}", said(action));
+    }
+    for action in [DrainAction::Retry, DrainAction::Patch] {
+        let said = said(action);
+        assert!(
+            said.contains("Lets the 4,906 entries that wait behind go out once") && said.ends_with("and not before."),
+            "{said}"
+        );
+    }
+    for action in [DrainAction::Hold, DrainAction::Restore] {
+        assert!(!said(action).contains("go out"), "{}", said(action));
+    }
+}
+
+#[test]
 fn a_correction_is_tried_before_it_can_be_frozen() {
     let state = |patch| PatchState {
         selection: preview(DrainAction::Patch).selection,

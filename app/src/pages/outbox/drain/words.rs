@@ -122,7 +122,20 @@ fn behind(preview: &DrainPreview) -> String {
         (Dependants::TakeAlong, _) => " What waits behind is among them.".to_owned(),
         (Dependants::Hold, _) => " What waits behind is among them, and is held.".to_owned(),
         (Dependants::Cut, 0) => String::new(),
-        (Dependants::Cut, n) => format!(" Lets the {} behind go out.", counted(n, "entry that waits", "entries that wait")),
+        (Dependants::Cut, n) => let_go(preview.action, n),
+    }
+}
+
+/// What is let go goes out at once, or when what it waits for is accepted; an action that takes nothing out of the way leaves it alone.
+fn let_go(action: DrainAction, n: u64) -> String {
+    let them = counted(n, "entry that waits", "entries that wait");
+    match action {
+        DrainAction::Retry => format!(" Lets the {them} behind go out once what they wait for is accepted, and not before."),
+        DrainAction::Patch => format!(" Lets the {them} behind go out once the copy is accepted, and not before."),
+        DrainAction::Hold | DrainAction::Restore => format!(" Leaves the {them} behind as they are."),
+        DrainAction::Skip | DrainAction::ToConflict | DrainAction::Quarantine | DrainAction::Discard => {
+            format!(" Lets the {them} behind go out.")
+        }
     }
 }
 
@@ -176,7 +189,7 @@ pub const fn dependants(choice: Dependants) -> (&'static str, &'static str) {
     match choice {
         Dependants::TakeAlong => ("Take them along", "The same is done with them; they become part of the set."),
         Dependants::Hold => ("Hold them", "They stay listed and are not sent."),
-        Dependants::Cut => ("Let them go", "They no longer wait, and are sent without what they waited for."),
+        Dependants::Cut => ("Let them go", "They are left out, and are sent as soon as what they wait for is out of the way."),
     }
 }
 
