@@ -40,6 +40,11 @@ pub struct CommandOrder {
     pub supersede_key: Option<String>,
 }
 
+/// Whether an operation with this answer needs no payload any more.
+const fn stands(status: IntentStatus) -> bool {
+    matches!(status, IntentStatus::Applied | IntentStatus::Merged | IntentStatus::Superseded | IntentStatus::Conflict)
+}
+
 impl Service {
     /// What the acting device is to do now, most urgent first.
     ///
@@ -96,9 +101,6 @@ impl Service {
         let client_id = self.control_device(cx)?;
         let ids: Vec<OperationId> = lines.iter().filter_map(|line| OperationId::parse(&line.operation_id).ok()).collect();
         let answers = self.store.sync().mutations_status(client_id, &ids).await?;
-        let stands = |status: IntentStatus| {
-            matches!(status, IntentStatus::Applied | IntentStatus::Merged | IntentStatus::Superseded | IntentStatus::Conflict)
-        };
         let settled: Vec<String> =
             answers.iter().filter(|answer| stands(answer.status)).map(|answer| answer.operation_id.to_string()).collect();
         let lines = lines.into_iter().filter(|line| !settled.contains(&line.operation_id)).collect();

@@ -6,7 +6,7 @@ use tidewatch_domain::control::{LOG_LINES_MAX, LOG_UPLOADS_KEPT};
 use tidewatch_domain::manifest::Manifest;
 use tidewatch_domain::role::Role;
 use tidewatch_domain::time::MINUTE_MS;
-use tidewatch_testkit::{Reply, TestApp, Visitor};
+use tidewatch_testkit::{Reply, TestApp, Visitor, intent};
 
 use crate::control::{REASON, give, jammed};
 use crate::drain::roll;
@@ -191,4 +191,30 @@ async fn words_of_a_log_are_for_roles_that_may_reveal_and_reading_them_is_audite
     assert!(file.text().contains("the lamp is on") && !file.text().contains("hunter2"), "{}", file.text());
     assert!(!viewer.get(&export).await.text().contains("lamp"));
     assert_eq!(viewer.get("/export/command-logs.ndjson?command=none").await.refusal(), "404 not_found");
+}
+
+#[tokio::test]
+async fn an_upload_of_payloads_is_done_when_they_are_here_and_not_because_its_device_says_so() {
+    let app = TestApp::new().await;
+    let (staff, device) = (app.api("support", Role::Support).await, app.device("d1").await);
+    assert_eq!(device.push_statuses(&[intent("op-0", "n-0", "create", json!({"title": "sent"}))]).await, ["applied"]);
+    let args = json!({"operation_ids": ["op-0", "op-1", "op-2"], "redact": false});
+    let said = async |uploads: &[&str]| {
+        let id = give(&staff, &device.client_id, "upload_wal", args.clone()).await;
+        device.http().get("/control/commands").await.ok(200);
+        let status = format!("/control/commands/{id}/status");
+        device.http().post(&status, &json!({"state": "running"})).await.ok(200);
+        let line =
+            |id: &&str| format!("{}\n", json!({"state": "queued", "intent": intent(id, id, "create", json!({"title": "kept"}))}));
+        let body: String = uploads.iter().map(line).collect();
+        let kind = [("content-type", "application/x-ndjson")];
+        device.http().post_with(&format!("/control/escrow?command={id}"), &kind, Bytes::from(body)).await.ok(200);
+        device.http().post(&status, &json!({"state": "done", "result": {"uploaded": 3}})).await.ok(200);
+        staff.get(&format!("/api/v1/commands/{id}")).await.ok(200)
+    };
+    let early = said(&["op-1"]).await;
+    assert_eq!((&early["state"], &early["error"]["code"]), (&json!("failed"), &json!("payloads_missing")), "{early}");
+    assert_eq!(early["error"]["message"], "1 of 3 payloads are not here: op-2", "{early}");
+    let done = said(&["op-2"]).await;
+    assert_eq!((&done["state"], &done["result"]["stored"]), (&json!("done"), &json!(2)), "what is answered needs none: {done}");
 }

@@ -1,15 +1,16 @@
 //! Whether what a device calls done is done: a fresh copy is equal to the store, as far as nothing has been written since; the mesh is in
-//! the mode that was wanted; the lines of the log are here.
+//! the mode that was wanted; the lines of the log are here, and so are the payloads that were named.
 
 use serde_json::{Value, json};
-use tidewatch_domain::control::{CommandKind, CommandReport, MeshMode, Order, Reported};
+use tidewatch_domain::control::{CommandKind, CommandReport, MeshMode, Order, Reported, WalWanted};
 use tidewatch_domain::cursor::Cursor;
-use tidewatch_domain::ids::{ClientId, Seq};
+use tidewatch_domain::engine::ClientKey;
+use tidewatch_domain::ids::{ClientId, OperationId, Seq};
 
-use super::ReportRefusal;
+use super::{ReportRefusal, stands};
 use crate::{Result, Service};
 
-/// Collections that are named when they differ.
+/// Collections that differ, or payloads that are missing, that are named.
 const NAMED_MAX: usize = 10;
 
 impl Service {
@@ -28,8 +29,37 @@ impl Service {
             CommandKind::Resync => self.resync_compared(client_id, report).map(Ok),
             CommandKind::Mesh => Ok(Ok(mesh_compared(&view.args, report))),
             CommandKind::UploadLogs => self.logs_counted(id, report).await,
-            CommandKind::Drain | CommandKind::UploadWal | CommandKind::RefreshPolicy => Ok(Ok(report)),
+            CommandKind::UploadWal => self.payloads_counted(client_id, &view.args, report).await.map(Ok),
+            CommandKind::Drain | CommandKind::RefreshPolicy => Ok(Ok(report)),
         }
+    }
+
+    /// The report of an upload of payloads that were named one by one, with how many of them are here; it has failed when one is not. What
+    /// has its final answer already needs no payload. Of a whole outbox only its device knows what was in it.
+    async fn payloads_counted(&self, client_id: &ClientId, args: &str, report: CommandReport) -> Result<CommandReport> {
+        let args: Value = serde_json::from_str(args).unwrap_or(Value::Null);
+        let Ok(Order::UploadWal { wanted: WalWanted::Operations(ids), redact: false }) =
+            Order::read(CommandKind::UploadWal, &args)
+        else {
+            return Ok(report);
+        };
+        let sync = self.store.sync();
+        let Some(client) = sync.key_of(client_id) else { return Ok(report) };
+        let named: Vec<(ClientKey, &str)> = ids.iter().map(|id| (client, id.as_str())).collect();
+        let here: Vec<bool> = sync.members_look(&named).await?.into_iter().map(|look| look.letter.is_some()).collect();
+        let answers = sync.mutations_status(client_id, &ids).await?;
+        let settled = |id: &OperationId| answers.iter().any(|answer| answer.operation_id == *id && stands(answer.status));
+        let missing: Vec<&str> =
+            ids.iter().zip(&here).filter(|(id, here)| !**here && !settled(id)).map(|(id, _)| id.as_str()).collect();
+        let mut result = result_of(&report);
+        result["stored"] = json!(here.iter().filter(|here| **here).count());
+        let report = CommandReport { result: Some(result.to_string()), ..report };
+        if missing.is_empty() {
+            return Ok(report);
+        }
+        let some = missing.iter().take(NAMED_MAX).copied().collect::<Vec<_>>().join(", ");
+        let words = format!("{} of {} payloads are not here: {some}", missing.len(), ids.len());
+        Ok(failed(&report, "payloads_missing", words))
     }
 
     /// The report of an upload of logs, with what of it is here.
