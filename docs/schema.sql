@@ -668,6 +668,8 @@ CREATE INDEX outbox_failed on outbox (signature, state, sort_age, device, operat
 
 CREATE INDEX outbox_pending on outbox (pending, state, sort_age, device, operation_id) where pending is not null;
 
+CREATE INDEX outbox_refused_behind on outbox (device, sort_age, operation_id) where state = 0 and error_code = 'dependency_failed';
+
 CREATE INDEX outbox_worst on outbox (state, sort_age, device, operation_id);
 
 CREATE TABLE report_keys_even (key integer primary key) strict;

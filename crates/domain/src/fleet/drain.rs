@@ -70,6 +70,8 @@ pub struct DrainPreview {
     pub skipped: Vec<(String, u64)>,
     /// Entries that wait behind them and are not in the set.
     pub behind: u64,
+    /// Of those, refused because of what they wait for: they go out only when they are retried.
+    pub behind_refused: u64,
     /// Of a dry run against the engine, what would be answered, by word: `applied`, `conflict`, `rejected schema_invalid`.
     pub verdicts: Vec<(String, u64)>,
     /// Entries that the dry run decided: those with a payload here, [`DRY_RUN_MAX`] at most.

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use sha2::{Digest as _, Sha256};
 use tidewatch_domain::drain::{Dependants, SET_ENTRIES_MAX};
 use tidewatch_domain::engine::ClientKey;
+use tidewatch_domain::report::EntryState;
 use tidewatch_domain::time::Millis;
 use tidewatch_store::sync::drain::{MemberLook, SetMember};
 use tidewatch_store::telemetry::{Behind, Member, MemberNames};
@@ -33,6 +34,8 @@ pub(super) struct Gathering {
     pub(super) members: Vec<Gathered>,
     /// Entries that wait behind them and are not among them.
     pub(super) behind: u64,
+    /// Of those, refused because of what they wait for: they go out only when they are retried.
+    pub(super) behind_refused: u64,
 }
 
 impl Gathering {
@@ -86,9 +89,10 @@ impl Service {
         let by_place = |one: &Gathered, other: &Gathered| place(&one.member).cmp(&place(&other.member));
         members.sort_unstable_by(by_place);
         let mut behind = self.behind(&members, names).await?;
-        let mut left = 0;
+        let (mut left, mut refused) = (0, 0);
         if dependants == Dependants::Cut {
             left = behind.len() as u64;
+            refused = behind.iter().filter(|member| member.state == EntryState::Poisoned).count() as u64;
             behind = Vec::new();
         }
         let all = members.len() + behind.len();
@@ -108,7 +112,7 @@ impl Service {
                 gathered.look = look;
             }
         }
-        Ok(Gathering { members, behind: left })
+        Ok(Gathering { members, behind: left, behind_refused: refused })
     }
 
     /// Adds members with the short names of their devices. A device that the log does not know can be told nothing and has nothing here.
@@ -162,7 +166,9 @@ fn behind_of(members: &[&Member], waiting: &[Behind]) -> Vec<Member> {
                 continue;
             }
             let record = (&*member.collection, &*member.record_id);
-            let of_record = records.get(&record).is_some_and(|oldest| *oldest <= member.age.0);
+            // What was refused because of another does not wait for what is before it on its record.
+            let waits = member.state == EntryState::Waiting;
+            let of_record = waits && records.get(&record).is_some_and(|oldest| *oldest <= member.age.0);
             if of_record || entry.depends_on.iter().any(|operation| operations.contains(operation.as_str())) {
                 operations.insert(&member.operation_id);
                 let oldest = records.entry(record).or_insert(i64::MAX);
@@ -180,7 +186,6 @@ fn behind_of(members: &[&Member], waiting: &[Behind]) -> Vec<Member> {
 #[cfg(test)]
 mod tests {
     use tidewatch_domain::ids::ClientId;
-    use tidewatch_domain::report::EntryState;
     use tidewatch_store::telemetry::MemberDevice;
 
     use super::*;
@@ -240,5 +245,16 @@ mod tests {
             behind("op-9", "r-9", 12, &["op-8"]),
         ];
         assert_eq!(found(&waiting), ["op-2", "op-3", "op-4"], "op-4 is listed before what it names");
+    }
+
+    #[test]
+    fn what_was_refused_because_of_it_stands_behind_it_and_what_was_for_another_reason_does_not() {
+        let refused = |operation: &str, record: &str, depends_on: &[&str]| {
+            let mut behind = behind(operation, record, 11, depends_on);
+            behind.member.state = EntryState::Poisoned;
+            behind
+        };
+        let waiting = [refused("op-2", "r-2", &["op-1"]), refused("op-3", "r-1", &["op-8"]), refused("op-4", "r-4", &["op-2"])];
+        assert_eq!(found(&waiting), ["op-2", "op-4"]);
     }
 }

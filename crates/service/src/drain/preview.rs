@@ -109,6 +109,7 @@ impl Service {
             sample: self.sample(&summary).await?,
             skipped: summary.skipped,
             behind: summary.behind,
+            behind_refused: summary.behind_refused,
             verdicts: summary.verdicts,
             decided: summary.decided,
             by_device: summary.by_device,

@@ -28,6 +28,7 @@ pub(super) struct Summary {
     pub(super) asleep_day_percent: Option<u8>,
     pub(super) skipped: Vec<(String, u64)>,
     pub(super) behind: u64,
+    pub(super) behind_refused: u64,
     pub(super) verdicts: Vec<(String, u64)>,
     pub(super) decided: u64,
     pub(super) by_device: Vec<Breakdown>,
@@ -58,7 +59,7 @@ pub(super) fn action_of(order: &DrainOrder, behind: bool) -> DrainAction {
 
 impl Summary {
     pub(super) fn of(order: &DrainOrder, gathering: &Gathering) -> Self {
-        let mut summary = Self { behind: gathering.behind, ..Self::default() };
+        let mut summary = Self { behind: gathering.behind, behind_refused: gathering.behind_refused, ..Self::default() };
         let mut skipped: BTreeMap<String, u64> = BTreeMap::new();
         let (mut signatures, mut collections): (HashMap<&str, u64>, HashMap<&str, u64>) = Default::default();
         let mut devices: Vec<(&Gathered, u64)> = Vec::new();
@@ -104,7 +105,7 @@ impl Summary {
         json!({
             "here": self.here, "awake": self.awake, "awake_devices": self.awake_devices,
             "asleep": self.asleep, "asleep_devices": self.asleep_devices, "asleep_day_percent": self.asleep_day_percent,
-            "skipped": self.skipped, "behind": self.behind, "verdicts": self.verdicts, "decided": self.decided,
+            "skipped": self.skipped, "behind": self.behind, "behind_refused": self.behind_refused, "verdicts": self.verdicts, "decided": self.decided,
             "by_device": parts(&self.by_device), "by_signature": parts(&self.by_signature),
             "by_collection": parts(&self.by_collection), "sample": self.sample, "canary": self.canary,
         })
@@ -132,6 +133,7 @@ impl Summary {
             asleep_day_percent: value["asleep_day_percent"].as_u64().and_then(|percent| u8::try_from(percent).ok()),
             skipped: counted("skipped"),
             behind: number("behind"),
+            behind_refused: number("behind_refused"),
             verdicts: counted("verdicts"),
             decided: number("decided"),
             by_device: parts("by_device"),

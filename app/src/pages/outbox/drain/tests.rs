@@ -177,6 +177,12 @@ fn what_waits_behind_is_said_to_go_out_only_when_it_does() {
     for action in [DrainAction::Hold, DrainAction::Restore] {
         assert!(!said(action).contains("go out"), "{}", said(action));
     }
+    let refused = tidewatch_domain::fleet::DrainPreview { behind: 3, behind_refused: 2, ..preview(DrainAction::Skip) };
+    let said = words::does(&refused).replace('\u{a0}', " ");
+    assert!(
+        said.contains("Lets the 1 entry that waits behind go out. 2 entries that were refused because of them stay"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -122,12 +122,28 @@ fn behind(preview: &DrainPreview) -> String {
         (Dependants::TakeAlong, _) => " What waits behind is among them.".to_owned(),
         (Dependants::Hold, _) => " What waits behind is among them, and is held.".to_owned(),
         (Dependants::Cut, 0) => String::new(),
-        (Dependants::Cut, n) => let_go(preview.action, n),
+        (Dependants::Cut, n) => format!(
+            "{}{}",
+            let_go(preview.action, n.saturating_sub(preview.behind_refused)),
+            refused_behind(preview.behind_refused)
+        ),
+    }
+}
+
+/// What was refused already because of what it names is not sent again by itself.
+fn refused_behind(n: u64) -> String {
+    match n {
+        0 => String::new(),
+        1 => " 1 entry that was refused because of one of them stays poisoned until somebody retries it.".to_owned(),
+        n => format!(" {} entries that were refused because of them stay poisoned until somebody retries them.", count(n)),
     }
 }
 
 /// What is let go goes out at once, or when what it waits for is accepted; an action that takes nothing out of the way leaves it alone.
 fn let_go(action: DrainAction, n: u64) -> String {
+    if n == 0 {
+        return String::new();
+    }
     let them = counted(n, "entry that waits", "entries that wait");
     match action {
         DrainAction::Retry => format!(" Lets the {them} behind go out once what they wait for is accepted, and not before."),

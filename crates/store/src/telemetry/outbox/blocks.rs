@@ -1,4 +1,5 @@
-//! Who holds up whom on a device: an entry waits behind another of its record that is older, or that it names in `depends_on`.
+//! Who holds up whom on a device: an entry waits behind another of its record that is older, or that it names in `depends_on`. One that
+//! was refused because of what it names stands behind that as much as one that was never sent.
 
 use std::time::Instant;
 
@@ -29,12 +30,16 @@ impl Telemetry {
     /// How many entries wait behind each: of the same record or named in their `depends_on`, on the same device.
     pub(super) async fn blocks(&self, rows: &[EntryRead]) -> Result<Vec<u64>> {
         const TEXT: &str = r"
-            select wanted.key, count(*) from json_each(?1) as wanted
-            cross join outbox o indexed by outbox_by_state on o.device = wanted.value ->> '$[0]' and o.state = 3
-                and o.operation_id <> wanted.value ->> '$[1]'
-                and (o.collection = wanted.value ->> '$[2]' and o.record_id = wanted.value ->> '$[3]' and o.sort_age >= wanted.value ->> '$[4]'
-                    or exists (select 1 from json_each(o.depends_on) as d where d.value = wanted.value ->> '$[1]'))
-            group by wanted.key";
+            select wanted.key, (
+                select count(*) from outbox o indexed by outbox_by_state
+                where o.device = wanted.value ->> '$[0]' and o.state = 3 and o.operation_id <> wanted.value ->> '$[1]'
+                    and (o.collection = wanted.value ->> '$[2]' and o.record_id = wanted.value ->> '$[3]' and o.sort_age >= wanted.value ->> '$[4]'
+                        or exists (select 1 from json_each(o.depends_on) as d where d.value = wanted.value ->> '$[1]'))
+            ) + (
+                select count(*) from outbox o indexed by outbox_refused_behind
+                where o.device = wanted.value ->> '$[0]' and o.state = 0 and o.error_code = 'dependency_failed'
+                    and exists (select 1 from json_each(o.depends_on) as d where d.value = wanted.value ->> '$[1]'))
+            from json_each(?1) as wanted";
         let wanted: Vec<serde_json::Value> = rows
             .iter()
             .map(|row| serde_json::json!([row.device, row.operation_id, row.collection, row.record_id, row.sort_age]))
@@ -72,6 +77,12 @@ impl Telemetry {
             with stuck (device) as materialized (
                 select distinct device from outbox indexed by outbox_failed where state <= 1 and signature = ?1 limit ?2)
             select (select count(*) from stuck), (
+                select count(*) from stuck cross join outbox w indexed by outbox_refused_behind
+                    on w.device = stuck.device and w.state = 0 and w.error_code = 'dependency_failed'
+                where exists (
+                    select 1 from json_each(w.depends_on) as d cross join outbox f on f.device = w.device and f.operation_id = d.value
+                    where f.state <= 1 and f.signature = ?1)
+            ) + (
                 select count(*) from stuck cross join outbox w indexed by outbox_by_state on w.device = stuck.device and w.state = 3
                 where exists (
                     select 1 from outbox f indexed by outbox_by_record

@@ -65,9 +65,12 @@ impl Telemetry {
 
     /// What waits behind an entry, oldest first.
     async fn blocked(&self, device: i64, entry: &EntryRow, age: i64) -> Result<Vec<EntryRow>> {
-        let mut query = entries(" join devices d on d.id = o.device where o.state = 3 and o.device = ");
+        let mut query = entries(" join devices d on d.id = o.device where o.device = ");
         query.push_bind(device).push(" and o.operation_id <> ").push_bind(entry.operation_id.clone());
-        query.push(" and (o.collection = ").push_bind(entry.collection.clone());
+        query.push(
+            " and (o.state = 3 or o.state = 0 and o.error_code = 'dependency_failed') and (o.state = 3 and o.collection = ",
+        );
+        query.push_bind(entry.collection.clone());
         query.push(" and o.record_id = ").push_bind(entry.record_id.clone());
         query.push(" and o.sort_age >= ").push_bind(age);
         query.push(" or exists (select 1 from json_each(o.depends_on) as j where j.value = ");

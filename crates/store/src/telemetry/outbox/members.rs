@@ -104,13 +104,20 @@ impl MemberNames {
     }
 }
 
-/// An entry that waits, with what it waits for.
+/// An entry that waits, or was refused because of what it waited for, with the operations that it names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Behind {
     /// The entry.
     pub member: Member,
     /// Operations that it names.
     pub depends_on: Vec<String>,
+}
+
+impl Behind {
+    /// Where it stands among those of all devices: oldest first on each.
+    fn place(&self) -> (i64, Millis, &str) {
+        (self.member.device.id, self.member.age, &self.member.operation_id)
+    }
 }
 
 /// What is seen of a device in passing.
@@ -213,16 +220,27 @@ impl Telemetry {
         Ok(found.iter().filter_map(|row| names.member(row)).collect())
     }
 
-    /// Everything that waits on these devices, oldest first on each.
+    /// Everything that waits on these devices, and what was refused because of an operation that it depends on; oldest first on each.
     ///
     /// # Errors
     /// As the database.
     pub async fn outbox_waiting(&self, devices: &[i64], names: &mut MemberNames) -> Result<Vec<Behind>> {
+        const WAITING: &str = "indexed by outbox_by_state on o.device = j.value and o.state = 3";
+        const REFUSED: &str = "indexed by outbox_refused_behind
+            on o.device = j.value and o.state = 0 and o.error_code = 'dependency_failed'";
+        let mut found = self.behind_read(devices, WAITING, names).await?;
+        let refused = self.behind_read(devices, REFUSED, names).await?;
+        if !refused.is_empty() {
+            found.extend(refused);
+            found.sort_by(|one, next| one.place().cmp(&next.place()));
+        }
+        Ok(found)
+    }
+
+    async fn behind_read(&self, devices: &[i64], which: &'static str, names: &mut MemberNames) -> Result<Vec<Behind>> {
         let mut query = QueryBuilder::new(PACKED);
-        query.push(" from json_each(").push_bind(serde_json::json!(devices).to_string()).push(
-            r") j cross join outbox o indexed by outbox_by_state on o.device = j.value and o.state = 3
-            order by o.device, o.sort_age, o.operation_id) m",
-        );
+        query.push(" from json_each(").push_bind(serde_json::json!(devices).to_string()).push(") j cross join outbox o ");
+        query.push(which).push(" order by o.device, o.sort_age, o.operation_id) m");
         let packed = self.packed(query).await?;
         let found = members_read(&packed)?;
         self.devices_name(&found, names).await?;

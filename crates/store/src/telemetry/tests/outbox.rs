@@ -213,6 +213,35 @@ async fn an_entry_knows_its_attempts_and_what_waits_behind_it() {
 }
 
 #[tokio::test]
+async fn what_was_refused_because_of_an_entry_stands_behind_it() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = store(dir.path()).await;
+    let telemetry = store.telemetry();
+    let bad = |id: &str, message: &str| failing(entry(id, EntryState::Poisoned, NOW), "schema_invalid", message);
+    let child = OutboxEntry {
+        depends_on: vec!["bad-1".to_owned()],
+        record_id: "INS-7".into(),
+        ..failing(entry("child", EntryState::Poisoned, NOW), "dependency_failed", "what it depends on was refused")
+    };
+    let mut told = report("r1", NOW);
+    told.outbox = outbox(false, 3, vec![bad("bad-1", "one is missing"), bad("bad-2", "another is missing"), child]);
+    telemetry.reports_ingest(&client(2), vec![told], NOW).await.expect("stored");
+    let view = async |operation: &str| telemetry.outbox_entry(&client(2), operation).await.expect("known");
+    let (parent, other) = (view("bad-1").await, view("bad-2").await);
+    assert_eq!((parent.row.blocks, parent.blocked.len(), other.row.blocks, other.blocked.len()), (1, 1, 0, 0));
+    assert_eq!(parent.blocked[0].operation_id, "child");
+    let list = walk(telemetry, None, "", 10).await;
+    let blocks = |operation: &str| list.iter().find(|row| row.entry.operation_id == operation).map(|row| row.blocks);
+    assert_eq!((blocks("bad-1"), blocks("bad-2"), blocks("child")), (Some(1), Some(0), Some(0)));
+    let figures = telemetry.outbox_figures(NOW).await.expect("counted");
+    for group in &figures.groups {
+        let blocked = telemetry.outbox_group_blocked(&group.signature, NOW).await.expect("counted");
+        assert_eq!(blocked, Total::Exact(u64::from(group.signature.contains("one is missing"))), "{}", group.signature);
+    }
+    store.close().await.expect("closes");
+}
+
+#[tokio::test]
 async fn figures_that_somebody_looks_at_follow_the_mirror_behind_the_pages() {
     let dir = tempfile::tempdir().expect("a folder");
     let store = filled(dir.path()).await;

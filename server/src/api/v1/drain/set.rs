@@ -49,6 +49,8 @@ pub struct SetReport {
     pub skipped: Vec<WordCount>,
     /// Entries that wait behind them and are not in the set.
     pub behind: u64,
+    /// Of those, refused because of what they wait for: they go out only when they are retried.
+    pub behind_refused: u64,
     /// What the engine would answer, by word.
     pub verdicts: Vec<WordCount>,
     /// Entries that the dry run decided.
@@ -191,6 +193,7 @@ impl From<DrainPreview> for SetReport {
             asleep_day_percent: preview.asleep_day_percent,
             skipped: words(preview.skipped),
             behind: preview.behind,
+            behind_refused: preview.behind_refused,
             verdicts: words(preview.verdicts),
             decided: preview.decided,
             by_device: parts(preview.by_device),
