@@ -121,3 +121,24 @@ async fn a_canary_that_fails_stops_its_job_before_the_others_are_begun() {
     assert_eq!(left["rows"], json!([]), "nothing is stuck any more");
     assert_eq!(app.verify().await, Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn a_canary_that_was_left_alone_shows_nothing_so_others_go_ahead() {
+    let app = TestApp::new().await;
+    for name in ["phone-1", "phone-2", "phone-3"] {
+        refused(&app, name, "later").await;
+    }
+    let staff = app.api("ci", Role::Operator).await;
+    let set = staff.post(PREVIEWS, &order("retry", &json!({ "filter": "state:poisoned" }))).await.ok(201);
+    // By the time it is submitted, the first of each device was taken out.
+    submitted(&staff, "quarantine", "record:r-1", 0).await;
+    roll(&app).await;
+    let mut body = submission(&set);
+    body["canary"] = 2.into();
+    let job = staff.post(JOBS, &body).await.ok(202);
+    roll(&app).await;
+    let view = staff.get(&format!("{JOBS}/{}", job["job"].as_str().expect("an id"))).await.ok(200);
+    assert_eq!((view["state"].as_str(), tally(&view)), (Some("paused"), [0, 3, 2, 0, 0, 1]), "{view}");
+    assert_eq!(view["events"][0]["detail"], "2 of the first 2 failed", "{view}");
+    assert_eq!(app.verify().await, Vec::<String>::new());
+}

@@ -116,21 +116,26 @@ impl Service {
         }
     }
 
-    /// The first few go ahead; the others follow when all of them have an outcome and none has failed.
+    /// The first few go ahead; the others follow when all of them have an outcome and none has failed. In the place of one that was left
+    /// alone goes another: it shows nothing.
     async fn canary_step(&self, row: &JobRow, now: Millis) -> Result<Pace> {
         let sync = self.store.sync();
         let mut places = Summary::read(&row.summary).canary;
-        places.truncate(usize::try_from(row.canary).unwrap_or(0));
+        let outcomes = sync.items_outcomes(row.set_id, &places).await?;
+        places.truncate(ahead(&outcomes, row.canary));
         let waiting = sync.items_waiting_at(row.set_id, &places, decides(row)).await?;
         if !waiting.is_empty() {
             let items = self.prepared(row, waiting, now);
             sync.job_chunk(row.id, items, now).await?;
             return Ok(Pace::Now);
         }
-        let outcomes = sync.items_outcomes(row.set_id, &places).await?;
-        let failed = outcomes.iter().filter(|outcome| **outcome == ItemOutcome::Failed).count();
+        let outcomes = &outcomes[..places.len()];
+        let count = |wanted: ItemOutcome| outcomes.iter().filter(|outcome| **outcome == wanted).count();
+        let (failed, left) = (count(ItemOutcome::Failed), count(ItemOutcome::Skipped));
         let moved = if failed > 0 {
-            SystemMove::Pause(format!("{failed} of the first {} failed", outcomes.len()))
+            SystemMove::Pause(format!("{failed} of the first {} failed", outcomes.len() - left))
+        } else if left > 0 && left == outcomes.len() && row.waiting > 0 {
+            SystemMove::Pause(format!("all of the first {left} were left alone, so nothing was tried"))
         } else if !outcomes.contains(&ItemOutcome::Sent) {
             SystemMove::CanaryDone
         } else if row.canary_until_ms.is_some_and(|until| until < now.0) {
@@ -252,6 +257,16 @@ impl Service {
     }
 }
 
+/// How many of the places that may go ahead do: so many that are not left alone.
+fn ahead(outcomes: &[ItemOutcome], canary: i64) -> usize {
+    let mut tried = 0;
+    let enough = |outcome: &ItemOutcome| {
+        tried += i64::from(*outcome != ItemOutcome::Skipped);
+        tried > canary
+    };
+    outcomes.iter().position(enough).unwrap_or(outcomes.len())
+}
+
 /// Whether a job needs the intents of its items.
 fn decides(row: &JobRow) -> bool {
     DrainAction::parse(&row.action).is_some_and(DrainAction::decides)
@@ -268,6 +283,15 @@ impl Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn in_the_place_of_one_that_was_left_alone_goes_another() {
+        use ItemOutcome::{Ok, Skipped, Waiting};
+        assert_eq!(ahead(&[Waiting; 5], 2), 2);
+        assert_eq!(ahead(&[Skipped, Ok, Skipped, Waiting, Waiting], 2), 4);
+        assert_eq!(ahead(&[Skipped; 5], 2), 5, "there are no more");
+        assert_eq!(ahead(&[Waiting], 2), 1);
+    }
 
     #[test]
     fn a_rate_gives_out_its_share_of_a_second_and_saves_up_one_at_most() {

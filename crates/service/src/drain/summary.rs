@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Value, json};
 use tidewatch_domain::drain::{CANARY_ENTRIES_MAX, Dependants, DrainAction, DrainOrder};
+use tidewatch_domain::engine::ClientKey;
 use tidewatch_domain::fleet::Breakdown;
 use tidewatch_domain::ids::ClientId;
 use tidewatch_domain::signature::signature_id;
@@ -95,7 +96,7 @@ impl Summary {
         summary.by_signature = breakdown(signatures, |signature| Some(signature_id(signature)));
         summary.by_collection = breakdown(collections, |_| None);
         summary.sample = sample(gathering);
-        summary.canary = canary(gathering);
+        summary.canary = canary(order, gathering);
         summary
     }
 
@@ -159,19 +160,28 @@ fn breakdown(counts: HashMap<&str, u64>, id: impl Fn(&str) -> Option<String>) ->
     parts
 }
 
-/// Places of members, one of each device first, then more of them.
-fn spread(gathering: &Gathering, most: usize) -> Vec<usize> {
-    let (mut firsts, mut rest) = (Vec::new(), Vec::new());
+/// Places of members, one of each device first, then more of them; those of a lower rank before all others.
+fn spread(gathering: &Gathering, most: usize, rank: impl Fn(&Gathered) -> usize) -> Vec<usize> {
+    let mut ranks: [Rank; RANKS] = Default::default();
     for (at, gathered) in gathering.members.iter().enumerate() {
-        let first = at == 0 || gathering.members[at - 1].client != gathered.client;
-        let into = if first { &mut firsts } else { &mut rest };
+        let Rank { last, firsts, rest } = &mut ranks[rank(gathered)];
+        let into = if last.replace(gathered.client) == Some(gathered.client) { rest } else { firsts };
         if into.len() < most {
             into.push(at);
         }
     }
-    firsts.extend(rest);
-    firsts.truncate(most);
-    firsts
+    ranks.into_iter().flat_map(|Rank { firsts, rest, .. }| firsts.into_iter().chain(rest)).take(most).collect()
+}
+
+/// Ranks that [`spread`] tells apart.
+const RANKS: usize = 3;
+
+/// Members of a rank by their places; they come device by device.
+#[derive(Default)]
+struct Rank {
+    last: Option<ClientKey>,
+    firsts: Vec<usize>,
+    rest: Vec<usize>,
 }
 
 fn sample(gathering: &Gathering) -> Vec<(String, String)> {
@@ -179,10 +189,55 @@ fn sample(gathering: &Gathering) -> Vec<(String, String)> {
         let member = &gathering.members[at].member;
         (member.device.client_id.to_string(), member.operation_id.to_string())
     };
-    spread(gathering, SAMPLE).into_iter().map(pick).collect()
+    spread(gathering, SAMPLE, |_| 0).into_iter().map(pick).collect()
 }
 
-fn canary(gathering: &Gathering) -> Vec<i64> {
+/// Those that go ahead: what is decided here or by a device in contact first, then what waits for a device to wake; what will be left
+/// alone shows nothing and comes last.
+fn canary(order: &DrainOrder, gathering: &Gathering) -> Vec<i64> {
+    let rank = |gathered: &Gathered| match skip_reason(action_of(order, gathered.behind), gathered) {
+        Some(_) => 2,
+        None => usize::from(gathered.look.letter.is_none() && gathered.member.device.asleep),
+    };
     // Places count from 1.
-    spread(gathering, CANARY_ENTRIES_MAX as usize).into_iter().map(|at| at as i64 + 1).collect()
+    spread(gathering, CANARY_ENTRIES_MAX as usize, rank).into_iter().map(|at| at as i64 + 1).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use tidewatch_domain::drain::ArchiveState;
+    use tidewatch_domain::report::EntryState;
+    use tidewatch_domain::time::Millis;
+    use tidewatch_store::sync::drain::MemberLook;
+    use tidewatch_store::telemetry::{Member, MemberDevice};
+
+    use super::*;
+
+    fn member(device: i64, asleep: bool, letter: Option<ArchiveState>) -> Gathered {
+        let client_id = ClientId::parse(format!("0192f0c1-7b1e-7c3a-9d2e-{device:012}")).expect("an id");
+        let member = Member {
+            device: MemberDevice { id: device, client_id, name: "Ward 3".into(), asleep }.into(),
+            operation_id: "op-1".into(),
+            state: EntryState::Poisoned,
+            age: Millis(0),
+            collection: "orders".into(),
+            record_id: "r-1".into(),
+            signature: None,
+        };
+        let look = MemberLook { letter: letter.map(|state| (1, state)), job: None };
+        Gathered { member, client: ClientKey(device), behind: false, look }
+    }
+
+    fn places(members: Vec<Gathered>) -> Vec<i64> {
+        let order = DrainOrder { action: DrainAction::Quarantine, dependants: Dependants::Cut, patch: None };
+        canary(&order, &Gathering { members, ..Gathering::default() })
+    }
+
+    #[test]
+    fn those_that_show_something_soon_go_ahead_each_of_another_device_as_far_as_there_are_so_many() {
+        let (asleep, awake) = (|device| member(device, true, None), |device| member(device, false, None));
+        let here = member(4, true, Some(ArchiveState::Poisoned));
+        let over = member(5, false, Some(ArchiveState::Done));
+        assert_eq!(places(vec![asleep(1), over, awake(2), awake(2), awake(3), here]), [3, 5, 6, 4, 1, 2]);
+    }
 }
