@@ -173,14 +173,14 @@ async fn an_upload_in_escrow_keeps_good_lines_names_bad_ones_and_can_be_sent_aga
 pub(crate) struct Tablet {
     pub(crate) client: Client<MemoryJournal>,
     http: Visitor,
-    jam: Option<String>,
+    pub(crate) jam: Option<String>,
     pub(crate) now: Millis,
     pub(crate) rng: SmallRng,
     pushes_refused: usize,
 }
 
 impl Tablet {
-    async fn new(app: &TestApp) -> Self {
+    pub(crate) async fn new(app: &TestApp) -> Self {
         let scopes = SCOPES.map(|scope| Scope::parse(scope).expect("valid")).to_vec();
         let kind = TokenKind::Enrolment { scopes };
         let token = app.service().token_create(&app.state().system_cx(), "tablets", kind).await.expect("a token");
@@ -201,7 +201,12 @@ impl Tablet {
         Self { client, http: app.anonymous(), jam: None, now, rng, pushes_refused: 0 }
     }
 
-    fn edit(&mut self, record: &str, op: MutationOp, fields: Value) -> String {
+    pub(crate) fn edit(&mut self, record: &str, op: MutationOp, fields: Value) -> String {
+        self.edit_after(record, op, fields, &[])
+    }
+
+    /// An edit that depends on others.
+    pub(crate) fn edit_after(&mut self, record: &str, op: MutationOp, fields: Value, others: &[&str]) -> String {
         let draft = Draft {
             collection: CollectionName::parse("notes").expect("valid"),
             record_id: RecordId::parse(record).expect("valid"),
@@ -210,14 +215,15 @@ impl Tablet {
             fields: fields.as_object().expect("an object").clone(),
             priority: 3,
             deadline: None,
-            depends_on: Vec::new(),
+            depends_on: others.iter().map(|id| OperationId::parse(*id).expect("an id")).collect(),
         };
         self.client.enqueue(draft, self.now, &mut self.rng).expect("queued")
     }
 
     async fn exchange(&mut self, request: &Request) -> Reply {
         let body = request.body.clone().unwrap_or_default();
-        let jammed = self.jam.as_ref().is_some_and(|id| request.purpose == Purpose::Push && body.contains(id.as_str()));
+        let jam = self.jam.as_ref().map(|id| format!(r#""operation_id":"{id}""#));
+        let jammed = jam.is_some_and(|jam| request.purpose == Purpose::Push && body.contains(&jam));
         if jammed {
             self.pushes_refused += 1;
             let body = json!({"code": "schema_invalid", "status": 422, "detail": "the gateway does not like it"});

@@ -213,6 +213,49 @@ async fn a_conflict_is_opened_for_a_person_and_the_device_hears_of_it() {
 }
 
 #[tokio::test]
+async fn what_is_new_in_the_list_since_it_was_frozen_is_counted_and_left_alone() {
+    let app = TestApp::new().await;
+    refused(&app, "phone-1", "nothing").await;
+    let staff = app.api("ci", Role::Operator).await;
+    let set = staff.post(PREVIEWS, &order("quarantine", &json!({"filter": "state:poisoned"}))).await.ok(201);
+    assert_eq!((&set["entries"], &set["newer"]), (&json!(2), &json!(0)), "{set}");
+    refused(&app, "phone-2", "nothing").await;
+    let seen = staff.get(&format!("{PREVIEWS}/{}", set["set"].as_str().expect("an id"))).await.ok(200);
+    assert_eq!((&seen["entries"], &seen["newer"]), (&json!(2), &json!(2)), "{seen}");
+    let submitted = staff.post(JOBS, &submission(&set)).await.ok(202);
+    roll(&app).await;
+    let job = staff.get(&format!("{JOBS}/{}", submitted["job"].as_str().expect("an id"))).await.ok(200);
+    assert_eq!((tally(&job), &job["newer"]), ([2, 0, 0, 0, 0, 0], &json!(2)), "{job}");
+    let left = staff.get("/api/v1/outbox/entries?q=state:poisoned").await.ok(200);
+    let left: Vec<&str> = left["rows"].as_array().expect("rows").iter().filter_map(|row| row["operation_id"].as_str()).collect();
+    assert!(left.len() == 2 && left.iter().all(|operation| operation.starts_with("phone-2")), "{left:?}");
+    assert_eq!(app.verify().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_was_refused_because_of_an_entry_is_taken_along_and_applied_after_it() {
+    let app = TestApp::new().await;
+    let device = app.device("phone").await;
+    let mut parent = intent("op-1", "r-1", "create", json!({}));
+    parent["collection"] = "later".into();
+    let mut child = intent("op-2", "r-2", "create", json!({}));
+    child["depends_on"] = json!(["op-1"]);
+    assert_eq!(device.push_statuses(&[parent, child]).await, ["rejected", "rejected"]);
+    roll(&app).await;
+    let staff = app.api("ci", Role::Operator).await;
+    let entry = staff.get(&format!("/api/v1/outbox/entries/{}/op-1", device.client_id)).await.ok(200);
+    assert_eq!((&entry["entry"]["blocks"], &entry["blocked"]), (&json!(1), &json!(["op-2"])), "{entry}");
+    let definition = json!([{"name": "later", "policy": {"kind": "lww"}}]).to_string();
+    app.service().collections_import(&app.state().system_cx(), &definition).await.expect("valid");
+    let only = json!({"entries": [{"client_id": device.client_id, "operation_id": "op-1"}]});
+    let job = drained(&app, &staff, &order("retry", &only)).await;
+    assert_eq!(tally(&job), [2, 0, 0, 0, 0, 0], "{job}");
+    let left = staff.get("/api/v1/outbox/entries").await.ok(200);
+    assert_eq!(left["rows"], json!([]), "none stays poisoned in a group of its own");
+    assert_eq!(app.verify().await, Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn bad_input_is_named_and_changes_nothing() {
     let app = TestApp::new().await;
     let device = refused(&app, "phone", "nothing").await;

@@ -13,6 +13,7 @@ mod crash;
 mod dead_letters;
 mod devices;
 mod drain;
+mod drain_behind;
 mod drain_crash;
 mod drain_device;
 mod feed;

@@ -1,0 +1,92 @@
+//! What waits behind a drained entry that only its device has, from the preview to the log.
+
+use serde_json::{Value, json};
+use tidewatch_domain::role::Role;
+use tidewatch_domain::sync::MutationOp;
+use tidewatch_domain::time::MINUTE_MS;
+use tidewatch_testkit::{TestApp, Visitor};
+
+use crate::control::Tablet;
+use crate::drain::{JOBS, PREVIEWS, roll, submission, tally};
+
+/// A tablet with an entry that its gateway never lets through and one that names it, which waits. A later one of the same record is sent
+/// together with it, again and again.
+struct Stuck {
+    tablet: Tablet,
+    jam: String,
+    named: String,
+    later: String,
+}
+
+impl Stuck {
+    async fn new(app: &TestApp) -> Self {
+        let mut tablet = Tablet::new(app).await;
+        tablet.round(false).await;
+        let jam = tablet.edit("n-1", MutationOp::Create, json!({"title": "jam", "n": "one"}));
+        let named = tablet.edit_after("n-2", MutationOp::Create, json!({"title": "names it"}), &[&jam]);
+        let later = tablet.edit("n-1", MutationOp::Update, json!({"title": "later"}));
+        tablet.jam = Some(jam.clone());
+        tablet.round(false).await;
+        tablet.report().await;
+        roll(app).await;
+        Self { tablet, jam, named, later }
+    }
+
+    fn selected(&self, action: &str, dependants: &str) -> Value {
+        let entries = json!([{"client_id": self.tablet.id().as_str(), "operation_id": self.jam}]);
+        let mut order = json!({"action": action, "dependants": dependants, "selection": {"entries": entries}});
+        if action == "patch" {
+            order["patch"] = json!([{"op": "replace", "path": "/n", "value": 1}]);
+        }
+        order
+    }
+
+    /// Rounds of the tablet with its gateway still in the way, until nothing of it moves any more.
+    async fn rounds(&mut self, app: &TestApp) {
+        for _ in 0..4 {
+            self.tablet.now = self.tablet.now.plus(MINUTE_MS);
+            self.tablet.round(true).await;
+            roll(app).await;
+        }
+        self.tablet.report().await;
+        roll(app).await;
+    }
+}
+
+/// The entry as the console has it.
+async fn entry(staff: &Visitor, stuck: &Stuck, operation: &str) -> Value {
+    staff.get(&format!("/api/v1/outbox/entries/{}/{operation}", stuck.tablet.id())).await.ok(200)
+}
+
+/// What an operation came to in the log; nothing while it is not there.
+async fn in_log(staff: &Visitor, operation: &str) -> bool {
+    let trace = staff.get(&format!("/api/v1/changes?q=operation:{operation}")).await.ok(200);
+    trace["rows"].as_array().is_some_and(|rows| !rows.is_empty())
+}
+
+/// Drains the stuck entry; answers the preview and the job at its end.
+async fn drained(app: &TestApp, staff: &Visitor, stuck: &mut Stuck, action: &str, dependants: &str) -> (Value, Value) {
+    let set = staff.post(PREVIEWS, &stuck.selected(action, dependants)).await.ok(201);
+    let job = staff.post(JOBS, &submission(&set)).await.ok(202);
+    roll(app).await;
+    stuck.rounds(app).await;
+    let view = staff.get(&format!("{JOBS}/{}", job["job"].as_str().expect("an id"))).await.ok(200);
+    assert_eq!(view["state"], "done", "{view}");
+    (set, view)
+}
+
+#[tokio::test]
+async fn a_corrected_copy_goes_out_in_its_place_and_what_named_the_original_follows_it() {
+    let app = TestApp::new().await;
+    let staff = app.api("ci", Role::Operator).await;
+    let mut stuck = Stuck::new(&app).await;
+    let (_, job) = drained(&app, &staff, &mut stuck, "patch", "cut").await;
+    assert_eq!(tally(&job), [1, 0, 0, 0, 0, 0], "{job}");
+    assert_eq!(stuck.tablet.waiting(), [] as [&str; 0]);
+    let original = entry(&staff, &stuck, &stuck.jam).await;
+    assert_eq!(original["entry"]["state"], "done", "nobody retries it beside its copy: {original}");
+    let copy = original["superseded_by"].as_str().expect("its copy").to_owned();
+    assert!(in_log(&staff, &copy).await && !in_log(&staff, &stuck.jam).await);
+    assert!(in_log(&staff, &stuck.named).await && in_log(&staff, &stuck.later).await);
+    assert_eq!(app.verify().await, Vec::<String>::new());
+}
