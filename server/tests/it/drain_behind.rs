@@ -1,4 +1,4 @@
-//! What waits behind a drained entry that only its device has, from the preview to the log.
+//! What waits behind a drained entry that only its device has: taken along, held or let go, from the preview to the log.
 
 use serde_json::{Value, json};
 use tidewatch_domain::role::Role;
@@ -73,6 +73,55 @@ async fn drained(app: &TestApp, staff: &Visitor, stuck: &mut Stuck, action: &str
     let view = staff.get(&format!("{JOBS}/{}", job["job"].as_str().expect("an id"))).await.ok(200);
     assert_eq!(view["state"], "done", "{view}");
     (set, view)
+}
+
+#[tokio::test]
+async fn what_is_let_go_reaches_the_log_without_what_it_waited_for() {
+    for action in ["skip", "quarantine", "discard"] {
+        let app = TestApp::new().await;
+        let staff = app.api("ci", Role::Operator).await;
+        let mut stuck = Stuck::new(&app).await;
+        assert_eq!(entry(&staff, &stuck, &stuck.jam).await["entry"]["blocks"], 1);
+        let (set, job) = drained(&app, &staff, &mut stuck, action, "cut").await;
+        assert_eq!((&set["entries"], &set["behind"]), (&json!(1), &json!(1)), "{set}");
+        assert_eq!(tally(&job), [1, 0, 0, 0, 0, 0], "{job}");
+        assert_eq!(stuck.tablet.waiting(), [] as [&str; 0], "{action}");
+        assert!(in_log(&staff, &stuck.named).await && in_log(&staff, &stuck.later).await, "{action}");
+        assert!(!in_log(&staff, &stuck.jam).await, "{action}");
+        assert_eq!(app.verify().await, Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
+async fn what_is_taken_along_comes_to_the_same_end() {
+    let app = TestApp::new().await;
+    let staff = app.api("ci", Role::Operator).await;
+    let mut stuck = Stuck::new(&app).await;
+    let (set, job) = drained(&app, &staff, &mut stuck, "quarantine", "take_along").await;
+    assert_eq!((&set["entries"], &set["behind"]), (&json!(2), &json!(0)), "{set}");
+    assert_eq!(tally(&job), [2, 0, 0, 0, 0, 0], "{job}");
+    assert_eq!(stuck.tablet.waiting(), [] as [&str; 0]);
+    for operation in [&stuck.jam, &stuck.named] {
+        assert_eq!(entry(&staff, &stuck, operation).await["entry"]["state"], "quarantined");
+        assert!(!in_log(&staff, operation).await);
+    }
+    assert!(in_log(&staff, &stuck.later).await, "what does not wait is not taken along");
+    assert_eq!(app.verify().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_is_held_stays_on_its_device_and_is_not_sent() {
+    let app = TestApp::new().await;
+    let staff = app.api("ci", Role::Operator).await;
+    let mut stuck = Stuck::new(&app).await;
+    let (set, job) = drained(&app, &staff, &mut stuck, "quarantine", "hold").await;
+    assert_eq!(set["entries"], 2, "{set}");
+    assert_eq!(tally(&job), [2, 0, 0, 0, 0, 0], "{job}");
+    assert_eq!(stuck.tablet.waiting(), [stuck.named.clone()]);
+    assert_eq!(entry(&staff, &stuck, &stuck.jam).await["entry"]["state"], "quarantined");
+    assert_eq!(entry(&staff, &stuck, &stuck.named).await["entry"]["state"], "held");
+    assert!(!in_log(&staff, &stuck.named).await && in_log(&staff, &stuck.later).await);
+    assert_eq!(app.verify().await, Vec::<String>::new());
 }
 
 #[tokio::test]
