@@ -20,6 +20,7 @@ export interface Edit {
   fields?: Record<string, unknown>;
   base_version?: number;
   scope?: string;
+  depends_on?: string[];
 }
 
 /** What became of an intent. */
@@ -61,6 +62,8 @@ export const SCOPE = "site:lowestoft";
 const COLLECTION = "inspections";
 /** A reading that the schema of inspections refuses: the sentinel that poisons an entry. */
 const UNREADABLE = "twelve";
+/** What a push that gets stuck on its way is answered. */
+const JAMMED = { code: "schema_invalid", status: 422, message: "the gateway does not let it through" };
 
 /** All devices of one store. */
 export class Fleet {
@@ -98,6 +101,7 @@ export class Device {
   #platform: string | undefined;
   #app: string | undefined;
   #sent = new Map<string, Json>();
+  #stuck: Json[] = [];
   #poisoned: { operation_id: string; record_id: string; detail: string; created_at: string }[] = [];
 
   constructor(name: string, url: string, enrolment: string) {
@@ -187,6 +191,52 @@ export class Device {
     return results;
   }
 
+  /**
+   * Queues an edit that no push of it gets through, one that names it and one that changes its record later, and reports them: only
+   * this device has them. Gives their operation ids.
+   */
+  async jam(): Promise<{ jam: string; named: string; later: string }> {
+    const record = `INS-${this.name}-jam`;
+    const jam = this.#intent({ record });
+    const named = this.#intent({ record: `INS-${this.name}-named`, depends_on: [String(jam.operation_id)] });
+    const later = this.#intent({ record, op: "put", fields: { result: "fail" } });
+    this.#stuck = [jam, named, later];
+    await this.#reportStuck();
+    return { jam: String(jam.operation_id), named: String(named.operation_id), later: String(later.operation_id) };
+  }
+
+  /**
+   * Fetches what it is told to take out of the way, sends those payloads up, lets go of them, sends what waited behind, and reports what
+   * is left. Gives one result for each that was sent; none while it is told nothing.
+   */
+  async letGo(): Promise<Result[]> {
+    const commands = await this.commands();
+    if (commands.length === 0) return [];
+    for (const { id, args } of commands) {
+      const told = new Set((args.entries as { operation_id: string }[]).map(({ operation_id }) => operation_id));
+      const leaves = this.#stuck.filter(({ operation_id }) => told.has(String(operation_id)));
+      const lines = leaves.map((intent) => `${JSON.stringify({ state: "poisoned", error: JAMMED, intent })}\n`).join("");
+      const kept = await this.#ask("POST", `/control/escrow?command=${id}`, lines, this.#access);
+      if (kept.status !== 200) throw refused("sending payloads up", this.name, kept);
+      await this.say(id, { state: "done", result: { entries: [...told].map((operation_id) => ({ operation_id, outcome: "ok" })) } });
+      this.#stuck = this.#stuck.filter((intent) => !leaves.includes(intent));
+    }
+    const results = this.#stuck.length > 0 ? await this.#push(this.#stuck) : [];
+    const open = new Set(results.filter(({ status }) => status === "deferred").map(({ operation_id }) => operation_id));
+    this.#stuck = this.#stuck.filter(({ operation_id }) => open.has(String(operation_id)));
+    await this.#reportStuck();
+    return results;
+  }
+
+  async #reportStuck(): Promise<void> {
+    const entries = this.#stuck.map((intent, at) => ({
+      operation_id: intent.operation_id, record_id: intent.record_id, collection: intent.collection, scope: intent.scope, op: intent.op,
+      priority: intent.priority, created_at: intent.created_at, depends_on: intent.depends_on ?? [], bytes: 96,
+      ...(at === 0 ? { state: "poisoned", attempts: 7, error: JAMMED } : { state: "waiting", attempts: 0 }),
+    }));
+    await this.report({ members: { outbox: { total: entries.length, bytes: 96 * entries.length, truncated: false, entries } } });
+  }
+
   /** Reports itself: healthy and with an empty outbox, unless told otherwise. */
   async report(says: { waiting?: number; battery?: number; at?: Date; members?: Json } = {}): Promise<this> {
     this.#reports += 1;
@@ -262,6 +312,7 @@ export class Device {
       record_id: edit.record,
       scope: edit.scope ?? SCOPE,
       op: edit.op ?? "create",
+      ...(edit.depends_on === undefined ? {} : { depends_on: edit.depends_on }),
       ...(edit.base_version === undefined ? {} : { base_version: edit.base_version }),
       ...(edit.op === "delete" ? {} : { fields: edit.fields ?? { result: "pass" } }),
       created_at: new Date().toISOString(),

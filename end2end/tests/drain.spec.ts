@@ -142,6 +142,37 @@ test("ticked entries are quarantined, are listed as such, and are put back by on
   await expect(page.getByRole("table").getByRole("rowheader")).toHaveCount(2);
 });
 
+test("what waits behind an entry that only its device has goes out once it is let go", async ({ page, fleet }) => {
+  const device = await fleet.device("LOW-TAB-0611").enrol({ app_version: "4.18.0" });
+  const { jam, named, later } = await device.jam();
+  await page.goto(`/outbox/entries/${device.id}/${jam}`);
+  await settles(page, "2 entries wait behind it.");
+  await expect(page.getByRole("region", { name: "Waits behind it" }).getByRole("rowheader")).toHaveCount(2);
+  await page.getByRole("region", { name: "What can be done" }).getByRole("button", { name: "Quarantine" }).click();
+  await expect(page.getByRole("main")).toContainText("2 entries wait behind these. What becomes of them?");
+  await page.getByRole("radio", { name: /^Let them go/ }).check();
+  await page.getByRole("button", { name: "Go on" }).click();
+  await expect(page.getByRole("main")).toContainText("Lets the 2 entries that wait behind go out.");
+  await page.getByLabel("Reason, kept in the audit log").fill("the gateway keeps it back");
+  await page.getByRole("button", { name: /^Quarantine 1\sentry$/ }).click();
+  await expect(page).toHaveURL(/\/outbox\/jobs\/J\d+$/);
+  const job = page.url();
+
+  await expect(async () => {
+    const results = await device.letGo();
+    expect(results.map(({ operation_id, status }) => [operation_id, status])).toEqual([[named, "applied"], [later, "applied"]]);
+  }).toPass({ timeout: 15_000 });
+  await page.goto(job);
+  await settles(page, "1 of 1 settled");
+  for (const operation of [named, later]) {
+    await page.goto(`/log?filter=operation:${operation}`);
+    await expect(page.getByRole("table").getByRole("rowheader"), `${operation} is in the log`).toHaveCount(1);
+  }
+  await page.goto(`/outbox/entries/${device.id}/${jam}`);
+  await settles(page, "Quarantined. A person has taken it out of the queue. It can be put back.");
+  await expect(page.getByRole("region", { name: "Waits behind it" })).toContainText("Nothing waits behind it");
+});
+
 test.describe("what touches many devices", () => {
   test.use({ as: "operator" });
 
