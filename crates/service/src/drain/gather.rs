@@ -225,7 +225,7 @@ mod tests {
             members.iter().map(|g| format!("{}\0{}\n", g.member.device.client_id, g.member.operation_id)).collect();
         lines.sort_unstable();
         let expected = hex::encode(Sha256::digest(lines.concat()));
-        assert_eq!(Gathering { members, behind: 0 }.hash(), expected);
+        assert_eq!(Gathering { members, behind: 0, behind_refused: 0 }.hash(), expected);
     }
 
     #[test]

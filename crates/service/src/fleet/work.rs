@@ -7,7 +7,7 @@ use tidewatch_domain::time::{HOUR_MS, MINUTE_MS, Millis};
 use tidewatch_store::telemetry::{DeviceTrend, FleetFacts, Trouble};
 
 use super::figures::{SLO_CONFLICT_PERCENT, SLO_SUCCESS_PERCENT, missed_since};
-use super::words::{be, counted, elapsed, whole};
+use super::words::{counted, elapsed, whole};
 
 /// Refusals of tokens in a quarter of an hour that need a person.
 const TOKEN_REFUSALS_MIN: i64 = 10;
