@@ -24,7 +24,7 @@ impl Stuck {
         tablet.round(false).await;
         let jam = tablet.edit("n-1", MutationOp::Create, json!({"title": "jam", "n": "one"}));
         let named = tablet.edit_after("n-2", MutationOp::Create, json!({"title": "names it"}), &[&jam]);
-        let later = tablet.edit("n-1", MutationOp::Update, json!({"title": "later"}));
+        let later = tablet.edit("n-1", MutationOp::Put, json!({"title": "later"}));
         tablet.jam = Some(jam.clone());
         tablet.round(false).await;
         tablet.report().await;
