@@ -40,15 +40,30 @@ async fn a_command_goes_from_staff_to_its_device_and_what_it_says_comes_back() {
     let path = format!("/control/commands/{id}/status");
     let running = device.http().post(&path, &json!({"state": "running", "progress": {"done": 1, "total": 4}})).await.ok(200);
     assert_eq!(running["state"], "running");
-    device.http().post(&path, &json!({"state": "done", "result": {"collections_revision": 3}})).await.ok(200);
+    let revision = &handed["policy"]["collections_revision"];
+    device.http().post(&path, &json!({"state": "done", "result": {"collections_revision": revision}})).await.ok(200);
     let done = staff.get(&format!("/api/v1/commands/{id}")).await.ok(200);
-    assert_eq!((&done["state"], &done["result"]["collections_revision"]), (&json!("done"), &json!(3)));
+    assert_eq!((&done["state"], &done["result"]["collections_revision"]), (&json!("done"), revision));
     let states: Vec<&Value> = done["history"].as_array().expect("states").iter().map(|event| &event["state"]).collect();
     assert_eq!(states, ["queued", "delivered", "running", "done"]);
     let listed = staff.get(&format!("/api/v1/devices/{}/commands", device.client_id)).await.ok(200);
     assert_eq!(listed["rows"][0]["id"], json!(id));
     let stranger = app.device("d2").await;
     assert_eq!(stranger.http().post(&path, &json!({"state": "done"})).await.refusal(), "404 not_found");
+}
+
+#[tokio::test]
+async fn a_policy_is_refreshed_when_what_is_in_force_is_as_new_as_the_wish() {
+    let app = TestApp::new().await;
+    let (staff, device) = (app.api("support", Role::Support).await, app.device("d1").await);
+    for (result, code) in [(json!({"collections_revision": 0}), "revision_old"), (json!({}), "revision_missing")] {
+        let id = give(&staff, &device.client_id, "refresh_policy", json!({})).await;
+        device.http().get("/control/commands").await.ok(200);
+        let said = json!({"state": "done", "result": result});
+        device.http().post(&format!("/control/commands/{id}/status"), &said).await.ok(200);
+        let view = staff.get(&format!("/api/v1/commands/{id}")).await.ok(200);
+        assert_eq!((&view["state"], &view["error"]["code"]), (&json!("failed"), &json!(code)), "{view}");
+    }
 }
 
 #[tokio::test]

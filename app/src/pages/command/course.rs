@@ -55,7 +55,10 @@ const fn done(kind: CommandKind) -> &'static str {
         CommandKind::Resync => "The device has a fresh copy; its digests were compared here.",
         CommandKind::Mesh => "The device reports the mode that was wanted.",
         CommandKind::UploadLogs => "The device has sent its lines.",
-        CommandKind::UploadWal | CommandKind::RefreshPolicy => "The device says that it has done it.",
+        CommandKind::UploadWal => {
+            "The device says that it has sent them; of those that were named one by one, none is missing here."
+        }
+        CommandKind::RefreshPolicy => "What the device has in force is at least as new as when this was asked for.",
     }
 }
 

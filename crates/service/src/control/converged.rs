@@ -1,5 +1,5 @@
 //! Whether what a device calls done is done: a fresh copy is equal to the store, as far as nothing has been written since; the mesh is in
-//! the mode that was wanted; the lines of the log are here, and so are the payloads that were named.
+//! the mode that was wanted; the policy is at least as new as the wish; the lines of the log are here, and so are the payloads that were named.
 
 use serde_json::{Value, json};
 use tidewatch_domain::control::{CommandKind, CommandReport, MeshMode, Order, Reported, WalWanted};
@@ -30,7 +30,11 @@ impl Service {
             CommandKind::Mesh => Ok(Ok(mesh_compared(&view.args, report))),
             CommandKind::UploadLogs => self.logs_counted(id, report).await,
             CommandKind::UploadWal => self.payloads_counted(client_id, &view.args, report).await.map(Ok),
-            CommandKind::Drain | CommandKind::RefreshPolicy => Ok(Ok(report)),
+            CommandKind::RefreshPolicy => {
+                let wanted = self.store.sync().policy_revision_at(view.row.created).await?;
+                Ok(Ok(policy_compared(wanted, report)))
+            }
+            CommandKind::Drain => Ok(Ok(report)),
         }
     }
 
@@ -133,6 +137,15 @@ fn failed(report: &CommandReport, code: &str, words: String) -> CommandReport {
 fn result_of(report: &CommandReport) -> Value {
     let read: Option<Value> = report.result.as_deref().and_then(|text| serde_json::from_str(text).ok());
     read.filter(Value::is_object).unwrap_or_else(|| json!({}))
+}
+
+/// The report of a device about its policy: it is done when what it has put in force is at least what stood when it was asked for.
+fn policy_compared(wanted: i64, report: CommandReport) -> CommandReport {
+    match result_of(&report).get("collections_revision").and_then(Value::as_i64) {
+        Some(revision) if revision >= wanted => report,
+        Some(revision) => failed(&report, "revision_old", format!("it reports revision {revision}, not {wanted}")),
+        None => failed(&report, "revision_missing", "it did not say which revision is in force".to_owned()),
+    }
 }
 
 /// The report of a device about its mesh: it is done when the mode that it reports is the wanted one.

@@ -6,10 +6,11 @@ use tidewatch_domain::engine::capture::{Answered, Captured, CapturedBatch, answe
 use tidewatch_domain::engine::{Catalogue, Decided, LogState, WorkingSet};
 use tidewatch_domain::ids::CollectionName;
 use tidewatch_domain::sync::{BatchRefusal, Intent};
+use tidewatch_domain::time::Millis;
 use tokio::sync::mpsc;
 
 use super::Sync;
-use super::statements::VERIFY_POLICIES;
+use super::statements::{POLICY_REVISION_AT, VERIFY_POLICIES};
 use crate::Result;
 
 /// A group with the answers that were given, batch by batch.
@@ -88,5 +89,13 @@ impl Sync {
             Some((name.clone(), rev, policy))
         });
         Ok(named.collect())
+    }
+
+    /// The revision of the configuration of collections as it was at an instant: the sum of theirs.
+    ///
+    /// # Errors
+    /// As the database.
+    pub async fn policy_revision_at(&self, at: Millis) -> Result<i64> {
+        Ok(sqlx::query_scalar(POLICY_REVISION_AT).bind(at.0).fetch_one(&self.readers).await?)
     }
 }

@@ -259,6 +259,9 @@ statements! {
         where c.seq > ?1 and c.op = 5 order by c.seq limit ?2";
     VERIFY_CONFLICT_STATES = "select id, state from conflicts";
     VERIFY_POLICIES = "select collection, rev, policy from policy_revs";
+    /// The revision of the configuration as it was at an instant.
+    POLICY_REVISION_AT = r"
+        select coalesce(sum(rev), 0) from (select max(rev) as rev from policy_revs where at_ms <= ?1 group by collection)";
     VERIFY_ANCHORS = "select collection, hex(exact_hash), tol_value, seq, record_id from natural_keys";
     VERIFY_ALIASES = "select collection, alias_id, record_id from aliases";
     VERIFY_DIGESTS = "select scope, collection, rows, digest from scope_digest";
