@@ -4,7 +4,7 @@ use tidewatch_domain::fleet::{DiskSpace, DiskState, Target, Urgency, WorkItem};
 
 use super::words::counted;
 
-const MIB: u64 = 1024 * 1024;
+const MB: u64 = 1_000_000;
 
 /// The item, when there is little room left; `devices` are those that could not send any more.
 pub(super) fn disk_item(disk: DiskSpace, devices: u64) -> Option<WorkItem> {
@@ -14,8 +14,8 @@ pub(super) fn disk_item(disk: DiskSpace, devices: u64) -> Option<WorkItem> {
         DiskState::Scarce => Urgency::Now,
     };
     let room = match disk.free {
-        free if free >= 10_240 * MIB => format!("{} GiB", free / (1024 * MIB)),
-        free => format!("{} MiB", free / MIB),
+        free if free >= 10_000 * MB => format!("{} GB", free / (1_000 * MB)),
+        free => format!("{} MB", free / MB),
     };
     Some(WorkItem {
         urgency,
@@ -44,20 +44,17 @@ mod tests {
 
     #[test]
     fn little_room_needs_a_person_and_enough_does_not() {
-        let item = |free: u64, total: u64| disk_item(DiskSpace { free: free * MIB, total: total * MIB }, 3);
-        assert_eq!(item(60 * 1024, 100 * 1024), None);
-        let low = item(1_900, 20 * 1024).expect("an item");
-        assert_eq!((low.urgency, low.title.as_str()), (Urgency::Today, "1900 MiB left on the disk of this console"));
-        assert_eq!(item(400, 100 * 1024).map(|item| item.urgency), Some(Urgency::Now));
-        assert_eq!(
-            item(49 * 1024, 1024 * 1024).map(|item| item.title),
-            Some("49 GiB left on the disk of this console".to_owned())
-        );
+        let item = |free: u64, total: u64| disk_item(DiskSpace { free: free * MB, total: total * MB }, 3);
+        assert_eq!(item(60_000, 100_000), None);
+        let low = item(1_900, 20_000).expect("an item");
+        assert_eq!((low.urgency, low.title.as_str()), (Urgency::Today, "1900 MB left on the disk of this console"));
+        assert_eq!(item(400, 100_000).map(|item| item.urgency), Some(Urgency::Now));
+        assert_eq!(item(49_000, 1_000_000).map(|item| item.title), Some("49 GB left on the disk of this console".to_owned()));
     }
 
     #[test]
     fn it_stands_first_among_those_that_are_as_urgent() {
-        let of = |free: u64| disk_item(DiskSpace { free: free * MIB, total: 100 * 1024 * MIB }, 1).expect("an item");
+        let of = |free: u64| disk_item(DiskSpace { free: free * MB, total: 100_000 * MB }, 1).expect("an item");
         let mut work = Vec::new();
         for free in [100, 9_000, 200] {
             disk_place(&mut work, of(free));
