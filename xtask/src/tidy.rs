@@ -28,7 +28,7 @@ struct Check {
 
 const CHECKS: &[Check] = &[
     Check { rule: "crates know only whom they may know", find: edges::crates },
-    Check { rule: "only the store knows sqlx", find: edges::sqlx },
+    Check { rule: "only the store knows the drivers of SQLite", find: edges::drivers },
     Check { rule: "the browser half carries nothing of the server", find: edges::browser_half },
     Check { rule: "tests compile no dependency again", find: edges::features },
     Check { rule: "the halves are never built together, and speak one version", find: edges::halves },

@@ -17,7 +17,7 @@ pub use self::backfill::{BackfillPage, BackfillQuery, BackfillRow};
 pub use self::feed::{ControlRow, CursorRefusal, FeedInclude, FeedPage, FeedQuery, FeedRow};
 pub use self::letters::{ReportedLetter, ReportedLetters};
 pub use self::record::{ConflictView, Integrity, IntegrityItem, RecordHistory, RecordVersion, RecordView};
-pub use self::rows::{FeedRowRef, FeedRows, FeedSlot, Span, Word};
+pub use self::rows::{FeedRowRef, FeedRows, FeedSlot, Span};
 pub use self::snapshot::{Snapshot, SnapshotFilter, SnapshotPart};
 pub use self::standing::RecordStanding;
 pub use self::terms::{

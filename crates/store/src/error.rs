@@ -57,6 +57,9 @@ pub enum Error {
     /// The database itself.
     #[error(transparent)]
     Sqlx(#[from] sqlx::Error),
+    /// The same, where rows of the feed are read.
+    #[error(transparent)]
+    Rows(#[from] rusqlite::Error),
     /// Migrations.
     #[error(transparent)]
     Migrate(#[from] sqlx::migrate::MigrateError),

@@ -98,6 +98,8 @@ impl Shared {
 pub struct Sync {
     shared: Arc<Shared>,
     readers: SqlitePool,
+    /// Those of the rows of the feed.
+    row_readers: Arc<feed::RowReaders>,
     /// Those of the control channel, so that it works while the others are busy.
     control_readers: SqlitePool,
     started: Millis,
@@ -145,6 +147,7 @@ impl Sync {
         Ok(Self {
             shared,
             readers: opened.readers,
+            row_readers: Arc::new(feed::RowReaders::new(dir.join("sync.db"), options.readers)),
             control_readers: opened.control_readers,
             started: options.now,
             failures: poison::Failures::default(),
@@ -171,6 +174,7 @@ impl Sync {
         let _ = tasks.stop.send(());
         tasks.checkpointer.await.map_err(|error| Error::Corrupt(format!("the checkpointer ended: {error}")))?;
         self.readers.close().await;
+        self.row_readers.close().await;
         self.control_readers.close().await;
         checkpoint::hint_write(&self.shared).await?;
         Ok(writer.close().await?)

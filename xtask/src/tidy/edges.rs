@@ -65,20 +65,26 @@ fn wrong_edges(metadata: &Value) -> Vec<String> {
 }
 
 /// SQL is spoken in the store only: as a dependency, and as a name in the sources.
-pub(super) fn sqlx(workspace: &Workspace, tree: &Tree) -> anyhow::Result<Vec<String>> {
+pub(super) fn drivers(workspace: &Workspace, tree: &Tree) -> anyhow::Result<Vec<String>> {
     let metadata = metadata(workspace)?;
     let depending = dependencies(&metadata, Kinds::All)
-        .filter(|(package, dependency)| *dependency == "sqlx" && *package != "tidewatch-store")
-        .map(|(package, _)| format!("{package} depends on sqlx"));
-    Ok(depending.chain(sqlx_named(tree)).collect())
+        .filter(|(package, dependency)| DRIVERS.contains(dependency) && *package != "tidewatch-store")
+        .map(|(package, driver)| format!("{package} depends on {driver}"));
+    Ok(depending.chain(driver_named(tree)).collect())
 }
 
-fn sqlx_named(tree: &Tree) -> impl Iterator<Item = String> {
+/// What speaks SQL.
+const DRIVERS: [&str; 2] = ["sqlx", "rusqlite"];
+
+fn driver_named(tree: &Tree) -> impl Iterator<Item = String> {
     tree.texts(".rs")
         .filter(|(path, _)| !path.starts_with("crates/store/") && !path.starts_with("xtask/"))
         .flat_map(|(path, text)| numbered(path, text))
-        .filter(|(_, line)| !line.trim_start().starts_with("//") && (line.contains("sqlx::") || line.contains("use sqlx")))
-        .map(|(place, _)| format!("{place} names sqlx"))
+        .filter(|(_, line)| !line.trim_start().starts_with("//"))
+        .filter_map(|(place, line)| {
+            let named = |driver: &&&str| line.contains(&format!("{driver}::")) || line.contains(&format!("use {driver}"));
+            DRIVERS.iter().find(named).map(|driver| format!("{place} names {driver}"))
+        })
 }
 
 /// The module for the browser links nothing of the server.
@@ -227,12 +233,14 @@ mod tests {
     }
 
     #[test]
-    fn sqlx_is_found_in_code_outside_the_store_and_not_in_prose() {
+    fn a_driver_is_found_in_code_outside_the_store_and_not_in_prose() {
         let tree = Tree::of(&[
             ("crates/store/src/lib.rs", "use sqlx::Row;\n"),
             ("crates/service/src/lib.rs", "//! Knows no sqlx::Row.\nfn a() { sqlx::query(\"\"); }\n"),
+            ("server/src/lib.rs", "use rusqlite::Row;\n"),
         ]);
-        assert_eq!(sqlx_named(&tree).collect::<Vec<_>>(), ["crates/service/src/lib.rs:2 names sqlx"]);
+        let found = ["crates/service/src/lib.rs:2 names sqlx", "server/src/lib.rs:1 names rusqlite"];
+        assert_eq!(driver_named(&tree).collect::<Vec<_>>(), found);
     }
 
     #[test]

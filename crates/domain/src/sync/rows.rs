@@ -1,6 +1,5 @@
-//! The rows of a page of the feed as they were read: a few long texts, and for each row the places of its words in them. A page has
-//! thousands of rows with ten words each, and what is written of them is those very words: a copy of each would cost more than
-//! reading and writing them (ADR 17).
+//! The rows of a page of the feed: one long text, and for each row the places of its words in it. A page has thousands of rows with
+//! ten words each: a text of its own for each would cost more than reading and writing them (ADR 17).
 
 mod vectors;
 
@@ -35,25 +34,10 @@ impl Span {
         text.get(self.from as usize..self.to as usize).unwrap_or_default()
     }
 
-    const fn bytes(self) -> usize {
+    /// How many bytes.
+    #[must_use]
+    pub const fn bytes(self) -> usize {
         (self.to - self.from) as usize
-    }
-}
-
-/// Where a word of a row lies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Word {
-    /// In the text that the row was read from.
-    Read(Span),
-    /// In what was made for this page, see [`FeedRows::make`].
-    Made(Span),
-}
-
-impl Word {
-    const fn bytes(self) -> usize {
-        match self {
-            Self::Read(span) | Self::Made(span) => span.bytes(),
-        }
     }
 }
 
@@ -64,6 +48,8 @@ pub struct FeedSlot {
     pub seq: Seq,
     /// `create`, `update`, `put`, `delete`, `crdt`.
     pub op: &'static str,
+    /// As [`FeedRows::scope_add`] numbered it.
+    pub scope: u32,
     /// As [`FeedRows::collection_add`] numbered it.
     pub collection: u32,
     /// As [`FeedRows::client_add`] numbered it.
@@ -85,14 +71,14 @@ pub struct FeedSlot {
     /// Operation.
     pub operation_id: Span,
     /// Canonical JSON array of the names of the fields it touched.
-    pub changed: Option<Word>,
+    pub changed: Option<Span>,
     /// JSON text of the fields.
-    pub fields: Option<Word>,
+    pub fields: Option<Span>,
     /// JSON text of the operation on a field that merges by itself.
-    pub crdt: Option<Word>,
+    pub crdt: Option<Span>,
 }
 
-/// A row of a page, as it lies in the texts of the page.
+/// A row of a page, as it lies in the text of the page.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FeedRowRef<'p> {
     /// Position.
@@ -134,15 +120,13 @@ pub struct FeedRowRef<'p> {
 /// The rows of a page.
 #[derive(Clone, Debug, Default)]
 pub struct FeedRows {
-    /// What the rows were read from, each with the scope of its rows.
-    texts: Vec<(Scope, String)>,
-    /// What no text had as it is.
-    made: String,
+    /// Their words.
+    text: String,
+    scopes: Vec<Scope>,
     collections: Vec<CollectionName>,
     clients: Vec<ClientId>,
-    /// Each with the number of its text.
-    slots: Vec<(u32, FeedSlot)>,
-    /// Vector clocks, in what was made for this page. Few collections go by them, so no slot has room for one.
+    slots: Vec<FeedSlot>,
+    /// Vector clocks. Few collections go by them, so no slot has room for one.
     vectors: BTreeMap<Seq, Span>,
 }
 
@@ -152,30 +136,28 @@ fn number(len: usize) -> u32 {
 }
 
 impl FeedRows {
-    /// Adds a row of the text that is kept next.
-    pub fn push(&mut self, slot: FeedSlot) {
-        self.slots.push((number(self.texts.len()), slot));
-    }
-
-    /// Keeps the text that the rows since the last one were read from.
-    pub fn text_keep(&mut self, scope: Scope, text: String) {
-        self.texts.push((scope, text));
-    }
-
-    /// Keeps a word that is in no text as it is.
-    pub fn make(&mut self, write: impl FnOnce(&mut String)) -> Word {
-        let from = self.made.len();
-        write(&mut self.made);
-        Word::Made(Span::new(from..self.made.len()))
-    }
-
-    /// A word of a row that was read from this text.
+    /// None yet, with room for so many.
     #[must_use]
-    pub fn word<'w>(&'w self, text: &'w str, word: Word) -> &'w str {
-        match word {
-            Word::Read(span) => span.of(text),
-            Word::Made(span) => span.of(&self.made),
-        }
+    pub fn with_capacity(rows: usize, bytes: usize) -> Self {
+        Self { text: String::with_capacity(bytes), slots: Vec::with_capacity(rows), ..Self::default() }
+    }
+
+    /// Adds a row.
+    pub fn push(&mut self, slot: FeedSlot) {
+        self.slots.push(slot);
+    }
+
+    /// Keeps a word of the row that is added next.
+    pub fn word(&mut self, write: impl FnOnce(&mut String)) -> Span {
+        let from = self.text.len();
+        write(&mut self.text);
+        Span::new(from..self.text.len())
+    }
+
+    /// Keeps the name of a scope; answers its number.
+    pub fn scope_add(&mut self, scope: Scope) -> u32 {
+        self.scopes.push(scope);
+        number(self.scopes.len() - 1)
     }
 
     /// Keeps the name of a collection; answers its number.
@@ -204,30 +186,23 @@ impl FeedRows {
 
     /// The rows, in their order.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = FeedRowRef<'_>> + ExactSizeIterator + Clone {
-        self.slots.iter().map(|(text, slot)| self.row(*text, slot))
+        self.slots.iter().map(|slot| self.row(slot))
     }
 
     /// Their positions, in their order.
     pub fn seqs(&self) -> impl DoubleEndedIterator<Item = Seq> + ExactSizeIterator {
-        self.slots.iter().map(|(_, slot)| slot.seq)
+        self.slots.iter().map(|slot| slot.seq)
     }
 
     /// Bytes of the fields of each.
     pub fn fields_bytes(&self) -> impl Iterator<Item = usize> {
-        self.slots.iter().map(|(_, slot)| slot.fields.map_or(0, Word::bytes))
+        self.slots.iter().map(|slot| slot.fields.map_or(0, Span::bytes))
     }
 
     /// Copies of them, each by itself.
     #[must_use]
     pub fn to_vec(&self) -> Vec<FeedRow> {
         self.iter().map(FeedRow::from).collect()
-    }
-
-    /// Sorts those from the given one on by position.
-    pub fn sort_from(&mut self, from: usize) {
-        if let Some(slots) = self.slots.get_mut(from..) {
-            slots.sort_unstable_by_key(|(_, slot)| slot.seq);
-        }
     }
 
     /// Keeps the first so many.
@@ -238,18 +213,18 @@ impl FeedRows {
     /// Keeps those that are wanted.
     pub fn retain(&mut self, mut wanted: impl FnMut(FeedRowRef<'_>) -> bool) {
         let slots = std::mem::take(&mut self.slots);
-        self.slots = slots.into_iter().filter(|(text, slot)| wanted(self.row(*text, slot))).collect();
+        self.slots = slots.into_iter().filter(|slot| wanted(self.row(slot))).collect();
     }
 
-    fn row<'p>(&'p self, text: u32, slot: &FeedSlot) -> FeedRowRef<'p> {
-        let (scope, text) = &self.texts[text as usize];
-        let word = |word: Word| self.word(text, word);
+    fn row<'p>(&'p self, slot: &FeedSlot) -> FeedRowRef<'p> {
+        let text = self.text.as_str();
+        let word = |span: Span| span.of(text);
         FeedRowRef {
             seq: slot.seq,
             op: slot.op,
             collection: &self.collections[slot.collection as usize],
             record_id: slot.record_id.of(text),
-            scope,
+            scope: &self.scopes[slot.scope as usize],
             version: slot.version,
             prev_seq: slot.prev_seq,
             ticks: slot.ticks,
@@ -306,14 +281,14 @@ impl FromIterator<FeedRow> for FeedRows {
             if let Some(vector) = &row.vector {
                 page.vector_add(row.seq, vector);
             }
-            let mut text = String::new();
-            let mut word = |word: &str| {
-                text.push_str(word);
-                Span::new(text.len() - word.len()..text.len())
-            };
+            let mut word = |word: &str| page.word(|text| text.push_str(word));
+            let (record_id, node, operation_id) = (word(row.record_id.as_str()), word(&row.hlc.node), word(&row.operation_id));
+            let changed = row.changed.map(|names| word(&names_text(names.iter().map(String::as_str))));
+            let (fields, crdt) = (row.fields.map(|fields| word(&fields)), row.crdt.map(|operation| word(&operation)));
             let slot = FeedSlot {
                 seq: row.seq,
                 op: row.op,
+                scope: page.scope_add(row.scope),
                 collection: page.collection_add(row.collection),
                 client: row.client_id.map(|client_id| page.client_add(client_id)),
                 version: row.version,
@@ -321,15 +296,14 @@ impl FromIterator<FeedRow> for FeedRows {
                 ticks: row.hlc.ticks,
                 schema_version: row.schema_version,
                 committed: row.committed,
-                record_id: word(row.record_id.as_str()),
-                node: word(&row.hlc.node),
-                operation_id: word(&row.operation_id),
-                changed: row.changed.map(|names| Word::Read(word(&names_text(names.iter().map(String::as_str))))),
-                fields: row.fields.map(|fields| Word::Read(word(&fields))),
-                crdt: row.crdt.map(|operation| Word::Read(word(&operation))),
+                record_id,
+                node,
+                operation_id,
+                changed,
+                fields,
+                crdt,
             };
             page.push(slot);
-            page.text_keep(row.scope, text);
         }
         page
     }

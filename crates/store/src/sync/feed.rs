@@ -1,10 +1,11 @@
 //! The change feed (`protocol.md` 2.4 and 2.5): pages of the log by scope, and the chasing scan of the state.
 //!
-//! A page covers the positions up to the head in memory when it began; everything below is committed, so its statements need
-//! no common transaction. Each scope is read by its own indexed range and merged here: a range over many scopes would make SQLite sort
-//! every match.
+//! A page covers the positions up to the head in memory when it began; everything below is committed. Each scope is read by its own
+//! indexed range, and the ranges are merged row by row: a range over many scopes would make SQLite sort every match.
 
 mod chase;
+mod merge;
+mod readers;
 mod reading;
 mod state;
 mod vectors;
@@ -17,14 +18,10 @@ use tidewatch_domain::engine::{Collection, CollectionKey, ScopeKey};
 use tidewatch_domain::ids::{Epoch, Scope, Seq};
 use tidewatch_domain::sync::{ControlRow, FeedInclude, FeedPage, FeedQuery, FeedRows};
 
-use self::reading::Reading;
+pub(crate) use self::readers::{RowReaders, blocking};
 pub(crate) use self::state::StateScan;
 use super::controls::{Notices, together};
 use super::live::Live;
-use super::statements::feed::{
-    FEED_BOUND, FEED_POSITIONS, FEED_SCOPE, FEED_SCOPES, FEED_SCOPES_SOME, SCAN_BOUND, SCAN_POSITIONS, SCAN_SCOPE, SCAN_SCOPES,
-    SCAN_SCOPES_SOME,
-};
 use super::{Shared, Sync};
 use crate::Result;
 
@@ -34,13 +31,7 @@ const PAGE_ROWS_MAX: u32 = 5_000;
 const PAGE_BYTES_SOFT: usize = 1024 * 1024;
 /// What a row weighs beside its payload.
 const ROW_BYTES: usize = 200;
-/// Rows of one scope that are read first, to see what its rows weigh.
-const FIRST_ROWS: i64 = 64;
-/// Bytes of rows that are read at a time, about.
-const PART_BYTES: usize = 1024 * 1024;
-/// Positions of each of several scopes that are looked at a time, and rows of each that are read then.
-const PART_ROWS: i64 = 256;
-/// Most rows that a page looks at.
+/// Most rows that a page of some collections looks at.
 const PAGE_SCANNED_MAX: i64 = 20_000;
 
 /// A page under way: what is read, from where to where.
@@ -75,35 +66,10 @@ impl Sync {
         if plan.scopes.is_empty() && plan.notices.is_empty() {
             return Ok(plan.page(&self.shared, FeedRows::default(), Vec::new(), plan.head));
         }
-        let (mut from, mut share) = (plan.position.pos(), plan.share());
-        let mut reading = Reading::new(plan.include, plan.compact, plan.renamed.clone());
-        let mut bytes = 0;
-        let end = loop {
-            let before = reading.rows.len();
-            let most = plan.most(before, bytes);
-            let (packed, end) = match plan.alone() {
-                Some(scope) => self.scope_rows(&plan, scope, from, most).await?,
-                None => {
-                    let end = self.end(&plan, from, share, plan.limit - before).await?;
-                    (self.scopes_rows(&plan, from, end, most).await?, end)
-                }
-            };
-            let live = self.shared.live();
-            for ((_, scope), (packed,)) in plan.scopes.iter().zip(packed) {
-                bytes += packed.as_ref().map_or(0, String::len);
-                packed.map_or(Ok(()), |packed| reading.text(packed, scope, &live))?;
-            }
-            drop(live);
-            reading.rows.sort_from(before);
-            let is_full = reading.rows.len() > plan.limit || weight(&reading.rows) > PAGE_BYTES_SOFT;
-            if end >= plan.head || is_full || plan.collections.is_some() {
-                break end;
-            }
-            (from, share) = (end, share.saturating_mul(2).min(plan.fetched()).min(PART_ROWS));
-        };
-        let mut rows = reading.rows;
-        let mut full = cut(&mut rows, plan.limit);
-        let (mut controls, stopped) = self.notices(&plan.notices, plan.limit, full.unwrap_or(end)).await?;
+        let plan = Arc::new(plan);
+        let (mut rows, end) = self.rows(&plan).await?;
+        let mut full = (end < plan.head).then_some(end);
+        let (mut controls, stopped) = self.notices(&plan.notices, plan.limit, end).await?;
         let both = together(&rows, &controls, plan.limit);
         if let Some(stop) = stopped.into_iter().chain(both).min() {
             rows.retain(|row| row.seq <= stop);
@@ -116,58 +82,18 @@ impl Sync {
         if query.exclude_self && query.reader.is_some() {
             rows.retain(|row| row.client_id != query.reader.as_ref());
         }
-        let wanted = vectors::wanted(&rows, &self.shared.live());
-        vectors::add(&mut rows, wanted, plan.compact, &self.readers).await?;
         let immutable = full.is_some() && plan.is_plain();
         let page = FeedPage { immutable, ..plan.page(&self.shared, rows, controls, full.unwrap_or(end)) };
         Ok(if page.snapshot_complete == Some(true) && self.is_overtaken(&plan).await? { plan.unfinished(page) } else { page })
     }
 
-    /// How far a part of this page may look: to the head, unless a scope holds more than its share of rows up to there. Several
-    /// scopes are read in parts, each up to the first row that is not wanted any more, so that a page reads about as many rows as it
-    /// has, however many scopes there are.
-    async fn end(&self, plan: &Plan, from: Seq, share: i64, wanted: usize) -> Result<Seq> {
-        let filtered = plan.collections.is_some();
+    /// The rows of a page, and how far it looked.
+    async fn rows(&self, plan: &Arc<Plan>) -> Result<(FeedRows, Seq)> {
         if plan.scopes.is_empty() {
-            return Ok(plan.head);
+            return Ok((FeedRows::default(), plan.head));
         }
-        if filtered {
-            let statement = if plan.compact { SCAN_BOUND } else { FEED_BOUND };
-            let scopes = i64::try_from(plan.scopes.len()).unwrap_or(i64::MAX);
-            let query = sqlx::query_as(statement).bind(plan.scope_list()).bind(from.0).bind(plan.head.0);
-            let bound: (Option<i64>,) = query.bind((PAGE_SCANNED_MAX / scopes).max(1) - 1).fetch_one(&self.readers).await?;
-            return Ok(bound.0.map_or(plan.head, Seq));
-        }
-        let statement = if plan.compact { SCAN_POSITIONS } else { FEED_POSITIONS };
-        let query = sqlx::query_as(statement).bind(plan.scope_list()).bind(from.0).bind(plan.head.0).bind(share);
-        let lists: Vec<(Option<String>,)> = query.fetch_all(&self.readers).await?;
-        Ok(reached(lists.iter().filter_map(|(list,)| list.as_deref()), share, wanted).unwrap_or(plan.head))
-    }
-
-    /// The rows of one scope as a packed text, at most so many, and how far that looked.
-    async fn scope_rows(&self, plan: &Plan, scope: ScopeKey, from: Seq, most: i64) -> Result<(Vec<(Option<String>,)>, Seq)> {
-        let statement = if plan.compact { SCAN_SCOPE } else { FEED_SCOPE };
-        let query = sqlx::query_as(statement).bind(scope.0).bind(from.0).bind(plan.head.0).bind(most - 1);
-        let (packed, bound): (Option<String>, Option<i64>) = query.fetch_one(&self.readers).await?;
-        Ok((vec![(packed,)], bound.map_or(plan.head, Seq)))
-    }
-
-    /// One packed text a scope, in the order of the plan, of at most so many rows each.
-    async fn scopes_rows(&self, plan: &Plan, from: Seq, end: Seq, most: i64) -> Result<Vec<(Option<String>,)>> {
-        if plan.scopes.is_empty() {
-            return Ok(Vec::new());
-        }
-        let statement = match (plan.compact, &plan.collections) {
-            (false, None) => FEED_SCOPES,
-            (false, Some(_)) => FEED_SCOPES_SOME,
-            (true, None) => SCAN_SCOPES,
-            (true, Some(_)) => SCAN_SCOPES_SOME,
-        };
-        let mut query = sqlx::query_as(statement).bind(plan.scope_list()).bind(from.0).bind(end.0).bind(most);
-        if let Some(collections) = &plan.collections {
-            query = query.bind(collections.clone());
-        }
-        Ok(query.fetch_all(&self.readers).await?)
+        let (plan, shared) = (Arc::clone(plan), Arc::clone(&self.shared));
+        self.row_readers.read(move |connection| plan.read(connection, shared)).await
     }
 
     /// From memory: whether a feed at this cursor has nothing new, and then the ETag of its page.
@@ -179,50 +105,6 @@ impl Sync {
         let asleep = plan.scopes.is_empty() && plan.notices.is_empty() && !plan.compact;
         Ok(asleep.then(|| plan.etag(&self.shared, plan.position.pos())))
     }
-}
-
-/// How far lists of positions (numbers with commas, `share` of them at most) reach together: to the end of the first that was cut
-/// off, or to the first position beyond so many that are wanted. `None`: to the end of everything.
-fn reached<'a>(lists: impl Iterator<Item = &'a str>, share: i64, wanted: usize) -> Option<Seq> {
-    let (mut all, mut bound) = (Vec::new(), i64::MAX);
-    for list in lists {
-        let before = all.len();
-        all.extend(list.split(',').filter_map(|position| position.parse::<i64>().ok()));
-        if let Some(last) = all.last().filter(|_| i64::try_from(all.len() - before).is_ok_and(|count| count >= share)) {
-            bound = bound.min(*last);
-        }
-    }
-    all.retain(|position| *position <= bound);
-    if all.len() > wanted {
-        bound = *all.select_nth_unstable(wanted).1;
-    }
-    (bound < i64::MAX).then_some(Seq(bound))
-}
-
-/// Rows of one scope to read next, after so many of so many bytes: each part is a call into the database, and its text is memory.
-fn part_rows(before: usize, bytes: usize) -> i64 {
-    let each = bytes.checked_div(before).map(|each| each.max(1));
-    each.map_or(FIRST_ROWS, |each| i64::try_from(PART_BYTES / each).unwrap_or(i64::MAX).max(1))
-}
-
-/// What rows weigh.
-fn weight(rows: &FeedRows) -> usize {
-    rows.fields_bytes().map(|fields| fields + ROW_BYTES).sum()
-}
-
-/// Cuts a page where it is full, by rows or by bytes, when there is more than fits. Answers where it was cut.
-fn cut(rows: &mut FeedRows, limit: usize) -> Option<Seq> {
-    let mut bytes = 0;
-    let heavy = rows.fields_bytes().position(|fields| {
-        bytes += fields + ROW_BYTES;
-        bytes > PAGE_BYTES_SOFT
-    });
-    let keep = heavy.map_or(limit, |at| limit.min(at.max(1)));
-    if rows.len() <= keep {
-        return None;
-    }
-    rows.truncate(keep);
-    rows.seqs().next_back()
 }
 
 impl Plan {
@@ -269,28 +151,6 @@ impl Plan {
             scopes: awake.collect(),
             collections: some,
         })
-    }
-
-    /// One row more than the page holds, to know whether there is more.
-    fn fetched(&self) -> i64 {
-        i64::try_from(self.limit + 1).unwrap_or(i64::MAX)
-    }
-
-    /// Positions of each scope that the first part of a page looks at: twice its share, for scopes are rarely even.
-    fn share(&self) -> i64 {
-        (2 * self.fetched() / i64::try_from(self.scopes.len().max(1)).unwrap_or(i64::MAX)).clamp(1, self.fetched().min(PART_ROWS))
-    }
-
-    /// The scope, when there is one and all of its rows are wanted: its parts end where they have enough rows.
-    fn alone(&self) -> Option<ScopeKey> {
-        let [(scope, _)] = self.scopes.as_slice() else { return None };
-        self.collections.is_none().then_some(*scope)
-    }
-
-    /// Rows of each scope that a part reads at most, when so many rows of so many bytes were read before.
-    fn most(&self, before: usize, bytes: usize) -> i64 {
-        let wanted = self.fetched() - i64::try_from(before).unwrap_or(0);
-        if self.alone().is_some() { wanted.min(part_rows(before, bytes)) } else { self.fetched() }
     }
 
     /// Its scopes, as statements take them.
@@ -343,32 +203,4 @@ fn renamed(live: &Live, schema: Option<i64>) -> (Renamed, String) {
     let revisions: i64 = known.values().map(|collection| collection.policy_rev).sum();
     let version = schema.map_or_else(String::new, |version| version.to_string());
     ((known, schema), format!("s{version}r{revisions}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_next_part_is_as_long_as_the_rows_before_let_it_be() {
-        for (before, bytes, rows) in
-            [(0, 0, 64), (0, 9, 64), (64, 64 * 1024, 1024), (64, 64 << 18, 4), (1, 8 << 20, 1), (5, 0, 1 << 20)]
-        {
-            assert_eq!(part_rows(before, bytes), rows, "{before} rows of {bytes} bytes");
-        }
-    }
-
-    #[test]
-    fn scopes_are_read_together_up_to_what_was_cut_off_or_is_not_wanted() {
-        for (lists, share, wanted, up_to) in [
-            (&[][..], 3, 1, None),
-            (&["1,4", "2,3"][..], 3, 4, None),
-            (&["1,4", "2,3"][..], 3, 2, Some(3)),
-            (&["1,4,9", "2,3"][..], 3, 10, Some(9)),
-            (&["1,4,9", "2,3,5"][..], 3, 10, Some(5)),
-            (&["1,4,9", "2,3,5"][..], 3, 1, Some(2)),
-        ] {
-            assert_eq!(reached(lists.iter().copied(), share, wanted), up_to.map(Seq), "{lists:?} {share} {wanted}");
-        }
-    }
 }

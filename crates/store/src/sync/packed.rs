@@ -1,8 +1,6 @@
-//! Rows in one value. The driver hands rows over one by one, through a channel, with an allocation for each column; a page
-//! of a thousand rows costs more there than in SQLite. So the hot statements return one text: members parted by U+001F, rows
+//! Rows in one value. The driver hands rows over one by one, through a channel, with an allocation for each column; what a
+//! batch looks up costs more there than in SQLite. So the hot statements return one text: members parted by U+001F, rows
 //! by U+001E. Neither can occur inside: ids have narrow alphabets, and JSON escapes control characters.
-
-use tidewatch_domain::sync::Span;
 
 use crate::{Error, Result};
 
@@ -13,29 +11,26 @@ const MEMBER: u8 = 0x1f;
 
 /// The rows of a packed text, in order.
 pub(crate) fn rows(packed: Option<&str>) -> impl Iterator<Item = Row<'_>> {
-    let parts = Parts { rest: packed, at: 0, mark: ROW };
-    parts.filter(|(row, _)| !row.is_empty()).map(|(row, at)| Row { members: Parts { rest: Some(row), at, mark: MEMBER } })
+    let parts = Parts { rest: packed, mark: ROW };
+    parts.filter(|row| !row.is_empty()).map(|row| Row { members: Parts { rest: Some(row), mark: MEMBER } })
 }
 
-/// A text in parts, as `split` gives them, each with its place in the whole, but with a search that looks at many bytes at once:
-/// most of a page is bodies.
+/// A text in parts, as `split` gives them, but with a search that looks at many bytes at once: most of what is read are bodies.
 #[derive(Debug)]
 struct Parts<'a> {
     rest: Option<&'a str>,
-    /// Where the rest begins in the whole.
-    at: usize,
     /// Below 0x80, so it is never inside of a character.
     mark: u8,
 }
 
 impl<'a> Iterator for Parts<'a> {
-    type Item = (&'a str, usize);
+    type Item = &'a str;
 
-    fn next(&mut self) -> Option<(&'a str, usize)> {
-        let (rest, begin) = (self.rest.take()?, self.at);
-        let Some(at) = memchr::memchr(self.mark, rest.as_bytes()) else { return Some((rest, begin)) };
-        (self.rest, self.at) = (rest.get(at + 1..), begin + at + 1);
-        rest.get(..at).map(|part| (part, begin))
+    fn next(&mut self) -> Option<&'a str> {
+        let rest = self.rest.take()?;
+        let Some(at) = memchr::memchr(self.mark, rest.as_bytes()) else { return Some(rest) };
+        self.rest = rest.get(at + 1..);
+        rest.get(..at)
     }
 }
 
@@ -53,7 +48,6 @@ impl Parts<'_> {
         }
         let end = usize::from(minus) + len;
         self.rest = rest.get(end + 1..);
-        self.at += end + 1;
         if len == 0 {
             None
         } else if minus {
@@ -73,18 +67,7 @@ pub(crate) struct Row<'a> {
 impl<'a> Row<'a> {
     /// The next member as text.
     pub(crate) fn text(&mut self) -> Result<&'a str> {
-        self.placed().map(|(text, _)| text)
-    }
-
-    /// The next member as text, with its place in the whole.
-    pub(crate) fn placed(&mut self) -> Result<(&'a str, Span)> {
-        let (text, at) = self.members.next().ok_or_else(|| Error::Corrupt("a packed row is too short".to_owned()))?;
-        Ok((text, Span::new(at..at + text.len())))
-    }
-
-    /// The next member as text, with its place in the whole; empty stands for null.
-    pub(crate) fn maybe_placed(&mut self) -> Result<Option<(&'a str, Span)>> {
-        self.placed().map(|(text, span)| (!text.is_empty()).then_some((text, span)))
+        self.members.next().ok_or_else(|| Error::Corrupt("a packed row is too short".to_owned()))
     }
 
     /// The next member as text; empty stands for null.
@@ -135,15 +118,6 @@ mod tests {
             assert!(rows(Some(&row)).next().expect("a row").number::<i64>().is_err(), "{text}");
         }
         assert!(rows(Some("300")).next().expect("a row").number::<u8>().is_err());
-    }
-
-    #[test]
-    fn a_member_knows_its_place_in_the_whole() {
-        let whole = "1\u{1f}é\u{1e}2\u{1f}ab\u{1f}";
-        let mut row = rows(Some(whole)).nth(1).expect("a row");
-        assert_eq!(row.number::<i64>().ok(), Some(2));
-        assert_eq!(row.placed().expect("there"), ("ab", Span::new(7..9)));
-        assert_eq!(row.maybe_placed().expect("there"), None);
     }
 
     #[test]

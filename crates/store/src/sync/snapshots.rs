@@ -211,8 +211,11 @@ impl Sync {
         let (done, waiting) = watch::channel(());
         state.making.insert(filter.scope.clone(), waiting.clone());
         drop(state);
-        let maker =
-            Maker { snapshots: Arc::clone(&self.snapshots), shared: Arc::clone(&self.shared), readers: self.readers.clone() };
+        let maker = Maker {
+            snapshots: Arc::clone(&self.snapshots),
+            shared: Arc::clone(&self.shared),
+            readers: Arc::clone(&self.row_readers),
+        };
         let mut tasks = self.snapshots.tasks.lock().expect("no holder of this lock panics");
         while tasks.try_join_next().is_some() {}
         tasks.spawn(maker.make(filter.clone(), row_write, now, (place, done)));

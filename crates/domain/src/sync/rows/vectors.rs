@@ -1,14 +1,13 @@
 //! Vector clocks beside the rows of a page: looked up for the collections that go by them, and no cost to any other.
 
-use super::{FeedRows, Span, Word};
+use super::{FeedRows, Span};
 use crate::ids::{CollectionName, Seq};
 
 impl FeedRows {
     /// Adds the vector clock of a row, as JSON text.
     pub fn vector_add(&mut self, seq: Seq, text: &str) {
-        if let Word::Made(span) = self.make(|out| out.push_str(text)) {
-            self.vectors.insert(seq, span);
-        }
+        let span = self.word(|out| out.push_str(text));
+        self.vectors.insert(seq, span);
     }
 
     /// The collections of these rows.
@@ -24,6 +23,6 @@ impl FeedRows {
     }
 
     pub(super) fn vector(&self, seq: Seq) -> Option<&str> {
-        self.vectors.get(&seq).map(|span: &Span| span.of(&self.made))
+        self.vectors.get(&seq).map(|span: &Span| span.of(&self.text))
     }
 }

@@ -7,16 +7,16 @@ use tidewatch_domain::sync::FeedPage;
 use super::Plan;
 use crate::Result;
 use crate::sync::Sync;
-use crate::sync::statements::feed::FEED_POSITIONS;
+use crate::sync::statements::feed::FEED_ABOVE;
 
 impl Sync {
     /// Whether something was written in the scopes of a scan since its last page began. A record that was still to be met may be missing
     /// in it, and what follows would only say what changed of it; so the scan goes on, once the new head is known. The log is asked and not
     /// the state: of a record that has left a scope the state of that scope says nothing.
     pub(super) async fn is_overtaken(&self, plan: &Plan) -> Result<bool> {
-        let query = sqlx::query_as(FEED_POSITIONS).bind(plan.scope_list()).bind(plan.head.0).bind(i64::MAX).bind(1_i64);
-        let above: Vec<(Option<String>,)> = query.fetch_all(&self.readers).await?;
-        if above.iter().all(|(positions,)| positions.is_none()) {
+        let query = sqlx::query_as(FEED_ABOVE).bind(plan.scope_list()).bind(plan.head.0);
+        let (above,): (bool,) = query.fetch_one(&self.readers).await?;
+        if !above {
             return Ok(false);
         }
         // Readers see a commit a moment before the head in memory does. When there is no writer any more, nothing follows either.

@@ -1,23 +1,23 @@
 //! The state of a scope, read for a prebuilt snapshot.
 
-use sqlx::SqliteConnection;
-use tidewatch_domain::ids::{Scope, Seq};
+use std::sync::Arc;
+
+use rusqlite::Connection;
+use tidewatch_domain::ids::Seq;
 use tidewatch_domain::sync::{FeedInclude, FeedQuery, FeedRows, SnapshotFilter};
 
 use super::reading::Reading;
 use super::{Plan, vectors};
 use crate::Result;
 use crate::sync::Shared;
-use crate::sync::live::Live;
-use crate::sync::statements::feed::{SCAN_SCOPES, SCAN_SCOPES_SOME};
 
 /// The state of one scope at one position, read in stretches by one transaction that sees no further. Its rows are those of a compact
 /// scan from the beginning, without what was deleted.
 #[derive(Debug)]
 pub(crate) struct StateScan {
+    /// Of one scope; of none when nothing was ever written in it.
     plan: Plan,
-    /// The scope; none when nothing was ever written in it.
-    scope: Option<Scope>,
+    shared: Arc<Shared>,
     at: Seq,
 }
 
@@ -26,42 +26,26 @@ impl StateScan {
     ///
     /// # Errors
     /// None in fact: a scan from the beginning has no cursor that could be refused.
-    pub(crate) fn new(shared: &Shared, filter: &SnapshotFilter, at: Seq) -> Result<Self> {
+    pub(crate) fn new(shared: &Arc<Shared>, filter: &SnapshotFilter, at: Seq) -> Result<Self> {
         let SnapshotFilter { scope, collections } = filter.clone();
         let scopes = [scope];
         let query = FeedQuery { compact: true, scopes: scopes.to_vec(), collections, ..FeedQuery::default() };
         let plan = Plan::new(shared, &query, &scopes)?;
-        Ok(Self { scope: plan.scopes.first().map(|(_, scope)| scope.clone()), plan, at })
+        Ok(Self { plan, shared: Arc::clone(shared), at })
     }
 
     /// The records whose last change lies above a position, so many at most; and where the next stretch begins, if there is more.
     ///
     /// # Errors
     /// As the database.
-    pub(crate) async fn stretch(
-        &self,
-        transaction: &mut SqliteConnection,
-        above: Seq,
-        most: u32,
-        live: &std::sync::RwLock<Live>,
-    ) -> Result<(FeedRows, Option<Seq>)> {
-        let Some(scope) = &self.scope else { return Ok((FeedRows::default(), None)) };
-        let statement = if self.plan.collections.is_some() { SCAN_SCOPES_SOME } else { SCAN_SCOPES };
-        let list = self.plan.scope_list();
-        let mut query = sqlx::query_as(statement).bind(list).bind(above.0).bind(self.at.0).bind(i64::from(most));
-        if let Some(collections) = &self.plan.collections {
-            query = query.bind(collections.clone());
-        }
-        let (packed,): (Option<String>,) = query.fetch_one(&mut *transaction).await?;
-        let (mut rows, wanted) = {
-            let live = live.read().expect("no holder of this lock panics");
-            let mut reading = Reading::new(FeedInclude::Full, true, self.plan.renamed.clone());
-            packed.map_or(Ok(()), |packed| reading.text(packed, scope, &live))?;
-            let wanted = vectors::wanted(&reading.rows, &live);
-            (reading.rows, wanted)
-        };
-        vectors::add(&mut rows, wanted, true, transaction).await?;
-        let next = rows.seqs().next_back().filter(|_| rows.len() == most as usize);
+    pub(crate) fn stretch(&self, connection: &Connection, above: Seq, most: usize) -> Result<(FeedRows, Option<Seq>)> {
+        let include = (FeedInclude::Full, true);
+        let mut reading = Reading::new(Arc::clone(&self.shared), include, self.plan.renamed.clone(), (most, most));
+        let is_last = self.plan.merge(connection, &mut reading, above, self.at)?;
+        let next = reading.last().filter(|_| !is_last);
+        let mut rows = reading.rows;
+        let wanted = vectors::wanted(&rows, &self.shared.live());
+        vectors::add(&mut rows, wanted, true, connection)?;
         rows.retain(|row| row.op != "delete");
         Ok((rows, next))
     }

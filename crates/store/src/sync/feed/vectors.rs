@@ -1,6 +1,6 @@
 //! Vector clocks of the rows of a page. Only a page with rows of a collection that goes by them asks for any.
 
-use sqlx::{Executor, Sqlite};
+use rusqlite::Connection;
 use tidewatch_domain::ids::{CollectionName, Seq};
 use tidewatch_domain::sync::FeedRows;
 
@@ -21,15 +21,10 @@ pub(super) fn wanted(rows: &FeedRows, live: &Live) -> Option<String> {
 }
 
 /// Adds them: of each row of the log what it says, of each row of the state what its record has.
-pub(super) async fn add<'e>(
-    rows: &mut FeedRows,
-    wanted: Option<String>,
-    compact: bool,
-    executor: impl Executor<'e, Database = Sqlite>,
-) -> Result<()> {
+pub(super) fn add(rows: &mut FeedRows, wanted: Option<String>, compact: bool, connection: &Connection) -> Result<()> {
     let Some(seqs) = wanted else { return Ok(()) };
-    let statement = if compact { SCAN_VECTORS } else { FEED_VECTORS };
-    let (packed,): (Option<String>,) = sqlx::query_as(statement).bind(seqs).fetch_one(executor).await?;
+    let mut statement = connection.prepare_cached(if compact { SCAN_VECTORS } else { FEED_VECTORS })?;
+    let packed: Option<String> = statement.query_row([seqs], |row| row.get(0))?;
     for mut row in packed::rows(packed.as_deref()) {
         let seq = Seq(row.number()?);
         if let Some(vector) = row.maybe()? {

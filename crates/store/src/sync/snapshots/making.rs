@@ -6,7 +6,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
-use sqlx::{ConnectOptions as _, Connection as _, SqlitePool};
 use tidewatch_domain::ids::Seq;
 use tidewatch_domain::sync::{Snapshot, SnapshotFilter, SnapshotPart};
 use tidewatch_domain::time::Millis;
@@ -18,13 +17,13 @@ use super::statements::{SNAPSHOT_ADD, SNAPSHOT_HEAD, SNAPSHOT_PARTS_ADD};
 use super::{REFUSED_MS, RowWriter, Snapshots};
 use crate::sync::Shared;
 use crate::sync::checkpoint::LongRead;
-use crate::sync::feed::StateScan;
+use crate::sync::feed::{RowReaders, StateScan, blocking};
 use crate::sync::queue::Weight;
 use crate::sync::writer::{Answer, Job, Reply, Writer, answer};
 use crate::{Error, Result};
 
 /// Records that are read at once; fewer when a part has fewer.
-const STRETCH: u32 = 256;
+const STRETCH: usize = 256;
 /// Making one may take so long; the write-ahead log grows meanwhile.
 const TIME_MAX: Duration = Duration::from_secs(300);
 
@@ -42,8 +41,8 @@ pub(crate) enum SnapshotWork {
 pub(super) struct Maker {
     pub(super) snapshots: Arc<Snapshots>,
     pub(super) shared: Arc<Shared>,
-    /// Whose options a connection of its own is opened with.
-    pub(super) readers: SqlitePool,
+    /// What opens a connection of its own.
+    pub(super) readers: Arc<RowReaders>,
 }
 
 impl Maker {
@@ -122,36 +121,39 @@ impl Maker {
     /// Reads the state inside one transaction, and writes it into parts. Answers the position at which it holds, and under which
     /// revisions fields are called as they are.
     async fn parts_write(&self, filter: &SnapshotFilter, mut sink: Sink) -> Result<(Seq, i64, Written)> {
-        let mut connection = self.readers.connect_options().connect().await?;
-        let _reading = LongRead::begin(&self.shared);
-        let mut transaction = connection.begin().await?;
-        let (at,): (i64,) = sqlx::query_as(SNAPSHOT_HEAD).fetch_one(&mut *transaction).await?;
+        let (readers, _reading) = (Arc::clone(&self.readers), LongRead::begin(&self.shared));
+        let begun = blocking(move || {
+            let connection = readers.open()?;
+            connection.execute_batch("begin")?;
+            let at: i64 = connection.query_row(SNAPSHOT_HEAD, [], |row| row.get(0))?;
+            Ok((connection, at))
+        });
+        let (mut connection, at) = begun.await?;
         // What is committed is in memory a moment later: names of scopes and collections, and a head that a cursor may name.
         let mut head = self.shared.head.subscribe();
         head.wait_for(|head| head.0 >= at).await.map_err(|_| Error::Closed)?;
         let steps_rev = super::steps_rev(&self.shared.live(), filter);
-        let scan = StateScan::new(&self.shared, filter, Seq(at))?;
-        let stretch = STRETCH.min(u32::try_from(self.snapshots.limits.part_rows).unwrap_or(STRETCH));
+        let scan = Arc::new(StateScan::new(&self.shared, filter, Seq(at))?);
+        let stretch = STRETCH.min(usize::try_from(self.snapshots.limits.part_rows).unwrap_or(STRETCH));
         let mut from = Some(Seq(0));
         while let Some(above) = from {
             if self.snapshots.closing.load(Ordering::Acquire) {
                 return Err(Error::Closed);
             }
-            let (rows, end) = scan.stretch(&mut transaction, above, stretch, &self.shared.live).await?;
-            sink = blocking(move || sink.write(&rows).map(|()| sink)).await?;
-            from = end;
+            let scan = Arc::clone(&scan);
+            let done = blocking(move || {
+                let (rows, next) = scan.stretch(&connection, above, stretch)?;
+                sink.write(&rows)?;
+                Ok((connection, sink, next))
+            });
+            (connection, sink, from) = done.await?;
         }
-        transaction.rollback().await?;
-        connection.close().await?;
+        drop(connection);
         if super::steps_rev(&self.shared.live(), filter) != steps_rev {
             return Err(Error::Io(std::io::Error::other("its collections were configured anew meanwhile")));
         }
         Ok((Seq(at), steps_rev, blocking(move || sink.finish()).await?))
     }
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| Error::Corrupt(format!("writing a snapshot ended: {error}")))?
 }
 
 /// The id of a snapshot: the same for the same state at the same position.

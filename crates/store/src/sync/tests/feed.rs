@@ -145,6 +145,48 @@ async fn a_page_ends_at_its_bound_of_bytes() {
 }
 
 #[tokio::test]
+async fn a_page_over_more_scopes_than_there_are_kept_statements_is_in_order_and_has_every_row_once() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = store(dir.path()).await;
+    let scopes: Vec<Scope> = (0..90).map(|n| scope(&format!("site:{n}"))).collect();
+    let registration = ClientRegistration {
+        client_id: None,
+        principal: "u90".to_owned(),
+        platform: None,
+        app_version: None,
+        schema_version: Some(1),
+        scopes: scopes.clone(),
+        simulated: true,
+        public_key: None,
+    };
+    store.sync().client_register(registration, client(90), NOW).await.expect("registered");
+    for n in 0..270_usize {
+        let mut mutation = put(n);
+        mutation.record_id = RecordId::parse(format!("m-{n}")).expect("an id");
+        mutation.scope = scopes[n * 7 % 90].clone();
+        push(&store, 90, vec![mutation]).await;
+    }
+    for (compact, collections) in [(false, vec![]), (true, vec![]), (false, vec!["assets"]), (true, vec!["orders"])] {
+        let wanted = |n: &i64| collections.first().is_none_or(|name| (n % 2 == 0) == (*name == "assets"));
+        let all: Vec<i64> = (0..270).filter(wanted).map(|n| n + 2).collect();
+        let collections = collections.iter().map(|name| CollectionName::parse(*name).expect("a name")).collect();
+        let mut query = FeedQuery { limit: 100, compact, collections, ..FeedQuery::default() };
+        let mut seen = Vec::new();
+        loop {
+            let page = store.sync().changes_page(&query, &scopes).await.expect("a page");
+            seen.extend(page.rows.iter().map(|row| (row.seq.0, row.scope.clone())));
+            query.since = Some(page.cursor);
+            if !page.has_more {
+                break;
+            }
+        }
+        assert_eq!(seen.iter().map(|(seq, _)| *seq).collect::<Vec<_>>(), all, "{query:?}");
+        assert!(seen.iter().all(|(seq, scope)| *scope == scopes[(*seq as usize - 2) * 7 % 90]), "{query:?}");
+    }
+    store.close().await.expect("closes");
+}
+
+#[tokio::test]
 async fn an_update_sends_the_fields_it_changed_and_a_removed_one_as_unset() {
     let dir = tempfile::tempdir().expect("a folder");
     let store = store(dir.path()).await;
