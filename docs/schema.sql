@@ -236,6 +236,13 @@ CREATE TABLE dedupe_prev (
     primary key (client, idem_key)
 ) strict, without rowid;
 
+CREATE TABLE drain_behind (
+    set_id       integer not null,
+    client       integer not null,
+    operation_id text    not null,
+    primary key (set_id, client, operation_id)
+) strict, without rowid;
+
 CREATE TABLE drain_events (
     id     integer primary key autoincrement,
     job    integer not null,

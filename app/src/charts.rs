@@ -8,7 +8,7 @@ mod rate;
 mod trend;
 
 pub use axis::{AxisLabel, axis_labels, segments};
-pub use rate::rate;
+pub use rate::{RateOf, rate};
 pub use trend::trend;
 
 /// A chart, ready for the page.

@@ -77,6 +77,7 @@ test("a poisoned release is one group; corrected and tried, a canary goes first,
   await settles(page, "Done since");
   await expect(page.getByRole("main")).toMatchAriaSnapshot({ name: "drain-job.aria.yml" });
   await expect(page.getByRole("main")).toContainText("adds up");
+  await expect(page.getByRole("region", { name: "Rate" })).toContainText(/entries in \d+\ss.*Time, UTC.*Settled/);
   await expect(page.getByRole("region", { name: "History" })).toContainText("Canary");
 
   for (const device of devices) {
@@ -181,6 +182,7 @@ test.describe("what touches many devices", () => {
     await release(page, fleet, Array.from({ length: 11 }, (_, at) => `YAR-TAB-07${String(at).padStart(2, "0")}`));
     await choose(page, "Discard");
     await expect(page.getByRole("main")).toContainText("More than 10 devices, so a second person has to approve");
+    await expect(page.getByRole("main")).toContainText("ines.carvalho (product owner)");
     await page.getByLabel("Reason, kept in the audit log").fill("made by a test rig, not wanted");
     await page.getByLabel(/^Type the number of entries/).fill("21");
     await page.getByRole("button", { name: /^Ask to discard 22\sentries$/ }).click();

@@ -4,7 +4,8 @@
 // because the library cannot read `light-dark()` or `oklab`. Drawn again when the theme or the data changes.
 //
 // The library draws lines and axes and nothing else. Beside its own members an option carries what lies over the drawing as plain
-// elements in the page's own style: `gaps` (runs of missing points), `limit` (a level and its words), `unit` (of the values). What
+// elements in the page's own style: `gaps` (runs of missing points), `limit` (a level and its words), `marks` (moments and what happened
+// at them), `unit` (of the values). What
 // points at a moment shows it in every chart of the group.
 
 import { LineChart } from "echarts/charts";
@@ -22,6 +23,7 @@ interface Option {
   series: { name: string; data: Value[] }[];
   gaps: [number, number][];
   limit: { at: number; text: string; below: boolean } | null;
+  marks?: { at: number; text: string }[];
   unit: string;
 }
 
@@ -72,7 +74,7 @@ class FleetChart extends HTMLElement {
     if (!text || !this.#chart) return;
     const option = JSON.parse(text) as Option & { [key: string]: Json };
     this.#option = option;
-    const { gaps: _gaps, limit: _limit, unit: _unit, ...drawn } = option;
+    const { gaps: _gaps, limit: _limit, marks: _marks, unit: _unit, ...drawn } = option;
     this.#chart.setOption(resolve(drawn, colours(this)) as object, { notMerge: true });
     this.#lay();
   }
@@ -82,7 +84,7 @@ class FleetChart extends HTMLElement {
     this.#lay();
   }
 
-  /** Gaps and the limit, over the drawing. */
+  /** Gaps, moments and the limit, over the drawing. */
   #lay(): void {
     const option = this.#option;
     if (!option || !this.#chart) return;
@@ -93,6 +95,14 @@ class FleetChart extends HTMLElement {
       gap.style.width = `${((to - from) / last) * 100}%`;
       return gap;
     });
+    for (const [n, { at, text }] of (option.marks ?? []).entries()) {
+      const mark = part("chart-mark");
+      mark.style.left = `${(at / last) * 100}%`;
+      mark.dataset.side = at / last > 0.6 ? "left" : "right";
+      mark.dataset.row = String(n % 3);
+      mark.append(Object.assign(part(""), { textContent: text }));
+      laid.push(mark);
+    }
     if (option.limit) {
       const line = part("chart-limit");
       line.style.top = `${this.#chart.convertToPixel({ yAxisIndex: 0 }, option.limit.at) - this.#over.offsetTop}px`;

@@ -17,7 +17,7 @@ pub use self::device::{Convergence, ConvergenceVerdict, DeviceView, EntryRow, Ti
 pub use self::devices::{DeviceList, DeviceRow, DeviceSort, FleetCounts};
 pub use self::drain::{
     Breakdown, DRY_RUN_MAX, DrainChange, DrainItemRow, DrainJobRow, DrainJobView, DrainPreview, DryRun, FailureReason, Forecast,
-    JobEvent, JobTally, RunningDevice, SampleEntry,
+    JobEvent, JobTally, Released, RunningDevice, SampleEntry,
 };
 pub use self::log::{ChangeRow, Trace, TraceStage};
 pub use self::outbox::{

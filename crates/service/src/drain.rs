@@ -12,7 +12,7 @@ mod submit;
 mod summary;
 mod view;
 
-pub(crate) use self::newer::Newer;
+pub(crate) use self::newer::Counts;
 pub use self::purge::PurgeReport;
 pub(crate) use self::step::Budgets;
 pub use self::step::{IntentReader, Pace};

@@ -19,6 +19,7 @@ pub use error::{Error, Result};
 use std::sync::Arc;
 
 use tidewatch_domain::drain::Retention;
+use tidewatch_domain::fleet::Released;
 use tidewatch_store::Store;
 
 use auth::{Auth, PasswordCost};
@@ -33,7 +34,8 @@ pub struct Service {
     /// Held while a set is frozen.
     pub(crate) freezing: Arc<tokio::sync::Mutex<()>>,
     pub(crate) budgets: Arc<drain::Budgets>,
-    pub(crate) newer: Arc<drain::Newer>,
+    pub(crate) newer: Arc<drain::Counts<u64>>,
+    pub(crate) released: Arc<drain::Counts<Option<Released>>>,
     /// Reads archived intents; the wire is not known here.
     pub(crate) reader: Option<drain::IntentReader>,
     pub(crate) signers: Arc<control::Signers>,
@@ -58,6 +60,7 @@ impl Service {
             freezing: Arc::default(),
             budgets: Arc::default(),
             newer: Arc::default(),
+            released: Arc::default(),
             reader: None,
             signers: Arc::default(),
             retention: Retention::default(),

@@ -85,6 +85,8 @@ async fn what_is_let_go_reaches_the_log_without_what_it_waited_for() {
         let (set, job) = drained(&app, &staff, &mut stuck, action, "cut").await;
         assert_eq!((&set["entries"], &set["behind"]), (&json!(1), &json!(1)), "{set}");
         assert_eq!(tally(&job), [1, 0, 0, 0, 0, 0], "{job}");
+        let released = json!({"applied": 1, "conflicts": 0, "refused": 0, "drained": 0, "unseen": 0});
+        assert_eq!((&job["behind"], &job["released"]), (&json!(1), &released), "{job}");
         assert_eq!(stuck.tablet.waiting(), [] as [&str; 0], "{action}");
         assert!(in_log(&staff, &stuck.named).await && in_log(&staff, &stuck.later).await, "{action}");
         assert!(!in_log(&staff, &stuck.jam).await, "{action}");
@@ -100,6 +102,7 @@ async fn what_is_taken_along_comes_to_the_same_end() {
     let (set, job) = drained(&app, &staff, &mut stuck, "quarantine", "take_along").await;
     assert_eq!((&set["entries"], &set["behind"]), (&json!(2), &json!(0)), "{set}");
     assert_eq!(tally(&job), [2, 0, 0, 0, 0, 0], "{job}");
+    assert_eq!(job["released"], Value::Null, "they are in the set, and its sum says what became of them");
     assert_eq!(stuck.tablet.waiting(), [] as [&str; 0]);
     for operation in [&stuck.jam, &stuck.named] {
         assert_eq!(entry(&staff, &stuck, operation).await["entry"]["state"], "quarantined");

@@ -5,6 +5,7 @@ pub mod failures;
 pub mod head;
 pub mod items;
 pub mod progress;
+pub mod rate;
 pub mod side;
 #[cfg(test)]
 mod tests;
@@ -29,7 +30,8 @@ use crate::ui::empty::Reason;
 use crate::ui::{Banner, Empty};
 use failures::Failures;
 use head::Head;
-use progress::{Progress, Rate};
+use progress::Progress;
+use rate::Rate;
 use side::Side;
 
 /// Who looks: what they may do depends on their role, and whether it is their own job.

@@ -258,8 +258,18 @@ pub struct DrainJobView {
     pub undoable: u64,
     /// Finished entries of each minute, oldest first, an hour at most: minute, settled.
     pub minutes: Vec<(Millis, u32)>,
-    /// Failed and skipped, by reason.
+    /// The same by second, of a job that is small and has not been at it for long; empty for others.
+    pub seconds: Vec<(Millis, u32)>,
+    /// What became of the entries behind it that it lets go; none when it lets none go.
+    pub released: Option<Released>,
+    /// Entries that waited behind the set when it was frozen and are no part of it.
+    pub behind: u64,
+    /// Failed and skipped, by reason, most entries first, fifty at most.
     pub reasons: Vec<FailureReason>,
+    /// Reasons in all.
+    pub reasons_all: u64,
+    /// Of those, reasons for failing.
+    pub reasons_failed: u64,
     /// Devices at work, ten at most.
     pub running: Vec<RunningDevice>,
     /// Devices at work in all.
@@ -270,6 +280,31 @@ pub struct DrainJobView {
     pub events: Vec<JobEvent>,
     /// Matching now and not in the set.
     pub newer: u64,
+}
+
+/// What became of the entries that waited behind a set and were let go with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Released {
+    /// In the log since the job was submitted.
+    pub applied: u64,
+    /// Stand as conflicts.
+    pub conflicts: u64,
+    /// Refused, or given up by their device.
+    pub refused: u64,
+    /// Drained themselves.
+    pub drained: u64,
+    /// The log has not seen them.
+    pub unseen: u64,
+    /// Of the applied, how many in each second that has any, oldest first.
+    pub at: Vec<(Millis, u32)>,
+}
+
+impl Released {
+    /// Entries that are followed.
+    #[must_use]
+    pub const fn all(&self) -> u64 {
+        self.applied + self.conflicts + self.refused + self.drained + self.unseen
+    }
 }
 
 /// One entry of a job.

@@ -7,7 +7,7 @@ use tidewatch_domain::drain::{Dependants, SET_ENTRIES_MAX};
 use tidewatch_domain::engine::ClientKey;
 use tidewatch_domain::report::EntryState;
 use tidewatch_domain::time::Millis;
-use tidewatch_store::sync::drain::{MemberLook, SetMember};
+use tidewatch_store::sync::drain::{BEHIND_MAX, MemberLook, SetMember};
 use tidewatch_store::telemetry::{Behind, Member, MemberNames};
 
 use crate::{Error, Result, Service};
@@ -36,6 +36,8 @@ pub(super) struct Gathering {
     pub(super) behind: u64,
     /// Of those, refused because of what they wait for: they go out only when they are retried.
     pub(super) behind_refused: u64,
+    /// Of those, the oldest by name: what the log says of them is told on the page of the job.
+    pub(super) let_go: Vec<(ClientKey, String)>,
 }
 
 impl Gathering {
@@ -89,11 +91,11 @@ impl Service {
         let by_place = |one: &Gathered, other: &Gathered| place(&one.member).cmp(&place(&other.member));
         members.sort_unstable_by(by_place);
         let mut behind = self.behind(&members, names).await?;
-        let (mut left, mut refused) = (0, 0);
+        let (mut left, mut refused, mut let_go) = (0, 0, Vec::new());
         if dependants == Dependants::Cut {
             left = behind.len() as u64;
             refused = behind.iter().filter(|member| member.state == EntryState::Poisoned).count() as u64;
-            behind = Vec::new();
+            let_go = self.oldest(std::mem::take(&mut behind));
         }
         let all = members.len() + behind.len();
         if all as u64 > SET_ENTRIES_MAX {
@@ -112,7 +114,16 @@ impl Service {
                 gathered.look = look;
             }
         }
-        Ok(Gathering { members, behind: left, behind_refused: refused })
+        Ok(Gathering { members, behind: left, behind_refused: refused, let_go })
+    }
+
+    /// The oldest of these by name, as many as are followed.
+    fn oldest(&self, mut behind: Vec<Member>) -> Vec<(ClientKey, String)> {
+        behind.sort_by_key(|member| member.age);
+        behind.truncate(BEHIND_MAX);
+        let mut gathered = Vec::with_capacity(behind.len());
+        self.gather(behind, true, &mut gathered);
+        gathered.into_iter().map(|g| (g.client, g.member.operation_id.into_string())).collect()
     }
 
     /// Adds members with the short names of their devices. A device that the log does not know can be told nothing and has nothing here.
@@ -225,7 +236,7 @@ mod tests {
             members.iter().map(|g| format!("{}\0{}\n", g.member.device.client_id, g.member.operation_id)).collect();
         lines.sort_unstable();
         let expected = hex::encode(Sha256::digest(lines.concat()));
-        assert_eq!(Gathering { members, behind: 0, behind_refused: 0 }.hash(), expected);
+        assert_eq!(Gathering { members, ..Gathering::default() }.hash(), expected);
     }
 
     #[test]

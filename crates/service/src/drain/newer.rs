@@ -1,12 +1,15 @@
-//! What is new in the list of a selection since it was frozen. Whoever watches a job asks for it with every look, and of a list of a
-//! hundred thousand it takes a part of a second to tell: so what was counted is given out for ten times as long as it took to count.
+//! What is new in the list of a selection since it was frozen, and what became of what waited behind it. Whoever watches a job asks for
+//! it with every look, and of a list of a hundred thousand it takes a part of a second to tell: so what was counted is given out for ten
+//! times as long as it took to count.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tidewatch_domain::drain::Selection;
-use tidewatch_domain::time::Millis;
+use tidewatch_domain::fleet::Released;
+use tidewatch_domain::time::{Millis, SECOND_MS};
+use tidewatch_store::sync::drain::BehindFate;
 
 use super::selection::filter_read;
 use crate::{Cx, Result, Service};
@@ -21,22 +24,28 @@ const COUNTING: Duration = Duration::from_secs(10);
 const SETS_MAX: usize = 64;
 
 /// Counts by set, and until when they are given out.
-#[derive(Debug, Default)]
-pub(crate) struct Newer(Mutex<HashMap<i64, (u64, Instant)>>);
+#[derive(Debug)]
+pub(crate) struct Counts<T>(Mutex<HashMap<i64, (T, Instant)>>);
 
-impl Newer {
+impl<T> Default for Counts<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<T: Clone> Counts<T> {
     /// What is known of a set and still given out. Otherwise whoever asked counts, and others keep to what is known meanwhile.
-    fn known(&self, set: i64, now: Instant) -> Option<u64> {
+    fn known(&self, set: i64, now: Instant) -> Option<T> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (count, until) = kept.get_mut(&set)?;
         if *until > now {
-            return Some(*count);
+            return Some(count.clone());
         }
         *until = now + COUNTING;
         None
     }
 
-    fn note(&self, set: i64, count: u64, took: Duration, now: Instant) {
+    fn note(&self, set: i64, count: T, took: Duration, now: Instant) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if took < CHEAP {
             kept.remove(&set);
@@ -63,6 +72,34 @@ impl Service {
         self.newer.note(set, count, began.elapsed(), Instant::now());
         Ok(count)
     }
+
+    /// What became of what waited behind a set, since its job was submitted; as of a moment ago. What the log had by then was not let go
+    /// by the job, and is not among it.
+    pub(super) async fn released(&self, set: i64, since: Millis) -> Result<Option<Released>> {
+        let began = Instant::now();
+        if let Some(released) = self.released.known(set, began) {
+            return Ok(released);
+        }
+        let mut released = Released::default();
+        let since = since.0.div_euclid(SECOND_MS);
+        for (fate, second, entries) in self.store.sync().set_behind_fates(set).await? {
+            match fate {
+                BehindFate::Applied if second.is_some_and(|second| second < since) => {}
+                BehindFate::Applied => {
+                    released.applied += entries;
+                    let entries = u32::try_from(entries).unwrap_or(u32::MAX);
+                    released.at.extend(second.map(|second| (Millis(second * SECOND_MS), entries)));
+                }
+                BehindFate::Conflict => released.conflicts += entries,
+                BehindFate::Refused => released.refused += entries,
+                BehindFate::Drained => released.drained += entries,
+                BehindFate::Unseen => released.unseen += entries,
+            }
+        }
+        let released = (released.all() > 0).then_some(released);
+        self.released.note(set, released.clone(), began.elapsed(), Instant::now());
+        Ok(released)
+    }
 }
 
 #[cfg(test)]
@@ -71,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_dear_count_is_given_out_for_ten_times_as_long_and_made_by_one() {
-        let (newer, start) = (Newer::default(), Instant::now());
+        let (newer, start) = (Counts::<u64>::default(), Instant::now());
         assert_eq!(newer.known(1, start), None);
         newer.note(1, 7, Duration::from_millis(100), start);
         let later = |ms| start + Duration::from_millis(ms);
@@ -85,7 +122,7 @@ mod tests {
 
     #[test]
     fn no_more_sets_are_kept_than_there_is_room_for() {
-        let (newer, start) = (Newer::default(), Instant::now());
+        let (newer, start) = (Counts::<u64>::default(), Instant::now());
         for set in 0..200 {
             newer.note(set, 1, Duration::from_secs(1), start);
         }

@@ -42,7 +42,7 @@ impl Service {
         let _turn = self.freezing.lock().await;
         let mut names = MemberNames::default();
         let selected = self.selected(cx, &selection, &mut names).await?;
-        let gathering = self.gathered(selected, order.dependants, &mut names).await?;
+        let mut gathering = self.gathered(selected, order.dependants, &mut names).await?;
         if gathering.members.is_empty() {
             return Err(Error::Invalid { field: "selection", detail: "means no entry that is there now".to_owned() });
         }
@@ -59,8 +59,9 @@ impl Service {
             created: cx.now,
             expires: cx.now.plus(SET_MS),
         };
+        let let_go = std::mem::take(&mut gathering.let_go);
         let (rows, hash, devices) = (gathering.rows(), gathering.hash(), gathering.devices());
-        let id = self.store.sync().set_put(set, rows, hash, devices, summary.write().to_string()).await?;
+        let id = self.store.sync().set_put(set, rows, let_go, hash, devices, summary.write().to_string()).await?;
         drop(gathering);
         let row = self.store.sync().set_view(id).await?.ok_or(Error::NotFound("set"))?;
         self.preview(cx, row).await

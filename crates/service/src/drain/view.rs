@@ -10,18 +10,22 @@ use tidewatch_domain::fleet::{
 use tidewatch_domain::ids::ClientId;
 use tidewatch_domain::page::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, Page, Position, Total};
 use tidewatch_domain::role::Action;
-use tidewatch_domain::time::{HOUR_MS, MINUTE_MS, Millis};
+use tidewatch_domain::time::{HOUR_MS, MINUTE_MS, Millis, SECOND_MS};
 use tidewatch_store::sync::drain::{ItemRow, JobRow};
 use tidewatch_store::telemetry::DeviceLook;
 
 use super::preview::hash_shown;
 use super::submit::selection_of;
+use super::summary::Summary;
 use crate::{Cx, Error, Result, Service};
 
 /// Events of a job that are shown.
 const EVENTS_MAX: u32 = 50;
 /// Devices at work that are listed.
 const RUNNING_MAX: usize = 10;
+/// A job of so many entries at most, settled within so long, is drawn by second.
+const SECONDS_ENTRIES_MAX: i64 = 10_000;
+const SECONDS_SPAN_MS: i64 = 25 * MINUTE_MS;
 /// Devices that are looked up at once.
 const DEVICES_AT_ONCE: usize = 5_000;
 
@@ -69,6 +73,8 @@ impl Service {
         let sleeping = asleep(&at_work, &looks);
         let selection = selection_of(&row);
         let action = action_of(&row)?;
+        let minutes = self.minutes(&row, cx.now).await?;
+        let (reasons, reasons_all, reasons_failed) = self.reasons(&row).await?;
         Ok(DrainJobView {
             set: format!("S{}", row.set_id),
             hash: hash_shown(&row.hash).to_owned(),
@@ -83,8 +89,13 @@ impl Service {
             stop_percent: u8::try_from(row.stop_percent).unwrap_or(100),
             undo_until: row.restore_until_ms.map(Millis),
             undoable: undoable(&row, action, cx.now),
-            minutes: self.minutes(&row, cx.now).await?,
-            reasons: self.reasons(&row).await?,
+            seconds: self.seconds(&row, &minutes).await?,
+            minutes,
+            released: self.released(row.set_id, Millis(row.created_ms)).await?,
+            behind: Summary::read(&row.summary).behind,
+            reasons_all,
+            reasons_failed,
+            reasons,
             running_all: at_work.len() as u64,
             forecast: forecast_of(&at_work, &looks, cx.now),
             running: self.running(&at_work, &looks).await?,
@@ -185,10 +196,24 @@ impl Service {
         Ok(rows.into_iter().map(|(minute, n)| (Millis(minute * MINUTE_MS), u32::try_from(n).unwrap_or(u32::MAX))).collect())
     }
 
-    async fn reasons(&self, row: &JobRow) -> Result<Vec<FailureReason>> {
-        if row.failed + row.skipped == 0 {
+    /// By second: when the set is small, and it was settled within some minutes. What was taken back has another time by now.
+    async fn seconds(&self, row: &JobRow, minutes: &[(Millis, u32)]) -> Result<Vec<(Millis, u32)>> {
+        let span = minutes.first().zip(minutes.last()).map(|((first, _), (last, _))| last.since(*first));
+        let short = span.is_some_and(|span| span <= SECONDS_SPAN_MS) && row.entries <= SECONDS_ENTRIES_MAX;
+        if !short || row.job_state() == JobState::Undone {
             return Ok(Vec::new());
         }
+        let rows = self.store.sync().items_seconds(row.set_id).await?;
+        Ok(rows.into_iter().map(|(second, n)| (Millis(second * SECOND_MS), u32::try_from(n).unwrap_or(u32::MAX))).collect())
+    }
+
+    /// Reasons, most entries first; how many there are in all, and of those for failing.
+    async fn reasons(&self, row: &JobRow) -> Result<(Vec<FailureReason>, u64, u64)> {
+        if row.failed + row.skipped == 0 {
+            return Ok((Vec::new(), 0, 0));
+        }
+        let rows = self.store.sync().items_reasons(row.set_id).await?;
+        let (all, failed) = rows.first().map_or((0, 0), |row| (row.reasons.cast_unsigned(), row.reasons_failed.cast_unsigned()));
         let reason = |row: tidewatch_store::sync::drain::ReasonRow| {
             Some(FailureReason {
                 outcome: ItemOutcome::of_number(row.outcome)?,
@@ -199,7 +224,7 @@ impl Service {
                 last: Millis(row.last_ms),
             })
         };
-        Ok(self.store.sync().items_reasons(row.set_id).await?.into_iter().filter_map(reason).collect())
+        Ok((rows.into_iter().filter_map(reason).collect(), all, failed))
     }
 }
 

@@ -15,6 +15,7 @@ mod jobs;
 mod journal;
 mod letters;
 mod read;
+mod released;
 mod sets;
 mod settle;
 pub(crate) mod statements;
@@ -23,6 +24,7 @@ mod telling;
 pub(crate) mod verify;
 
 use tidewatch_domain::drain::JobState;
+use tidewatch_domain::engine::ClientKey;
 use tidewatch_domain::ids::ClientId;
 use tidewatch_domain::time::Millis;
 
@@ -32,6 +34,7 @@ pub use self::journal::EntryEvent;
 pub(crate) use self::journal::NewEvent;
 pub use self::letters::NewLetter;
 pub use self::read::{CommandLook, ItemRow, LetterRow, ReasonRow, WaitingItem};
+pub use self::released::{BEHIND_MAX, BehindFate};
 pub use self::sets::{MemberLook, NewSet, SetMember, SetRow};
 pub use self::settle::job_action;
 use super::purge::PurgeWork;
@@ -47,6 +50,8 @@ pub(crate) enum DrainWork {
     SetBegin { set: Box<NewSet>, reply: Reply<i64> },
     /// Add members to a set that is not frozen yet.
     MembersAdd { set: i64, first: i64, members: Vec<SetMember>, reply: Reply<()> },
+    /// Add what waits behind a set that is not frozen yet and is let go with it.
+    BehindAdd { set: i64, behind: Vec<(ClientKey, String)>, reply: Reply<()> },
     /// Freeze a set.
     SetFreeze { set: i64, frozen: Box<sets::Frozen>, reply: Reply<()> },
     /// Drop some of what nobody has submitted in time; answers whether there is more.
@@ -85,6 +90,10 @@ impl Writer {
             DrainWork::SetBegin { set, reply } => Ok(answer(reply, Ok(self.set_begin(&set).await?))),
             DrainWork::MembersAdd { set, first, members, reply } => {
                 self.members_add(set, first, &members).await?;
+                Ok(answer(reply, Ok(())))
+            }
+            DrainWork::BehindAdd { set, behind, reply } => {
+                self.behind_add(set, &behind).await?;
                 Ok(answer(reply, Ok(())))
             }
             DrainWork::SetFreeze { set, frozen, reply } => Ok(answer(reply, self.set_freeze(set, &frozen).await?)),

@@ -61,11 +61,28 @@ fn Reasons(view: DrainJobView, reader: Reader, now: Millis) -> impl IntoView {
         Column { label: "Step", hidden: true, ..Column::default() },
     ];
     let id = view.row.id.clone();
+    let more = view.reasons_all.saturating_sub(view.reasons.len() as u64);
+    let tally = view.row.tally;
+    let left = (tally.failed + tally.skipped).saturating_sub(view.reasons.iter().map(|reason| reason.entries).sum());
     let rows: Vec<(String, FailureReason)> = row_ids(&view.reasons).into_iter().zip(view.reasons).collect();
     view! {
         <Table caption="What failed or was left alone, by reason" columns class="table-middle reasons">
             {rows.into_iter().map(|(row, reason)| view! { <ReasonRow id=id.clone() row reason reader=reader.clone() now/> }).collect_view()}
         </Table>
+        {(more > 0).then(|| view! { <More id=view.row.id more left/> })}
+    }
+    .into_any()
+}
+
+/// What the table leaves out, with the list that has all of it.
+#[component]
+fn More(id: String, more: u64, left: u64) -> impl IntoView {
+    let words = format!("{} for {}", counted(more, "more reason", "more reasons"), counted(left, "entry", "entries"));
+    view! {
+        <div class="panel-foot">
+            <span>{words}</span>
+            <span class="flex"><a href=paths::drain_items(&id, Some(ItemOutcome::Failed))>"All that failed"</a> <a href=paths::drain_items(&id, Some(ItemOutcome::Skipped))>"All that were left alone"</a></span>
+        </div>
     }
     .into_any()
 }

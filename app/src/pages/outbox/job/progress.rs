@@ -1,16 +1,13 @@
-//! How far a drain is, in parts that add up, and how fast it goes.
+//! How far a drain is, in parts that add up.
 
 use leptos::prelude::*;
 use tidewatch_domain::drain::{ItemOutcome, JobState};
 use tidewatch_domain::fleet::{DrainJobView, Tone};
-use tidewatch_domain::time::{MINUTE_MS, Millis};
 
 use super::super::drain::words;
-use crate::charts;
 use crate::format::{NBSP, count, counted};
 use crate::paths;
-use crate::ui::empty::Reason;
-use crate::ui::{BarPart, Empty, FleetChart, Id, Panel, PartsBar, Verdict};
+use crate::ui::{BarPart, Id, PartsBar, Verdict};
 
 /// Code of an entry that was done and then put back.
 pub(super) const CODE_UNDONE: &str = "undone";
@@ -67,7 +64,6 @@ fn parts(view: &DrainJobView) -> Vec<BarPart> {
         note,
         href: Some(paths::drain_items(id, Some(outcome))),
     };
-    let failed_for = view.reasons.iter().filter(|reason| reason.outcome == ItemOutcome::Failed).count() as u64;
     let running = counted(view.running_all, "device", "devices");
     let undone = put_back(view);
     let taken_back = view.row.state == JobState::Undone;
@@ -79,7 +75,7 @@ fn parts(view: &DrainJobView) -> Vec<BarPart> {
     }
     parts.extend([
         part("skipped", "Left alone", tally.skipped - if taken_back { undone } else { 0 }, left.to_owned(), ItemOutcome::Skipped),
-        part("failed", "Failed", tally.failed, counted(failed_for, "reason", "reasons"), ItemOutcome::Failed),
+        part("failed", "Failed", tally.failed, counted(view.reasons_failed, "reason", "reasons"), ItemOutcome::Failed),
         part("sent", "On the device", tally.sent, running, ItemOutcome::Sent),
         part("waiting", "Not started", tally.waiting, next(view), ItemOutcome::Waiting),
         part("asleep", "Device asleep", tally.asleep, counted(view.forecast.devices, "device", "devices"), ItemOutcome::Sent),
@@ -98,42 +94,4 @@ fn next(view: &DrainJobView) -> String {
         (_, None) => "as fast as it goes".to_owned(),
         (_, Some(rate)) => format!("at most {rate} a second"),
     }
-}
-
-/// The minutes that it did its work in: what is put back is settled once more, and is no part of how fast it went.
-fn worked(view: &DrainJobView) -> Vec<(Millis, u32)> {
-    let undone = view.events.iter().find(|event| event.state == JobState::Undone).map(|event| event.at.0.div_euclid(MINUTE_MS));
-    let before: Vec<_> = match undone {
-        Some(undone) => view.minutes.iter().filter(|(at, _)| at.0.div_euclid(MINUTE_MS) < undone).copied().collect(),
-        None => Vec::new(),
-    };
-    if before.is_empty() { view.minutes.clone() } else { before }
-}
-
-/// Finished entries of each minute.
-#[component]
-pub fn Rate(
-    /// The job.
-    view: DrainJobView,
-    /// As of.
-    now: Millis,
-) -> impl IntoView {
-    if view.minutes.is_empty() {
-        return view! {
-            <Panel id="h-rate" title="Rate">
-                <Empty reason=Reason::NoneYet title="Nothing is settled yet" text="The rate is drawn from the second minute on."/>
-            </Panel>
-        }
-        .into_any();
-    }
-    let minutes = worked(&view);
-    let drawn = charts::rate(&minutes, view.rate_per_s, view.row.state.is_final(), now);
-    // One point is no line.
-    if let [only] = drawn.rows.as_slice() {
-        let settled = only.last().cloned().unwrap_or_default();
-        let text = format!("{settled} were settled in it. The rate is drawn from the second minute on.");
-        return view! { <Panel id="h-rate" title="Rate"><Empty reason=Reason::NoneYet title="All within one minute" text/></Panel> }
-            .into_any();
-    }
-    view! { <section class="panel" aria-label="Rate"><div class="panel-body"><FleetChart id="job-rate".to_owned() drawn group="job"/></div></section> }.into_any()
 }

@@ -93,6 +93,37 @@ fn failures_are_by_reason_and_only_what_failed_can_be_frozen_and_retried() {
 }
 
 #[test]
+fn reasons_that_the_table_leaves_out_are_counted() {
+    let mut view = job(JobState::Running);
+    assert!(!page(view.clone(), reader(Role::Operator, "maya.okafor")).contains("more reason"));
+    (view.reasons_all, view.reasons_failed) = (61, 60);
+    view.row.tally.failed = 140;
+    let page = page(view, reader(Role::Operator, "maya.okafor"));
+    let read = text(&page);
+    assert!(read.contains("59 more reasons for 126 entries All that failed All that were left alone"), "{read}");
+    assert!(read.contains("Failed 140 60 reasons"), "{read}");
+}
+
+#[test]
+fn the_curve_says_who_stopped_it_and_what_was_released_behind_it() {
+    let page = page(job(JobState::Running), reader(Role::Operator, "maya.okafor"));
+    let chart = part(&page, "id=\"job-rate\"", "</figure>");
+    assert!(chart.contains("paused by maya.okafor") && chart.contains("4,300 released behind them"), "{chart}");
+    assert!(text(chart).contains("released behind them"), "{chart}");
+    let words = "Of 4,906 entries that waited behind them 4,300 are in the log by now, 35 stand as conflicts, 6 were refused, 565 are not in the log.";
+    assert!(text(part(&page, "id=\"job-released\"", "</p>")).ends_with(words), "{page}");
+    let mut large = job(JobState::Running);
+    large.behind = 34_000;
+    let page = self::page(large, reader(Role::Operator, "maya.okafor"));
+    assert!(text(&page).contains("Of the 4,906 oldest of 34,000 entries that waited behind them"), "{page}");
+    let mut none = job(JobState::Running);
+    none.released = None;
+    let page = self::page(none, reader(Role::Operator, "maya.okafor"));
+    let chart = part(&page, "id=\"job-rate\"", "</figure>");
+    assert!(!chart.contains("released behind them") && !page.contains("job-released"), "{page}");
+}
+
+#[test]
 fn each_state_offers_its_own_steps() {
     let offered = |state: JobState| steps(&job(state));
     assert_eq!(offered(JobState::Requested), [JobChange::Approve, JobChange::Refuse, JobChange::Cancel]);

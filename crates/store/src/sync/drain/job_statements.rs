@@ -33,6 +33,10 @@ statements! {
         on conflict (job, minute) do update set settled = settled + excluded.settled";
     JOB_MINUTES = "select minute, settled from drain_minutes where job = ?1 and minute > ?2 order by minute";
 
+    /// Items of a set that have come to an end, by second.
+    ITEMS_SECONDS = r"
+        select at_ms / 1000 as second, count(*) from drain_items where set_id = ?1 and outcome > 1 and at_ms is not null group by second order by second";
+
     /// Takes items for their job. What another open job has stays as it is.
     ITEMS_CLAIM = "update or ignore drain_items set open = 1 where set_id = ?1 and n > ?2 and n <= ?3 and outcome = 0";
     /// The items of a stretch that another open job has: place and that job.
@@ -89,10 +93,10 @@ statements! {
             d.mutation ->> 'collection' as collection, d.mutation ->> 'record_id' as record_id
         from drain_items i left join dead_letters d on d.client = i.client and d.operation_id = i.operation_id
         where i.set_id = ?1 and i.n < ?2 and (?3 is null or i.outcome = ?3) order by i.n desc limit ?4";
-    /// Failed and skipped items by reason.
+    /// Failed and skipped items by reason, with how many reasons there are in all, and of them for failing.
     ITEMS_REASONS = r"
         select coalesce(code, '') as code, coalesce(detail, '') as detail, outcome, count(*) as entries, count(distinct client) as devices,
-            coalesce(max(at_ms), 0) as last_ms
+            coalesce(max(at_ms), 0) as last_ms, count(*) over () as reasons, count(*) filter (where outcome = 4) over () as reasons_failed
         from drain_items indexed by drain_items_rest where set_id = ?1 and outcome in (1, 3, 4) and outcome in (3, 4) group by code, detail, outcome
         order by count(*) desc limit 50";
     /// Devices that have items under way, with the newest command of each.

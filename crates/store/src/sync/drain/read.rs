@@ -11,8 +11,9 @@ use tidewatch_domain::page::{Page, Position, Total};
 use tidewatch_domain::time::Millis;
 
 use super::job_statements::{
-    COMMANDS_STATES, ITEMS_AT, ITEMS_DEVICES, ITEMS_OUTCOMES, ITEMS_PAGE, ITEMS_PAGE_BACK, ITEMS_REASONS, ITEMS_WAITING,
-    JOB_EVENTS, JOB_LAST, JOB_MINUTES, JOB_VIEW, JOBS_ABOVE, JOBS_BELOW, JOBS_OPEN, LETTER_COPY, LETTER_ORIGINAL, LETTER_VIEW,
+    COMMANDS_STATES, ITEMS_AT, ITEMS_DEVICES, ITEMS_OUTCOMES, ITEMS_PAGE, ITEMS_PAGE_BACK, ITEMS_REASONS, ITEMS_SECONDS,
+    ITEMS_WAITING, JOB_EVENTS, JOB_LAST, JOB_MINUTES, JOB_VIEW, JOBS_ABOVE, JOBS_BELOW, JOBS_OPEN, LETTER_COPY, LETTER_ORIGINAL,
+    LETTER_VIEW,
 };
 use super::jobs::JobRow;
 use crate::sync::Sync;
@@ -84,6 +85,10 @@ pub struct ReasonRow {
     pub devices: i64,
     /// Last of them.
     pub last_ms: i64,
+    /// Reasons in all, with those that are not among the rows.
+    pub reasons: i64,
+    /// Of those, reasons for failing.
+    pub reasons_failed: i64,
 }
 
 /// What is seen of a command in passing.
@@ -280,6 +285,14 @@ impl Sync {
     /// As the database.
     pub async fn job_minutes(&self, id: i64, after: i64) -> Result<Vec<(i64, i64)>> {
         Ok(sqlx::query_as(JOB_MINUTES).bind(id).bind(after).fetch_all(&self.readers).await?)
+    }
+
+    /// Items of a set that came to an end, by second since 1970. Goes through all of them: for sets that are not large.
+    ///
+    /// # Errors
+    /// As the database.
+    pub async fn items_seconds(&self, set: i64) -> Result<Vec<(i64, i64)>> {
+        Ok(sqlx::query_as(ITEMS_SECONDS).bind(set).fetch_all(&self.readers).await?)
     }
 
     /// Where commands stand.

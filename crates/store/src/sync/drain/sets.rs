@@ -8,7 +8,8 @@ use tidewatch_domain::time::Millis;
 
 use super::DrainWork;
 use super::statements::{
-    FAILED_AFTER, MEMBER_ADD, MEMBERS_AFTER, MEMBERS_LOOK, SET_ADD, SET_DROP, SET_EMPTY, SET_FREEZE, SET_VIEW, SETS_ENDED,
+    BEHIND_DROP, FAILED_AFTER, MEMBER_ADD, MEMBERS_AFTER, MEMBERS_LOOK, SET_ADD, SET_DROP, SET_EMPTY, SET_FREEZE, SET_VIEW,
+    SETS_ENDED,
 };
 use crate::sync::Sync;
 use crate::sync::bulk::write_all;
@@ -135,7 +136,7 @@ impl Sync {
         Ok(looks)
     }
 
-    /// Writes a set and freezes it: begun, filled in stretches, frozen with what `finish` says of it. Until it is frozen it is invisible;
+    /// Writes a set and freezes it: begun, filled in stretches, frozen with its dry run. `behind` is what is let go with it. Until it is frozen it is invisible;
     /// what a killed process leaves behind is dropped when its time is over.
     ///
     /// # Errors
@@ -144,6 +145,7 @@ impl Sync {
         &self,
         set: NewSet,
         mut members: impl Iterator<Item = SetMember> + Send,
+        behind: Vec<(ClientKey, String)>,
         hash: String,
         devices: u64,
         summary: String,
@@ -160,6 +162,10 @@ impl Sync {
             entries += members.len() as i64;
             let weight = Weight { intents: 1_000, ..Weight::COMMAND };
             self.ask(weight, |reply| Job::Drain(Box::new(DrainWork::MembersAdd { set: id, first, members, reply }))).await?;
+        }
+        if !behind.is_empty() {
+            let weight = Weight { intents: 1_000, ..Weight::COMMAND };
+            self.ask(weight, |reply| Job::Drain(Box::new(DrainWork::BehindAdd { set: id, behind, reply }))).await?;
         }
         let frozen = Frozen { hash, entries, devices: devices.cast_signed(), summary };
         let frozen = Box::new(frozen);
@@ -258,6 +264,7 @@ impl Writer {
         let most = MEMBERS_AT_ONCE as i64;
         let dropped = sqlx::query(SET_EMPTY).bind(set).bind(most).execute(&mut self.connection).await?;
         if dropped.rows_affected() < MEMBERS_AT_ONCE as u64 {
+            sqlx::query(BEHIND_DROP).bind(set).execute(&mut self.connection).await?;
             sqlx::query(SET_DROP).bind(set).execute(&mut self.connection).await?;
         }
         Ok(true)

@@ -30,6 +30,21 @@ statements! {
         select s.id from drain_sets s left join drain_jobs j on j.set_id = s.id where s.expires_ms < ?1 and j.id is null limit 1";
     SET_EMPTY = "delete from drain_items where set_id = ?1 and n in (select n from drain_items where set_id = ?1 order by n limit ?2)";
     SET_DROP = "delete from drain_sets where id = ?1";
+    /// Forgets what waited behind a set.
+    BEHIND_DROP = "delete from drain_behind where set_id = ?1";
+    /// What became of what waited behind a set, and in which second the log took it: 0 applied 1 conflict 2 refused 3 drained 4 not seen.
+    BEHIND_FATES = r"
+        with past as materialized (
+            select
+                (select min(c.committed_ms) from changes c indexed by changes_by_operation
+                    where c.operation_id = b.operation_id and c.client = b.client) as at,
+                exists (select 1 from conflicts x where x.operation_id = b.operation_id and x.client = b.client) as conflict,
+                (select d.state from dead_letters d where d.client = b.client and d.operation_id = b.operation_id) as letter
+            from drain_behind b where b.set_id = ?1)
+        select case when at is not null then 0 when conflict then 1 when letter = 0 then 2 when letter is not null then 3 else 4 end as fate,
+            at / 1000 as second, count(*)
+        from past
+        group by fate, second order by second";
     /// Items of a job that failed, after a place: only those with a code, unless it is null.
     FAILED_AFTER = r"
         select i.n, i.client, i.operation_id from drain_jobs j
@@ -41,5 +56,6 @@ statements! {
 
 inserts! {
     MEMBER_ADD = "insert into drain_items (set_id, n, client, operation_id, letter, behind)", 6, "";
+    BEHIND_ADD = "insert into drain_behind (set_id, client, operation_id)", 3, "on conflict do nothing";
     EVENT_ADD = "insert into entry_events (client, operation_id, state, pending, job, command, at_ms, detail)", 8, "";
 }

@@ -7,7 +7,7 @@ use tidewatch_domain::drain::{ArchiveState, DrainAction, ItemOutcome, JobChange,
 use tidewatch_domain::engine::ClientKey;
 
 use super::*;
-use crate::sync::drain::{ChunkItem, JobMove, JobRow, NewJob, NewSet, SetMember, Submission, SystemMove, Way};
+use crate::sync::drain::{BehindFate, ChunkItem, JobMove, JobRow, NewJob, NewSet, SetMember, Submission, SystemMove, Way};
 
 /// Devices and operations of the tests.
 const DEVICES: u32 = 2;
@@ -79,7 +79,7 @@ pub(super) async fn drain(store: &Store, action: DrainAction, members: &BTreeSet
         })
         .collect();
     let hash = hash_of(members);
-    let id = sync.set_put(set, rows.iter().cloned(), hash, DEVICES.into(), "{}".to_owned()).await.expect("frozen");
+    let id = sync.set_put(set, rows.iter().cloned(), Vec::new(), hash, DEVICES.into(), "{}".to_owned()).await.expect("frozen");
     let job = NewJob {
         set: id,
         idempotency_key: key.to_owned(),
@@ -282,8 +282,10 @@ async fn a_second_job_leaves_alone_what_an_open_one_has() {
         restore_until: NOW.plus(1_000_000),
     };
     let hash = || hash_of(&BTreeSet::from([(1, 0)]));
-    let first = sync.set_put(set("one"), std::iter::once(member.clone()), hash(), 1, "{}".into()).await.expect("frozen");
-    let second = sync.set_put(set("two"), std::iter::once(member.clone()), hash(), 1, "{}".into()).await.expect("frozen");
+    let first =
+        sync.set_put(set("one"), std::iter::once(member.clone()), Vec::new(), hash(), 1, "{}".into()).await.expect("frozen");
+    let second =
+        sync.set_put(set("two"), std::iter::once(member.clone()), Vec::new(), hash(), 1, "{}".into()).await.expect("frozen");
     assert_eq!(sync.job_submit(job(first, "one")).await.expect("submitted"), Submission::New(1));
     assert_eq!(sync.job_submit(job(first, "one")).await.expect("submitted"), Submission::Known(1));
     assert_eq!(sync.job_submit(job(second, "one")).await.expect("answered"), Submission::KeyTaken);
@@ -325,11 +327,17 @@ async fn a_set_that_nobody_submits_is_dropped_with_its_members_and_one_that_is_s
         expires: NOW.plus(1_000),
     };
     let member = SetMember { client: ClientKey(1), operation_id: "op-1-1".into(), letter: None, behind: false };
-    let left = sync.set_put(set, std::iter::once(member), String::new(), 1, "{}".to_owned()).await.expect("frozen");
+    let behind =
+        vec![(ClientKey(1), "op-1-0".to_owned()), (ClientKey(1), "op-1-2".to_owned()), (ClientKey(2), "op-9".to_owned())];
+    let put = sync.set_put(set, std::iter::once(member), behind, String::new(), 1, "{}".to_owned());
+    let left = put.await.expect("frozen");
+    let fates = [(BehindFate::Refused, None, 1), (BehindFate::Drained, None, 1), (BehindFate::Unseen, None, 1)];
+    assert_eq!(sync.set_behind_fates(left).await.expect("read"), fates, "op-1-0 was held, op-1-2 refused, nobody knows op-9");
     assert!(!sync.sets_drop(NOW.plus(1_000)).await.expect("looked"), "its time is not over");
     assert!(sync.sets_drop(NOW.plus(1_001)).await.expect("dropped"));
     assert!(!sync.sets_drop(NOW.plus(1_001)).await.expect("nothing more"));
     assert_eq!((sync.set_view(left).await.expect("read"), sync.set_members(left, 0, 10).await.expect("read").len()), (None, 0));
+    assert_eq!(sync.set_behind_fates(left).await.expect("read"), []);
     assert!(sync.set_view(job.set_id).await.expect("read").is_some());
     store.close().await.expect("closes");
 }

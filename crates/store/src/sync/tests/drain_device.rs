@@ -48,7 +48,7 @@ async fn drained(store: &Store, action: DrainAction, dependants: &'static str, m
         expires: NOW.plus(1_000),
     };
     let rows: Vec<SetMember> = members.iter().map(|(n, operation)| member(client_key(*n), operation)).collect();
-    let set = sync.set_put(set, rows.into_iter(), hash_of(members), 1, "{}".to_owned()).await.expect("frozen");
+    let set = sync.set_put(set, rows.into_iter(), Vec::new(), hash_of(members), 1, "{}".to_owned()).await.expect("frozen");
     let job = NewJob {
         set,
         idempotency_key: key,

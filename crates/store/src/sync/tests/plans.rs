@@ -40,8 +40,9 @@ const MAY_SCAN: &[&str] = &[
     "VERIFY_SEALED",
 ];
 
-/// Statements that sort or group on purpose: a verification, and what one job comes to, by reason and by device.
-const MAY_SORT: &[&str] = &["VERIFY_CONFLICTED", "VERIFY_ITEMS", "ITEMS_REASONS", "ITEMS_DEVICES"];
+/// Statements that sort or group on purpose: a verification, and what one job comes to, by reason, by device and by second.
+const MAY_SORT: &[&str] =
+    &["VERIFY_CONFLICTED", "VERIFY_ITEMS", "ITEMS_REASONS", "ITEMS_DEVICES", "ITEMS_SECONDS", "BEHIND_FATES"];
 
 #[tokio::test]
 async fn every_statement_is_prepared_and_only_the_named_ones_scan() {

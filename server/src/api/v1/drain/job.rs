@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use serde_json::Value;
-use tidewatch_domain::fleet::{DrainItemRow, DrainJobRow, DrainJobView, FailureReason, JobEvent, RunningDevice};
+use tidewatch_domain::fleet::{DrainItemRow, DrainJobRow, DrainJobView, FailureReason, JobEvent, Released, RunningDevice};
 use tidewatch_protocol::Timestamp;
 
 use super::at;
@@ -122,8 +122,14 @@ pub struct JobReport {
     pub undo_until: Option<Timestamp>,
     /// Entries that can be taken back now.
     pub undoable: u64,
-    /// Failed and skipped, by reason.
+    /// Entries that waited behind the set when it was frozen and are no part of it.
+    pub behind: u64,
+    /// What became of those behind it that it lets go.
+    pub released: Option<ReleasedEntry>,
+    /// Failed and skipped, by reason, most entries first, fifty at most.
     pub reasons: Vec<ReasonEntry>,
+    /// Reasons in all.
+    pub reasons_all: u64,
     /// Devices at work, ten at most.
     pub running: Vec<RunningEntry>,
     /// Devices at work in all.
@@ -132,6 +138,21 @@ pub struct JobReport {
     pub events: Vec<EventEntry>,
     /// New in its list since, and not in the set.
     pub newer: u64,
+}
+
+/// What became of the entries that waited behind a set, of the 10,000 oldest at most.
+#[derive(Clone, Copy, Debug, Serialize, utoipa::ToSchema)]
+pub struct ReleasedEntry {
+    /// In the log since the job was submitted.
+    pub applied: u64,
+    /// Stand as conflicts.
+    pub conflicts: u64,
+    /// Refused, or given up by their device.
+    pub refused: u64,
+    /// Drained themselves.
+    pub drained: u64,
+    /// The log has not seen them.
+    pub unseen: u64,
 }
 
 /// Entries that failed or were skipped for one reason.
@@ -193,6 +214,11 @@ fn reason(reason: FailureReason) -> ReasonEntry {
     }
 }
 
+fn released(released: Released) -> ReleasedEntry {
+    let Released { applied, conflicts, refused, drained, unseen, at: _ } = released;
+    ReleasedEntry { applied, conflicts, refused, drained, unseen }
+}
+
 fn running(device: RunningDevice) -> RunningEntry {
     RunningEntry {
         client_id: device.client_id.to_string(),
@@ -222,6 +248,9 @@ impl From<DrainJobView> for JobReport {
             stop_percent: view.stop_percent,
             undo_until: at(view.undo_until),
             undoable: view.undoable,
+            behind: view.behind,
+            released: view.released.map(released),
+            reasons_all: view.reasons_all,
             reasons: view.reasons.into_iter().map(reason).collect(),
             running: view.running.into_iter().map(running).collect(),
             running_devices: view.running_all,
