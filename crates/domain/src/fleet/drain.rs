@@ -6,6 +6,7 @@ use super::outbox::OutboxRow;
 use crate::control::CommandState;
 use crate::drain::{Dependants, DrainAction, ItemOutcome, JobState, Selection};
 use crate::ids::ClientId;
+use crate::role::Role;
 use crate::time::Millis;
 
 /// Most entries of a set that its dry run decides.
@@ -74,8 +75,12 @@ pub struct DrainPreview {
     pub behind_refused: u64,
     /// Of a dry run against the engine, what would be answered, by word: `applied`, `conflict`, `rejected schema_invalid`.
     pub verdicts: Vec<(String, u64)>,
-    /// Entries that the dry run decided: those with a payload here, [`DRY_RUN_MAX`] at most.
+    /// Entries that the dry run decided: those with a payload here, [`DRY_RUN_MAX`] at most, spread over signatures and devices.
     pub decided: u64,
+    /// Devices of those.
+    pub decided_devices: u64,
+    /// Signatures of those.
+    pub decided_signatures: u64,
     /// By device, most entries first, ten at most.
     pub by_device: Vec<Breakdown>,
     /// By signature.
@@ -92,10 +97,21 @@ pub struct DrainPreview {
     pub newer: u64,
     /// Whether a second person has to approve.
     pub needs_approval: bool,
+    /// Who can, when somebody has to: never whoever looks.
+    pub approvers: Vec<Approver>,
     /// Idempotency key for the form that submits it.
     pub idempotency_key: String,
     /// The job that it was submitted as.
     pub job: Option<String>,
+}
+
+/// Somebody who can approve what another has asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Approver {
+    /// Sign-in name.
+    pub name: String,
+    /// Role.
+    pub role: Role,
 }
 
 /// Why a submission was refused: what it named is not what was frozen.
@@ -246,6 +262,8 @@ pub struct DrainJobView {
     pub approved_by: Option<String>,
     /// Until when somebody can approve.
     pub approve_until: Option<Millis>,
+    /// Who can, while it waits for that: never whoever asked for it.
+    pub approvers: Vec<Approver>,
     /// Entries of the canary.
     pub canary: u32,
     /// Entries a second, at most; none is as fast as they are fetched.

@@ -1,6 +1,7 @@
 //! Members of staff: sign-in, adding, passwords, removal.
 
 use serde_json::json;
+use tidewatch_domain::fleet::Approver;
 use tidewatch_domain::role::{Action, Role};
 use tidewatch_domain::time::Millis;
 use tidewatch_store::console::UserRow;
@@ -149,6 +150,17 @@ impl Service {
     pub async fn users_list(&self, cx: &Cx) -> Result<Vec<User>> {
         cx.require_admin(Action::ManageUsers)?;
         Ok(self.store.console().users_list(USERS_MAX).await?.into_iter().map(User::from).collect())
+    }
+
+    /// Members of staff who can approve what somebody else has asked for, by name; whoever asked is named as the audit log does.
+    ///
+    /// # Errors
+    /// As the store.
+    pub(crate) async fn approvers(&self, author: &str) -> Result<Vec<Approver>> {
+        let users = self.store.console().users_list(USERS_MAX).await?;
+        let other = |name: &str| author.strip_prefix("user:") != Some(name);
+        let may = users.into_iter().filter(|user| user.role.can(Action::Approve) && other(&user.name));
+        Ok(may.map(|user| Approver { name: user.name, role: user.role }).collect())
     }
 
     /// Role of a member of staff now; `None` when there is none of that name (any more).

@@ -1,15 +1,16 @@
 //! What the engine would answer, before anything is done: of one entry, and of the entries of a set whose payload is here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::Value;
 use tidewatch_domain::drain::{ArchiveState, DrainAction, DrainOrder};
+use tidewatch_domain::engine::ClientKey;
 use tidewatch_domain::fleet::{DRY_RUN_MAX, DryRun};
 use tidewatch_domain::ids::ClientId;
 use tidewatch_domain::role::Action;
 use tidewatch_domain::sync::{Intent, IntentResult, PATCH_OPS_MAX};
 
-use super::gather::Gathering;
+use super::gather::{Gathered, Gathering};
 use super::summary::{Summary, action_of, skip_reason};
 use crate::{Cx, Error, Result, Service};
 
@@ -47,7 +48,7 @@ impl Service {
         })
     }
 
-    /// Adds to a dry run what the engine would answer to the first entries whose payload is here.
+    /// Adds to a dry run what the engine would answer to entries whose payload is here, or to some of them when they are many.
     pub(super) async fn verdicts_add(
         &self,
         cx: &Cx,
@@ -61,8 +62,12 @@ impl Service {
         let here = gathering.members.iter().filter(|g| {
             g.look.letter.is_some() && action_of(order, g.behind) == order.action && skip_reason(order.action, g).is_none()
         });
+        let tried = spread(here.collect(), DRY_RUN_MAX as usize);
+        summary.decided_devices = tried.iter().map(|g| g.client).collect::<HashSet<_>>().len() as u64;
+        summary.decided_signatures =
+            tried.iter().filter_map(|g| g.member.signature.as_deref()).collect::<HashSet<_>>().len() as u64;
         let (mut words, mut intents): (BTreeMap<String, u64>, Vec<(ClientId, Intent)>) = Default::default();
-        for gathered in here.take(DRY_RUN_MAX as usize) {
+        for gathered in tried {
             let (client_id, operation) = (&gathered.member.device.client_id, &gathered.member.operation_id);
             let Some(letter) = self.store.sync().letter_view(client_id, operation).await? else { continue };
             let read = match &order.patch {
@@ -84,6 +89,32 @@ impl Service {
         summary.verdicts.sort_by_key(|(_, entries)| std::cmp::Reverse(*entries));
         Ok(())
     }
+}
+
+/// As many of these as are tried: each signature in its turn, and of a signature each device in its turn. They stay in their order, since
+/// each is decided on what those before it would leave, and of a device the older ones come first.
+fn spread(here: Vec<&Gathered>, most: usize) -> Vec<&Gathered> {
+    if here.len() <= most {
+        return here;
+    }
+    let mut of_device: HashMap<(Option<&str>, ClientKey), usize> = HashMap::new();
+    let mut of_signature: BTreeMap<Option<&str>, Vec<(usize, usize)>> = BTreeMap::new();
+    for (at, gathered) in here.iter().enumerate() {
+        let signature = gathered.member.signature.as_deref();
+        let turn = of_device.entry((signature, gathered.client)).or_default();
+        of_signature.entry(signature).or_default().push((*turn, at));
+        *turn += 1;
+    }
+    let mut turns: Vec<(usize, usize)> = Vec::with_capacity(here.len());
+    for mut places in of_signature.into_values() {
+        places.sort_unstable();
+        turns.extend(places.into_iter().enumerate().map(|(turn, (_, at))| (turn, at)));
+    }
+    turns.sort_unstable();
+    turns.truncate(most);
+    let mut places: Vec<usize> = turns.into_iter().map(|(_, at)| at).collect();
+    places.sort_unstable();
+    places.into_iter().map(|at| here[at]).collect()
 }
 
 fn word(answer: &IntentResult) -> String {
@@ -123,8 +154,38 @@ fn masked(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use tidewatch_domain::report::EntryState;
+    use tidewatch_domain::time::Millis;
+    use tidewatch_store::sync::drain::MemberLook;
+    use tidewatch_store::telemetry::{Member, MemberDevice};
 
     use super::*;
+
+    #[test]
+    fn what_is_tried_is_spread_over_signatures_and_devices_and_stays_in_its_order() {
+        let gathered = |device: i64, n: usize, signature: &str| {
+            let client_id = ClientId::parse(format!("0192f0c1-7b1e-7c3a-9d2e-{device:012}")).expect("an id");
+            let member = Member {
+                device: MemberDevice { id: device, client_id, name: String::new(), asleep: false }.into(),
+                operation_id: format!("{device}-{n}").into(),
+                state: EntryState::Poisoned,
+                age: Millis(0),
+                collection: "orders".into(),
+                record_id: "r-1".into(),
+                signature: Some(signature.into()),
+            };
+            Gathered { member, client: ClientKey(device), behind: false, look: MemberLook { letter: None, job: None } }
+        };
+        let mut members: Vec<Gathered> = (0..6).map(|n| gathered(1, n, "many")).collect();
+        members.extend([gathered(2, 0, "many"), gathered(2, 1, "many"), gathered(2, 2, "rare"), gathered(3, 0, "many")]);
+        let tried = |most| -> Vec<String> {
+            spread(members.iter().collect(), most).into_iter().map(|g| g.member.operation_id.to_string()).collect()
+        };
+        assert_eq!(tried(2), ["1-0", "2-2"], "one of each signature");
+        assert_eq!(tried(4), ["1-0", "2-0", "2-2", "3-0"], "then one of each device");
+        assert_eq!(tried(6), ["1-0", "1-1", "2-0", "2-1", "2-2", "3-0"]);
+        assert_eq!(tried(10).len(), 10);
+    }
 
     #[test]
     fn a_difference_masks_the_payload_and_shows_the_patch() {

@@ -113,11 +113,18 @@ impl Service {
             behind_refused: summary.behind_refused,
             verdicts: summary.verdicts,
             decided: summary.decided,
+            decided_devices: summary.decided_devices,
+            decided_signatures: summary.decided_signatures,
             by_device: summary.by_device,
             by_signature: summary.by_signature,
             by_collection: summary.by_collection,
             newer,
             needs_approval: needs_approval(entries, devices),
+            approvers: if needs_approval(entries, devices) && row.job.is_none() {
+                self.approvers(&cx.actor.audit_name()).await?
+            } else {
+                Vec::new()
+            },
             undo_until: self.undo_until(action, cx.now),
             purge_from: self.purge_from(action, cx.now),
             idempotency_key: row.idempotency_key,

@@ -84,6 +84,10 @@ impl Service {
             patch: row.patch.as_deref().and_then(|text| serde_json::from_str(text).ok()),
             approved_by: row.approved_by.clone(),
             approve_until: row.approve_until_ms.map(Millis),
+            approvers: match row.job_state() {
+                JobState::Requested => self.approvers(&row.created_by).await?,
+                _ => Vec::new(),
+            },
             canary: u32::try_from(row.canary).unwrap_or(0),
             rate_per_s: row.rate_per_s.and_then(|rate| u32::try_from(rate).ok()),
             stop_percent: u8::try_from(row.stop_percent).unwrap_or(100),

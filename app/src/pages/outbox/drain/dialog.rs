@@ -60,7 +60,7 @@ pub fn Dialog(
             <div class="dialog-body">
                 <Problems preview=preview.clone() query role/>
                 <SetLine preview=preview.clone() now/>
-                <DryRun preview=preview.clone() now/>
+                <DryRun preview=preview.clone() undecided now/>
                 <Consequence preview=shown now/>
             </div>
             {foot}
@@ -182,12 +182,12 @@ fn SetLine(preview: DrainPreview, now: Millis) -> impl IntoView {
 
 /// What a dry run found: where each entry is, and what the engine would answer to those that are here.
 #[component]
-fn DryRun(preview: DrainPreview, now: Millis) -> impl IntoView {
+fn DryRun(preview: DrainPreview, undecided: bool, now: Millis) -> impl IntoView {
     let as_of = format!("{}, on a copy of the queues", ago(preview.frozen, now));
     view! {
         <section aria-labelledby="d-dry">
             <div class="between"><h2 id="d-dry">"Dry run"</h2><small class="faint">{as_of}</small></div>
-            <div class="grid parts"><PartsBar parts=parts(&preview) beside=beside(&preview)/></div>
+            <div class="grid parts"><PartsBar parts=parts(&preview) beside=beside(&preview, undecided)/></div>
             {verdicts(&preview)}
         </section>
     }
@@ -217,9 +217,28 @@ fn parts(preview: &DrainPreview) -> Vec<BarPart> {
     parts
 }
 
-fn beside(preview: &DrainPreview) -> Vec<BarPart> {
-    let behind = BarPart { part: "", label: "Wait behind", n: preview.behind, note: "not in the set".to_owned(), href: None };
-    if preview.behind > 0 { vec![behind] } else { Vec::new() }
+/// What comes after: those behind that go out then, and what would become of those that were tried.
+fn beside(preview: &DrainPreview, undecided: bool) -> Vec<BarPart> {
+    let part = |label, n, note: String| BarPart { part: "", label, n, note, href: None };
+    let mut parts = Vec::new();
+    if preview.behind > 0 {
+        let refused = preview.behind_refused.min(preview.behind);
+        parts.push(match words::released(preview.action) {
+            Some(when) if !undecided => {
+                let stay = if refused > 0 { format!("; {} more stay poisoned", count(refused)) } else { String::new() };
+                part("Then released", preview.behind - refused, format!("{when}{stay}"))
+            }
+            _ => part("Wait behind", preview.behind, "not in the set".to_owned()),
+        });
+    }
+    if preview.decided > 0 {
+        let is = |verdict: &str, first: &str| verdict.split(' ').next() == Some(first);
+        let sum = |first: &str| preview.verdicts.iter().filter(|(verdict, _)| is(verdict, first)).map(|(_, n)| n).sum::<u64>();
+        let tried = format!("of {} tried", count(preview.decided));
+        parts.push(part("Would conflict", sum("conflict"), tried.clone()));
+        parts.push(part("Would be refused", sum("rejected"), tried));
+    }
+    parts
 }
 
 /// What the engine would answer, where it was asked.
@@ -231,15 +250,7 @@ fn verdicts(preview: &DrainPreview) -> AnyView {
         0 => String::new(),
         away => format!("{} could not be asked: their payload is still on the device.", count(away)),
     };
-    let untried = if preview.decided < DRY_RUN_MAX {
-        String::new()
-    } else {
-        format!(
-            "Those are the first {} of the {} whose payload is here; the others were not tried.",
-            count(preview.decided),
-            count(preview.here)
-        )
-    };
+    let untried = if preview.decided < DRY_RUN_MAX || preview.here <= preview.decided { String::new() } else { untried(preview) };
     let rest = [untried, away].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ");
     let item = |(verdict, n): &(String, u64)| {
         let tone = verdict_tone(verdict);
@@ -250,6 +261,17 @@ fn verdicts(preview: &DrainPreview) -> AnyView {
         {(!rest.is_empty()).then(|| view! { <p class="small faint">{rest}</p> })}
     }
     .into_any()
+}
+
+/// How many of how many were tried, and what they are spread over.
+fn untried(preview: &DrainPreview) -> String {
+    let (decided, here) = (count(preview.decided), count(preview.here));
+    let devices = counted(preview.decided_devices, "device", "devices");
+    let over = match preview.decided_signatures {
+        0 | 1 => devices,
+        n => format!("{} and {devices}", counted(n, "signature", "signatures")),
+    };
+    format!("Tried were {decided} of the {here} whose payload is here, spread over {over}; the others were not.")
 }
 
 /// Tone of an answer of the engine.

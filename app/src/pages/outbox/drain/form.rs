@@ -46,6 +46,7 @@ pub fn SubmitForm(
                     <Reason draft=draft.clone() wrong=query.wrong("reason", &preview)/>
                     {needs_typed(&preview).then(|| view! { <TypedCount draft=draft.clone() entries=preview.entries wrong=query.wrong("typed_count", &preview)/> })}
                     <Pace preview=preview.clone() draft query/>
+                    {preview.needs_approval.then(|| view! { <Approvers preview=preview.clone()/> })}
                 </div>
             </div>
             <div class="dialog-foot">
@@ -144,6 +145,17 @@ fn Pace(preview: DrainPreview, draft: Draft, query: DialogQuery) -> impl IntoVie
         </label>
     }
     .into_any()
+}
+
+/// Who the second person can be. They find it in their list of what needs a person.
+#[component]
+fn Approvers(preview: DrainPreview) -> impl IntoView {
+    let words = match words::approvers(&preview.approvers) {
+        Some(names) => format!("{names}. It comes up in their list of what needs a person."),
+        None => "Nobody else may approve by now: an admin has to add another operator, product owner or admin first.".to_owned(),
+    };
+    view! { <p class="field drain-approvers" id="d-approvers"><span>"Who can approve"</span> <small>{words}</small></p> }
+        .into_any()
 }
 
 fn note(preview: &DrainPreview, now: Millis) -> String {

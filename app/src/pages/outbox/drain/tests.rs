@@ -33,12 +33,34 @@ fn a_set_says_how_many_what_it_does_what_it_does_not_and_how_it_is_taken_back() 
         "Until 10 Jun 14:32: puts back what is here in its old place under its own id",
         "25 asleep, 71 % within 24 h",
         "490 applied",
-        "Those are the first 500 of the 1,000 whose payload is here; the others were not tried. \
+        "Then released 4,906 at their next sync",
+        "Would conflict 0 of 500 tried",
+        "Would be refused 10 of 500 tried",
+        "ines.carvalho (product owner) or tomasz.wilk (operator). It comes up in their list of what needs a person.",
+        "Tried were 500 of the 1,000 whose payload is here, spread over 187 devices; the others were not. \
          278 could not be asked: their payload is still on the device.",
     ] {
         assert!(read.contains(words), "{words}: {read}");
     }
     assert!(page.contains("aria-label=\"1,000 here, at once, 98 on the device, 180 when it wakes, 6 left alone\""), "{page}");
+}
+
+#[test]
+fn those_behind_wait_until_somebody_says_that_they_go_and_the_refused_among_them_stay() {
+    let set = || DrainPreview { behind_refused: 6, decided_signatures: 3, ..preview(DrainAction::Retry) };
+    let undecided = text(&page(set(), DialogQuery::default(), Role::Operator));
+    assert!(undecided.contains("Wait behind 4,906 not in the set") && !undecided.contains("Then released"), "{undecided}");
+    let retried = text(&page(set(), chosen(), Role::Operator));
+    let words = "Then released 4,900 once what they wait for is accepted; 6 more stay poisoned";
+    assert!(retried.contains(words) && retried.contains("spread over 3 signatures and 187 devices"), "{retried}");
+    let held = text(&page(preview(DrainAction::Hold), chosen(), Role::Operator));
+    assert!(!held.contains("Then released"), "what waits behind a held entry goes nowhere: {held}");
+}
+
+#[test]
+fn where_nobody_else_may_approve_the_form_says_what_has_to_come_first() {
+    let page = page(DrainPreview { approvers: Vec::new(), ..preview(DrainAction::Quarantine) }, chosen(), Role::Operator);
+    assert!(text(part(&page, "id=\"d-approvers\"", "</p>")).contains("Nobody else may approve by now"), "{page}");
 }
 
 #[test]

@@ -1,12 +1,15 @@
 //! What a drain is called, what it does, what it does not do, and how it is taken back: the sentences that a person decides by.
 
 use tidewatch_domain::drain::{Dependants, DrainAction, JobState, Selection};
-use tidewatch_domain::fleet::{DrainPreview, Tone};
+use tidewatch_domain::fleet::{Approver, DrainPreview, Tone};
 use tidewatch_domain::time::Millis;
 
 use crate::format::{count, counted, when};
 use crate::icon::IconName;
 use crate::ui::Sign;
+
+/// People who can approve that are named; the others are counted.
+const APPROVERS_MAX: usize = 5;
 
 /// The verb, as a button says it.
 #[must_use]
@@ -155,6 +158,19 @@ fn let_go(action: DrainAction, n: u64) -> String {
     }
 }
 
+/// When those behind go out, in a few words; none where they stay as they are.
+#[must_use]
+pub const fn released(action: DrainAction) -> Option<&'static str> {
+    match action {
+        DrainAction::Retry => Some("once what they wait for is accepted"),
+        DrainAction::Patch => Some("once the copy is accepted"),
+        DrainAction::Skip | DrainAction::ToConflict | DrainAction::Quarantine | DrainAction::Discard => {
+            Some("at their next sync")
+        }
+        DrainAction::Hold | DrainAction::Restore => None,
+    }
+}
+
 /// What it does not do.
 #[must_use]
 pub fn does_not(preview: &DrainPreview) -> String {
@@ -207,6 +223,17 @@ pub const fn dependants(choice: Dependants) -> (&'static str, &'static str) {
         Dependants::Hold => ("Hold them", "They stay listed and are not sent."),
         Dependants::Cut => ("Let them go", "They are left out, and are sent as soon as what they wait for is out of the way."),
     }
+}
+
+/// Who can approve, named: `ines.carvalho (product owner) or tomasz.wilk (operator)`.
+#[must_use]
+pub fn approvers(approvers: &[Approver]) -> Option<String> {
+    let named = |approver: &Approver| format!("{} ({})", approver.name, approver.role.label());
+    let mut names: Vec<String> = approvers.iter().take(APPROVERS_MAX).map(named).collect();
+    let more = approvers.len().saturating_sub(APPROVERS_MAX);
+    names.extend((more > 0).then(|| format!("{} more", count(more as u64))));
+    let (last, rest) = names.split_last()?;
+    Some(if rest.is_empty() { last.clone() } else { format!("{} or {last}", rest.join(", ")) })
 }
 
 /// What was selected, as a reader would ask for it.

@@ -84,6 +84,10 @@ fn pace(view: &DrainJobView) -> String {
         (JobState::Canary, _) => {
             format!("{} go first; the rest follows when they succeed. ", counted(view.canary.into(), "entry", "entries"))
         }
+        (JobState::Requested, _) => match words::approvers(&view.approvers) {
+            Some(names) => format!("{names} can approve it. "),
+            None => "Nobody else may approve it by now. ".to_owned(),
+        },
         (JobState::Running, n) if n > 0 => match view.rate_per_s {
             Some(rate) => format!("{} not started, at most {rate} a second. ", count(n)),
             None => format!("{} not started. ", count(n)),

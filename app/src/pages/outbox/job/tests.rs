@@ -149,6 +149,7 @@ fn nobody_approves_their_own_job_and_a_viewer_takes_no_step() {
     );
     let page = page(view, reader(Role::Operator, "maya.okafor"));
     assert!(page.contains("title=\"Nobody approves their own change\""), "{page}");
+    assert!(text(&page).contains("ines.carvalho (product owner) or tomasz.wilk (operator) can approve it."), "{page}");
 }
 
 #[test]

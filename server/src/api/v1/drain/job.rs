@@ -111,6 +111,8 @@ pub struct JobReport {
     /// Until when somebody can approve.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub approve_until: Option<Timestamp>,
+    /// Members of staff who can, while it waits for that: never whoever asked for it.
+    pub approvers: Vec<String>,
     /// Entries that go ahead.
     pub canary: u32,
     /// Entries a second, at most.
@@ -243,6 +245,7 @@ impl From<DrainJobView> for JobReport {
             patch: view.patch,
             approved_by: view.approved_by,
             approve_until: at(view.approve_until),
+            approvers: view.approvers.into_iter().map(|approver| approver.name).collect(),
             canary: view.canary,
             rate_per_s: view.rate_per_s,
             stop_percent: view.stop_percent,

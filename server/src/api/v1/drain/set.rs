@@ -53,8 +53,12 @@ pub struct SetReport {
     pub behind_refused: u64,
     /// What the engine would answer, by word.
     pub verdicts: Vec<WordCount>,
-    /// Entries that the dry run decided.
+    /// Entries that the dry run decided: of those whose payload is here 500 at most, spread over signatures and devices.
     pub decided: u64,
+    /// Devices of those.
+    pub decided_devices: u64,
+    /// Signatures of those.
+    pub decided_signatures: u64,
     /// By device, most entries first, ten at most.
     pub by_device: Vec<PartEntry>,
     /// By signature.
@@ -67,6 +71,8 @@ pub struct SetReport {
     pub newer: u64,
     /// Whether a second person has to approve.
     pub needs_approval: bool,
+    /// Members of staff who can, when somebody has to: never whoever asks.
+    pub approvers: Vec<String>,
     /// Key for the submission.
     pub idempotency_key: String,
 }
@@ -196,12 +202,15 @@ impl From<DrainPreview> for SetReport {
             behind_refused: preview.behind_refused,
             verdicts: words(preview.verdicts),
             decided: preview.decided,
+            decided_devices: preview.decided_devices,
+            decided_signatures: preview.decided_signatures,
             by_device: parts(preview.by_device),
             by_signature: parts(preview.by_signature),
             by_collection: parts(preview.by_collection),
             sample: preview.sample.into_iter().map(sample).collect(),
             newer: preview.newer,
             needs_approval: preview.needs_approval,
+            approvers: preview.approvers.into_iter().map(|approver| approver.name).collect(),
             idempotency_key: preview.idempotency_key,
         }
     }
