@@ -150,7 +150,7 @@ fn Entry(row: OutboxRow, now: Millis) -> impl IntoView {
     view! {
         <tr role="row" id=format!("op-{}", entry.operation_id)>
             <td role="cell" class="cell-wide"><span class="status" data-tone=tone.as_str()><Glyph sign/><b>{state_label(entry.state)}</b><small>{note}</small></span></td>
-            <th role="rowheader" scope="row"><Id id=entry.operation_id.clone() href=Some(paths::trace(&entry.operation_id))/></th>
+            <th role="rowheader" scope="row"><Id id=entry.operation_id.clone() href=Some(paths::outbox_entry(&entry.client_id, &entry.operation_id))/><small><a href=paths::trace(&entry.operation_id)>"trace"</a></small></th>
             <td role="cell" data-label="Record"><span class="mono">{entry.collection.clone()} "/" {entry.record_id.clone()}</span><small>{entry.op.clone()} {entry.scope.clone().map(|scope| format!(" in {scope}"))}</small></td>
             <td role="cell" data-label="Error" class="cell-error">{failure(&entry)}</td>
             <td role="cell" data-label="Tries" class="num">{integer(entry.attempts)}</td>

@@ -97,6 +97,9 @@ fn an_entry_shows_its_error_its_tries_and_what_it_waits_for() {
     {
         assert!(first.contains(words), "{words} is missing in {first}");
     }
+    let row = part(&page, "id=\"op-op-1\"", "</tr>");
+    assert!(row.contains(&format!("href=\"/outbox/entries/{}/op-1\"", client(412))), "the entry: {row}");
+    assert!(row.contains("href=\"/operations/op-1\""), "and its trace: {row}");
     let second = part(&page, "id=\"op-op-2\"", "</tr>");
     assert!(second.contains("href=\"/operations/op-1\"") && text(second).contains("and 1 more"), "{}", text(second));
 }

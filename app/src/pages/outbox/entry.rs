@@ -13,13 +13,13 @@ use tidewatch_domain::fleet::{Attempt, EntryPayload, EntryRow, OutboxEntryView, 
 use tidewatch_domain::ids::ClientId;
 use tidewatch_domain::report::EntryState;
 use tidewatch_domain::role::Role;
-use tidewatch_domain::time::Millis;
+use tidewatch_domain::time::{MINUTE_MS, Millis};
 use tidewatch_service::{Error, Result};
 
 use super::keeping::KeepingNote;
 use crate::context::{Console, console};
 use crate::error::answer_status;
-use crate::format::{When, bytes, count, counted, id_short, integer};
+use crate::format::{NBSP, When, bytes, count, counted, decimal, id_short, integer, span};
 use crate::pages::device::outbox::{failure, pending_words, state_label, state_sign};
 use crate::pages::params::Params;
 use crate::pages::{loaded, query};
@@ -126,6 +126,7 @@ pub fn EntryView(
     let entry = view.row.entry.clone();
     let (tone, sign) = state_sign(entry.state);
     let origin = payload.as_ref().map(|payload| payload.origin);
+    let terms = Terms::of(payload.as_ref());
     let (lead, sentence) = words(&view, origin);
     let attempts = view.attempts.clone();
     let neighbours = view.clone();
@@ -145,7 +146,7 @@ pub fn EntryView(
                 <Blocks view=neighbours now/>
             </div>
             <aside class="stack" aria-label="What it is about">
-                <Panel id="h-facts" title="Entry"><div class="panel-body"><Facts view origin now/></div></Panel>
+                <Panel id="h-facts" title="Entry"><div class="panel-body"><Facts view origin terms now/></div></Panel>
                 <PayloadPanel entry=entry payload shape purge notice now/>
             </aside>
         </div>
@@ -244,12 +245,42 @@ fn refused(at: Option<Millis>, origin: Option<ArchiveOrigin>, now: Millis) -> An
     }
 }
 
+/// What its intent says beside what it writes; nothing while only the device has it.
+#[derive(Clone, Debug, Default)]
+struct Terms {
+    idempotency_key: Option<String>,
+    schema_version: Option<i64>,
+}
+
+impl Terms {
+    fn of(payload: Option<&EntryPayload>) -> Self {
+        payload.map_or_else(Self::default, |payload| Self {
+            idempotency_key: payload.idempotency_key.clone(),
+            schema_version: payload.schema_version,
+        })
+    }
+}
+
+/// `by the clock of the device, 0.8 s ahead when last measured`.
+fn clock_words(ahead_ms: i64) -> String {
+    let off = ahead_ms.abs();
+    let far = if off < MINUTE_MS { format!("{}{NBSP}s", decimal(off as f64 / 1_000.0, 1)) } else { span(off) };
+    let side = if ahead_ms < 0 { "behind" } else { "ahead" };
+    format!("by the clock of the device, {far} {side} when last measured")
+}
+
 #[component]
-fn Facts(view: OutboxEntryView, #[prop(optional_no_strip)] origin: Option<ArchiveOrigin>, now: Millis) -> impl IntoView {
+fn Facts(
+    view: OutboxEntryView,
+    #[prop(optional_no_strip)] origin: Option<ArchiveOrigin>,
+    terms: Terms,
+    now: Millis,
+) -> impl IntoView {
     let group =
         view.group.clone().map(|id| view! { <small><a href=paths::outbox_group(&id)>"All that fail in this way"</a></small> });
     let app = view.row.app_version.clone().map(|version| view! { <small>"app " {version}</small> });
     let entry = &view.row.entry;
+    let made = view.clock_ahead_ms.filter(|_| entry.created_at.is_some()).map(clock_words);
     let size = entry.bytes.and_then(|n| u64::try_from(n).ok()).map_or_else(|| "not reported".to_owned(), bytes);
     view! {
         <dl class="facts facts-lines">
@@ -266,7 +297,8 @@ fn Facts(view: OutboxEntryView, #[prop(optional_no_strip)] origin: Option<Archiv
             <dt>"Error"</dt>
             <dd>{failure(entry)}{group}</dd>
             <dt>"Made"</dt>
-            <dd>{entry.created_at.map_or_else(|| "not reported".into_any(), |at| view! { <When at now/> }.into_any())}</dd>
+            <dd>{entry.created_at.map_or_else(|| "not reported".into_any(), |at| view! { <When at now/> }.into_any())}{made.map(|words| view! { <small>{words}</small> })}</dd>
+            {terms.idempotency_key.map(|key| view! { <dt>"Idempotency"</dt><dd><Id id=key/></dd> })}
             <dt>"Refused"</dt>
             <dd>{refused(view.refused, origin, now)}</dd>
             <dt>"Last seen"</dt>
@@ -276,7 +308,7 @@ fn Facts(view: OutboxEntryView, #[prop(optional_no_strip)] origin: Option<Archiv
             <dt>"Priority"</dt>
             <dd>{integer(entry.priority)}</dd>
             <dt>"Size"</dt>
-            <dd>{size}</dd>
+            <dd>{size}{terms.schema_version.map(|version| view! { <small>{format!("schema {version}")}</small> })}</dd>
         </dl>
     }
     .into_any()

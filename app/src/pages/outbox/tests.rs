@@ -154,6 +154,7 @@ fn view(state: EntryState, waits_for: Vec<EntryRow>, blocked: Vec<EntryRow>) -> 
         waits_for,
         pending: None,
         job: Some("J17".into()),
+        clock_ahead_ms: Some(800),
         copy: None,
         original: None,
     }
@@ -166,7 +167,17 @@ fn payload(revealed: bool, may_reveal: bool) -> EntryPayload {
     let rules = Rules { secret: &secret, known: &[], fault: fault.as_deref() };
     let shown = if revealed { Shown::plain(&body) } else { redact(&body, rules) };
     let revealed_until = revealed.then(|| NOW.plus(9 * 60_000));
-    EntryPayload { shown, fault, revealed_until, may_reveal, at: NOW, origin: ArchiveOrigin::Refused }
+    let (idempotency_key, schema_version) = (Some("k7f1-22ac-9b04".to_owned()), Some(31));
+    EntryPayload {
+        shown,
+        fault,
+        revealed_until,
+        may_reveal,
+        at: NOW,
+        origin: ArchiveOrigin::Refused,
+        idempotency_key,
+        schema_version,
+    }
 }
 
 fn entry_page(view: OutboxEntryView, payload: Option<EntryPayload>, notice: &str) -> String {
@@ -237,6 +248,21 @@ fn a_revealed_payload_says_to_whom_and_how_long() {
 #[test]
 fn a_payload_that_only_the_device_has_is_said_to_be_there() {
     assert!(text(&entry_page(view(EntryState::Retrying, vec![], vec![]), None, "")).contains("Still on the device"));
+}
+
+#[test]
+fn an_entry_says_what_a_repeat_is_known_by_in_which_schema_and_by_which_clock_it_was_made() {
+    let facts = |page: &str| text(part(page, "id=\"h-facts\"", "</section>"));
+    let known = facts(&entry_page(view(EntryState::Poisoned, vec![], vec![]), Some(payload(false, true)), ""));
+    for words in ["Idempotency k7f1-22ac-9b04", "schema 31", "by the clock of the device, 0.8 s ahead when last measured"] {
+        assert!(known.contains(words), "{words}: {known}");
+    }
+    let slow = OutboxEntryView { clock_ahead_ms: Some(-252_000), ..view(EntryState::Poisoned, vec![], vec![]) };
+    let slow = facts(&entry_page(slow, None, ""));
+    assert!(slow.contains("4 min behind when last measured"), "{slow}");
+    assert!(!slow.contains("Idempotency") && !slow.contains("schema"), "what has no data is not there: {slow}");
+    let unmeasured = OutboxEntryView { clock_ahead_ms: None, ..view(EntryState::Poisoned, vec![], vec![]) };
+    assert!(!facts(&entry_page(unmeasured, None, "")).contains("clock"));
 }
 
 fn run() -> PurgeRun {

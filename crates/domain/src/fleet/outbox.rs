@@ -213,6 +213,8 @@ pub struct OutboxEntryView {
     pub pending: Option<DrainAction>,
     /// Drain job that it was last in.
     pub job: Option<String>,
+    /// How far the clock of its device was ahead when that was last measured, milliseconds.
+    pub clock_ahead_ms: Option<i64>,
     /// The corrected copy that took its place.
     pub copy: Option<String>,
     /// The operation whose corrected copy it is.

@@ -19,4 +19,8 @@ pub struct EntryPayload {
     pub at: Millis,
     /// How it came.
     pub origin: ArchiveOrigin,
+    /// What a repeat of it is known by.
+    pub idempotency_key: Option<String>,
+    /// Schema that it was written in, where the intent itself says so.
+    pub schema_version: Option<i64>,
 }

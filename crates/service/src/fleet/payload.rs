@@ -49,7 +49,9 @@ impl Service {
                 redact(&payload, Rules { secret: &secret, known: &known, fault: fault.as_deref() })
             }
         };
-        Ok(Some(EntryPayload { shown, fault, revealed_until, may_reveal, at, origin }))
+        let idempotency_key = intent["idempotency_key"].as_str().map(str::to_owned);
+        let schema_version = intent["schema_version"].as_i64();
+        Ok(Some(EntryPayload { shown, fault, revealed_until, may_reveal, at, origin, idempotency_key, schema_version }))
     }
 
     /// Shows the payload of an entry plainly to the actor for ten minutes; answers until when. Audited with the reason.

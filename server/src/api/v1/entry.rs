@@ -75,6 +75,10 @@ pub struct PayloadEntry {
     /// Here since.
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
+    /// What a repeat of it is known by.
+    pub idempotency_key: Option<String>,
+    /// Schema that it was written in, where the intent itself says so.
+    pub schema_version: Option<i64>,
 }
 
 impl From<EntryPayload> for PayloadEntry {
@@ -85,6 +89,8 @@ impl From<EntryPayload> for PayloadEntry {
             fault: payload.fault,
             revealed_until: payload.revealed_until.map(Timestamp),
             at: Timestamp(payload.at),
+            idempotency_key: payload.idempotency_key,
+            schema_version: payload.schema_version,
         }
     }
 }

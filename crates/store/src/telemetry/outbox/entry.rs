@@ -24,6 +24,7 @@ struct Rest {
     history: String,
     job: Option<i64>,
     sort_age: i64,
+    skew_ms: Option<i64>,
 }
 
 impl Telemetry {
@@ -33,7 +34,8 @@ impl Telemetry {
     /// Not found: the mirror has no such entry.
     pub async fn outbox_entry(&self, client_id: &ClientId, operation_id: &str) -> Result<OutboxEntryView> {
         const REST: &str = r"
-            select signature, refused_ms, seen_ms, history, job, sort_age from outbox where device = ?1 and operation_id = ?2";
+            select o.signature, o.refused_ms, o.seen_ms, o.history, o.job, o.sort_age, d.skew_ms
+            from outbox o cross join devices d on d.id = o.device where o.device = ?1 and o.operation_id = ?2";
         let readers = &self.database.readers;
         let mut query = entries(" join devices d on d.id = o.device where d.client_id = ");
         query.push_bind(client_id.as_str()).push(" and o.operation_id = ").push_bind(operation_id);
@@ -57,6 +59,7 @@ impl Telemetry {
             blocked,
             waits_for,
             job: rest.job.map(|number| format!("J{number}")),
+            clock_ahead_ms: rest.skew_ms,
             // The archive knows them, not the mirror.
             copy: None,
             original: None,
