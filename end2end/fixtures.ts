@@ -239,6 +239,7 @@ export function pagesOf(fleet: Fleet): [name: string, path: string][] {
     ["outbox entry", `/outbox/entries/${fleet.device(stuck).id}/${stuck}-op-0001`],
     ["patch", `/outbox/drain/patch?entry=${fleet.device(stuck).id}/${stuck}-op-0001`],
     ["drains", "/outbox/jobs"],
+    ["purges", "/outbox/purges"],
     ["changes", "/log"],
     ["find an operation", "/operations"],
     ["trace", `/operations/${well}-op-0001`],

@@ -21,6 +21,8 @@ pub const OUTBOX_DEVICES: &str = "/outbox/devices";
 pub const OUTBOX_COLLECTIONS: &str = "/outbox/collections";
 /// Drains at work and those that ended.
 pub const OUTBOX_JOBS: &str = "/outbox/jobs";
+/// Runs that purged what retention does not keep.
+pub const OUTBOX_PURGES: &str = "/outbox/purges";
 /// Where a correction is written and tried before anything is frozen.
 pub const DRAIN_PATCH: &str = "/outbox/drain/patch";
 /// Form: freezes what was picked.

@@ -30,6 +30,7 @@ use crate::pages::outbox::groups::OutboxPage;
 use crate::pages::outbox::job::OutboxJobPage;
 use crate::pages::outbox::job::items::OutboxItemsPage;
 use crate::pages::outbox::jobs::OutboxJobsPage;
+use crate::pages::outbox::purges::OutboxPurgesPage;
 use crate::pages::trace::{OperationsPage, TracePage};
 use crate::pages::{
     legend::LegendPage, not_found::NotFoundPage, overview::OverviewPage, palette::PalettePage, sign_in::SignInPage,
@@ -130,6 +131,7 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/outbox/jobs") view=OutboxJobsPage ssr=SsrMode::Async/>
                 <Route path=path!("/outbox/jobs/:id") view=OutboxJobPage ssr=SsrMode::Async/>
                 <Route path=path!("/outbox/jobs/:id/items") view=OutboxItemsPage ssr=SsrMode::Async/>
+                <Route path=path!("/outbox/purges") view=OutboxPurgesPage ssr=SsrMode::Async/>
                 <Route path=path!("/log") view=ChangesPage ssr=SsrMode::Async/>
                 <Route path=path!("/operations") view=OperationsPage ssr=SsrMode::Async/>
                 <Route path=path!("/operations/:id") view=TracePage ssr=SsrMode::Async/>

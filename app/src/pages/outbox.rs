@@ -14,6 +14,7 @@ pub mod jobs;
 pub mod keeping;
 pub mod notice;
 pub mod pick;
+pub mod purges;
 pub mod selection;
 #[cfg(test)]
 mod tests;
@@ -61,7 +62,7 @@ pub fn Overall(
     view! {
         <div class="page-head">
             <div><h1>"Outbox"</h1><p>{format!("What {} to send, as their write-ahead logs last reported it.", still(devices))}</p></div>
-            <div class="page-actions"><Segmented label="Look at the outbox" segments=ways(way)/><a class="btn" href=paths::OUTBOX_JOBS>"Drains"</a></div>
+            <div class="page-actions"><Segmented label="Look at the outbox" segments=ways(way)/><a class="btn" href=paths::OUTBOX_JOBS>"Drains"</a><a class="btn" href=paths::OUTBOX_PURGES>"Purges"</a></div>
         </div>
         <Totals figures now/>
     }

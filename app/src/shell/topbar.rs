@@ -90,7 +90,11 @@ fn initials(name: &str) -> String {
 pub(crate) fn places() -> Vec<PalettePlace> {
     let pages = GROUPS.iter().flat_map(|(_, links)| links.iter()).map(|link| (link.label, link.href, link.icon));
     pages
-        .chain([("Drains", paths::OUTBOX_JOBS, IconName::Outbox), ("Legend", paths::LEGEND, IconName::Search)])
+        .chain([
+            ("Drains", paths::OUTBOX_JOBS, IconName::Outbox),
+            ("Purges", paths::OUTBOX_PURGES, IconName::Outbox),
+            ("Legend", paths::LEGEND, IconName::Search),
+        ])
         .map(|(label, href, icon)| PalettePlace { label: label.to_owned(), href: href.to_owned(), icon: icon.href().to_owned() })
         .collect()
 }

@@ -108,7 +108,7 @@ const API: [(&str, &str, Access); 93] = [
 ];
 
 /// Pages and actions of the console.
-const CONSOLE: [(&str, &str, Access); 36] = [
+const CONSOLE: [(&str, &str, Access); 37] = [
     ("GET", "/", Access::Page),
     ("GET", "/devices", Access::Page),
     ("GET", "/commands/{id}", Access::Page),
@@ -127,6 +127,7 @@ const CONSOLE: [(&str, &str, Access); 36] = [
     ("GET", "/outbox/jobs", Access::Page),
     ("GET", "/outbox/jobs/{id}", Access::Page),
     ("GET", "/outbox/jobs/{id}/items", Access::Page),
+    ("GET", "/outbox/purges", Access::Page),
     ("GET", "/log", Access::Page),
     ("GET", "/operations", Access::Page),
     ("GET", "/operations/{id}", Access::Page),

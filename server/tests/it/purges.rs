@@ -76,6 +76,8 @@ async fn an_admin_purges_what_is_due_with_its_count_and_a_reason_and_nobody_else
     assert_eq!(operator.post(PURGES, &body(2)).await.refusal(), "403 forbidden");
     assert_eq!(operator.post(PURGES, &json!({"count": "all"})).await.refusal(), "403 forbidden", "the role comes first");
     assert_eq!(admin.post(PURGES, &body(0)).await.refusal(), "409 state_conflict", "nothing is due");
+    let page = app.viewer().await.page("/outbox/purges").await.text();
+    assert!(page.contains("Nothing has been purged yet") && page.contains("nothing is due now"), "{page}");
     app.state().clock().advance(31 * DAY_MS);
     let report = admin.get(PURGES).await.ok(200);
     assert_eq!((&report["due"], &report["retention"]), (&json!(2), &json!({"discarded_days": 30, "quarantined_days": null})));
@@ -92,6 +94,7 @@ async fn an_admin_purges_what_is_due_with_its_count_and_a_reason_and_nobody_else
         (&json!(0), &json!("token:boss"), &json!(2))
     );
     assert_eq!(entry(&operator, &device, "phone-op-bad-2").await["entry"]["purged_by"], "P1");
+    assert_eq!(report["runs"][0]["retention"], report["retention"]);
     assert_eq!(operator.get(&format!("{PURGES}/P2")).await.refusal(), "404 not_found");
     assert_eq!(app.verify().await, Vec::<String>::new());
 }

@@ -279,6 +279,7 @@ fn run() -> PurgeRun {
         sha256: Some("5be240cd".into()),
         span: None,
         detail: None,
+        retention: tidewatch_domain::drain::Retention::default(),
     }
 }
 

@@ -128,6 +128,8 @@ pub struct PurgeRun {
     pub span: Option<(Millis, Millis)>,
     /// Why it was stopped.
     pub detail: Option<String>,
+    /// How long payloads were kept when it began.
+    pub retention: Retention,
 }
 
 #[cfg(test)]

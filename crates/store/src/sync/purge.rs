@@ -81,6 +81,7 @@ impl PurgeRow {
     }
 
     pub(crate) fn view(self) -> PurgeRun {
+        let retention = self.retention();
         PurgeRun {
             id: format!("P{}", self.id),
             state: self.state(),
@@ -94,6 +95,7 @@ impl PurgeRow {
             sha256: self.sha256,
             span: self.from_ms.map(Millis).zip(self.to_ms.map(Millis)),
             detail: self.detail,
+            retention,
         }
     }
 }

@@ -65,6 +65,8 @@ pub struct PurgeEntry {
     pub to: Option<Timestamp>,
     /// Why it was stopped.
     pub detail: Option<String>,
+    /// How long payloads were kept when it began.
+    pub retention: RetentionEntry,
 }
 
 impl From<PurgeRun> for PurgeEntry {
@@ -84,6 +86,7 @@ impl From<PurgeRun> for PurgeEntry {
             from: from.map(Timestamp),
             to: to.map(Timestamp),
             detail: run.detail,
+            retention: run.retention.into(),
         }
     }
 }
