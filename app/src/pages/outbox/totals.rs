@@ -1,7 +1,7 @@
 //! What there is in all, by state: a bar whose parts add up, and its tally.
 
 use leptos::prelude::*;
-use tidewatch_domain::fleet::{OutboxFigures, StateTally};
+use tidewatch_domain::fleet::{OutboxFigures, StateTally, Tone};
 use tidewatch_domain::report::{EntryState, STATES, STATES_REPORTED};
 use tidewatch_domain::time::Millis;
 
@@ -9,7 +9,7 @@ use crate::format::{count, counted, span};
 use crate::pages::device::outbox::state_label;
 use crate::pages::list::with_term;
 use crate::paths::{self, Query};
-use crate::ui::Panel;
+use crate::ui::{Panel, Verdict};
 
 /// In the order of the bar: what flows first, what needs a person last.
 const ORDER: [EntryState; STATES_REPORTED] =
@@ -28,6 +28,7 @@ pub fn Totals(
 ) -> impl IntoView {
     let title = format!("{} on {}", counted(figures.depth, "entry", "entries"), counted(figures.devices, "device", "devices"));
     let tallies = ORDER.map(|state| tally(&figures, state));
+    let mirror = figures.clone();
     let drained = (figures.drained() > 0).then(|| view! { <Drained figures=figures.clone()/> });
     let label = tallies.map(|tally| format!("{} {}", count(tally.entries), state_label(tally.state).to_lowercase())).join(", ");
     view! {
@@ -38,6 +39,7 @@ pub fn Totals(
                 </div>
                 <dl class="tally">{tallies.into_iter().map(|tally| view! { <Tally tally now/> }).collect_view()}</dl>
                 {drained}
+                {sum(&mirror)}
             </div>
         </Panel>
     }
@@ -64,6 +66,23 @@ fn Drained(figures: std::sync::Arc<OutboxFigures>) -> impl IntoView {
         </p>
     }
     .into_any()
+}
+
+/// `0 + 0 + 0 + 0 + 0 + 3 = 3 listed; 3 + 1,300 drained = 1,303 mirrored`, in the order of the tally, beside what was counted apart.
+fn sum(figures: &OutboxFigures) -> AnyView {
+    let states = ORDER.map(|state| count(tally(figures, state).entries)).join(" + ");
+    let (listed, drained) = (figures.listed(), figures.drained());
+    let with = match drained {
+        0 => String::new(),
+        _ => format!(" listed; {} + {} drained = {}", count(listed), count(drained), count(listed + drained)),
+    };
+    let words = format!("{states} = {}{with} mirrored", count(listed));
+    let verdict = if listed + drained == figures.mirrored {
+        view! { <Verdict tone=Tone::Good text="adds up"/> }.into_any()
+    } else {
+        view! { <Verdict tone=Tone::Act text=format!("does not add up to {}", count(figures.mirrored))/> }.into_any()
+    };
+    view! { <p class="mirror-sum small"><span>{words}</span> " " {verdict}</p> }.into_any()
 }
 
 /// The entries in a state.

@@ -93,6 +93,8 @@ pub struct OutboxFigures {
     pub devices: u64,
     /// Of them, past their expected contact: theirs is the last known depth.
     pub asleep: u64,
+    /// Entries that the mirror lists in all, those that were drained among them; counted apart from the states, which add up to it.
+    pub mirrored: u64,
     /// As [`EntryState::ALL`].
     pub states: [StateTally; STATES],
     /// Groups of failures: what needs a person first, then by devices.

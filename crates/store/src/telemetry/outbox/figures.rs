@@ -147,28 +147,35 @@ impl Telemetry {
         const DEPTH: &str = r"
             select coalesce(sum(queue_depth), 0), count(*), count(*) filter (where contact in (0, 1)) from devices where queue_depth > 0";
         let (depth, devices, asleep): (i64, i64, i64) = sqlx::query_as(DEPTH).fetch_one(&self.database.readers).await?;
+        let (mirrored, states) = self.state_tallies().await?;
         let groups_all: i64 = sqlx::query_scalar(GROUPS_COUNT).fetch_one(&self.database.readers).await?;
         Ok(OutboxFigures {
             as_of: now,
             depth: depth.cast_unsigned(),
             devices: devices.cast_unsigned(),
             asleep: asleep.cast_unsigned(),
-            states: self.state_tallies().await?,
+            mirrored,
+            states,
             groups: self.failure_groups(None, now).await?,
             groups_all: groups_all.cast_unsigned(),
             collections: self.collection_tallies().await?,
         })
     }
 
-    async fn state_tallies(&self) -> Result<[StateTally; STATES]> {
+    /// All entries, and how many there are in each state: two counts over two indexes of one snapshot, so that a page can show that they agree.
+    async fn state_tallies(&self) -> Result<(u64, [StateTally; STATES])> {
+        const ALL: &str = "select count(*) from outbox indexed by outbox_by_state";
         const TEXT: &str = "select state, count(*), min(sort_age) from outbox indexed by outbox_worst group by state";
-        let rows: Vec<(i64, i64, i64)> = sqlx::query_as(TEXT).fetch_all(&self.database.readers).await?;
+        let mut snapshot = self.database.readers.begin().await?;
+        let all: i64 = sqlx::query_scalar(ALL).fetch_one(&mut *snapshot).await?;
+        let rows: Vec<(i64, i64, i64)> = sqlx::query_as(TEXT).fetch_all(&mut *snapshot).await?;
+        snapshot.rollback().await?;
         let mut tallies = EntryState::ALL.map(|state| StateTally { state, entries: 0, oldest: None });
         for (state, entries, oldest) in rows {
             let tally = &mut tallies[usize::try_from(state).expect("a checked column")];
             (tally.entries, tally.oldest) = (entries.cast_unsigned(), Some(Millis(oldest)));
         }
-        Ok(tallies)
+        Ok((all.cast_unsigned(), tallies))
     }
 
     async fn collection_tallies(&self) -> Result<Vec<CollectionTally>> {
