@@ -34,7 +34,7 @@ pub(crate) fn check<'a>(
     if mutation.deadline.is_some_and(|deadline| deadline < now) {
         return Err(problem("deadline_expired", 422, "the deadline was over when the intent arrived"));
     }
-    if queued_at(mutation).is_some_and(|at| now.since(at) > DEDUPE_DAYS * DAY_MS) {
+    if queued_at(mutation).is_some_and(|at| is_beyond_horizon(at, now)) {
         let detail = format!("older than {DEDUPE_DAYS} days: whether it was applied before cannot be told any more");
         return Err(problem("dedupe_horizon_passed", 422, detail));
     }
@@ -72,8 +72,13 @@ pub(crate) fn payload(collection: &Collection, mutation: &Mutation) -> Result<()
     Ok(())
 }
 
+/// Whether answers of that time need not be kept any more.
+pub(super) fn is_beyond_horizon(at: Millis, now: Millis) -> bool {
+    now.since(at) > DEDUPE_DAYS * DAY_MS
+}
+
 /// When the intent was made: by the time in a UUIDv7, else by what the device says.
-fn queued_at(mutation: &Mutation) -> Option<Millis> {
+pub(super) fn queued_at(mutation: &Mutation) -> Option<Millis> {
     uuid_v7_millis(mutation.operation_id.as_str()).or(mutation.created_at)
 }
 

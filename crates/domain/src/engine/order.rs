@@ -5,8 +5,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::guard::problem;
+use super::guard::{is_beyond_horizon, problem, queued_at, uuid_v7_millis};
 use super::{Turn, answer};
+use crate::hlc::Hlc;
 use crate::ids::{IdempotencyKey, OperationId};
 use crate::sync::{Intent, IntentProblem, IntentResult, IntentStatus, Mutation};
 
@@ -87,12 +88,31 @@ impl Turn<'_> {
         if let Some(lost) = terms.depends_on.iter().find(|operation| found(operation) == Some(Outcome::Failed)) {
             return Err(failed(format!("`{lost}`, which it depends on, was refused")));
         }
-        match terms.depends_on.iter().find(|operation| found(operation).is_none()) {
+        let mut missing = terms.depends_on.iter().filter(|operation| found(operation).is_none());
+        if let Some(lost) = missing.clone().find(|operation| self.never_answered(operation, mutation)) {
+            let detail = format!("`{lost}`, which it depends on, has no answer here and is too old to get one");
+            return Err(failed(detail));
+        }
+        match missing.next() {
             Some(missing) => {
                 Err(Hold::Deferred(wait("dependency_missing", format!("`{missing}`, which it depends on, is not answered yet"))))
             }
             None => Ok(()),
         }
+    }
+
+    /// Whether an operation without an answer will never have one: it is beyond the horizon by the time in its id, so it would be
+    /// refused if it came. When its id has no time, it is as old as the oldest that waits for it may be: an intent whose own age is told by
+    /// nothing but its stamp waits no longer than one whose age is known.
+    fn never_answered(&self, operation: &OperationId, waiting: &Mutation) -> bool {
+        let stamped = || Hlc::parse(waiting.logical_timestamp.as_deref()?).map(|stamp| stamp.ticks.millis());
+        let at = match (uuid_v7_millis(operation.as_str()), queued_at(waiting)) {
+            (Some(at), _) => Some(at),
+            // Its own age is told, and has been looked at.
+            (None, Some(_)) => None,
+            (None, None) => stamped(),
+        };
+        at.is_some_and(|at| is_beyond_horizon(at, self.now))
     }
 
     fn outcome(&self, operation: &OperationId) -> Option<Outcome> {

@@ -30,6 +30,13 @@ fn fault(answer: &Answer) -> &'static str {
     own.unwrap_or("version_conflict")
 }
 
+/// The time in an id, when it has one.
+fn dated(operation: &str) -> Option<i64> {
+    let parts: Vec<&str> = operation.split('-').collect();
+    let &[high, low, _, _, _] = &parts[..] else { return None };
+    i64::from_str_radix(&format!("{high}{low}"), 16).ok()
+}
+
 fn terms(intent: &Mutation) -> Option<&Terms> {
     intent.terms.as_deref()
 }
@@ -141,6 +148,10 @@ impl Reference {
         let parents = parents(intent);
         let found: Vec<Option<bool>> = parents.iter().map(|parent| self.became(device, parent)).collect();
         if self.circle.contains(intent.operation_id.as_str()) || found.contains(&Some(false)) {
+            return Some(refused("dependency_failed"));
+        }
+        let gone = |parent: &String| dated(parent).is_some_and(|at| self.now - at > HORIZON);
+        if parents.iter().zip(&found).any(|(parent, found)| found.is_none() && gone(parent)) {
             return Some(refused("dependency_failed"));
         }
         found.contains(&None).then(|| deferred("dependency_missing"))

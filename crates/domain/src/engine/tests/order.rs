@@ -1,6 +1,7 @@
 //! What intents wait for: dependencies, circles, gapless counters and the floor.
 
 use super::*;
+use crate::time::DAY_MS;
 
 fn create(id: &str, record: &str) -> Mutation {
     at_record(record, intent(id, Create, "assets", json!({"a": 1})))
@@ -71,6 +72,52 @@ fn what_only_the_logs_remember_counts_for_those_who_depend_on_it() {
     world.set.outcomes = HashMap::from([(known("old-1"), Outcome::Stands), (known("old-2"), Outcome::Failed)]);
     let batch = [valid(after(&["old-1"], create("op-1", "r-1"))), valid(after(&["old-1", "old-2"], create("op-2", "r-2")))];
     assert_eq!(world.words(1, &batch), ["applied", "rejected:dependency_failed"]);
+}
+
+/// An id with this time in it.
+fn dated(at: Millis) -> String {
+    let ms = format!("{:012x}", at.0);
+    format!("{}-{}-7000-8000-000000000001", &ms[..8], &ms[8..])
+}
+
+#[test]
+fn an_intent_does_not_wait_for_what_is_too_old_to_be_answered() {
+    let mut world = World::new();
+    let horizon = NOW.plus(-DEDUPE_DAYS * DAY_MS);
+    let (late, old) = (dated(horizon), dated(horizon.plus(-1)));
+    let batch = [
+        valid(after(&[&late], create("op-1", "r-1"))),
+        valid(after(&[&old], create("op-2", "r-2"))),
+        valid(after(&[&late, &old], create("op-3", "r-3"))),
+        valid(after(&["op-3"], create("op-4", "r-4"))),
+    ];
+    let (waits, failed) = ("deferred:dependency_missing", "rejected:dependency_failed");
+    assert_eq!(world.words(1, &batch), [waits, failed, failed, failed]);
+    assert_eq!(world.words(1, &batch[1..2]), ["rejected:dependency_failed again"], "that is an answer, and is kept");
+    let sent = [valid(create(&old, "r-9")), valid(after(&[&old], create("op-5", "r-5")))];
+    assert_eq!(world.words(1, &sent), ["rejected:dedupe_horizon_passed", failed], "nor would it have been accepted");
+}
+
+#[test]
+fn what_is_old_and_known_counts_as_it_is_known() {
+    let mut world = World::new();
+    let old = dated(NOW.plus(-400 * DAY_MS));
+    let id = OperationId::parse(old.as_str()).expect("an id");
+    world.set.outcomes = HashMap::from([((ClientKey(1), id), Outcome::Stands)]);
+    assert_eq!(world.words(1, &[valid(after(&[&old], create("op-1", "r-1")))]), ["applied"]);
+}
+
+#[test]
+fn an_intent_that_tells_its_age_by_its_stamp_alone_waits_no_longer_than_others() {
+    let stamped = |id: &str, at: Millis| {
+        let stamp = format!("{:012x}0000-dev1", at.0);
+        let mutation = Mutation { logical_timestamp: Some(stamp), ..after(&["op-gone"], create(id, id)) };
+        valid(Mutation { created_at: None, ..mutation })
+    };
+    let horizon = NOW.plus(-DEDUPE_DAYS * DAY_MS);
+    let mut world = World::new();
+    let answers = world.words(1, &[stamped("op-1", horizon), stamped("op-2", horizon.plus(-1))]);
+    assert_eq!(answers, ["deferred:dependency_missing", "rejected:dependency_failed"]);
 }
 
 #[test]
