@@ -4,6 +4,7 @@
 mod converged;
 mod keys;
 mod logs;
+mod payloads;
 
 use tidewatch_domain::control::{
     COMMANDS_PAGE, Command, CommandKind, CommandReport, CommandState, ContactRhythm, NewCommand, Order, Stays, forecast,

@@ -6,7 +6,7 @@ use tidewatch_domain::control::{LOG_LINES_MAX, LOG_UPLOADS_KEPT};
 use tidewatch_domain::manifest::Manifest;
 use tidewatch_domain::role::Role;
 use tidewatch_domain::time::MINUTE_MS;
-use tidewatch_testkit::{Reply, TestApp, Visitor, intent};
+use tidewatch_testkit::{Device, Reply, TestApp, Visitor, intent};
 
 use crate::control::{REASON, give, jammed};
 use crate::drain::roll;
@@ -217,4 +217,60 @@ async fn an_upload_of_payloads_is_done_when_they_are_here_and_not_because_its_de
     assert_eq!(early["error"]["message"], "1 of 3 payloads are not here: op-2", "{early}");
     let done = said(&["op-2"]).await;
     assert_eq!((&done["state"], &done["result"]["stored"]), (&json!("done"), &json!(2)), "what is answered needs none: {done}");
+}
+
+#[tokio::test]
+async fn an_upload_of_everything_is_compared_with_what_the_mirror_lists_of_the_device() {
+    let app = TestApp::new().await;
+    let (staff, device) = (app.api("support", Role::Support).await, app.device("d1").await);
+    assert_eq!(device.push_statuses(&[intent("op-0", "n-0", "create", json!({"title": "sent"}))]).await, ["applied"]);
+    let args = json!({"operation_ids": "all", "redact": false});
+    let said = async |uploads: &[&str]| {
+        let id = give(&staff, &device.client_id, "upload_wal", args.clone()).await;
+        device.http().get("/control/commands").await.ok(200);
+        let status = format!("/control/commands/{id}/status");
+        device.http().post(&status, &json!({"state": "running"})).await.ok(200);
+        let line =
+            |id: &&str| format!("{}\n", json!({"state": "queued", "intent": intent(id, id, "create", json!({"title": "kept"}))}));
+        let body: String = uploads.iter().map(line).collect();
+        if !body.is_empty() {
+            device.http().post_with(&format!("/control/escrow?command={id}"), &[NDJSON], Bytes::from(body)).await.ok(200);
+        }
+        device.http().post(&status, &json!({"state": "done", "result": {"uploaded": 3}})).await.ok(200);
+        staff.get(&format!("/api/v1/commands/{id}")).await.ok(200)
+    };
+    let unknown = said(&[]).await;
+    assert_eq!(
+        (&unknown["state"], &unknown["result"]["verified"]),
+        (&json!("done"), &json!(false)),
+        "nothing was reported: {unknown}"
+    );
+    let page = app.operator().await.page(&format!("/devices/{}/commands", device.client_id)).await.text();
+    assert!(page.contains("Done, not verified"), "{page}");
+    report(&app, &device, 3, &["op-0", "op-1", "op-2"]).await;
+    let lacks = said(&["op-1"]).await;
+    assert_eq!((&lacks["state"], &lacks["error"]["code"]), (&json!("failed"), &json!("payloads_missing")), "{lacks}");
+    assert_eq!(lacks["error"]["message"], "1 of 3 payloads are not here: op-2", "{lacks}");
+    let whole = said(&["op-2"]).await;
+    assert_eq!((&whole["state"], &whole["result"]["verified"]), (&json!("done"), &json!(true)), "{whole}");
+    report(&app, &device, 9, &["op-0", "op-1", "op-2"]).await;
+    let part = said(&[]).await;
+    assert_eq!(
+        (&part["state"], &part["result"]["verified"]),
+        (&json!("done"), &json!(false)),
+        "it holds more than it lists: {part}"
+    );
+}
+
+/// The device reports an outbox of so many operations that lists these.
+async fn report(app: &TestApp, device: &Device, total: u64, listed: &[&str]) {
+    let entries: Vec<Value> = listed
+        .iter()
+        .map(|id| json!({"operation_id": id, "collection": "notes", "record_id": id, "op": "create", "attempts": 0, "state": "queued"}))
+        .collect();
+    let outbox = json!({"total": total, "truncated": total > listed.len() as u64, "entries": entries});
+    let id = format!("0199a3c2-7b1e-7c3a-9d2e-{total:012}");
+    let reports = json!([{"report_id": id, "at": app.state().now().to_string(), "outbox": outbox}]);
+    device.http().post("/telemetry", &json!({"client_id": device.client_id, "reports": reports})).await.ok(202);
+    roll(app).await;
 }

@@ -7,7 +7,7 @@ use tidewatch_domain::time::Millis;
 
 use crate::format::{When, ago, count, when};
 use crate::icon::{Icon, IconName};
-use crate::pages::device::commands::ended_look;
+use crate::pages::device::commands::{UNVERIFIED, ended_look};
 use crate::pages::may::who;
 use crate::ui::{Glyph, Panel, Sign, Stage, StageState};
 
@@ -26,7 +26,7 @@ pub const fn look(state: CommandState) -> (&'static str, Tone, Sign) {
 #[must_use]
 pub fn sentence(view: &CommandView, now: Millis) -> (String, String, Tone, Sign) {
     let row = &view.row;
-    let (word, tone, sign) = look(row.state);
+    let (word, tone, sign) = if row.is_unverified() { UNVERIFIED } else { look(row.state) };
     let what = match row.state {
         CommandState::Queued => format!("It waits until the device asks, at most until {}.", when(row.expires, now)),
         CommandState::Delivered => "The device has fetched it and has not said that it began.".to_owned(),
@@ -34,6 +34,10 @@ pub fn sentence(view: &CommandView, now: Millis) -> (String, String, Tone, Sign)
             Some((done, total)) => format!("The device is at it: {} of {}.", count(done), count(total)),
             None => "The device is at it.".to_owned(),
         },
+        CommandState::Done if row.is_unverified() => not_verified(row.kind).to_owned(),
+        CommandState::Done if row.kind == CommandKind::UploadWal && row.verified == Some(true) => {
+            "All that the device was known to hold when it was asked is here, or finally answered.".to_owned()
+        }
         CommandState::Done => done(row.kind).to_owned(),
         CommandState::Failed => match &row.error {
             Some((_, words)) if !words.is_empty() => format!("“{words}”"),
@@ -59,6 +63,16 @@ const fn done(kind: CommandKind) -> &'static str {
             "The device says that it has sent them; of those that were named one by one, none is missing here."
         }
         CommandKind::RefreshPolicy => "What the device has in force is at least as new as when this was asked for.",
+    }
+}
+
+/// What could not be compared with what the device says.
+const fn not_verified(kind: CommandKind) -> &'static str {
+    match kind {
+        CommandKind::Resync => {
+            "The device has a fresh copy. Not all of its digests could be compared here: it was written to meanwhile, so that it is equal is its own word."
+        }
+        _ => "The device says that it has sent everything. What it held is not known in full here, so that is its own word.",
     }
 }
 

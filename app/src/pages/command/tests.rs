@@ -40,6 +40,7 @@ fn view(kind: CommandKind, state: CommandState, args: serde_json::Value) -> Comm
             changed: NOW.plus(-18 * MINUTE_MS),
             expires: NOW.plus(HOUR_MS),
             error: None,
+            verified: None,
         },
         args: args.to_string(),
         result: None,
@@ -52,6 +53,24 @@ fn view(kind: CommandKind, state: CommandState, args: serde_json::Value) -> Comm
 
 fn sheet(view: CommandView, lines: Option<CommandLogs>, role: Role) -> String {
     html(move || view! { <CommandSheet view device=Some(device_view(stuck())) lines role=Some(role) now=NOW/> })
+}
+
+#[test]
+fn what_is_done_on_the_word_of_the_device_says_so() {
+    let args = json!({"operation_ids": "all", "redact": false});
+    let said = |kind, verified| {
+        let mut done = view(kind, CommandState::Done, args.clone());
+        done.row.verified = verified;
+        text(&sheet(done, None, Role::Support))
+    };
+    let upload = said(CommandKind::UploadWal, Some(false));
+    assert!(upload.contains("Done, not verified") && upload.contains("What it held is not known in full here"), "{upload}");
+    let resync = said(CommandKind::Resync, Some(false));
+    assert!(resync.contains("Done, not verified") && resync.contains("Not all of its digests could be compared"), "{resync}");
+    for verified in [Some(true), None] {
+        assert!(!said(CommandKind::UploadWal, verified).contains("not verified"));
+    }
+    assert!(said(CommandKind::UploadWal, Some(true)).contains("is here, or finally answered"));
 }
 
 #[test]

@@ -188,6 +188,9 @@ fn stages(row: &CommandRow, next: Option<Millis>, now: Millis) -> Vec<Stage> {
         .collect()
 }
 
+/// Word, tone and sign of a command that is done on the word of its device.
+pub const UNVERIFIED: (&str, Tone, Sign) = ("Done, not verified", Tone::Watch, Sign::Check);
+
 /// Word, tone and sign of a command that has ended.
 #[must_use]
 pub const fn ended_look(state: CommandState) -> (&'static str, Tone, Sign) {
@@ -229,7 +232,7 @@ fn Ended(ended: Vec<CommandRow>, now: Millis) -> impl IntoView {
 
 #[component]
 fn EndedRow(row: CommandRow, now: Millis) -> impl IntoView {
-    let (word, tone, sign) = ended_look(row.state);
+    let (word, tone, sign) = if row.is_unverified() { UNVERIFIED } else { ended_look(row.state) };
     let failure = row.error.map(|(code, words)| view! { <small><span class="mono">{code}</span> " " {words}</small> });
     let from = row.job.map(|job| view! { " · " <a href=paths::drain_job(&job)>{job.clone()}</a> });
     view! {

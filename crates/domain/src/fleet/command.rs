@@ -35,6 +35,16 @@ pub struct CommandRow {
     pub expires: Millis,
     /// Code and words of a failure.
     pub error: Option<(String, String)>,
+    /// Of what was compared with what the device says: whether all of it could be. None where nothing is.
+    pub verified: Option<bool>,
+}
+
+impl CommandRow {
+    /// Whether it is done on the word of its device, since not all of it could be compared.
+    #[must_use]
+    pub fn is_unverified(&self) -> bool {
+        self.state == CommandState::Done && self.verified == Some(false)
+    }
 }
 
 /// One command.

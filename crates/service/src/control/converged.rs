@@ -1,16 +1,16 @@
 //! Whether what a device calls done is done: a fresh copy is equal to the store, as far as nothing has been written since; the mesh is in
-//! the mode that was wanted; the policy is at least as new as the wish; the lines of the log are here, and so are the payloads that were named.
+//! the mode that was wanted; the policy is at least as new as the wish; the lines of the log are here, and so are the payloads (`payloads`).
 
 use serde_json::{Value, json};
-use tidewatch_domain::control::{CommandKind, CommandReport, MeshMode, Order, Reported, WalWanted};
-use tidewatch_domain::cursor::Cursor;
-use tidewatch_domain::engine::ClientKey;
-use tidewatch_domain::ids::{ClientId, OperationId, Seq};
+use tidewatch_domain::control::{CommandKind, CommandReport, MeshMode, Order, Reported};
+use tidewatch_domain::cursor::{Cursor, CursorPosition};
+use tidewatch_domain::ids::{ClientId, Seq};
+use tidewatch_domain::time::Millis;
 
-use super::{ReportRefusal, stands};
+use super::ReportRefusal;
 use crate::{Result, Service};
 
-/// Collections that differ, or payloads that are missing, that are named.
+/// Collections that differ that are named.
 const NAMED_MAX: usize = 10;
 
 impl Service {
@@ -26,44 +26,16 @@ impl Service {
         }
         let view = self.store.sync().command_view(id).await?;
         match view.row.kind {
-            CommandKind::Resync => self.resync_compared(client_id, report).map(Ok),
+            CommandKind::Resync => self.resync_compared(client_id, view.row.created, report).await.map(Ok),
             CommandKind::Mesh => Ok(Ok(mesh_compared(&view.args, report))),
             CommandKind::UploadLogs => self.logs_counted(id, report).await,
-            CommandKind::UploadWal => self.payloads_counted(client_id, &view.args, report).await.map(Ok),
+            CommandKind::UploadWal => self.payloads_counted(&view, report).await.map(Ok),
             CommandKind::RefreshPolicy => {
                 let wanted = self.store.sync().policy_revision_at(view.row.created).await?;
                 Ok(Ok(policy_compared(wanted, report)))
             }
             CommandKind::Drain => Ok(Ok(report)),
         }
-    }
-
-    /// The report of an upload of payloads that were named one by one, with how many of them are here; it has failed when one is not. What
-    /// has its final answer already needs no payload. Of a whole outbox only its device knows what was in it.
-    async fn payloads_counted(&self, client_id: &ClientId, args: &str, report: CommandReport) -> Result<CommandReport> {
-        let args: Value = serde_json::from_str(args).unwrap_or(Value::Null);
-        let Ok(Order::UploadWal { wanted: WalWanted::Operations(ids), redact: false }) =
-            Order::read(CommandKind::UploadWal, &args)
-        else {
-            return Ok(report);
-        };
-        let sync = self.store.sync();
-        let Some(client) = sync.key_of(client_id) else { return Ok(report) };
-        let named: Vec<(ClientKey, &str)> = ids.iter().map(|id| (client, id.as_str())).collect();
-        let here: Vec<bool> = sync.members_look(&named).await?.into_iter().map(|look| look.letter.is_some()).collect();
-        let answers = sync.mutations_status(client_id, &ids).await?;
-        let settled = |id: &OperationId| answers.iter().any(|answer| answer.operation_id == *id && stands(answer.status));
-        let missing: Vec<&str> =
-            ids.iter().zip(&here).filter(|(id, here)| !**here && !settled(id)).map(|(id, _)| id.as_str()).collect();
-        let mut result = result_of(&report);
-        result["stored"] = json!(here.iter().filter(|here| **here).count());
-        let report = CommandReport { result: Some(result.to_string()), ..report };
-        if missing.is_empty() {
-            return Ok(report);
-        }
-        let some = missing.iter().take(NAMED_MAX).copied().collect::<Vec<_>>().join(", ");
-        let words = format!("{} of {} payloads are not here: {some}", missing.len(), ids.len());
-        Ok(failed(&report, "payloads_missing", words))
     }
 
     /// The report of an upload of logs, with what of it is here.
@@ -80,20 +52,30 @@ impl Service {
         Ok(Ok(CommandReport { result: Some(result.to_string()), ..report }))
     }
 
-    /// The report of a resync with the outcome of the comparison in it; one that is not equal has failed.
-    fn resync_compared(&self, client_id: &ClientId, report: CommandReport) -> Result<CommandReport> {
+    /// The report of a resync with the outcome of the comparison in it; one that is not equal has failed, and so has one whose copy is
+    /// not complete, or older than the command. What is in escrow of the device and waits for a decision is counted.
+    async fn resync_compared(&self, client_id: &ClientId, given: Millis, report: CommandReport) -> Result<CommandReport> {
         let result = result_of(&report);
         let failed = |code: &str, words: String| failed(&report, code, words);
         let cursor = result.get("cursor").and_then(Value::as_str).and_then(|text| Cursor::parse(text).ok());
         let Some(cursor) = cursor.filter(|cursor| cursor.epoch == self.store.sync().epoch()) else {
             return Ok(failed("cursor_missing", "it did not say where its copy stands".to_owned()));
         };
-        let (differ, whole) = self.compared(client_id, cursor.position.pos(), result.get("digests").unwrap_or(&Value::Null));
+        let CursorPosition::At(at) = cursor.position else {
+            return Ok(failed("copy_incomplete", "its copy is not complete: the scan is under way".to_owned()));
+        };
+        let least = self.store.sync().position_before(given).await?;
+        if at < least {
+            let words = format!("its copy stands at {}, before {} where the log stood when it was asked for", at.0, least.0);
+            return Ok(failed("copy_old", words));
+        }
+        let (differ, whole) = self.compared(client_id, at, result.get("digests").unwrap_or(&Value::Null));
         if !differ.is_empty() {
             return Ok(failed("digest_mismatch", format!("not equal in {}", differ.join(", "))));
         }
         let mut result = result;
         result["verified"] = json!(whole);
+        result["escrowed_open"] = json!(self.store.sync().escrowed_open(client_id).await?);
         Ok(CommandReport { result: Some(result.to_string()), ..report })
     }
 
@@ -129,12 +111,12 @@ impl Service {
     }
 }
 
-fn failed(report: &CommandReport, code: &str, words: String) -> CommandReport {
+pub(super) fn failed(report: &CommandReport, code: &str, words: String) -> CommandReport {
     CommandReport { reported: Reported::Failed, error: Some((code.to_owned(), words)), ..report.clone() }
 }
 
 /// The result of a report; an object in any case.
-fn result_of(report: &CommandReport) -> Value {
+pub(super) fn result_of(report: &CommandReport) -> Value {
     let read: Option<Value> = report.result.as_deref().and_then(|text| serde_json::from_str(text).ok());
     read.filter(Value::is_object).unwrap_or_else(|| json!({}))
 }

@@ -1,8 +1,9 @@
 //! Who may give commands, and to whom they are handed.
 
-use tidewatch_domain::control::{EntryOrder, ResyncMode};
+use tidewatch_domain::control::{EntryOrder, Reported, ResyncMode};
+use tidewatch_domain::cursor::{Cursor, CursorPosition};
 use tidewatch_domain::drain::DrainAction;
-use tidewatch_domain::ids::Scope;
+use tidewatch_domain::ids::{Scope, Seq};
 use tidewatch_domain::role::Role;
 use tidewatch_domain::sync::ClientRegistration;
 use tidewatch_domain::time::DAY_MS;
@@ -83,4 +84,37 @@ async fn a_blocked_device_is_reached_and_a_key_that_is_rotated_is_vouched_for() 
     let message = bytes(&second, &keys[1].public, NOW);
     assert!(by == first && verifier.verify_strict(&message, &ed25519_dalek::Signature::from_bytes(&signature)).is_ok());
     assert_eq!(service.control_sign(NOW, &first, b"x").await.expect("signs"), None, "the newest signs, and no other");
+}
+
+/// What the device reports as its fresh copy, ten seconds after which the command was given.
+async fn resynced(service: &Service, id: &ClientId, result: serde_json::Value) -> CommandRow {
+    let later = |actor| Cx { now: NOW.plus(10_000), ..cx(actor) };
+    let device = later(Actor::Device { client_id: id.clone(), principal: "u1".to_owned(), scopes: Vec::new() });
+    let asked = order(id, Order::Resync { scopes: Vec::new(), mode: ResyncMode::Escrow });
+    let asker = later(Actor::User { name: "maya".to_owned(), role: Role::Admin });
+    let given = service.command_issue(&asker, asked, REASON).await.expect("given");
+    service.commands_poll(&device).await.expect("polled");
+    let report = |reported, result| CommandReport { reported, progress: None, result, error: None, entries: Vec::new() };
+    let begun = service.command_report(&device, &given, report(Reported::Running, None)).await.expect("told");
+    assert_eq!(begun.expect("taken"), CommandState::Running);
+    let done = service.command_report(&device, &given, report(Reported::Done, Some(result.to_string()))).await.expect("told");
+    done.expect("taken");
+    service.store.sync().command_view(&given).await.expect("there").row
+}
+
+#[tokio::test]
+async fn a_fresh_copy_is_complete_and_no_older_than_the_wish_for_it() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (service, id) = service(dir.path()).await;
+    let (epoch, head) = (service.store.sync().epoch(), service.store.sync().head());
+    assert!(head > Seq(1), "its registration is in the log");
+    let cursor = |position| Cursor { epoch, position, filter: 0 }.to_string();
+    let report = async |position| resynced(&service, &id, serde_json::json!({"cursor": cursor(position), "digests": {}})).await;
+    let code = |row: &CommandRow| row.error.as_ref().map(|(code, _)| code.clone());
+    let old = report(CursorPosition::At(Seq(1))).await;
+    assert_eq!((old.state, code(&old).as_deref()), (CommandState::Failed, Some("copy_old")), "{old:?}");
+    let under_way = report(CursorPosition::Scan { pos: head, start: head }).await;
+    assert_eq!((under_way.state, code(&under_way).as_deref()), (CommandState::Failed, Some("copy_incomplete")));
+    let fresh = report(CursorPosition::At(head)).await;
+    assert_eq!((fresh.state, fresh.verified, fresh.is_unverified()), (CommandState::Done, Some(true), false), "{fresh:?}");
 }

@@ -11,7 +11,7 @@ use super::issue::state_read;
 use crate::sync::Sync;
 use crate::sync::explore::Place;
 use crate::sync::statements::control::{
-    COMMAND_EVENTS_OF, COMMAND_VIEW, COMMANDS_COUNT, COMMANDS_DUE, COMMANDS_NEWER, COMMANDS_OLDER, COMMANDS_OVER,
+    COMMAND_EVENTS_OF, COMMAND_VIEW, COMMANDS_COUNT, COMMANDS_DUE, COMMANDS_NEWER, COMMANDS_OLDER, COMMANDS_OVER, ESCROWED_OPEN,
 };
 use crate::{Error, Result};
 
@@ -56,6 +56,12 @@ fn kind_read(number: i64) -> Result<CommandKind> {
     kind.ok_or_else(|| Error::Corrupt("a command has an unknown kind".to_owned()))
 }
 
+/// Whether a result could be compared whole, when it says so.
+fn verified(result: &str) -> Option<bool> {
+    let result: serde_json::Value = serde_json::from_str(result).ok()?;
+    result.get("verified")?.as_bool()
+}
+
 impl DueRow {
     fn read(self) -> Result<(i64, Command)> {
         let command = Command {
@@ -89,6 +95,7 @@ impl Row {
             changed: Millis(self.changed_ms),
             expires: Millis(self.expires_ms),
             error: self.error_code.clone().zip(self.error_detail.clone()),
+            verified: self.result.as_deref().and_then(verified),
         })
     }
 }
@@ -143,6 +150,16 @@ impl Sync {
             total: Total::Exact(count.unsigned_abs()),
             rows: found.iter().map(|row| row.read(client_id.clone())).collect::<Result<_>>()?,
         })
+    }
+
+    /// How many intents are in escrow of a device and wait for a decision.
+    ///
+    /// # Errors
+    /// Not found; as the database.
+    pub async fn escrowed_open(&self, client_id: &ClientId) -> Result<u64> {
+        let key = self.client_key(client_id)?;
+        let count: i64 = sqlx::query_scalar(ESCROWED_OPEN).bind(key.0).fetch_one(&self.readers).await?;
+        Ok(count.unsigned_abs())
     }
 
     /// One command, without a forecast.

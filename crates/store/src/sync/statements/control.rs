@@ -70,6 +70,8 @@ statements! {
     COMMAND_HELD = r"
         select 1 from commands c cross join drain_jobs d on d.id = cast(substr(c.job, 2) as integer)
         where c.n = ?1 and c.state = 0 and d.holds = 1";
+    /// What is in escrow of a device and waits for a decision.
+    ESCROWED_OPEN = "select count(*) from dead_letters where client = ?1 and state = 6";
     COMMAND_ESCROWING = "select kind, args, actor, reason, job from commands where id = ?1 and client = ?2";
 
     CONTROL_KEY_LIST = "select kid, n, public_key, created_ms, signed_by, signature from control_keys order by n";
