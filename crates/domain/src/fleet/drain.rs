@@ -264,6 +264,8 @@ pub struct DrainJobView {
     pub approve_until: Option<Millis>,
     /// Who can, while it waits for that: never whoever asked for it.
     pub approvers: Vec<Approver>,
+    /// The person behind who asked for it, as the audit log names them: of a token, whoever made it.
+    pub asked_by: String,
     /// Entries of the canary.
     pub canary: u32,
     /// Entries a second, at most; none is as fast as they are fetched.

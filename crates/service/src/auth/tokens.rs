@@ -13,6 +13,8 @@ use crate::{Actor, Cx, Error, Result, Service};
 
 /// Most tokens that are listed.
 const TOKENS_MAX: u32 = 500;
+/// Tokens that were made with one another which are followed to a person.
+const MAKERS_MAX: usize = 16;
 /// Longest text that can be a token of ours.
 const TOKEN_BYTES_MAX: usize = 128;
 
@@ -72,6 +74,23 @@ impl Service {
         }
         self.audit_append(cx.audit("token_create", format!("token:{name}"), Some(after))).await?;
         Ok(token)
+    }
+
+    /// The person behind a name of the audit log: a token acts for whoever made it, also when that was done with another token. One that was
+    /// made at the command line of the machine acts for itself, since nobody else is known.
+    ///
+    /// # Errors
+    /// As the store.
+    pub(crate) async fn person(&self, audit_name: &str) -> Result<String> {
+        let mut person = audit_name.to_owned();
+        for _ in 0..MAKERS_MAX {
+            let Some(token) = person.strip_prefix("token:") else { break };
+            match self.store.console().token_maker(token).await? {
+                Some(maker) if maker != Actor::System.audit_name() => person = maker,
+                _ => break,
+            }
+        }
+        Ok(person)
     }
 
     /// Tokens of staff by name, 500 at most, revoked ones included.

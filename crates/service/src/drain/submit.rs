@@ -169,7 +169,7 @@ impl Service {
     async fn job_judge(&self, cx: &Cx, id: &str, change: JobChange, remark: Option<&str>) -> Result<()> {
         cx.require(Action::Approve)?;
         let row = self.job_row(id).await?;
-        if row.created_by == cx.actor.audit_name() {
+        if self.person(&row.created_by).await? == self.person(&cx.actor.audit_name()).await? {
             return Err(Error::StateConflict("nobody approves or refuses a job of their own; a second person has to".to_owned()));
         }
         if change == JobChange::Approve && row.approve_until_ms.is_some_and(|until| until < cx.now.0) {

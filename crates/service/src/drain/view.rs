@@ -82,6 +82,7 @@ impl Service {
             selection,
             dependants: Dependants::parse(&row.dependants).ok_or(Error::NotFound("job"))?,
             patch: row.patch.as_deref().and_then(|text| serde_json::from_str(text).ok()),
+            asked_by: self.person(&row.created_by).await?,
             approved_by: row.approved_by.clone(),
             approve_until: row.approve_until_ms.map(Millis),
             approvers: match row.job_state() {

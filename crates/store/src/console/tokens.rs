@@ -109,6 +109,15 @@ impl Console {
         row.map(Row::into_token).transpose()
     }
 
+    /// Who made a token, revoked or not; none when there is none of that name.
+    ///
+    /// # Errors
+    /// As the database.
+    pub async fn token_maker(&self, name: &str) -> Result<Option<String>> {
+        let query = sqlx::query_scalar("select created_by from tokens where name = $1").bind(name.to_owned());
+        Ok(query.fetch_optional(&self.database.readers).await?)
+    }
+
     /// The first tokens by name, at most `limit`.
     ///
     /// # Errors

@@ -195,7 +195,7 @@ fn deed_words(step: JobChange, view: &DrainJobView) -> String {
 pub(super) fn step_refused(step: JobChange, view: &DrainJobView, reader: &Reader) -> Option<String> {
     match step {
         JobChange::Approve | JobChange::Refuse => refusal(reader.role, Action::Approve)
-            .or_else(|| (reader.name == view.row.created_by).then(|| "Nobody approves their own change".to_owned())),
+            .or_else(|| (reader.name == view.asked_by).then(|| "Nobody approves their own change".to_owned())),
         _ => refusal(reader.role, drain_action(view.row.tally.all())),
     }
 }
