@@ -12,6 +12,15 @@ pub fn signature(code: &str, collection: &str, op: &str, message: Option<&str>) 
     format!("{code} {collection} {op} {message}").trim_end().chars().take(SIGNATURE_CHARS_MAX).collect()
 }
 
+/// Characters of a message of [`message_plain`].
+const MESSAGE_CHARS_MAX: usize = 120;
+
+/// A message without what differs from case to case, as a signature has it: it can be kept where the payload is not.
+#[must_use]
+pub fn message_plain(message: &str) -> String {
+    normalised(message).chars().take(MESSAGE_CHARS_MAX).collect()
+}
+
 /// Eight hex digits that stand for a signature in an address.
 #[must_use]
 pub fn signature_id(signature: &str) -> String {
@@ -74,6 +83,12 @@ mod tests {
         assert_eq!(one, "schema_invalid inspections update");
         assert_ne!(one, signature("schema_invalid", "assets", "update", None));
         assert_ne!(one, signature("guard_failed", "inspections", "update", None));
+    }
+
+    #[test]
+    fn a_plain_message_holds_no_values_and_is_bounded() {
+        assert_eq!(message_plain("Quantity \"412\" of R-7 is too much"), "quantity \"…\" of # is too much");
+        assert_eq!(message_plain(&"word ".repeat(99)).chars().count(), MESSAGE_CHARS_MAX);
     }
 
     #[test]

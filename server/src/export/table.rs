@@ -164,7 +164,11 @@ pub(crate) fn outbox_past_header() -> Header {
 
 /// What has happened to one entry, in the order of [`outbox_past_header`].
 pub(crate) fn outbox_past_cells(past: &EntryPast) -> Vec<Cell> {
-    let attempt = |attempt: &Attempt| json!({ "at": attempt.at.to_string(), "code": attempt.code });
+    let attempt = |attempt: &Attempt| {
+        json!({
+            "at": attempt.at.to_string(), "code": attempt.code, "message": attempt.message, "app_version": attempt.app_version,
+        })
+    };
     let history: Value = past.attempts.iter().map(attempt).collect();
     let drain = past.drain.as_ref().map_or(Cell::Missing, |drain| {
         let told = json!({

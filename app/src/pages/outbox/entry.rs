@@ -219,7 +219,7 @@ fn Attempts(attempts: Vec<Attempt>, now: Millis) -> impl IntoView {
     if attempts.is_empty() {
         return view! { <Empty reason=Reason::NoneYet title="No attempt was reported" text="The device has not tried to send it, or has not said so."/> }.into_any();
     }
-    let columns = vec![Column::text("At"), Column::text("Result")];
+    let columns = vec![Column::text("At"), Column::text("Result"), Column::text("App")];
     view! {
         <Table caption="Attempts, newest first" columns class="attempts">
             {attempts
@@ -227,7 +227,8 @@ fn Attempts(attempts: Vec<Attempt>, now: Millis) -> impl IntoView {
                 .map(|attempt| view! {
                     <tr role="row">
                         <td role="cell" data-label="At" class="nowrap"><When at=attempt.at now/></td>
-                        <td role="cell" data-label="Result" class="mono">{attempt.code.unwrap_or_else(|| "no error reported".to_owned())}</td>
+                        <td role="cell" data-label="Result" class="break"><span class="mono">{attempt.code.unwrap_or_else(|| "no error reported".to_owned())}</span>{attempt.message.map(|words| view! { <small>{words}</small> })}</td>
+                        <td role="cell" data-label="App">{attempt.app_version.unwrap_or_else(|| "not known".to_owned())}</td>
                     </tr>
                 })
                 .collect_view()}

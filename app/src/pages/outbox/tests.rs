@@ -161,7 +161,12 @@ fn view(state: EntryState, waits_for: Vec<EntryRow>, blocked: Vec<EntryRow>) -> 
         group: Some("5be240cd".into()),
         refused: Some(NOW),
         seen: NOW,
-        attempts: vec![Attempt { at: NOW, code: Some("schema_invalid".into()) }],
+        attempts: vec![Attempt {
+            at: NOW,
+            code: Some("schema_invalid".into()),
+            message: Some("reading: expected a number".into()),
+            app_version: Some("4.18.0".into()),
+        }],
         blocked,
         waits_for,
         pending: None,

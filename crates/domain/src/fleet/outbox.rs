@@ -166,6 +166,11 @@ pub struct Attempt {
     pub at: Millis,
     /// Code of its failure.
     pub code: Option<String>,
+    /// Its message without what differs from case to case, so without values of the payload; none of attempts that were seen before
+    /// messages were kept.
+    pub message: Option<String>,
+    /// App version that the device had last reported.
+    pub app_version: Option<String>,
 }
 
 /// What has happened to an entry.

@@ -9,8 +9,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde_json::{Value, json};
 use sqlx::SqliteConnection;
-use tidewatch_domain::report::{EntryState, OutboxDigest, OutboxEntry, STATES_REPORTED};
-use tidewatch_domain::signature::signature;
+use tidewatch_domain::report::{EntryState, OutboxDigest, OutboxEntry, ReportedError, STATES_REPORTED};
+use tidewatch_domain::signature::{message_plain, signature};
 
 use super::columns::state_rank;
 use super::device::DeviceDoc;
@@ -71,7 +71,8 @@ async fn digests_write(connection: &mut SqliteConnection, group: &mut Group) -> 
             continue;
         }
         changed.push(*device);
-        rows.extend(digest.entries.iter().map(|entry| entry_row(*device, *at, entry)));
+        let version = doc.app_version.as_deref();
+        rows.extend(digest.entries.iter().map(|entry| entry_row(*device, *at, entry, version)));
         if is_complete(digest) {
             full.push(json!([device, at]));
         }
@@ -89,11 +90,17 @@ fn is_complete(digest: &OutboxDigest) -> bool {
     !digest.truncated
 }
 
-fn entry_row(device: i64, at: i64, entry: &OutboxEntry) -> Value {
+/// An attempt as the column of a history keeps it.
+fn attempt(at: i64, error: Option<&ReportedError>, version: Option<&str>) -> Value {
+    let message = error.and_then(|error| error.message.as_deref()).map(message_plain);
+    json!([[at, error.map(|error| error.code.as_str()), message, version]])
+}
+
+fn entry_row(device: i64, at: i64, entry: &OutboxEntry, version: Option<&str>) -> Value {
     let error = entry.error.as_ref();
     let failed = error.map(|e| signature(&e.code, &entry.collection, &entry.op, e.message.as_deref()));
     let history = match (entry.attempts, entry.last_attempt_at) {
-        (1.., Some(attempt)) => json!([[attempt.0, error.map(|e| e.code.as_str())]]),
+        (1.., Some(last)) => attempt(last.0, error, version),
         _ => json!([]),
     };
     json!([
@@ -153,6 +160,8 @@ async fn refusals_write(connection: &mut SqliteConnection, facts: &SyncFacts, gr
     }
     let operations: Vec<&str> = refusals.iter().map(|refusal| refusal.operation_id.as_str()).collect();
     let clients: HashMap<i64, String> = group.devices.iter().map(|(client, touched)| (touched.id, client.clone())).collect();
+    let versions: HashMap<i64, &str> =
+        group.devices.values().filter_map(|touched| Some((touched.id, touched.doc.app_version.as_deref()?))).collect();
     let letters = facts.dead_letters(&operations).await?;
     let letters: HashMap<(&str, &str), &DeadLetter> =
         letters.iter().map(|letter| ((letter.client_id.as_str(), letter.operation_id.as_str()), letter)).collect();
@@ -161,7 +170,8 @@ async fn refusals_write(connection: &mut SqliteConnection, facts: &SyncFacts, gr
         let letter =
             clients.get(&refusal.device).and_then(|client| letters.get(&(client.as_str(), refusal.operation_id.as_str())));
         let intent: Value = letter.and_then(|letter| serde_json::from_str(&letter.mutation).ok()).unwrap_or_default();
-        rows.insert((refusal.device, refusal.operation_id.clone()), refusal_row(refusal, &intent));
+        let version = versions.get(&refusal.device).copied();
+        rows.insert((refusal.device, refusal.operation_id.clone()), refusal_row(refusal, &intent, version));
     }
     let rows: Vec<Value> = rows.into_values().collect();
     sqlx::query(WRITE).bind(Value::from(rows).to_string()).execute(&mut *connection).await?;
@@ -173,7 +183,7 @@ async fn refusals_write(connection: &mut SqliteConnection, facts: &SyncFacts, gr
 }
 
 /// A poisoned entry as its intent tells it.
-fn refusal_row(refusal: &Refusal, intent: &Value) -> Value {
+fn refusal_row(refusal: &Refusal, intent: &Value, version: Option<&str>) -> Value {
     let depends_on = intent.get("depends_on").filter(|names| names.is_array()).map_or_else(|| "[]".to_owned(), Value::to_string);
     let text = |name: &str| intent.get(name).and_then(Value::as_str);
     let (collection, op) = (text("collection").unwrap_or_default(), text("op").unwrap_or_default());
@@ -198,7 +208,7 @@ fn refusal_row(refusal: &Refusal, intent: &Value) -> Value {
         error.message,
         signature(&error.code, collection, op, error.message.as_deref()),
         depends_on,
-        json!([[refusal.at, error.code]]).to_string(),
+        attempt(refusal.at, Some(error), version).to_string(),
         refusal.here.then_some(refusal.at),
         refusal.at,
         created.unwrap_or(refusal.at),

@@ -57,6 +57,14 @@ pub struct AttemptEntry {
     pub at: Timestamp,
     /// Problem code of its failure.
     pub code: Option<String>,
+    /// Its message without what differs from case to case.
+    pub message: Option<String>,
+    /// App version that the device had last reported.
+    pub app_version: Option<String>,
+}
+
+fn attempt(seen: tidewatch_domain::fleet::Attempt) -> AttemptEntry {
+    AttemptEntry { at: Timestamp(seen.at), code: seen.code, message: seen.message, app_version: seen.app_version }
 }
 
 /// A payload as whoever asks may see it.
@@ -104,7 +112,7 @@ impl EntryDetail {
             refused_at: view.refused.map(Timestamp),
             seen_at: Timestamp(view.seen),
             job: view.job,
-            history: view.attempts.into_iter().map(|a| AttemptEntry { at: Timestamp(a.at), code: a.code }).collect(),
+            history: view.attempts.into_iter().map(attempt).collect(),
             superseded_by: view.copy,
             supersedes: view.original,
             waits_for: operations(view.waits_for),

@@ -97,7 +97,7 @@ fn letter_row(device: i64, letter: &Archived, intent: &str) -> Value {
     let intent: Value = serde_json::from_str(intent).unwrap_or_default();
     let error = ReportedError { code: letter.code.clone(), status: None, message: letter.detail.clone() };
     let (operation_id, here) = (letter.operation_id.clone(), letter.is_refused());
-    refusal_row(&Refusal { device, operation_id, at: letter.at_ms, attempts: 1, error, here }, &intent)
+    refusal_row(&Refusal { device, operation_id, at: letter.at_ms, attempts: 1, error, here }, &intent, None)
 }
 
 /// Gives entries their state, what is on its way, and the job; takes the words of their error from those that were purged. What has

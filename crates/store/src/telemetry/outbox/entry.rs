@@ -110,9 +110,50 @@ fn entries(rest: &str) -> QueryBuilder<Sqlite> {
     query
 }
 
-/// Attempts as the column keeps them, `[at, code]` and newest last, newest first.
+/// An attempt as the column keeps it: `[at, code, message, app version]`. Older ones end after the code.
+#[derive(serde::Deserialize)]
+#[serde(untagged)]
+enum Kept {
+    Whole(i64, Option<String>, Option<String>, Option<String>),
+    Short(i64, Option<String>),
+}
+
+impl Kept {
+    fn read(self) -> Attempt {
+        let (at, code, message, app_version) = match self {
+            Self::Whole(at, code, message, app_version) => (at, code, message, app_version),
+            Self::Short(at, code) => (at, code, None, None),
+        };
+        Attempt { at: Millis(at), code, message, app_version }
+    }
+}
+
+/// Attempts as the column keeps them, newest last; newest first.
 pub(super) fn attempts(history: &str) -> Result<Vec<Attempt>> {
-    let rows: Vec<(i64, Option<String>)> =
-        serde_json::from_str(history).map_err(|e| Error::Corrupt(format!("attempts of an entry: {e}")))?;
-    Ok(rows.into_iter().rev().map(|(at, code)| Attempt { at: Millis(at), code }).collect())
+    let rows: Vec<Kept> = serde_json::from_str(history).map_err(|e| Error::Corrupt(format!("attempts of an entry: {e}")))?;
+    Ok(rows.into_iter().rev().map(Kept::read).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attempts_from_before_messages_were_kept_are_read() {
+        let kept = r#"[[1,"network"],[2,null],[3,"schema_invalid","qty: expected a number","4.2.1"],[4,null,null,null]]"#;
+        let attempt = |at, code: Option<&str>, message: Option<&str>, version: Option<&str>| Attempt {
+            at: Millis(at),
+            code: code.map(str::to_owned),
+            message: message.map(str::to_owned),
+            app_version: version.map(str::to_owned),
+        };
+        let wanted = [
+            attempt(4, None, None, None),
+            attempt(3, Some("schema_invalid"), Some("qty: expected a number"), Some("4.2.1")),
+            attempt(2, None, None, None),
+            attempt(1, Some("network"), None, None),
+        ];
+        assert_eq!(attempts(kept).expect("read"), wanted);
+        assert!(attempts(r#"[["x"]]"#).is_err());
+    }
 }

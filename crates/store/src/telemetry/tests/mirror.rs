@@ -68,13 +68,19 @@ async fn attempts_that_were_seen_are_remembered() {
         let mut failing = entry("op-1", EntryState::Retrying, NOW);
         failing.attempts = attempt;
         failing.last_attempt_at = Some(NOW.plus(attempt * 1_000));
-        failing.error = Some(ReportedError { code: "network".to_owned(), status: None, message: None });
+        failing.error = Some(ReportedError {
+            code: "network".to_owned(),
+            status: None,
+            message: Some("No answer from \"10.0.0.7\" in 30 s".into()),
+        });
         told(telemetry, &attempt.to_string(), NOW.plus(attempt * 1_000), outbox(false, 1, vec![failing])).await;
     }
     let history: String =
         sqlx::query_scalar("select history from outbox").fetch_one(&telemetry.database.readers).await.expect("one row");
-    let history: Vec<(i64, String)> = serde_json::from_str(&history).expect("pairs");
-    let wanted: Vec<(i64, String)> = (11..=30).map(|n| (NOW.plus(n * 1_000).0, "network".to_owned())).collect();
+    type Kept = (i64, String, Option<String>, Option<String>);
+    let history: Vec<Kept> = serde_json::from_str(&history).expect("attempts");
+    let plain = || Some("no answer from \"…\" in # s".to_owned());
+    let wanted: Vec<Kept> = (11..=30).map(|n| (NOW.plus(n * 1_000).0, "network".to_owned(), plain(), None)).collect();
     assert_eq!(history, wanted);
     let client_id = client(1);
     let found = telemetry.outbox_past(&[(&client_id, "op-2"), (&client_id, "op-1")]).await.expect("read");
