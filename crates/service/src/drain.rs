@@ -10,6 +10,7 @@ mod selection;
 mod step;
 mod submit;
 mod summary;
+mod together;
 mod view;
 
 pub(crate) use self::newer::Counts;

@@ -16,6 +16,7 @@ mod drain;
 mod drain_behind;
 mod drain_crash;
 mod drain_device;
+mod drain_group;
 mod drain_person;
 mod feed;
 mod openapi;

@@ -73,6 +73,10 @@ pub struct DrainPreview {
     pub behind: u64,
     /// Of those, refused because of what they wait for: they go out only when they are retried.
     pub behind_refused: u64,
+    /// Of the entries: not selected, and taken along because their device sent them as one group with a selected one.
+    pub together: u64,
+    /// Of the same groups, what is left as it is: accepted already, or drained.
+    pub apart: u64,
     /// Of a dry run against the engine, what would be answered, by word: `applied`, `conflict`, `rejected schema_invalid`.
     pub verdicts: Vec<(String, u64)>,
     /// Entries that the dry run decided: those with a payload here, [`DRY_RUN_MAX`] at most, spread over signatures and devices.
@@ -258,14 +262,14 @@ pub struct DrainJobView {
     pub dependants: Dependants,
     /// Operations of a patch.
     pub patch: Option<Value>,
+    /// The person behind who asked for it, as the audit log names them: of a token, whoever made it.
+    pub asked_by: String,
     /// Who approved.
     pub approved_by: Option<String>,
     /// Until when somebody can approve.
     pub approve_until: Option<Millis>,
     /// Who can, while it waits for that: never whoever asked for it.
     pub approvers: Vec<Approver>,
-    /// The person behind who asked for it, as the audit log names them: of a token, whoever made it.
-    pub asked_by: String,
     /// Entries of the canary.
     pub canary: u32,
     /// Entries a second, at most; none is as fast as they are fetched.

@@ -9,6 +9,7 @@ use tidewatch_domain::fleet::{DRY_RUN_MAX, DryRun};
 use tidewatch_domain::ids::ClientId;
 use tidewatch_domain::role::Action;
 use tidewatch_domain::sync::{Intent, IntentResult, PATCH_OPS_MAX};
+use tidewatch_store::sync::drain::LetterRow;
 
 use super::gather::{Gathered, Gathering};
 use super::summary::{Summary, action_of, skip_reason};
@@ -38,14 +39,41 @@ impl Service {
                 (copy, diff(&letter.mutation, operations))
             }
         };
-        let answers = self.store.sync().dry_run(&[(client_id.clone(), intent)], cx.now).await?;
-        let answer = answers.into_iter().next().flatten().ok_or(Error::NotFound("device"))?;
+        let (at, intents) = self.with_its_group(client_id, &letter, intent).await?;
+        let answers = self.store.sync().dry_run(&intents, cx.now).await?;
+        let answer = answers.into_iter().nth(at).flatten().ok_or(Error::NotFound("device"))?;
         Ok(DryRun {
             status: answer.status.as_str().to_owned(),
             code: answer.problem.as_ref().map(|problem| problem.code.to_owned()),
             detail: answer.problem.map(|problem| problem.detail),
             diff,
         })
+    }
+
+    /// An intent among what a retry decides together with it, and its place there.
+    async fn with_its_group(
+        &self,
+        client_id: &ClientId,
+        letter: &LetterRow,
+        mut intent: Intent,
+    ) -> Result<(usize, Vec<(ClientId, Intent)>)> {
+        let Some(group) = letter.together else { return Ok((0, vec![(client_id.clone(), intent)])) };
+        if let (Ok(original), Intent::Valid(copy)) = (self.intent_read(client_id, &letter.mutation), &mut intent) {
+            copy.terms.get_or_insert_default().group = original.group().cloned();
+        }
+        let (mut at, mut intents) = (0, Vec::new());
+        for fellow in self.store.sync().letters_together(&[group]).await? {
+            if fellow.operation_id == letter.operation_id {
+                at = intents.len();
+                intents.push((client_id.clone(), intent.clone()));
+            } else if fellow.state.allows(DrainAction::Retry)
+                && let Some(other) = self.store.sync().letter_view(client_id, &fellow.operation_id).await?
+                && let Ok(other) = self.intent_read(client_id, &other.mutation)
+            {
+                intents.push((client_id.clone(), other));
+            }
+        }
+        Ok((at, intents))
     }
 
     /// Adds to a dry run what the engine would answer to entries whose payload is here, or to some of them when they are many.
@@ -71,10 +99,10 @@ impl Service {
             let (client_id, operation) = (&gathered.member.device.client_id, &gathered.member.operation_id);
             let Some(letter) = self.store.sync().letter_view(client_id, operation).await? else { continue };
             let read = match &order.patch {
-                None => self.intent_read(client_id, &letter.mutation),
-                Some(patch) => {
-                    self.patched(client_id, &letter.mutation, operation, "dry", Some(patch), cx.now).map(|(_, copy)| copy)
-                }
+                Some(patch) if !gathered.along => self
+                    .patched(client_id, &letter.mutation, operation, "dry", Some(patch), cx.now)
+                    .map(|(original, copy)| in_group_of(gathered, &original, copy)),
+                _ => self.intent_read(client_id, &letter.mutation),
             };
             match read {
                 Ok(intent) => intents.push((client_id.clone(), intent)),
@@ -114,7 +142,21 @@ fn spread(here: Vec<&Gathered>, most: usize) -> Vec<&Gathered> {
     turns.truncate(most);
     let mut places: Vec<usize> = turns.into_iter().map(|(_, at)| at).collect();
     places.sort_unstable();
-    places.into_iter().map(|at| here[at]).collect()
+    // A group is decided as one, so that it is tried as a whole or not at all.
+    let groups: HashSet<_> = places.iter().filter_map(|at| here[*at].together).collect();
+    let places: HashSet<usize> = places.into_iter().collect();
+    let tried = |(at, gathered): &(usize, &Gathered)| {
+        places.contains(at) || gathered.together.is_some_and(|group| groups.contains(&group))
+    };
+    here.into_iter().enumerate().filter(tried).map(|(_, gathered)| gathered).collect()
+}
+
+/// A corrected copy in the place of its original, where that is decided with its group.
+fn in_group_of(gathered: &Gathered, original: &Intent, mut copy: Intent) -> Intent {
+    if let (Some(_), Intent::Valid(copy)) = (gathered.together, &mut copy) {
+        copy.terms.get_or_insert_default().group = original.group().cloned();
+    }
+    copy
 }
 
 fn word(answer: &IntentResult) -> String {

@@ -3,13 +3,14 @@
 use std::collections::{HashMap, HashSet};
 
 use sha2::{Digest as _, Sha256};
-use tidewatch_domain::drain::{Dependants, SET_ENTRIES_MAX};
+use tidewatch_domain::drain::{Dependants, DrainOrder, SET_ENTRIES_MAX};
 use tidewatch_domain::engine::ClientKey;
 use tidewatch_domain::report::EntryState;
 use tidewatch_domain::time::Millis;
 use tidewatch_store::sync::drain::{BEHIND_MAX, MemberLook, SetMember};
 use tidewatch_store::telemetry::{Behind, Member, MemberNames};
 
+use super::together::together_sort;
 use crate::{Error, Result, Service};
 
 /// Devices whose waiting entries are read at once.
@@ -24,6 +25,10 @@ pub(super) struct Gathered {
     pub(super) member: Member,
     pub(super) client: ClientKey,
     pub(super) behind: bool,
+    /// It was not selected, and belongs to the group of one that was.
+    pub(super) along: bool,
+    /// The group that it is decided with.
+    pub(super) together: Option<i64>,
     pub(super) look: MemberLook,
 }
 
@@ -38,6 +43,8 @@ pub(super) struct Gathering {
     pub(super) behind_refused: u64,
     /// Of those, the oldest by name: what the log says of them is told on the page of the job.
     pub(super) let_go: Vec<(ClientKey, String)>,
+    /// Of the groups that members belong to, what is left as it is: accepted already, or drained.
+    pub(super) apart: u64,
 }
 
 impl Gathering {
@@ -48,6 +55,8 @@ impl Gathering {
             operation_id: gathered.member.operation_id.to_string(),
             letter: gathered.look.letter.map(|(id, _)| id),
             behind: gathered.behind,
+            together: gathered.together,
+            along: gathered.along,
         };
         self.members.iter().map(row)
     }
@@ -85,28 +94,46 @@ impl Service {
     pub(super) async fn gathered(
         &self,
         mut members: Vec<Gathered>,
-        dependants: Dependants,
+        order: &DrainOrder,
         names: &mut MemberNames,
     ) -> Result<Gathering> {
-        let by_place = |one: &Gathered, other: &Gathered| place(&one.member).cmp(&place(&other.member));
-        members.sort_unstable_by(by_place);
-        let mut behind = self.behind(&members, names).await?;
-        let (mut left, mut refused, mut let_go) = (0, 0, Vec::new());
-        if dependants == Dependants::Cut {
-            left = behind.len() as u64;
-            refused = behind.iter().filter(|member| member.state == EntryState::Poisoned).count() as u64;
-            let_go = self.oldest(std::mem::take(&mut behind));
-        }
-        let all = members.len() + behind.len();
-        if all as u64 > SET_ENTRIES_MAX {
-            let detail = format!("{all} entries with those behind them, {SET_ENTRIES_MAX} at most; narrow the filter");
-            return Err(Error::Invalid { field: "selection", detail });
-        }
-        if !behind.is_empty() {
+        let grouped = self.has_groups(order).await?;
+        let (mut left, mut refused, mut apart, mut let_go) = (0, 0, 0, Vec::new());
+        loop {
+            if grouped {
+                self.looked_up(&mut members).await?;
+                apart = self.together_add(order, &mut members, names).await?;
+            }
+            members.sort_unstable_by(|one, other| place(&one.member).cmp(&place(&other.member)));
+            let mut behind = self.behind(&members, names).await?;
+            if order.dependants == Dependants::Cut {
+                left = behind.len() as u64;
+                refused = behind.iter().filter(|member| member.state == EntryState::Poisoned).count() as u64;
+                let_go = self.oldest(std::mem::take(&mut behind));
+            }
+            let all = members.len() + behind.len();
+            if all as u64 > SET_ENTRIES_MAX {
+                let detail = format!("{all} entries with those behind them, {SET_ENTRIES_MAX} at most; narrow the filter");
+                return Err(Error::Invalid { field: "selection", detail });
+            }
+            // What is taken along from behind may belong to groups of its own.
+            let more = grouped && order.dependants == Dependants::TakeAlong && !behind.is_empty();
             self.gather(behind, true, &mut members);
-            members.sort_by(by_place);
+            members.sort_by(|one, other| place(&one.member).cmp(&place(&other.member)));
+            members.dedup_by(|next, one| next.client == one.client && next.member.operation_id == one.member.operation_id);
+            if !more {
+                break;
+            }
         }
-        members.dedup_by(|next, one| next.client == one.client && next.member.operation_id == one.member.operation_id);
+        self.looked_up(&mut members).await?;
+        if grouped {
+            together_sort(order, &mut members);
+        }
+        Ok(Gathering { members, behind: left, behind_refused: refused, let_go, apart })
+    }
+
+    /// Adds what the archive and the open jobs know of members.
+    async fn looked_up(&self, members: &mut [Gathered]) -> Result<()> {
         for stretch in members.chunks_mut(LOOKS_AT_ONCE) {
             let wanted: Vec<(ClientKey, &str)> = stretch.iter().map(|g| (g.client, &*g.member.operation_id)).collect();
             let looks = self.store.sync().members_look(&wanted).await?;
@@ -114,7 +141,7 @@ impl Service {
                 gathered.look = look;
             }
         }
-        Ok(Gathering { members, behind: left, behind_refused: refused, let_go })
+        Ok(())
     }
 
     /// The oldest of these by name, as many as are followed.
@@ -136,7 +163,7 @@ impl Service {
             };
             last = Some((member.device.id, client));
             if let Some(client) = client {
-                into.push(Gathered { member, client, behind, look: MemberLook { letter: None, job: None } });
+                into.push(Gathered { member, client, behind, along: false, together: None, look: MemberLook::default() });
             }
         }
     }
@@ -229,7 +256,8 @@ mod tests {
             let client_id = ClientId::parse(format!("0192f0c1-7b1e-7c3a-9d2e-{id:012}")).expect("an id");
             let device_of = MemberDevice { id: device, client_id, name: String::new(), asleep: false };
             let member = Member { device: device_of.into(), ..member(operation, "r-1", 1) };
-            Gathered { member, client: ClientKey(device), behind: false, look: MemberLook { letter: None, job: None } }
+            let look = MemberLook::default();
+            Gathered { member, client: ClientKey(device), behind: false, along: false, together: None, look }
         };
         let members = vec![gathered(1, 9, "op-2"), gathered(1, 9, "op-10"), gathered(2, 4, "op-3"), gathered(3, 7, "op-1")];
         let mut lines: Vec<String> =

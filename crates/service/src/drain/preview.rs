@@ -42,7 +42,7 @@ impl Service {
         let _turn = self.freezing.lock().await;
         let mut names = MemberNames::default();
         let selected = self.selected(cx, &selection, &mut names).await?;
-        let mut gathering = self.gathered(selected, order.dependants, &mut names).await?;
+        let mut gathering = self.gathered(selected, &order, &mut names).await?;
         if gathering.members.is_empty() {
             return Err(Error::Invalid { field: "selection", detail: "means no entry that is there now".to_owned() });
         }
@@ -111,6 +111,8 @@ impl Service {
             skipped: summary.skipped,
             behind: summary.behind,
             behind_refused: summary.behind_refused,
+            together: summary.together,
+            apart: summary.apart,
             verdicts: summary.verdicts,
             decided: summary.decided,
             decided_devices: summary.decided_devices,

@@ -125,7 +125,7 @@ impl Service {
         places.truncate(ahead(&outcomes, row.canary));
         let waiting = sync.items_waiting_at(row.set_id, &places, decides(row)).await?;
         if !waiting.is_empty() {
-            let items = self.prepared(row, waiting, now);
+            let items = self.prepared(row, waiting, now).await?;
             sync.job_chunk(row.id, items, now).await?;
             return Ok(Pace::Now);
         }
@@ -166,12 +166,13 @@ impl Service {
             waiting = sync.items_waiting(row.set_id, 0, budget, decides(row)).await?;
         }
         if row.rate_per_s.is_some() {
-            sync.job_chunk(row.id, self.prepared(row, waiting, now), now).await?;
+            let items = self.prepared(row, waiting, now).await?;
+            sync.job_chunk(row.id, items, now).await?;
             return Ok(Pace::Soon);
         }
         for _ in 0..CHUNKS_AT_ONCE {
-            let Some(last) = waiting.last().map(|item| item.n) else { break };
-            let items = self.prepared(row, waiting, now);
+            let items = self.prepared(row, waiting, now).await?;
+            let Some(last) = items.iter().map(|item| item.n).max() else { break };
             // The next chunk is read while this one is written: nobody but this job touches items of its own that wait.
             let next = sync.items_waiting(row.set_id, last, CHUNK_ITEMS, decides(row));
             let (whole, next) = tokio::join!(sync.job_chunk(row.id, items, now), next);
@@ -184,17 +185,25 @@ impl Service {
     }
 
     /// Reads what a chunk needs before the writer has to do with it.
-    fn prepared(&self, row: &JobRow, waiting: Vec<WaitingItem>, now: Millis) -> Vec<ChunkItem> {
+    async fn prepared(&self, row: &JobRow, waiting: Vec<WaitingItem>, now: Millis) -> Result<Vec<ChunkItem>> {
         let patch: Option<Value> = row.patch.as_deref().and_then(|text| serde_json::from_str(text).ok());
         let sync = self.store.sync();
-        let item = |item: WaitingItem| {
+        let item = |(item, apart): (WaitingItem, Option<String>)| {
             let client = ClientKey(item.client);
             let client_id = sync.client_id_of(client)?;
-            let action = job_action(row, item.behind);
-            let way = self.way(row, &client_id, &item, action, patch.as_ref(), now);
-            Some(ChunkItem { n: item.n, client, client_id, operation_id: item.operation_id, action, way })
+            let action = match job_action(row, item.behind) {
+                // The correction is meant for what was selected; the rest of its group is right as it is.
+                DrainAction::Patch if item.along => DrainAction::Retry,
+                action => action,
+            };
+            let way = match apart {
+                Some(words) => Way::Apart(words),
+                None => self.way(row, &client_id, &item, action, patch.as_ref(), now),
+            };
+            let together = item.together;
+            Some(ChunkItem { n: item.n, client, client_id, operation_id: item.operation_id, action, together, way })
         };
-        waiting.into_iter().filter_map(item).collect()
+        Ok(self.groups_complete(row, waiting).await?.into_iter().filter_map(item).collect())
     }
 
     fn way(

@@ -122,16 +122,20 @@ impl Service {
         if set.selection == selection && set.entries.cast_unsigned() == submit.count && same_hash {
             return Ok(());
         }
-        let dependants = Dependants::parse(&set.dependants).unwrap_or(Dependants::TakeAlong);
-        Err(Error::SetChanged(self.set_compared(cx, set, &submit.selection, dependants).await?))
+        Err(Error::SetChanged(self.set_compared(cx, set, &submit.selection).await?))
     }
 
     /// What a selection means now, in comparison with a frozen set.
-    async fn set_compared(&self, cx: &Cx, row: &SetRow, sent: &Selection, dependants: Dependants) -> Result<DrainChange> {
+    async fn set_compared(&self, cx: &Cx, row: &SetRow, sent: &Selection) -> Result<DrainChange> {
+        let order = DrainOrder {
+            action: DrainAction::parse(&row.action).ok_or(Error::NotFound("set"))?,
+            dependants: Dependants::parse(&row.dependants).unwrap_or(Dependants::TakeAlong),
+            patch: None,
+        };
         let _turn = self.freezing.lock().await;
         let mut names = MemberNames::default();
         let selected = self.selected(cx, sent, &mut names).await?;
-        let gathering = self.gathered(selected, dependants, &mut names).await?;
+        let gathering = self.gathered(selected, &order, &mut names).await?;
         let mut now: std::collections::HashSet<(i64, Box<str>)> =
             gathering.members.into_iter().map(|g| (g.client.0, g.member.operation_id)).collect();
         let (count, mut removed, mut after) = (now.len() as u64, 0, 0);

@@ -30,6 +30,8 @@ pub(super) struct Summary {
     pub(super) skipped: Vec<(String, u64)>,
     pub(super) behind: u64,
     pub(super) behind_refused: u64,
+    pub(super) together: u64,
+    pub(super) apart: u64,
     pub(super) verdicts: Vec<(String, u64)>,
     pub(super) decided: u64,
     pub(super) decided_devices: u64,
@@ -62,7 +64,13 @@ pub(super) fn action_of(order: &DrainOrder, behind: bool) -> DrainAction {
 
 impl Summary {
     pub(super) fn of(order: &DrainOrder, gathering: &Gathering) -> Self {
-        let mut summary = Self { behind: gathering.behind, behind_refused: gathering.behind_refused, ..Self::default() };
+        let mut summary = Self {
+            behind: gathering.behind,
+            behind_refused: gathering.behind_refused,
+            together: gathering.members.iter().filter(|g| g.along).count() as u64,
+            apart: gathering.apart,
+            ..Self::default()
+        };
         let mut skipped: BTreeMap<String, u64> = BTreeMap::new();
         let (mut signatures, mut collections): (HashMap<&str, u64>, HashMap<&str, u64>) = Default::default();
         let mut devices: Vec<(&Gathered, u64)> = Vec::new();
@@ -108,7 +116,8 @@ impl Summary {
         json!({
             "here": self.here, "awake": self.awake, "awake_devices": self.awake_devices,
             "asleep": self.asleep, "asleep_devices": self.asleep_devices, "asleep_day_percent": self.asleep_day_percent,
-            "skipped": self.skipped, "behind": self.behind, "behind_refused": self.behind_refused, "verdicts": self.verdicts, "decided": self.decided,
+            "skipped": self.skipped, "behind": self.behind, "behind_refused": self.behind_refused,
+            "together": self.together, "apart": self.apart, "verdicts": self.verdicts, "decided": self.decided,
             "decided_devices": self.decided_devices, "decided_signatures": self.decided_signatures,
             "by_device": parts(&self.by_device), "by_signature": parts(&self.by_signature),
             "by_collection": parts(&self.by_collection), "sample": self.sample, "canary": self.canary,
@@ -138,6 +147,8 @@ impl Summary {
             skipped: counted("skipped"),
             behind: number("behind"),
             behind_refused: number("behind_refused"),
+            together: number("together"),
+            apart: number("apart"),
             verdicts: counted("verdicts"),
             decided: number("decided"),
             decided_devices: number("decided_devices"),
@@ -229,8 +240,8 @@ mod tests {
             record_id: "r-1".into(),
             signature: None,
         };
-        let look = MemberLook { letter: letter.map(|state| (1, state)), job: None };
-        Gathered { member, client: ClientKey(device), behind: false, look }
+        let look = MemberLook { letter: letter.map(|state| (1, state)), ..MemberLook::default() };
+        Gathered { member, client: ClientKey(device), behind: false, along: false, together: None, look }
     }
 
     fn places(members: Vec<Gathered>) -> Vec<i64> {

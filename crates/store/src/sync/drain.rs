@@ -21,6 +21,8 @@ mod settle;
 pub(crate) mod statements;
 mod sweep;
 mod telling;
+mod together;
+mod unit;
 pub(crate) mod verify;
 
 use tidewatch_domain::drain::JobState;
@@ -37,6 +39,8 @@ pub use self::read::{CommandLook, ItemRow, LetterRow, ReasonRow, WaitingItem};
 pub use self::released::{BEHIND_MAX, BehindFate};
 pub use self::sets::{MemberLook, NewSet, SetMember, SetRow};
 pub use self::settle::job_action;
+pub use self::together::Fellow;
+pub(crate) use self::together::together;
 use super::purge::PurgeWork;
 use super::writer::{Answer, Pending, Reply, Writer, answer};
 use crate::Result;

@@ -11,6 +11,7 @@ use tidewatch_domain::engine::{
 use tidewatch_domain::time::SECOND_MS;
 
 use super::bulk::{Bound, write_all};
+use super::drain::together;
 use super::prefetch::status_number;
 use super::statements::{
     ALIAS_ADD, ANCHOR_ADD, CHANGE_ADD, CONFLICT_ADD, CONFLICT_CLOSE, CONFLICTS_MOVE, DEAD_LETTER_ADD, DIGEST_PUT, MEMORY_ADD,
@@ -43,8 +44,11 @@ pub(crate) async fn flush(
         let query = sqlx::query(CONFLICTS_MOVE).bind(collection.0).bind(record_id.to_string());
         query.bind(scope.0).execute(&mut *connection).await?;
     }
-    let letters: Vec<(i64, &NewDeadLetter)> = (dead_letter_last + 1..).zip(&effects.dead_letters).collect();
-    write_all(connection, &DEAD_LETTER_ADD, &letters, |query, (id, letter)| bind_dead_letter(query, *id, letter)).await?;
+    let letters = || (dead_letter_last + 1..).zip(&effects.dead_letters);
+    let groups = together(letters().map(|(id, letter)| (id, letter.client, letter.mutation.as_str())));
+    let letters: Vec<(i64, &NewDeadLetter, Option<i64>)> =
+        letters().zip(groups).map(|((id, letter), group)| (id, letter, group)).collect();
+    write_all(connection, &DEAD_LETTER_ADD, &letters, bind_dead_letter).await?;
     write_all(connection, &ANCHOR_ADD, &effects.anchors, |query, anchor| {
         let (exact, near) = (anchor.value.exact.to_vec(), anchor.value.near);
         query.bind(anchor.collection.0).bind(exact).bind(near).bind(anchor.seq.0).bind(anchor.record_id.to_string())
@@ -203,9 +207,9 @@ fn kind_number(conflict: &NewConflict) -> i64 {
     DisputeKind::ALL.into_iter().zip(1..).find(|(kind, _)| *kind == conflict.kind).map_or(0, |(_, number)| number)
 }
 
-fn bind_dead_letter(query: Bound, id: i64, letter: &NewDeadLetter) -> Bound {
+fn bind_dead_letter(query: Bound, (id, letter, group): &(i64, &NewDeadLetter, Option<i64>)) -> Bound {
     query
-        .bind(id)
+        .bind(*id)
         .bind(letter.client.0)
         .bind(letter.operation_id.to_string())
         .bind(letter.code)
@@ -217,6 +221,7 @@ fn bind_dead_letter(query: Bound, id: i64, letter: &NewDeadLetter) -> Bound {
         .bind(letter.at.0)
         .bind(letter.at.0)
         .bind(None::<Vec<u8>>)
+        .bind(*group)
 }
 
 /// The digests after a group, from those before it.

@@ -356,7 +356,7 @@ inserts! {
     CONFLICT_ADD = r"insert into conflicts (id, collection, record_id, scope, seq, kind, policy_rev, inputs, base, local, server, client,
         operation_id, state, resolution, branch, created_ms)", 17, "";
     DEAD_LETTER_ADD = r"insert into dead_letters (id, client, operation_id, code, detail, mutation, origin, state, home, at_ms, changed_ms,
-        sealed)", 12, r"
+        sealed, together)", 13, r"
         on conflict (client, operation_id) do nothing";
     DIGEST_PUT = "insert into scope_digest (scope, collection, rows, digest)", 4, r"
         on conflict (scope, collection) do update set rows = excluded.rows, digest = excluded.digest";

@@ -112,11 +112,29 @@ pub fn does(preview: &DrainPreview) -> String {
             format!("Puts {them} back in {their} old place, as poisoned, under {their} own {}.", if many { "ids" } else { "id" })
         }
     };
-    format!("{main}{}", behind(preview))
+    format!("{main}{}{}", together(preview), behind(preview))
 }
 
 fn devices(n: u64) -> String {
     if n == 1 { "its device".to_owned() } else { counted(n, "device", "devices") }
+}
+
+/// What belongs together, and what of it stays as it is.
+fn together(preview: &DrainPreview) -> String {
+    let along = match preview.together {
+        0 => String::new(),
+        1 => " 1 of them was not selected: it belongs together with one that was, so both are accepted or neither is.".to_owned(),
+        n => format!(
+            " {} of them were not selected: they belong together with some that were. A group is accepted as a whole or not at all.",
+            count(n)
+        ),
+    };
+    let apart = match preview.apart {
+        0 => String::new(),
+        1 => " 1 more of the same group stays as it is: accepted already, or drained.".to_owned(),
+        n => format!(" {} more of the same groups stay as they are: accepted already, or drained.", count(n)),
+    };
+    format!("{along}{apart}")
 }
 
 /// What becomes of those that wait behind; nothing when none do.

@@ -72,7 +72,7 @@ impl Writer {
                     sent.extend([(item.client, Intent::clone(copy)), (item.client, Intent::clone(original))]);
                 }
                 Way::Conflict(mutation) => sent.push((item.client, Intent::Valid(mutation.clone()))),
-                Way::OnDevice | Way::Move | Way::Fails(..) => {}
+                Way::OnDevice | Way::Move | Way::Fails(..) | Way::Apart(_) => {}
             }
         }
         let set = if sent.is_empty() {
@@ -113,7 +113,7 @@ impl Decisions {
     /// The decision on an item, when it needs one.
     pub(super) fn next(&mut self, item: &ChunkItem) -> Option<Decision> {
         let decided = match &item.way {
-            Way::OnDevice | Way::Move | Way::Fails(..) => return None,
+            Way::OnDevice | Way::Move | Way::Fails(..) | Way::Apart(_) => return None,
             Way::Decide(intent) => self.retried(item.client, intent),
             Way::Patched { original, copy } => self.patched(item.client, original, copy),
             Way::Conflict(mutation) => self.parked(item.client, mutation),
@@ -122,15 +122,11 @@ impl Decisions {
     }
 
     fn retried(&mut self, client: ClientKey, intent: &Intent) -> Option<Decision> {
-        let answer = self.decide(client, intent)?;
-        let mut made = decision(&answer, ArchiveState::Done, None);
-        // What was refused for another reason this time is poisoned for that reason.
-        made.state = made.state.or(Some(ArchiveState::Poisoned));
-        Some(made)
+        self.decide(client, intent).as_ref().map(retry_made)
     }
 
     /// The answer that stands for an intent already: it was sent again and decided otherwise, so there is nothing left to correct.
-    fn stands(&self, client: ClientKey, mutation: &Mutation) -> Option<Decision> {
+    pub(super) fn stands(&self, client: ClientKey, mutation: &Mutation) -> Option<Decision> {
         let memory = self.set.memory.get(&(client, mutation.idempotency_key.clone()))?;
         let kept = memory.digest == meaning_digest(mutation) && memory.answer.status != IntentStatus::Rejected;
         kept.then(|| decision(&memory.answer, ArchiveState::Done, None))
@@ -144,16 +140,21 @@ impl Decisions {
             return Some(stands);
         }
         let answer = self.decide(client, copy)?;
+        Some(self.copy_made(client, original, copy, &answer))
+    }
+
+    /// What the answer to a copy means for its original.
+    pub(super) fn copy_made(&mut self, client: ClientKey, original: &Intent, copy: &Intent, answer: &IntentResult) -> Decision {
         let successor = Some(copy.operation_id().as_str().to_owned());
-        let mut made = decision(&answer, ArchiveState::Superseded, successor);
+        let mut made = decision(answer, ArchiveState::Superseded, successor);
         if made.outcome == ItemOutcome::Ok {
             match original {
-                Intent::Valid(original) => self.answer(client, original, &answer),
+                Intent::Valid(original) => self.answer(client, original, answer),
                 // Nothing is remembered of what cannot be read: its device would be refused again, so it drops its copy.
                 Intent::Invalid { .. } => made.word = DrainAction::Discard,
             }
         }
-        Some(made)
+        made
     }
 
     /// An open conflict with the device's value, for a person to decide.
@@ -216,13 +217,18 @@ impl Decisions {
         Some(decision(&answer, ArchiveState::Done, None))
     }
 
-    /// Decides an intent as if it had never been refused. When it is refused again, the earlier refusal stands.
     fn decide(&mut self, client: ClientKey, intent: &Intent) -> Option<IntentResult> {
+        self.decide_all(client, std::slice::from_ref(intent))?.pop()
+    }
+
+    /// Decides an intent, or all of a group, as if nothing of it had ever been refused. When it is refused again, the earlier refusals
+    /// stand.
+    pub(super) fn decide_all(&mut self, client: ClientKey, intents: &[Intent]) -> Option<Vec<IntentResult>> {
         let device = Arc::clone(self.clients.get(&client)?);
-        let refusal = match intent {
-            Intent::Valid(mutation) => self.refusal_take(client, mutation),
-            Intent::Invalid { .. } => None,
-        };
+        let valid =
+            || intents.iter().filter_map(|intent| if let Intent::Valid(mutation) = intent { Some(mutation) } else { None });
+        let refusals: Vec<(IdempotencyKey, Memory)> =
+            valid().filter_map(|mutation| self.refusal_take(client, mutation)).collect();
         let batch = Batch {
             client,
             client_id: &device.client_id,
@@ -230,27 +236,28 @@ impl Decisions {
             role_rank: device.role_rank,
             scopes: &device.grants,
             now: self.now,
-            intents: std::slice::from_ref(intent),
+            intents,
             rules: Rules::default(),
         };
         let (mut log, mut effects) = (self.log, Effects::default());
         let done = batch_apply(&mut log, &mut self.set, &self.catalogue, &batch, &mut effects);
         // A batch without a precondition is never refused as a whole.
-        let answer = done.ok()?.results.pop()?;
-        let kept = !matches!(answer.status, IntentStatus::Rejected | IntentStatus::Deferred);
+        let answers = done.ok()?.results;
+        let kept = answers.iter().all(|answer| !matches!(answer.status, IntentStatus::Rejected | IntentStatus::Deferred));
         if kept {
             self.log = log;
             self.effects.append(effects);
-            self.forgotten.extend(refusal.map(|(key, _)| (client, key)));
+            self.forgotten.extend(refusals.into_iter().map(|(key, _)| (client, key)));
             // Whatever depends on it may go on, also within this chunk.
-            self.set.outcomes.insert((client, intent.operation_id().clone()), Outcome::Stands);
-        } else if let Intent::Valid(mutation) = intent {
-            self.refusal_take(client, mutation);
-            if let Some((key, memory)) = refusal {
-                self.set.memory.insert((client, key), memory);
+            let stand = intents.iter().map(|intent| ((client, intent.operation_id().clone()), Outcome::Stands));
+            self.set.outcomes.extend(stand);
+        } else {
+            for mutation in valid() {
+                self.refusal_take(client, mutation);
             }
+            self.set.memory.extend(refusals.into_iter().map(|(key, memory)| ((client, key), memory)));
         }
-        Some(answer)
+        Some(answers)
     }
 
     /// Takes the refusal of this very intent out of what is remembered.
@@ -287,6 +294,14 @@ impl Decisions {
     }
 }
 
+/// What the answer to a retry means for the row of the archive.
+pub(super) fn retry_made(answer: &IntentResult) -> Decision {
+    let mut made = decision(answer, ArchiveState::Done, None);
+    // What was refused for another reason this time is poisoned for that reason.
+    made.state = made.state.or(Some(ArchiveState::Poisoned));
+    made
+}
+
 /// What an answer means for the row of the archive.
 fn decision(answer: &IntentResult, closed: ArchiveState, successor: Option<String>) -> Decision {
     match (answer.status, &answer.problem) {
@@ -309,7 +324,7 @@ fn decision(answer: &IntentResult, closed: ArchiveState, successor: Option<Strin
 }
 
 /// A refusal that leaves the row of the archive as it is.
-fn refused(code: &str, detail: String) -> Decision {
+pub(super) fn refused(code: &str, detail: String) -> Decision {
     Decision {
         outcome: ItemOutcome::Failed,
         state: None,

@@ -35,6 +35,8 @@ pub struct ChunkItem {
     pub operation_id: String,
     /// What is done with it.
     pub action: DrainAction,
+    /// Its group, when it is decided with others of it: those stand next to it.
+    pub together: Option<i64>,
     /// How.
     pub way: Way,
 }
@@ -59,6 +61,8 @@ pub enum Way {
     Conflict(Box<Mutation>),
     /// It cannot be done: code and words.
     Fails(&'static str, String),
+    /// It is left alone, since not all of its group can be decided with it: in words, why.
+    Apart(String),
 }
 
 /// A row of the archive as the transaction finds it.
@@ -94,16 +98,21 @@ impl Writer {
         let mut decisions = self.decisions(&job, &items, &letters, now).await?;
         let mut work = Work::default();
         let (mut last, mut whole) = (job.next_n, true);
-        for (item, letter) in items.iter().zip(&letters) {
-            if job.stops() || matches!((&item.way, letter), (Way::OnDevice, Some(_))) {
+        let mut letters = letters.as_slice();
+        // What is decided together is one step: a job stops before it or after it.
+        for unit in items.chunk_by(|one, next| one.together.is_some() && one.together == next.together) {
+            let (of_unit, rest) = letters.split_at(unit.len());
+            letters = rest;
+            if job.stops() || matches!((&unit[0].way, of_unit[0]), (Way::OnDevice, Some(_))) {
                 // The rest waits: for a person, or because its payload has only just come in.
                 whole = false;
                 break;
             }
-            let may = letter.is_some_and(|letter| letter.state.allows(item.action));
-            let decided = if may { decisions.next(item) } else { None };
-            work.item(&mut job, item, *letter, decided, now);
-            last = last.max(item.n);
+            let decided = decisions.unit(unit, of_unit);
+            for ((item, letter), decided) in unit.iter().zip(of_unit).zip(decided) {
+                work.item(&mut job, item, *letter, decided, now);
+                last = last.max(item.n);
+            }
         }
         self.decisions_flush(decisions, pending).await?;
         if job.job_state() == JobState::Running {
@@ -148,6 +157,19 @@ impl Writer {
         Ok(letters)
     }
 
+    /// Writes what decisions came to: `[number, state, code, detail, successor, passes]` each.
+    pub(super) async fn letters_decided(&mut self, job: &JobRow, rows: Vec<serde_json::Value>, now: Millis) -> Result<()> {
+        sqlx::query(LETTERS_DECIDED)
+            .bind(serde_json::Value::from(rows).to_string())
+            .bind(job.reason.clone())
+            .bind(job.created_by.clone())
+            .bind(job.id)
+            .bind(now.0)
+            .execute(&mut self.connection)
+            .await?;
+        Ok(())
+    }
+
     async fn work_write(&mut self, job: &mut JobRow, mut work: Work, now: Millis) -> Result<()> {
         for ((from, to), ids) in &work.moves {
             let passes =
@@ -168,14 +190,7 @@ impl Writer {
             assert_eq!(moved.len(), ids.len(), "the writer has seen their states in this transaction");
         }
         if !work.decided.is_empty() {
-            sqlx::query(LETTERS_DECIDED)
-                .bind(serde_json::Value::from(std::mem::take(&mut work.decided)).to_string())
-                .bind(job.reason.clone())
-                .bind(job.created_by.clone())
-                .bind(job.id)
-                .bind(now.0)
-                .execute(&mut self.connection)
-                .await?;
+            self.letters_decided(job, std::mem::take(&mut work.decided), now).await?;
         }
         let told = std::mem::take(&mut work.told);
         for (at, command) in self.devices_tell(job, &told, now).await? {

@@ -12,7 +12,7 @@ use crate::{Error, Result};
 
 impl Sync {
     /// The answers to intents of devices, in order, as if none of them had been refused before. Each is decided on what those before it
-    /// would leave; an intent of a device that is not registered has none.
+    /// would leave, those of a group that stand next to each other as a group; an intent of a device that is not registered has none.
     ///
     /// # Errors
     /// As the database.
@@ -29,12 +29,17 @@ impl Sync {
         let mut set = working_set(&mut reader, &catalogue, &self.shared.live, &group).await?;
         drop(reader);
         let mut answers = Vec::with_capacity(intents.len());
-        for (client, (_, intent)) in clients.iter().zip(intents) {
-            let Some(client) = client else {
-                answers.push(None);
+        let one_group = |(one, intent): &(ClientId, Intent), (other, next): &(ClientId, Intent)| {
+            one == other && intent.group().is_some() && intent.group() == next.group()
+        };
+        for unit in intents.chunk_by(one_group) {
+            let Some(client) = &clients[answers.len()] else {
+                answers.extend(unit.iter().map(|_| None));
                 continue;
             };
-            if let Intent::Valid(mutation) = intent {
+            let intents: Vec<Intent> = unit.iter().map(|(_, intent)| intent.clone()).collect();
+            for intent in &intents {
+                let Intent::Valid(mutation) = intent else { continue };
                 let key: (_, IdempotencyKey) = (client.key, mutation.idempotency_key.clone());
                 if set.memory.get(&key).is_some_and(|memory| memory.answer.status == IntentStatus::Rejected) {
                     set.memory.remove(&key);
@@ -47,12 +52,12 @@ impl Sync {
                 role_rank: client.role_rank,
                 scopes: &client.grants,
                 now,
-                intents: std::slice::from_ref(intent),
+                intents: &intents,
                 rules: Rules::default(),
             };
             let done = batch_apply(&mut log, &mut set, &catalogue, &batch, &mut Effects::default());
             let done = done.map_err(|refusal| Error::Refused(Box::new(refusal)))?;
-            answers.push(done.results.into_iter().next());
+            answers.extend(done.results.into_iter().map(Some));
         }
         Ok(answers)
     }

@@ -47,15 +47,22 @@ statements! {
         where i.set_id = ?1 and i.n > ?2 and i.n <= ?3 and i.outcome = 0 and i.open = 0";
     /// Items that wait, after a place; with their intents when those are asked for.
     ITEMS_WAITING = r"
-        select i.n, i.client, i.operation_id, i.behind, iif(?4, d.mutation, null) as mutation, iif(?4, d.sealed, null) as sealed, d.state
+        select i.n, i.client, i.operation_id, i.behind, i.together, i.along, i.outcome, iif(?4, d.mutation, null) as mutation, iif(?4, d.sealed, null) as sealed, d.state
         from drain_items i left join dead_letters d on d.client = i.client and d.operation_id = i.operation_id
         where i.set_id = ?1 and i.n > ?2 and i.outcome = 0 order by i.n limit ?3";
     /// Items at `[place, …]` that wait.
     ITEMS_AT = r"
-        select i.n, i.client, i.operation_id, i.behind, iif(?3, d.mutation, null) as mutation, iif(?3, d.sealed, null) as sealed, d.state
+        select i.n, i.client, i.operation_id, i.behind, i.together, i.along, i.outcome, iif(?3, d.mutation, null) as mutation, iif(?3, d.sealed, null) as sealed, d.state
         from json_each(?2) j cross join drain_items i on i.set_id = ?1 and i.n = j.value
         left join dead_letters d on d.client = i.client and d.operation_id = i.operation_id
         where i.outcome = 0";
+    /// Items of groups `[first, …]`, whatever became of them.
+    ITEMS_TOGETHER = r"
+        select i.n, i.client, i.operation_id, i.behind, i.together, i.along, i.outcome, d.mutation, d.sealed, d.state
+        from json_each(?2) j
+        cross join drain_items i indexed by drain_items_together on i.set_id = ?1 and i.together = j.value and i.together is not null
+        left join dead_letters d on d.client = i.client and d.operation_id = i.operation_id
+        order by i.n";
     /// Outcomes of items at `[place, …]`.
     ITEMS_OUTCOMES = r"
         select i.n, i.outcome from json_each(?2) j cross join drain_items i on i.set_id = ?1 and i.n = j.value";
@@ -132,7 +139,7 @@ statements! {
     /// One row of the archive.
     LETTER_VIEW = r"
         select id, client, operation_id, code, detail, mutation, origin, state, home, passes, reason, actor, job, successor, at_ms, changed_ms,
-            restore_until_ms, purge, sealed
+            restore_until_ms, purge, together, sealed
         from dead_letters where client = ?1 and operation_id = ?2";
 
     VERIFY_JOBS = r"

@@ -8,6 +8,7 @@ use tidewatch_domain::time::Millis;
 use super::DrainWork;
 use super::journal::NewEvent;
 use super::statements::LETTERS_KNOWN;
+use super::together::together;
 use crate::sync::Sync;
 use crate::sync::bulk::write_all;
 use crate::sync::queue::Weight;
@@ -78,13 +79,13 @@ impl Writer {
             *new = *new && seen.insert(letter.operation_id.as_str());
         }
         let vault = &self.shared.vault;
-        let kept = |(id, letter)| Ok((id, letter, kept_as(vault, client, letter)?));
-        let fresh: Vec<Fresh<'_>> = (self.state.dead_letter_last + 1..)
-            .zip(letters.iter().zip(&new).filter(|(_, new)| **new).map(|(letter, _)| letter))
-            .map(kept)
-            .collect::<Result<_>>()?;
+        let here = || letters.iter().zip(&new).filter(|(_, new)| **new).map(|(letter, _)| letter);
+        let numbers = self.state.dead_letter_last + 1..;
+        let groups = together(numbers.clone().zip(here()).map(|(id, letter)| (id, client, letter.mutation.as_str())));
+        let kept = |((id, letter), group)| Ok((id, letter, kept_as(vault, client, letter)?, group));
+        let fresh: Vec<Fresh<'_>> = numbers.zip(here()).zip(groups).map(kept).collect::<Result<_>>()?;
         self.state.dead_letter_last += i64::try_from(fresh.len()).expect("a group is small");
-        write_all(&mut self.connection, &DEAD_LETTER_ADD, &fresh, |query, (id, letter, (mutation, sealed))| {
+        write_all(&mut self.connection, &DEAD_LETTER_ADD, &fresh, |query, (id, letter, (mutation, sealed), group)| {
             let home = if letter.origin == ArchiveOrigin::Escrowed { ArchiveState::Escrowed } else { ArchiveState::Poisoned };
             query
                 .bind(*id)
@@ -99,6 +100,7 @@ impl Writer {
                 .bind(now.0)
                 .bind(now.0)
                 .bind(sealed.clone())
+                .bind(*group)
         })
         .await?;
         let event = |letter: &NewLetter| NewEvent {
@@ -111,14 +113,14 @@ impl Writer {
             at: now,
             detail: Some(letter.code.clone()),
         };
-        let events: Vec<NewEvent> = fresh.iter().map(|(_, letter, _)| event(letter)).collect();
+        let events: Vec<NewEvent> = fresh.iter().map(|(_, letter, ..)| event(letter)).collect();
         self.events_add(&events).await?;
         Ok(new)
     }
 }
 
-/// A letter with its number and with what its row keeps.
-type Fresh<'a> = (i64, &'a NewLetter, (String, Option<Vec<u8>>));
+/// A letter with its number, with what its row keeps, and with the first of its group.
+type Fresh<'a> = (i64, &'a NewLetter, (String, Option<Vec<u8>>), Option<i64>);
 
 /// What a row shows and what it holds sealed: what devices hand over is, what they were refused or have given up is readable.
 fn kept_as(vault: &Vault, client: ClientKey, letter: &NewLetter) -> Result<(String, Option<Vec<u8>>)> {

@@ -12,8 +12,8 @@ use tidewatch_domain::time::Millis;
 
 use super::job_statements::{
     COMMANDS_STATES, ITEMS_AT, ITEMS_DEVICES, ITEMS_OUTCOMES, ITEMS_PAGE, ITEMS_PAGE_BACK, ITEMS_REASONS, ITEMS_SECONDS,
-    ITEMS_WAITING, JOB_EVENTS, JOB_LAST, JOB_MINUTES, JOB_VIEW, JOBS_ABOVE, JOBS_BELOW, JOBS_OPEN, LETTER_COPY, LETTER_ORIGINAL,
-    LETTER_VIEW,
+    ITEMS_TOGETHER, ITEMS_WAITING, JOB_EVENTS, JOB_LAST, JOB_MINUTES, JOB_VIEW, JOBS_ABOVE, JOBS_BELOW, JOBS_OPEN, LETTER_COPY,
+    LETTER_ORIGINAL, LETTER_VIEW,
 };
 use super::jobs::JobRow;
 use crate::sync::Sync;
@@ -31,6 +31,12 @@ pub struct WaitingItem {
     pub operation_id: String,
     /// It waits behind a selected one.
     pub behind: bool,
+    /// Its group, when it is decided with others of it.
+    pub together: Option<i64>,
+    /// It was not selected, and belongs to the group of one that was.
+    pub along: bool,
+    /// What became of it: waiting, except of an item that was read because of its group.
+    pub outcome: i64,
     /// The intent as it came, when it is here and was asked for.
     pub mutation: Option<String>,
     /// Where it stands in the archive, when it is here.
@@ -124,6 +130,7 @@ pub struct LetterRow {
     pub changed_ms: i64,
     pub restore_until_ms: Option<i64>,
     pub purge: Option<i64>,
+    pub together: Option<i64>,
     sealed: Option<Vec<u8>>,
 }
 
@@ -200,6 +207,16 @@ impl Sync {
         let places = serde_json::json!(places).to_string();
         let query = sqlx::query_as(ITEMS_AT).bind(set).bind(places).bind(intents);
         let rows: Vec<WaitingItem> = query.fetch_all(&self.readers).await?;
+        rows.into_iter().map(|row| row.opened(&self.shared.vault)).collect()
+    }
+
+    /// Items of a set that belong to these groups, whatever became of them, with their intents.
+    ///
+    /// # Errors
+    /// As the database.
+    pub async fn items_together(&self, set: i64, groups: &[i64]) -> Result<Vec<WaitingItem>> {
+        let groups = serde_json::json!(groups).to_string();
+        let rows: Vec<WaitingItem> = sqlx::query_as(ITEMS_TOGETHER).bind(set).bind(groups).fetch_all(&self.readers).await?;
         rows.into_iter().map(|row| row.opened(&self.shared.vault)).collect()
     }
 

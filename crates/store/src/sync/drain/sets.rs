@@ -61,13 +61,19 @@ pub struct SetMember {
     pub letter: Option<i64>,
     /// It waits behind a selected one.
     pub behind: bool,
+    /// Its group, when it is decided with others of it: the first of them in the archive.
+    pub together: Option<i64>,
+    /// It was not selected, and comes along because it belongs to the group of one that was.
+    pub along: bool,
 }
 
 /// What the archive and the open jobs know of an entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MemberLook {
     /// Its row of the archive and where it stands.
     pub letter: Option<(i64, ArchiveState)>,
+    /// Its group: the first of it in the archive.
+    pub together: Option<i64>,
     /// The open job that has it.
     pub job: Option<i64>,
 }
@@ -125,13 +131,13 @@ impl Sync {
     pub async fn members_look(&self, entries: &[(ClientKey, &str)]) -> Result<Vec<MemberLook>> {
         let wanted: Vec<serde_json::Value> =
             entries.iter().map(|(client, operation)| serde_json::json!([client.0, operation])).collect();
-        type Row = (i64, Option<i64>, Option<i64>, Option<i64>);
+        type Row = (i64, Option<i64>, Option<i64>, Option<i64>, Option<i64>);
         let rows: Vec<Row> =
             sqlx::query_as(MEMBERS_LOOK).bind(serde_json::Value::from(wanted).to_string()).fetch_all(&self.readers).await?;
-        let mut looks = vec![MemberLook { letter: None, job: None }; entries.len()];
-        for (at, letter, state, job) in rows {
+        let mut looks = vec![MemberLook::default(); entries.len()];
+        for (at, letter, state, together, job) in rows {
             let letter = letter.zip(state.and_then(ArchiveState::of_number));
-            looks[usize::try_from(at).expect("an index of the array")] = MemberLook { letter, job };
+            looks[usize::try_from(at).expect("an index of the array")] = MemberLook { letter, together, job };
         }
         Ok(looks)
     }
@@ -242,6 +248,8 @@ impl Writer {
                 .bind(member.operation_id.clone())
                 .bind(member.letter)
                 .bind(i64::from(member.behind))
+                .bind(member.together)
+                .bind(i64::from(member.along))
         })
         .await
     }

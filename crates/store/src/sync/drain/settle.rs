@@ -9,7 +9,7 @@ use tidewatch_domain::time::Millis;
 
 use super::chunk::Letter;
 use super::items::Settled;
-use super::job_statements::{ITEMS_OF_COMMAND, JOB_OF_SET, LETTERS_DECIDED, LETTERS_MOVE};
+use super::job_statements::{ITEMS_OF_COMMAND, JOB_OF_SET, LETTERS_MOVE};
 use super::jobs::JobRow;
 use super::journal::NewEvent;
 use crate::Result;
@@ -145,15 +145,8 @@ impl Writer {
         // Devices say under which id the copy goes.
         let copy = verdict.detail.as_deref().and_then(|text| OperationId::parse(text).ok());
         let state = ArchiveState::Superseded;
-        let closed = serde_json::json!([[letter.id, state.number(), null, null, copy.as_ref().map(OperationId::as_str), false]]);
-        sqlx::query(LETTERS_DECIDED)
-            .bind(closed.to_string())
-            .bind(job.reason.clone())
-            .bind(job.created_by.clone())
-            .bind(job.id)
-            .bind(now.0)
-            .execute(&mut self.connection)
-            .await?;
+        let closed = serde_json::json!([letter.id, state.number(), null, null, copy.as_ref().map(OperationId::as_str), false]);
+        self.letters_decided(job, vec![closed], now).await?;
         Ok(Some(state.mirror_number()))
     }
 

@@ -9,14 +9,20 @@ statements! {
     /// Which of `[operation, …]` of a device are in the archive: their places in the list.
     LETTERS_KNOWN = "select j.key from json_each(?1) j cross join dead_letters d on d.client = ?2 and d.operation_id = j.value";
 
-    /// What is known of `[[client, operation], …]`: place in the list, its row of the archive, that row's state (8 when purged), its open job.
+    /// What is known of `[[client, operation], …]`: place in the list, its row of the archive, that row's state (8 when purged), its group, its open job.
     MEMBERS_LOOK = r"
-        select j.key, d.id, iif(d.purge is null, d.state, 8), s.id
+        select j.key, d.id, iif(d.purge is null, d.state, 8), d.together, s.id
         from json_each(?1) j
         left join dead_letters d on d.client = j.value ->> 0 and d.operation_id = j.value ->> 1
         left join drain_items i on i.client = j.value ->> 0 and i.operation_id = j.value ->> 1 and i.open = 1
         left join drain_jobs s on s.set_id = i.set_id
         where d.id is not null or i.n is not null";
+    LETTERS_GROUPED = "select 1 from dead_letters indexed by dead_letters_together where together is not null limit 1";
+    /// Rows of the archive of groups `[first, …]`.
+    LETTERS_TOGETHER = r"
+        select d.together, d.client, d.operation_id, iif(d.purge is null, d.state, 8) as state
+        from json_each(?1) j cross join dead_letters d indexed by dead_letters_together on d.together = j.value and d.together is not null
+        order by d.together, d.id";
     SET_ADD = r"
         insert into drain_sets (action, dependants, patch, selection, idempotency_key, created_by, created_ms, expires_ms)
         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) returning id";
@@ -55,7 +61,7 @@ statements! {
 }
 
 inserts! {
-    MEMBER_ADD = "insert into drain_items (set_id, n, client, operation_id, letter, behind)", 6, "";
+    MEMBER_ADD = "insert into drain_items (set_id, n, client, operation_id, letter, behind, together, along)", 8, "";
     BEHIND_ADD = "insert into drain_behind (set_id, client, operation_id)", 3, "on conflict do nothing";
     EVENT_ADD = "insert into entry_events (client, operation_id, state, pending, job, command, at_ms, detail)", 8, "";
 }

@@ -76,6 +76,8 @@ pub(super) async fn drain(store: &Store, action: DrainAction, members: &BTreeSet
             operation_id: format!("op-{n}-{operation}"),
             letter: None,
             behind: false,
+            together: None,
+            along: false,
         })
         .collect();
     let hash = hash_of(members);
@@ -101,6 +103,7 @@ pub(super) async fn drain(store: &Store, action: DrainAction, members: &BTreeSet
         client_id: super::client(*n),
         operation_id: row.operation_id.clone(),
         action,
+        together: None,
         way: way(action, *n, *operation),
     });
     assert!(sync.job_chunk(job, items.collect(), NOW).await.expect("worked off"));
@@ -266,8 +269,14 @@ async fn a_second_job_leaves_alone_what_an_open_one_has() {
         created: NOW,
         expires: NOW.plus(1_000),
     };
-    let member =
-        SetMember { client: sync.key_of(&client(1)).expect("known"), operation_id: "op-1-0".into(), letter: None, behind: false };
+    let member = SetMember {
+        client: sync.key_of(&client(1)).expect("known"),
+        operation_id: "op-1-0".into(),
+        letter: None,
+        behind: false,
+        together: None,
+        along: false,
+    };
     let job = |set: i64, key: &str| NewJob {
         set,
         idempotency_key: key.to_owned(),
@@ -326,7 +335,14 @@ async fn a_set_that_nobody_submits_is_dropped_with_its_members_and_one_that_is_s
         created: NOW,
         expires: NOW.plus(1_000),
     };
-    let member = SetMember { client: ClientKey(1), operation_id: "op-1-1".into(), letter: None, behind: false };
+    let member = SetMember {
+        client: ClientKey(1),
+        operation_id: "op-1-1".into(),
+        letter: None,
+        behind: false,
+        together: None,
+        along: false,
+    };
     let behind =
         vec![(ClientKey(1), "op-1-0".to_owned()), (ClientKey(1), "op-1-2".to_owned()), (ClientKey(2), "op-9".to_owned())];
     let put = sync.set_put(set, std::iter::once(member), behind, String::new(), 1, "{}".to_owned());

@@ -70,6 +70,7 @@ async fn drained(store: &Store, action: DrainAction, dependants: &'static str, m
         client_id: client(*device),
         operation_id: (*operation).to_owned(),
         action,
+        together: None,
         way: way.clone(),
     });
     assert!(sync.job_chunk(job, items.collect(), NOW).await.expect("worked off"));
@@ -84,7 +85,7 @@ fn hash_of(members: &[(u32, &str)]) -> String {
 }
 
 fn member(client: ClientKey, operation: &str) -> SetMember {
-    SetMember { client, operation_id: operation.to_owned(), letter: None, behind: false }
+    SetMember { client, operation_id: operation.to_owned(), letter: None, behind: false, together: None, along: false }
 }
 
 fn reading(operation: &str) -> Mutation {

@@ -51,6 +51,10 @@ pub struct SetReport {
     pub behind: u64,
     /// Of those, refused because of what they wait for: they go out only when they are retried.
     pub behind_refused: u64,
+    /// Of the entries: not selected, and taken along because their device sent them as one group with a selected one.
+    pub together: u64,
+    /// Of the same groups, what is left as it is: accepted already, or drained.
+    pub apart: u64,
     /// What the engine would answer, by word.
     pub verdicts: Vec<WordCount>,
     /// Entries that the dry run decided: of those whose payload is here 500 at most, spread over signatures and devices.
@@ -200,6 +204,8 @@ impl From<DrainPreview> for SetReport {
             skipped: words(preview.skipped),
             behind: preview.behind,
             behind_refused: preview.behind_refused,
+            together: preview.together,
+            apart: preview.apart,
             verdicts: words(preview.verdicts),
             decided: preview.decided,
             decided_devices: preview.decided_devices,
