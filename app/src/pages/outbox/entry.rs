@@ -262,6 +262,11 @@ impl Terms {
     }
 }
 
+/// The key, where it is another one than the id of the operation.
+fn key_shown(key: String, operation_id: &str) -> AnyView {
+    if key == operation_id { "the id of the operation".into_any() } else { view! { <Id id=key/> }.into_any() }
+}
+
 /// `by the clock of the device, 0.8 s ahead when last measured`.
 fn clock_words(ahead_ms: i64) -> String {
     let off = ahead_ms.abs();
@@ -299,7 +304,7 @@ fn Facts(
             <dd>{failure(entry)}{group}</dd>
             <dt>"Made"</dt>
             <dd>{entry.created_at.map_or_else(|| "not reported".into_any(), |at| view! { <When at now/> }.into_any())}{made.map(|words| view! { <small>{words}</small> })}</dd>
-            {terms.idempotency_key.map(|key| view! { <dt>"Idempotency"</dt><dd><Id id=key/></dd> })}
+            {terms.idempotency_key.map(|key| view! { <dt>"Idempotency"</dt><dd>{key_shown(key, &entry.operation_id)}</dd> })}
             <dt>"Refused"</dt>
             <dd>{refused(view.refused, origin, now)}</dd>
             <dt>"Last seen"</dt>

@@ -49,7 +49,8 @@ impl Service {
                 redact(&payload, Rules { secret: &secret, known: &known, fault: fault.as_deref() })
             }
         };
-        let idempotency_key = intent["idempotency_key"].as_str().map(str::to_owned);
+        // An intent that names no key is known by its id.
+        let idempotency_key = Some(intent["idempotency_key"].as_str().unwrap_or(operation_id).to_owned());
         let schema_version = intent["schema_version"].as_i64();
         Ok(Some(EntryPayload { shown, fault, revealed_until, may_reveal, at, origin, idempotency_key, schema_version }))
     }
