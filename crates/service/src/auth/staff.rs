@@ -152,11 +152,13 @@ impl Service {
         Ok(self.store.console().users_list(USERS_MAX).await?.into_iter().map(User::from).collect())
     }
 
-    /// Members of staff who can approve what somebody else has asked for, by name; whoever asked is named as the audit log does.
+    /// Members of staff who can approve what somebody else has asked for, by name; whoever asked is named as the audit log does, and
+    /// is the person behind a token.
     ///
     /// # Errors
     /// As the store.
     pub(crate) async fn approvers(&self, author: &str) -> Result<Vec<Approver>> {
+        let author = self.person(author).await?;
         let users = self.store.console().users_list(USERS_MAX).await?;
         let other = |name: &str| author.strip_prefix("user:") != Some(name);
         let may = users.into_iter().filter(|user| user.role.can(Action::Approve) && other(&user.name));
