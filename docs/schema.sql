@@ -194,7 +194,7 @@ CREATE TABLE "dead_letters" (
     successor        text,                           -- operation that took its place
     at_ms            integer not null,               -- here since
     changed_ms       integer not null,               -- in its state since
-    restore_until_ms integer, purge integer, sealed blob,                        -- can be put back until
+    restore_until_ms integer, purge integer, sealed blob, together integer,                        -- can be put back until
     constraint dead_letters_once unique (client, operation_id)
 ) strict;
 
@@ -209,6 +209,8 @@ CREATE INDEX dead_letters_purged on dead_letters (purge) where purge is not null
 CREATE INDEX dead_letters_readable on dead_letters (id) where origin in (2, 3) and sealed is null and purge is null;
 
 CREATE INDEX dead_letters_sealed on dead_letters (substr(sealed, 2, 8), id) where sealed is not null;
+
+CREATE INDEX dead_letters_together on dead_letters (together) where together is not null;
 
 CREATE TABLE dedupe (
     client     integer not null,
@@ -266,7 +268,7 @@ CREATE TABLE drain_items (
     code         text,
     detail       text,
     command      text,                               -- the command that tells its device
-    at_ms        integer,                            -- outcome since
+    at_ms        integer, together integer, along integer not null default 0 constraint drain_items_along_flag check (along in (0, 1)),                            -- outcome since
     primary key (set_id, n)
 ) strict, without rowid;
 
@@ -275,6 +277,8 @@ CREATE INDEX drain_items_by_command on drain_items (command, n) where outcome = 
 CREATE UNIQUE INDEX drain_items_open on drain_items (client, operation_id) where open = 1;
 
 CREATE INDEX drain_items_rest on drain_items (set_id, outcome, n) where outcome in (1, 3, 4);
+
+CREATE INDEX drain_items_together on drain_items (set_id, together, n) where together is not null;
 
 CREATE TABLE drain_jobs (
     id               integer primary key autoincrement,

@@ -216,7 +216,14 @@ mod tests {
                 record_id: "r-1".into(),
                 signature: Some(signature.into()),
             };
-            Gathered { member, client: ClientKey(device), behind: false, look: MemberLook { letter: None, job: None } }
+            Gathered {
+                member,
+                client: ClientKey(device),
+                behind: false,
+                along: false,
+                together: None,
+                look: MemberLook::default(),
+            }
         };
         let mut members: Vec<Gathered> = (0..6).map(|n| gathered(1, n, "many")).collect();
         members.extend([gathered(2, 0, "many"), gathered(2, 1, "many"), gathered(2, 2, "rare"), gathered(3, 0, "many")]);
