@@ -20,6 +20,7 @@ mod sets;
 mod settle;
 pub(crate) mod statements;
 mod sweep;
+mod take_back;
 mod telling;
 mod together;
 mod unit;

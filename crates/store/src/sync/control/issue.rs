@@ -246,7 +246,7 @@ impl Writer {
     }
 
     /// Counts open commands that are not held back; memory moves once the transaction is committed.
-    pub(super) fn command_counted(&mut self, client: ClientKey, by: i64) {
+    pub(crate) fn command_counted(&mut self, client: ClientKey, by: i64) {
         *self.commands_moved.entry(client).or_default() += by;
     }
 }

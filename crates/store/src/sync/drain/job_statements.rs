@@ -79,8 +79,17 @@ statements! {
         select i.n, i.client, i.operation_id, i.behind, i.outcome, i.command, d.id as letter, iif(d.purge is null, d.state, 8) as state, d.job, d.home
         from drain_items i left join dead_letters d on d.client = i.client and d.operation_id = i.operation_id
         where i.set_id = ?1 and i.n > ?2 order by i.n limit ?3";
-    /// Which commands of `[id, …]` no device has fetched.
-    COMMANDS_QUEUED = "select c.id from json_each(?1) j cross join commands c on c.id = j.value where c.state = 0";
+    /// Commands of a job that none of the devices `[client, …]` has fetched: id, device, arguments.
+    COMMANDS_QUEUED = r"
+        select c.id, c.client, c.args from json_each(?1) j cross join commands c indexed by commands_open on c.client = j.value and c.state < 3
+        where c.state = 0 and c.job = ?2";
+    /// The same as [`ITEMS_OF_COMMAND`], their operations alone.
+    COMMAND_AWAITED = r"
+        select i.operation_id from drain_items i indexed by drain_items_by_command where i.command = ?1 and i.outcome = 1";
+    /// Where rows of the archive stand that a job has moved: those of a device at `[operation, …]`.
+    LETTERS_OF_JOB = r"
+        select d.operation_id, d.state from json_each(?2) j cross join dead_letters d on d.client = ?1 and d.operation_id = j.value
+        where +d.job = ?3 and +d.purge is null";
     COMMANDS_STATES = r"
         select c.id, c.state, c.done, c.total, c.changed_ms from json_each(?1) j cross join commands c on c.id = j.value";
     /// Who brought a job to a state last.

@@ -166,7 +166,8 @@ impl JobRow {
         let heard = self.canary > 0 && !self.canary_done && self.canary_until_ms.is_some();
         match self.job_state() {
             JobState::Paused => !heard,
-            JobState::Cancelled | JobState::Undone => true,
+            // What is left of them then is about what was decided here.
+            JobState::Cancelled | JobState::Undone => self.undo_n.is_some(),
             JobState::Requested | JobState::Canary | JobState::Running | JobState::Done | JobState::Refused => false,
         }
     }

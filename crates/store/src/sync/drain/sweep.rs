@@ -1,7 +1,7 @@
 //! The end of a job that was cancelled, refused or taken back: what was not begun is left alone, commands that no device has fetched are
 //! taken back, and after an undo what was drained is put back where it came from.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use sqlx::FromRow;
 use tidewatch_domain::audit::AuditEntry;
@@ -11,7 +11,7 @@ use tidewatch_domain::time::Millis;
 
 use super::chunk::CHUNK_ITEMS;
 use super::items::Settled;
-use super::job_statements::{COMMANDS_QUEUED, ITEMS_STRETCH, JOB_MOVED_BY, LETTERS_MOVE};
+use super::job_statements::{ITEMS_STRETCH, JOB_MOVED_BY, LETTERS_MOVE};
 use super::jobs::JobRow;
 use super::journal::NewEvent;
 use super::settle::job_action;
@@ -21,13 +21,13 @@ use crate::sync::writer::Writer;
 
 /// An item with its row of the archive.
 #[derive(Clone, Debug, FromRow)]
-struct Swept {
+pub(super) struct Swept {
     n: i64,
-    client: i64,
+    pub(super) client: i64,
     operation_id: String,
     behind: bool,
     outcome: i64,
-    command: Option<String>,
+    pub(super) command: Option<String>,
     letter: Option<i64>,
     state: Option<i64>,
     job: Option<i64>,
@@ -56,7 +56,7 @@ impl Writer {
         let query = sqlx::query_as(ITEMS_STRETCH).bind(job.set_id).bind(from).bind(CHUNK_ITEMS);
         let items: Vec<Swept> = query.fetch_all(&mut self.connection).await?;
         let by = self.moved_by(&job).await?;
-        self.commands_take_back(&items, &by, now).await?;
+        self.commands_take_back(&job, &items, &by, now).await?;
         // Taking commands back has settled the items that waited for them.
         let Some(reread) = self.job_load(id).await? else { return Ok(()) };
         job = reread;
@@ -75,21 +75,6 @@ impl Writer {
         let (actor, remark) = found.unwrap_or_else(|| ("system".to_owned(), None));
         let reason = remark.unwrap_or_else(|| format!("{} was {}", job.name(), job.job_state().as_str()));
         Ok(By { actor, reason, trace_id: Some(job.request_id.clone()) })
-    }
-
-    async fn commands_take_back(&mut self, items: &[Swept], by: &By, now: Millis) -> Result<()> {
-        let mut named: Vec<&str> = items.iter().filter_map(|item| item.command.as_deref()).collect();
-        named.dedup();
-        let named = serde_json::json!(named).to_string();
-        let queued: Vec<(String,)> = sqlx::query_as(COMMANDS_QUEUED).bind(named).fetch_all(&mut self.connection).await?;
-        let mut seen = HashSet::new();
-        for (command,) in queued {
-            if seen.insert(command.clone()) {
-                // What it is told of a command that has just been fetched after all stays as it is.
-                let _ = self.command_cancelled(&command, false, by, now).await?;
-            }
-        }
-        Ok(())
     }
 
     /// What was not begun is left alone.

@@ -12,7 +12,7 @@ use crate::Result;
 use crate::sync::writer::Writer;
 
 /// Priority of what a drain tells: before what the console does by itself.
-const PRIORITY: i64 = 2;
+pub(super) const PRIORITY: i64 = 2;
 
 /// A word for a device about one of its entries.
 #[derive(Clone, Debug)]
