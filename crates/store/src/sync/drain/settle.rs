@@ -90,13 +90,17 @@ impl Writer {
         let (mut outcomes, mut events) = (Vec::new(), Vec::new());
         for ((item, verdict), letter) in settled.iter().zip(&letters) {
             let action = job_action(&job, item.behind);
-            // Its payload has come in, and what is to be done with it is done here.
-            let again = verdict.outcome == ItemOutcome::Ok
+            // Its payload has come in, and what is to be done with it is done here, unless the job is over: then it stays where it is.
+            let open = verdict.outcome == ItemOutcome::Ok
                 && action == DrainAction::ToConflict
-                && letter.is_some_and(|letter| letter.state == ArchiveState::Escrowed)
-                && !job.job_state().is_final();
-            let outcome = if again { ItemOutcome::Waiting } else { verdict.outcome };
-            if again {
+                && letter.is_some_and(|letter| letter.state.allows(action));
+            let over = open && job.job_state().is_final();
+            let outcome = match (open, over) {
+                (_, true) => ItemOutcome::Skipped,
+                (true, false) => ItemOutcome::Waiting,
+                (false, false) => verdict.outcome,
+            };
+            if outcome == ItemOutcome::Waiting {
                 job.next_n = job.next_n.min(item.n - 1);
             }
             job.tally(ItemOutcome::Sent, outcome);
@@ -105,7 +109,7 @@ impl Writer {
                 ItemOutcome::Ok => self.letter_follows(&job, *letter, action, now).await?,
                 _ => None,
             };
-            let (code, detail) = (verdict.code.clone(), verdict.detail.clone());
+            let (code, detail) = if over { left_open(&job) } else { (verdict.code.clone(), verdict.detail.clone()) };
             events.push(NewEvent {
                 client: ClientKey(item.client),
                 operation_id: item.operation_id.clone(),
@@ -158,10 +162,9 @@ impl Writer {
         action: DrainAction,
         now: Millis,
     ) -> Result<Option<i64>> {
-        let Some(to) = ArchiveState::after(action) else {
-            // Sent again: the device reports what comes of it.
-            return Ok(None);
-        };
+        // Sent again: the device reports what comes of it. What becomes a conflict is closed by the decision that makes it one.
+        let to = ArchiveState::after(action).filter(|to| *to != ArchiveState::Done);
+        let Some(to) = to else { return Ok(None) };
         let Some(letter) = letter else { return Ok((to == ArchiveState::Held).then(|| to.mirror_number())) };
         if letter.state == to || !letter.state.allows(action) {
             return Ok(Some(letter.state.mirror_number()));
@@ -181,6 +184,12 @@ impl Writer {
             .await?;
         Ok(Some(to.mirror_number()))
     }
+}
+
+/// Why an entry that its device has handed over is not decided any more: code and words.
+fn left_open(job: &JobRow) -> (Option<String>, Option<String>) {
+    let word = job.job_state().as_str();
+    (Some(format!("job_{word}")), Some(format!("the job was {word} before its payload came in, which is here and not decided")))
 }
 
 /// What a job does with an item.

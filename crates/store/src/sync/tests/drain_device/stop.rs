@@ -104,3 +104,36 @@ async fn an_undo_takes_back_the_words_of_what_it_puts_back_and_leaves_those_of_w
     assert_eq!(told, [word("op-2", "discard"), word("op-2", "quarantine"), word("op-3", "retry")]);
     assert_sound(store).await;
 }
+
+#[tokio::test]
+async fn an_entry_whose_device_hands_it_over_as_a_conflict_after_the_stop_stays_in_escrow() {
+    for change in [JobChange::Cancel, JobChange::Undo] {
+        let dir = tempfile::tempdir().expect("a folder");
+        let store = store(dir.path()).await;
+        let job = told(&store, DrainAction::ToConflict, "take_along", &["op-1"]).await;
+        let (command, operations) = upload(&store).await;
+        ended(&store, job, change).await;
+        done(&store, &command, &operations, None).await;
+        assert_eq!(letter(&store, "op-1").await.archive_state(), ArchiveState::Escrowed, "{change:?}: no conflict stands for it");
+        let seen = view(&store, job).await;
+        assert_eq!((seen.ok, seen.skipped, seen.sent, seen.waiting), (0, 1, 0, 0), "{change:?}");
+        assert!(seen.finished_ms.is_some(), "{change:?}");
+        let depends = sent(&store, child("op-2", "op-1")).await;
+        assert_eq!(depends, (IntentStatus::Deferred, Some("dependency_missing")), "{change:?}: nobody has decided it");
+        assert_sound(store).await;
+    }
+}
+
+#[tokio::test]
+async fn an_entry_that_was_refused_while_its_device_was_told_becomes_a_conflict_here_and_is_not_closed_without_one() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = store(dir.path()).await;
+    let job = told(&store, DrainAction::ToConflict, "take_along", &["op-1"]).await;
+    let fetched = handed(&store, 1).await;
+    reported(&store, "op-1").await;
+    answered(&store, 1, &fetched[0], &["op-1".to_owned()], EntryOutcome::Ok, None).await;
+    assert_eq!(letter(&store, "op-1").await.archive_state(), ArchiveState::Poisoned, "no conflict stands for it yet");
+    let seen = view(&store, job).await;
+    assert_eq!((seen.waiting, seen.sent, seen.ok), (1, 0, 0), "its payload is here, and what is to be done is done here");
+    assert_sound(store).await;
+}
