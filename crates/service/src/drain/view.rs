@@ -72,7 +72,6 @@ impl Service {
         let looks = self.looks(&at_work).await?;
         let sleeping = asleep(&at_work, &looks);
         let selection = selection_of(&row);
-        let action = action_of(&row)?;
         let minutes = self.minutes(&row, cx.now).await?;
         let (reasons, reasons_all, reasons_failed) = self.reasons(&row).await?;
         Ok(DrainJobView {
@@ -93,7 +92,7 @@ impl Service {
             rate_per_s: row.rate_per_s.and_then(|rate| u32::try_from(rate).ok()),
             stop_percent: u8::try_from(row.stop_percent).unwrap_or(100),
             undo_until: row.restore_until_ms.map(Millis),
-            undoable: undoable(&row, action, cx.now),
+            undoable: undoable(&row, cx.now),
             seconds: self.seconds(&row, &minutes).await?,
             minutes,
             released: self.released(row.set_id, Millis(row.created_ms)).await?,
@@ -243,14 +242,13 @@ fn action_of(row: &JobRow) -> Result<DrainAction> {
     DrainAction::parse(&row.action).ok_or(Error::NotFound("job"))
 }
 
-/// Entries that an undo would take back: what is done and can be put back, what no device has answered, what was not begun.
-fn undoable(row: &JobRow, action: DrainAction, now: Millis) -> u64 {
+/// Entries that an undo would take back, while there is time for one.
+fn undoable(row: &JobRow, now: Millis) -> u64 {
     let late = row.restore_until_ms.is_some_and(|until| until < now.0);
     if late || matches!(row.job_state(), JobState::Undone | JobState::Refused | JobState::Requested) {
         return 0;
     }
-    let done = if action.can_be_undone() { row.ok } else { 0 };
-    (done + row.sent + if row.job_state().is_final() { 0 } else { row.waiting }).cast_unsigned()
+    row.undoable()
 }
 
 fn job_row(row: &JobRow, asleep: u64) -> Result<DrainJobRow> {

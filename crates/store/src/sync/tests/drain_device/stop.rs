@@ -137,3 +137,27 @@ async fn an_entry_that_was_refused_while_its_device_was_told_becomes_a_conflict_
     assert_eq!((seen.waiting, seen.sent, seen.ok), (1, 0, 0), "its payload is here, and what is to be done is done here");
     assert_sound(store).await;
 }
+
+#[tokio::test]
+async fn a_job_of_which_nothing_can_be_taken_back_is_not_undone() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = store(dir.path()).await;
+    let undo = || JobMove { change: JobChange::Undo, actor: "user:maya".into(), request_id: "r-2".into(), remark: None, at: NOW };
+    for (operation, action, way) in [("op-1", DrainAction::Retry, decided("op-1")), ("op-2", DrainAction::Quarantine, Way::Move)]
+    {
+        reported(&store, operation).await;
+        let job = drained(&store, action, "take_along", &[(1, operation)], way).await;
+        store.sync().job_moved(job, SystemMove::Done, NOW).await.expect("done");
+        let undone = store.sync().job_change(job, undo()).await.expect("asked");
+        let (answer, state) = match action {
+            DrainAction::Retry => (Err(JobState::Done), JobState::Done),
+            _ => (Ok(()), JobState::Undone),
+        };
+        assert_eq!((undone, view(&store, job).await.job_state()), (answer, state), "{action:?}");
+        if state == JobState::Undone {
+            store.sync().job_sweep(job, NOW).await.expect("swept");
+            assert_eq!(view(&store, job).await.skipped, 1);
+        }
+    }
+    assert_sound(store).await;
+}
