@@ -68,7 +68,7 @@ impl Service {
         let named: Vec<(ClientKey, &str)> = ids.iter().map(|id| (client, id.as_str())).collect();
         let here: Vec<bool> = sync.members_look(&named).await?.into_iter().map(|look| look.letter.is_some()).collect();
         let absent: Vec<&OperationId> = ids.iter().zip(&here).filter(|(_, here)| !**here).map(|(id, _)| id).collect();
-        let asked: Vec<OperationId> = absent.iter().map(|id| OperationId::clone(id)).collect();
+        let asked: Vec<OperationId> = absent.iter().copied().cloned().collect();
         let answers = sync.mutations_status(client_id, &asked).await?;
         let settled = |id: &OperationId| answers.iter().any(|answer| answer.operation_id == *id && stands(answer.status));
         Ok((ids.len() - absent.len(), absent.into_iter().filter(|id| !settled(id)).collect()))

@@ -51,6 +51,9 @@ impl RowReaders {
         self: &Arc<Self>,
         work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        // Whoever waits goes first. It also parts the moment at which a page begins from that at which it is read, as everywhere where the
+        // database is asked, so that tests can write in between.
+        tokio::task::yield_now().await;
         let turn = tokio::time::timeout(TURN_MAX, Arc::clone(&self.turns).acquire_owned()).await;
         let turn = turn.map_err(|_| sqlx::Error::PoolTimedOut)?.map_err(|_| Error::Closed)?;
         let readers = Arc::clone(self);

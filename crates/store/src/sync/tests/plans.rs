@@ -40,9 +40,18 @@ const MAY_SCAN: &[&str] = &[
     "VERIFY_SEALED",
 ];
 
-/// Statements that sort or group on purpose: a verification, and what one job comes to, by reason, by device and by second.
-const MAY_SORT: &[&str] =
-    &["VERIFY_CONFLICTED", "VERIFY_ITEMS", "ITEMS_REASONS", "ITEMS_DEVICES", "ITEMS_SECONDS", "BEHIND_FATES"];
+/// Statements that sort or group on purpose: a verification, and what one job comes to, by reason, by device and by second, and the
+/// few entries of one group.
+const MAY_SORT: &[&str] = &[
+    "VERIFY_CONFLICTED",
+    "VERIFY_ITEMS",
+    "ITEMS_REASONS",
+    "ITEMS_DEVICES",
+    "ITEMS_SECONDS",
+    "BEHIND_FATES",
+    "LETTERS_TOGETHER",
+    "ITEMS_TOGETHER",
+];
 
 #[tokio::test]
 async fn every_statement_is_prepared_and_only_the_named_ones_scan() {
