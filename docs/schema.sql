@@ -204,6 +204,8 @@ CREATE INDEX dead_letters_by_successor on dead_letters (client, successor) where
 
 CREATE INDEX dead_letters_due on dead_letters (state, changed_ms) where state in (4, 5) and purge is null;
 
+CREATE INDEX dead_letters_handed on dead_letters (client, operation_id) where origin <> 0 and state not in (1, 7) and purge is null;
+
 CREATE INDEX dead_letters_purged on dead_letters (purge) where purge is not null;
 
 CREATE INDEX dead_letters_readable on dead_letters (id) where origin in (2, 3) and sealed is null and purge is null;

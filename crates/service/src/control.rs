@@ -102,10 +102,11 @@ impl Service {
         let client_id = self.control_device(cx)?;
         let ids: Vec<OperationId> = lines.iter().filter_map(|line| OperationId::parse(&line.operation_id).ok()).collect();
         let answers = self.store.sync().mutations_status(client_id, &ids).await?;
-        let settled: Vec<String> =
+        let mut settled: Vec<String> =
             answers.iter().filter(|answer| stands(answer.status)).map(|answer| answer.operation_id.to_string()).collect();
         let lines = lines.into_iter().filter(|line| !settled.contains(&line.operation_id)).collect();
-        let kept = self.store.sync().escrow_put(client_id, command.map(str::to_owned), lines, cx.now).await?;
+        let mut kept = self.store.sync().escrow_put(client_id, command.map(str::to_owned), lines, cx.now).await?;
+        settled.append(&mut kept.settled);
         Ok((kept, settled))
     }
 

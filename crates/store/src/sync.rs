@@ -17,6 +17,7 @@ pub mod drain;
 mod explore;
 mod feed;
 mod flush;
+mod handed;
 mod live;
 mod memory;
 mod nonces;
@@ -137,6 +138,7 @@ impl Sync {
             shared: Arc::clone(&shared),
             state: opened.state,
             commands_moved: std::collections::HashMap::new(),
+            handed: opened.handed,
         };
         let (stop, stopped) = oneshot::channel();
         let tasks = Tasks {

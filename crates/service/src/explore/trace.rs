@@ -46,8 +46,20 @@ fn stages(operation_id: &str, facts: &OperationFacts, letter: Option<&Value>) ->
     let seen = answered.or(facts.change.as_ref().map(|change| change.committed));
     let seen =
         seen.or(facts.conflict.as_ref().map(|conflict| conflict.at)).or(facts.dead_letter.as_ref().map(|letter| letter.at));
+    if let Some(letter) = facts.dead_letter.as_ref().filter(|letter| letter.uploaded) {
+        stages.push(stage(
+            Some(letter.at),
+            "uploaded",
+            Tone::Idle,
+            "Payload uploaded",
+            "as a command asked; its device keeps it",
+        ));
+        if facts.status().is_none() {
+            return stages;
+        }
+    }
     stages.push(stage(seen, "received", Tone::Idle, "Received", "in a batch of the device"));
-    if let Some(letter) = &facts.dead_letter {
+    if let Some(letter) = facts.refusal() {
         let detail = facts.answer.as_ref().and_then(|(answer, _)| answer.problem.as_ref()).map(|problem| problem.detail.clone());
         let detail = detail.map_or_else(|| letter.code.clone(), |detail| format!("{}: {detail}", letter.code));
         stages.push(stage(Some(letter.at), "decided", Tone::Act, "Rejected", detail));

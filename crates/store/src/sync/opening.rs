@@ -12,6 +12,7 @@ use tidewatch_domain::sync::CollectionInfo;
 use tidewatch_domain::time::Millis;
 
 use super::checkpoint::hint_read;
+use super::handed::handed_load;
 use super::live::{Client, Configured, Live, Sequence};
 use super::sealing::vault_open;
 use super::snapshots::{self, Snapshots};
@@ -45,6 +46,7 @@ pub(crate) struct Opened {
     pub(crate) control_readers: SqlitePool,
     pub(crate) live: Live,
     pub(crate) state: WriterState,
+    pub(crate) handed: std::collections::HashSet<ClientKey>,
     pub(crate) epoch: Epoch,
     pub(crate) ancestors: Vec<(Epoch, Seq)>,
     pub(crate) snapshots: Snapshots,
@@ -59,6 +61,7 @@ pub(crate) async fn open(dir: &Path, options: &StoreOptions) -> Result<Opened> {
     rollback_check(&mut writer, options).await?;
     let vault = vault_open(&KeyFile::of(dir, options.escrow_key.as_deref()), &mut writer, options.now).await?;
     let state = writer_state(&mut writer).await?;
+    let handed = handed_load(&mut writer).await?;
     let live = live_load(&mut writer, state.log.head).await?;
     let (epoch, ancestors) = lineage(&mut writer).await?;
     let snapshots = snapshots::open(dir, options.snapshots, &mut writer, (&live.scope_names, live.head), epoch).await?;
@@ -74,6 +77,7 @@ pub(crate) async fn open(dir: &Path, options: &StoreOptions) -> Result<Opened> {
         control_readers,
         live,
         state,
+        handed,
         epoch,
         ancestors,
         snapshots,

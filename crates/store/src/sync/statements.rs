@@ -135,7 +135,7 @@ statements! {
         )";
     /// What became of `[[client, operation], …]` by the logs alone: 1 when it stands, 0 when it was refused. What was refused and then
     /// settled, or taken out of the way of what depends on it, stands. Of one whose corrected copy its device sends, the copy is asked;
-    /// one in escrow is not answered yet.
+    /// one in escrow, or uploaded by a device that keeps it, is not answered yet.
     OUTCOME_FIND = r"
         with recursive p (client, named, operation) as (
             select j.value ->> 0, j.value ->> 1, j.value ->> 1 from json_each(?1) j
@@ -148,6 +148,7 @@ statements! {
             select concat_ws(char(31), p.client, p.named, iif(d.passes = 1 or d.state in (1, 7), 1, 0)) as line
             from p cross join dead_letters d on d.client = p.client and d.operation_id = p.operation
             where d.passes = 1 or d.state <> 6 and not (d.state = 7 and d.successor is not null)
+                and not (d.origin = 2 and d.job is null and d.state <> 1)
             union all
             select concat_ws(char(31), p.client, p.named, 1) as line
             from p cross join conflicts k on k.operation_id = p.operation where k.client = p.client
@@ -287,7 +288,8 @@ statements! {
         select id, collection, record_id, scope, state, local, client, created_ms
         from conflicts where operation_id = ?1 order by id desc limit 1";
     DEAD_LETTER_OF_OPERATION = r"
-        select id, client, operation_id, mutation, sealed, code, at_ms from dead_letters where operation_id = ?1 order by id desc limit 1";
+        select id, client, operation_id, mutation, sealed, code, at_ms, origin = 2 and job is null as uploaded
+        from dead_letters where operation_id = ?1 order by id desc limit 1";
     /// What is remembered of a key: of one device, or when that is not known of every device. The latest comes last.
     MEMORY_OF_KEY = r"
         select group_concat(line, char(30)) from (

@@ -65,6 +65,8 @@ pub struct ConflictFact {
 pub struct DeadLetterFact {
     /// Problem code.
     pub code: String,
+    /// It is no refusal: its device has uploaded the payload and keeps the operation.
+    pub uploaded: bool,
     /// The intent as it came, JSON text.
     pub mutation: String,
     /// Since.
@@ -93,6 +95,12 @@ impl OperationFacts {
         self.change.is_none() && self.answer.is_none() && self.conflict.is_none() && self.dead_letter.is_none()
     }
 
+    /// The dead letter that is a refusal, or that its device has given up.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&DeadLetterFact> {
+        self.dead_letter.as_ref().filter(|letter| !letter.uploaded)
+    }
+
     /// Its final answer.
     #[must_use]
     pub fn status(&self) -> Option<IntentStatus> {
@@ -102,7 +110,7 @@ impl OperationFacts {
         let parked = || {
             self.conflict.as_ref().map(|conflict| if conflict.open { IntentStatus::Conflict } else { IntentStatus::Superseded })
         };
-        remembered.or_else(changed).or_else(parked).or_else(|| self.dead_letter.as_ref().map(|_| IntentStatus::Rejected))
+        remembered.or_else(changed).or_else(parked).or_else(|| self.refusal().map(|_| IntentStatus::Rejected))
     }
 }
 
@@ -112,6 +120,7 @@ struct LetterFactRow {
     stored: Stored,
     code: String,
     at_ms: i64,
+    uploaded: bool,
 }
 
 #[derive(sqlx::FromRow)]
@@ -198,9 +207,10 @@ impl Sync {
     async fn dead_letter_fact(&self, operation_id: &OperationId, facts: &mut OperationFacts) -> Result<Option<i64>> {
         let row: Option<LetterFactRow> =
             sqlx::query_as(DEAD_LETTER_OF_OPERATION).bind(operation_id.to_string()).fetch_optional(&self.readers).await?;
-        let Some(LetterFactRow { stored, code, at_ms }) = row else { return Ok(None) };
+        let Some(LetterFactRow { stored, code, at_ms, uploaded }) = row else { return Ok(None) };
         let client = stored.client;
-        facts.dead_letter = Some(DeadLetterFact { code, mutation: stored.intent(&self.shared.vault)?, at: Millis(at_ms) });
+        facts.dead_letter =
+            Some(DeadLetterFact { code, uploaded, mutation: stored.intent(&self.shared.vault)?, at: Millis(at_ms) });
         Ok(Some(client))
     }
 }

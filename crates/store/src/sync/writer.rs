@@ -1,7 +1,7 @@
 //! The writer: one task that owns the only connection that writes. It takes what has queued up, decides it in memory, writes
 //! it in one transaction and answers after the commit. What is in memory moves only once the commit has succeeded.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -22,6 +22,7 @@ use super::control::ControlJob;
 use super::drain::DrainWork;
 use super::drain::job_statements::EVENTS_OF_REFUSALS;
 use super::flush::{DigestRow, digests_after, flush};
+use super::handed::answered_note;
 use super::live::{Client, Configured, Live, Sequence};
 use super::nonces::NonceRow;
 use super::prefetch::{Sent, working_set};
@@ -80,6 +81,8 @@ pub(crate) struct Writer {
     pub(crate) state: WriterState,
     /// By how much the group under way changes the open commands of devices.
     pub(crate) commands_moved: HashMap<ClientKey, i64>,
+    /// Devices that may send what the archive has of them.
+    pub(crate) handed: HashSet<ClientKey>,
 }
 
 /// What a group will change in memory once it is committed.
@@ -212,7 +215,7 @@ impl Writer {
         let wanted = shared.capture.lock().expect("no holder of this lock panics").clone();
         let mut capture = Capture::begin(wanted, self.state.log, &set);
         let effects = &mut pending.effects;
-        let mut decided = Vec::with_capacity(group.len());
+        let (mut decided, mut answered) = (Vec::with_capacity(group.len()), Vec::new());
         for pushed in group {
             let mut whole = Decided { results: Vec::with_capacity(pushed.push.intents.len()), sequence: None };
             // Only a batch without relayed intents can be refused, and it has one part.
@@ -223,6 +226,9 @@ impl Writer {
                     capture.batch(captured(client, &batch), &done);
                 }
                 let done = done?;
+                if self.handed.contains(&client.key) {
+                    answered_note(&mut answered, client.key, &done.results);
+                }
                 whole.results.extend(done.results);
                 whole.sequence = whole.sequence.max(done.sequence);
                 Ok(())
@@ -241,6 +247,10 @@ impl Writer {
             let (from, to) = (letters, self.state.dead_letter_last);
             sqlx::query(EVENTS_OF_REFUSALS).bind(from).bind(to).execute(&mut self.connection).await?;
             pending.drained = true;
+        }
+        if !self.handed.is_empty() {
+            let now = group.last().map_or(Millis(0), |last| last.now);
+            pending.drained |= self.handed_follow(&answered, &pending.effects.dead_letters, now).await?;
         }
         sequences.write(&mut self.connection).await?;
         pending.sequences = sequences.into_changed();

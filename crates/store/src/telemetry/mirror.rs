@@ -171,7 +171,7 @@ async fn refusals_write(connection: &mut SqliteConnection, facts: &SyncFacts, gr
             clients.get(&refusal.device).and_then(|client| letters.get(&(client.as_str(), refusal.operation_id.as_str())));
         let intent: Value = letter.and_then(|letter| serde_json::from_str(&letter.mutation).ok()).unwrap_or_default();
         let version = versions.get(&refusal.device).copied();
-        rows.insert((refusal.device, refusal.operation_id.clone()), refusal_row(refusal, &intent, version));
+        rows.insert((refusal.device, refusal.operation_id.clone()), refusal_row(refusal, &intent, version, EntryState::Poisoned));
     }
     let rows: Vec<Value> = rows.into_values().collect();
     sqlx::query(WRITE).bind(Value::from(rows).to_string()).execute(&mut *connection).await?;
@@ -182,13 +182,13 @@ async fn refusals_write(connection: &mut SqliteConnection, facts: &SyncFacts, gr
     Ok(refusals.iter().map(|refusal| refusal.device).collect())
 }
 
-/// A poisoned entry as its intent tells it.
-fn refusal_row(refusal: &Refusal, intent: &Value, version: Option<&str>) -> Value {
+/// An entry as its intent tells it; without an error when it was never tried.
+fn refusal_row(refusal: &Refusal, intent: &Value, version: Option<&str>, state: EntryState) -> Value {
     let depends_on = intent.get("depends_on").filter(|names| names.is_array()).map_or_else(|| "[]".to_owned(), Value::to_string);
     let text = |name: &str| intent.get(name).and_then(Value::as_str);
     let (collection, op) = (text("collection").unwrap_or_default(), text("op").unwrap_or_default());
     let created = text("created_at").and_then(tidewatch_domain::time::Millis::parse_rfc3339).map(|at| at.0.min(refusal.at));
-    let error = &refusal.error;
+    let (error, tried) = (&refusal.error, refusal.attempts > 0);
     json!([
         refusal.device,
         refusal.operation_id,
@@ -197,18 +197,18 @@ fn refusal_row(refusal: &Refusal, intent: &Value, version: Option<&str>) -> Valu
         text("scope"),
         op,
         intent.get("priority").and_then(Value::as_i64).unwrap_or(3),
-        state_rank(EntryState::Poisoned),
+        state_rank(state),
         refusal.attempts,
         created,
-        refusal.at,
+        tried.then_some(refusal.at),
         Value::Null,
         intent.to_string().len(),
-        error.code,
+        tried.then_some(&error.code),
         error.status,
         error.message,
-        signature(&error.code, collection, op, error.message.as_deref()),
+        tried.then(|| signature(&error.code, collection, op, error.message.as_deref())),
         depends_on,
-        attempt(refusal.at, Some(error), version).to_string(),
+        if tried { attempt(refusal.at, Some(error), version) } else { json!([]) }.to_string(),
         refusal.here.then_some(refusal.at),
         refusal.at,
         created.unwrap_or(refusal.at),

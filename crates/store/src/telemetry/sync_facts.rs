@@ -67,11 +67,13 @@ pub(crate) struct Archived {
     pub operation_id: String,
     pub code: String,
     pub detail: Option<String>,
-    /// 0 refused here; anything else came from the device by another way.
+    /// 0 refused here 1 given up by its device 2 uploaded by a device that keeps it 3 sent up by one that does not.
     pub origin: i64,
     pub state: i64,
     pub at_ms: i64,
     pub purged: bool,
+    /// A job has acted on it.
+    pub acted: bool,
 }
 
 /// The same with the id of its device.
@@ -150,7 +152,7 @@ pub(crate) async fn entries_untold(log: &mut SqliteConnection, after: i64) -> Re
 pub(crate) async fn archive_kept(log: &mut SqliteConnection, after: i64, limit: i64) -> Result<Vec<KeptLetter>> {
     const TEXT: &str = r"
         select d.id, c.client_id, d.operation_id, d.state from dead_letters d join clients c on c.id = d.client
-        where d.id > ?1 and (d.state <> 0 or d.origin <> 0) order by d.id limit ?2";
+        where d.id > ?1 and case d.origin when 0 then d.state <> 0 when 2 then d.job is not null else 1 end order by d.id limit ?2";
     Ok(sqlx::query_as(TEXT).bind(after).bind(limit).fetch_all(log).await?)
 }
 
@@ -257,7 +259,8 @@ impl SyncFacts {
     /// These operations of these devices in the archive, without their intents.
     pub(crate) async fn archived(&self, entries: &[(&str, &str)]) -> Result<Vec<Archived>> {
         const TEXT: &str = r"
-            select d.id, c.client_id, d.operation_id, d.code, d.detail, d.origin, d.state, d.at_ms, d.purge is not null as purged
+            select d.id, c.client_id, d.operation_id, d.code, d.detail, d.origin, d.state, d.at_ms, d.purge is not null as purged,
+                d.job is not null as acted
             from json_each(?1) as wanted
             cross join clients c on c.client_id = wanted.value ->> '$[0]'
             cross join dead_letters d on d.client = c.id and d.operation_id = wanted.value ->> '$[1]'";

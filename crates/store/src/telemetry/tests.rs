@@ -12,6 +12,7 @@ use crate::Store;
 use crate::sync::CollectionDefinition;
 
 mod follow;
+mod handed;
 mod ingest;
 mod logs;
 mod mirror;

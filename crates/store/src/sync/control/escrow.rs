@@ -12,7 +12,7 @@ use tidewatch_domain::time::Millis;
 use super::jobs::Done;
 use crate::sync::drain::NewEvent;
 use crate::sync::sealing::{Stored, row_seal, sealed_row};
-use crate::sync::statements::control::{ARCHIVE_ADD, ARCHIVE_MUTATION, COMMAND_ESCROWING};
+use crate::sync::statements::control::{ARCHIVE_ADD, ARCHIVE_MUTATION, ARCHIVE_TAKE, COMMAND_ESCROWING};
 use crate::sync::writer::Writer;
 use crate::{Error, Result};
 
@@ -36,6 +36,8 @@ pub struct Escrowed {
     pub stored: u64,
     /// Were here already, the same.
     pub duplicates: u64,
+    /// Operations that were answered while they were handed over, and not with a refusal: not kept.
+    pub settled: Vec<String>,
     /// Operation, code and words of those that were not kept.
     pub refused: Vec<(String, &'static str, String)>,
 }
@@ -68,6 +70,8 @@ struct Shelf {
     origin: i64,
 }
 
+/// Origin of what its device has uploaded and keeps.
+const UPLOADED: i64 = 2;
 const ESCROWED: Shelf = Shelf { state: 6, mirror: Some(6), origin: 3 };
 
 impl Shelf {
@@ -85,6 +89,11 @@ impl Shelf {
         matches!((self.state, cuts), (3, _) | (4 | 5, true))
     }
 
+    /// The state that it is restored to.
+    const fn home(self) -> i64 {
+        if self.state == ESCROWED.state { ESCROWED.state } else { 0 }
+    }
+
     const fn is_drained(self) -> bool {
         matches!(self.state, 3..=5)
     }
@@ -94,7 +103,7 @@ impl Under {
     /// Where an intent goes; `None` when the command is not about it.
     fn shelf(&self, line: &EscrowLine) -> Option<Shelf> {
         // It stays on the device, in the state that it has there.
-        let uploaded = Shelf { state: if line.held { 2 } else { 0 }, mirror: None, origin: 2 };
+        let uploaded = Shelf { state: if line.held { 2 } else { 0 }, mirror: None, origin: UPLOADED };
         match &self.order {
             Order::Drain(entries) => {
                 let named = |entry: &&EntryOrder| entry.operation_id.as_str() == line.operation_id;
@@ -179,8 +188,18 @@ impl Writer {
         done: &mut Escrowed,
     ) -> Result<()> {
         let query = sqlx::query_as(ARCHIVE_MUTATION).bind(client.0).bind(line.operation_id.clone());
-        if let Some(here) = query.fetch_optional(&mut self.connection).await? {
-            return self.escrow_again(here, line, done).await;
+        let here: Option<Here> = query.fetch_optional(&mut self.connection).await?;
+        if let Some(here) = here {
+            let id = here.stored.id;
+            let same = self.escrow_again(here, line, done).await?;
+            if same && shelf.origin != UPLOADED && self.escrow_take(id, under, shelf, now).await? {
+                self.escrow_told(client, under, line, shelf, now).await?;
+            }
+            return Ok(());
+        }
+        if !self.answered_of(client, &[&line.operation_id]).await?.is_empty() {
+            done.settled.push(line.operation_id.clone());
+            return Ok(());
         }
         self.state.dead_letter_last += 1;
         let (code, detail) = line.error.clone().unzip();
@@ -194,7 +213,7 @@ impl Writer {
             .bind(left)
             .bind(shelf.origin)
             .bind(shelf.state)
-            .bind(if shelf.state == ESCROWED.state { ESCROWED.state } else { 0 })
+            .bind(shelf.home())
             .bind(under.map(|under| under.reason.clone()))
             .bind(under.map(|under| under.actor.clone()))
             .bind(under.and_then(|under| under.job))
@@ -204,6 +223,38 @@ impl Writer {
             .bind(under.and_then(|under| under.restore_until_ms).filter(|_| shelf.is_drained()))
             .execute(&mut self.connection)
             .await?;
+        self.handed.insert(client);
+        self.escrow_told(client, under, line, shelf, now).await?;
+        done.stored += 1;
+        Ok(())
+    }
+
+    /// An upload that nobody has acted on was its device's. From here on it is where the command wants it. Answers whether it was one.
+    async fn escrow_take(&mut self, id: i64, under: Option<&Under>, shelf: Shelf, now: Millis) -> Result<bool> {
+        let done = sqlx::query(ARCHIVE_TAKE)
+            .bind(id)
+            .bind(shelf.origin)
+            .bind(shelf.state)
+            .bind(shelf.home())
+            .bind(under.map(|under| under.reason.clone()))
+            .bind(under.map(|under| under.actor.clone()))
+            .bind(under.and_then(|under| under.job))
+            .bind(now.0)
+            .bind(shelf.passes(under.is_some_and(|under| under.cuts)))
+            .bind(under.and_then(|under| under.restore_until_ms).filter(|_| shelf.is_drained()))
+            .execute(&mut self.connection)
+            .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    async fn escrow_told(
+        &mut self,
+        client: ClientKey,
+        under: Option<&Under>,
+        line: &EscrowLine,
+        shelf: Shelf,
+        now: Millis,
+    ) -> Result<()> {
         let event = NewEvent {
             client,
             operation_id: line.operation_id.clone(),
@@ -214,25 +265,23 @@ impl Writer {
             at: now,
             detail: line.error.as_ref().map(|(code, _)| code.clone()),
         };
-        self.events_add(&[event]).await?;
-        done.stored += 1;
-        Ok(())
+        self.events_add(&[event]).await
     }
 
-    /// An intent that is here already. What was refused here stood readable until its device handed it over.
-    async fn escrow_again(&mut self, here: Here, line: &EscrowLine, done: &mut Escrowed) -> Result<()> {
+    /// An intent that is here already; answers whether it is this one. What was refused here stood readable until its device handed it over.
+    async fn escrow_again(&mut self, here: Here, line: &EscrowLine, done: &mut Escrowed) -> Result<bool> {
         let Here { stored, purged } = here;
         // What was purged is not taken in again: its payload stands in an export.
         if purged {
             done.duplicates += 1;
-            return Ok(());
+            return Ok(false);
         }
         let vault = &self.shared.vault;
         let kept = vault.text(stored.client, &stored.operation_id, stored.mutation.clone(), stored.sealed.as_deref())?;
         if !same(&kept, &line.intent) {
             let words = "another intent was kept under this operation id".to_owned();
             done.refused.push((line.operation_id.clone(), "idempotency_key_reused", words));
-            return Ok(());
+            return Ok(false);
         }
         done.duplicates += 1;
         if stored.sealed.is_none() {
@@ -240,7 +289,7 @@ impl Writer {
             row_seal(vault, stored, &mut self.connection).await?;
             sqlx::query("pragma secure_delete = off").execute(&mut self.connection).await?;
         }
-        Ok(())
+        Ok(true)
     }
 }
 

@@ -74,6 +74,16 @@ impl Writer {
         for (at,) in known {
             new[usize::try_from(at).expect("an index of the array")] = false;
         }
+        for at in self.answered_of(client, &operations).await? {
+            new[at] = false;
+        }
+        // Given up by a device that had only uploaded it until now.
+        let given_up: Vec<(&str, &str, Option<&str>)> = letters
+            .iter()
+            .filter(|letter| letter.origin == ArchiveOrigin::Reported)
+            .map(|letter| (letter.operation_id.as_str(), letter.code.as_str(), letter.detail.as_deref()))
+            .collect();
+        let given_up = self.handed_given_up(client, &given_up, now).await?;
         let mut seen = std::collections::HashSet::new();
         for (new, letter) in new.iter_mut().zip(letters) {
             *new = *new && seen.insert(letter.operation_id.as_str());
@@ -113,8 +123,14 @@ impl Writer {
             at: now,
             detail: Some(letter.code.clone()),
         };
-        let events: Vec<NewEvent> = fresh.iter().map(|(_, letter, ..)| event(letter)).collect();
+        for (new, letter) in new.iter_mut().zip(letters) {
+            *new = *new || given_up.contains(letter.operation_id.as_str());
+        }
+        let events: Vec<NewEvent> = letters.iter().zip(&new).filter(|(_, new)| **new).map(|(letter, _)| event(letter)).collect();
         self.events_add(&events).await?;
+        if letters.iter().any(|letter| letter.origin != ArchiveOrigin::Refused) {
+            self.handed.insert(client);
+        }
         Ok(new)
     }
 }

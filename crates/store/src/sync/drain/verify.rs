@@ -13,6 +13,7 @@ use super::statements::MEMBERS_AFTER;
 use crate::Result;
 use crate::sync::VerifyReport;
 use crate::sync::live::Live;
+use crate::sync::statements::control::VERIFY_HANDED;
 
 /// Rows that are read at once.
 const STRETCH: i64 = 5_000;
@@ -48,6 +49,7 @@ pub(crate) async fn verify(
             members_verify(connection, &job, live, report).await?;
         }
     }
+    handed_verify(connection, report).await?;
     archive_verify(connection, report).await
 }
 
@@ -96,6 +98,15 @@ async fn members_verify(
     }
     if hex::encode(hasher.finalize()) != job.hash {
         report.find(format!("the set of job J{} is not the one that was frozen", job.id));
+    }
+    Ok(())
+}
+
+/// What a device has handed over and sent after all is settled.
+async fn handed_verify(connection: &mut SqliteConnection, report: &mut VerifyReport) -> Result<()> {
+    let rows: Vec<(i64,)> = sqlx::query_as(VERIFY_HANDED).fetch_all(connection).await?;
+    for (id,) in rows {
+        report.find(format!("row {id} of the archive waits for an answer, and its operation is in the log"));
     }
     Ok(())
 }

@@ -83,10 +83,47 @@ statements! {
     ARCHIVE_HAS = "select 1 from dead_letters where client = ?1 and operation_id = ?2";
     ARCHIVE_MUTATION = r"
         select id, client, operation_id, mutation, sealed, purge is not null as purged from dead_letters where client = ?1 and operation_id = ?2";
+    /// An upload whose device now lets go of it, or is told to: it is kept like what comes up for the first time.
+    ARCHIVE_TAKE = r"
+        update dead_letters set origin = ?2, state = ?3, home = ?4, reason = ?5, actor = ?6, job = ?7, changed_ms = ?8, passes = ?9,
+            restore_until_ms = ?10
+        where id = ?1 and +origin = 2 and job is null and state in (0, 2) and purge is null";
     ARCHIVE_ADD = r"
         insert into dead_letters (id, client, operation_id, code, detail, mutation, origin, state, home, reason, actor, job, at_ms, changed_ms, sealed,
             passes, restore_until_ms)
         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13, ?14, ?15, ?16)";
+
+    /// Devices that have handed something over which is not settled.
+    HANDED_CLIENTS = r"
+        select distinct client from dead_letters indexed by dead_letters_handed where origin <> 0 and state not in (1, 7) and purge is null";
+    /// `[[client, operation], …]` were answered, and not with a refusal: what was handed over of them is settled.
+    HANDED_SETTLE = r"
+        update dead_letters set state = 1, reason = null, actor = null, changed_ms = ?2, restore_until_ms = null
+        where id in (
+            select d.id from json_each(?1) j
+            cross join dead_letters d indexed by dead_letters_handed on d.client = j.value ->> 0 and d.operation_id = j.value ->> 1
+            where d.origin <> 0 and d.state not in (1, 7) and d.purge is null)
+        returning client, operation_id";
+    /// `[[client, operation, origin, code, detail], …]`: what its device had uploaded and kept is refused here, or given up by it.
+    HANDED_FAIL = r"
+        update dead_letters set origin = j.value ->> 2, state = 0, code = j.value ->> 3, detail = j.value ->> 4, reason = null, actor = null,
+            changed_ms = ?2
+        from json_each(?1) j
+        where dead_letters.client = j.value ->> 0 and dead_letters.operation_id = j.value ->> 1 and +dead_letters.origin = 2
+            and +dead_letters.job is null and +dead_letters.state in (0, 2)
+        returning dead_letters.client, dead_letters.operation_id";
+    /// Which of `[operation, …]` of a device have an answer that is no refusal: their places in the list.
+    ANSWERED_OF = r"
+        select j.key from json_each(?1) j
+        where exists (select 1 from changes c where c.operation_id = j.value and c.client = ?2)
+            or exists (select 1 from conflicts k where k.operation_id = j.value and k.client = ?2)
+            or exists (select 1 from dedupe m where m.client = ?2 and m.idem_key = j.value and m.status <> 5)
+            or exists (select 1 from dedupe_prev m where m.client = ?2 and m.idem_key = j.value and m.status <> 5)";
+    /// Rows that wait for an answer that is in the log.
+    VERIFY_HANDED = r"
+        select d.id from dead_letters d indexed by dead_letters_handed
+        where d.origin <> 0 and d.state not in (1, 7) and d.purge is null
+            and exists (select 1 from changes c where c.operation_id = d.operation_id and c.client = d.client) limit 100";
 
     ESCROW_KEY_ADD = "insert into escrow_keys (id, since_ms) values (?1, ?2) on conflict do nothing";
     /// Keys without which something does not open.

@@ -38,6 +38,8 @@ const MAY_SCAN: &[&str] = &[
     "LETTERS_READABLE",
     "VERIFY_READABLE",
     "VERIFY_SEALED",
+    "HANDED_CLIENTS",
+    "VERIFY_HANDED",
 ];
 
 /// Statements that sort or group on purpose: a verification, and what one job comes to, by reason, by device and by second, and the

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Value, json};
 use sqlx::SqliteConnection;
-use tidewatch_domain::report::ReportedError;
+use tidewatch_domain::report::{EntryState, ReportedError};
 
 use super::super::group::{Group, Refusal};
 use super::super::sync_facts::{Archived, EntryEvent, SyncFacts, mirror_state};
@@ -17,6 +17,11 @@ pub(crate) const MARK: &str = "entry_events_through";
 
 /// Entries that one statement writes. Each lies in up to seven trees, and a statement holds every page that it changes until it ends.
 const ROWS_AT_ONCE: usize = if cfg!(test) { 2 } else { 250 };
+
+/// Held, as the archive counts states.
+const HELD: i64 = 2;
+/// Code of what was handed over without an error.
+const NOT_SENT: &str = "not_sent";
 
 /// The newest word about one entry.
 #[derive(Debug)]
@@ -72,7 +77,8 @@ async fn entries_add(
         .iter()
         .filter_map(|((device, _), told)| {
             let letter = archive.get(&(told.event.client_id.as_str(), told.event.operation_id.as_str()))?;
-            (letter.is_kept() || told.state.is_some()).then_some((*device, *letter))
+            let lists = letter.is_kept() || told.state.is_some() || letter.is_of_device();
+            (lists && !letter.is_gone()).then_some((*device, *letter))
         })
         .collect();
     let keys: Vec<Value> = held.iter().map(|(device, letter)| json!([device, letter.operation_id])).collect();
@@ -92,21 +98,33 @@ async fn entries_add(
     Ok(missing.iter().map(|(device, _)| *device).collect())
 }
 
-/// A row of the mirror as the archive tells it.
+/// A row of the mirror as the archive tells it. What its device keeps is in no state that this server knows: it is listed as one that waits
+/// to be sent until a digest says more.
 fn letter_row(device: i64, letter: &Archived, intent: &str) -> Value {
     let intent: Value = serde_json::from_str(intent).unwrap_or_default();
     let error = ReportedError { code: letter.code.clone(), status: None, message: letter.detail.clone() };
     let (operation_id, here) = (letter.operation_id.clone(), letter.is_refused());
-    refusal_row(&Refusal { device, operation_id, at: letter.at_ms, attempts: 1, error, here }, &intent, None)
+    let state = match (letter.is_of_device(), letter.state) {
+        (false, _) => EntryState::Poisoned,
+        (true, HELD) => EntryState::Held,
+        (true, _) if letter.code == NOT_SENT => EntryState::Queued,
+        (true, _) => EntryState::Retrying,
+    };
+    let attempts = i64::from(!letter.is_of_device() || letter.code != NOT_SENT);
+    refusal_row(&Refusal { device, operation_id, at: letter.at_ms, attempts, error, here }, &intent, None, state)
 }
 
 /// Gives entries their state, what is on its way, and the job; takes the words of their error from those that were purged. What has
-/// all that already is not written: an entry is in six indexes that hold its state. Answers the devices of what it changed.
+/// all that already is not written: an entry is in six indexes that hold its state. What its device kept and has sent by now is over.
+/// Answers the devices of what it changed.
 async fn entries_update(
     connection: &mut SqliteConnection,
     told: &BTreeMap<(i64, &str), Told<'_>>,
     archive: &HashMap<(&str, &str), &Archived>,
 ) -> Result<Vec<i64>> {
+    const OVER: &str = r"
+        delete from outbox where (device, operation_id) in (
+            select value ->> '$[0]', value ->> '$[1]' from json_each(?1)) returning device";
     const TEXT: &str = r"
         update outbox set
             state = coalesce(w.value ->> '$[2]', state),
@@ -121,14 +139,23 @@ async fn entries_update(
         returning device";
     let row = |((device, operation), told): (&(i64, &str), &Told<'_>)| {
         let letter = archive.get(&(told.event.client_id.as_str(), *operation));
-        let state = letter.map_or(told.state, |letter| Some(letter.mirror_state()));
+        let state = match letter {
+            Some(letter) if letter.is_of_device() => None,
+            Some(letter) => Some(letter.mirror_state()),
+            None => told.state,
+        };
         let kept = letter.is_some_and(|letter| letter.is_kept());
         // What a purged entry failed on may quote its payload.
         let purged = letter.is_some_and(|letter| letter.purged);
         json!([device, operation, state, i64::from(kept), told.event.pending, told.job, purged])
     };
-    let rows: Vec<Value> = told.iter().map(row).collect();
-    let mut changed = Vec::new();
+    let gone = |(entry, told): &(&(i64, &str), &Told<'_>)| {
+        archive.get(&(told.event.client_id.as_str(), entry.1)).is_some_and(|letter| letter.is_gone())
+    };
+    let (over, told): (Vec<_>, Vec<_>) = told.iter().partition(gone);
+    let over: Vec<Value> = over.into_iter().map(|((device, operation), _)| json!([device, operation])).collect();
+    let rows: Vec<Value> = told.into_iter().map(row).collect();
+    let mut changed: Vec<i64> = sqlx::query_scalar(OVER).bind(Value::from(over).to_string()).fetch_all(&mut *connection).await?;
     for some in rows.chunks(ROWS_AT_ONCE) {
         let rows = Value::from(some.to_vec()).to_string();
         let devices: Vec<i64> = sqlx::query_scalar(TEXT).bind(rows).fetch_all(&mut *connection).await?;
@@ -145,7 +172,17 @@ impl Archived {
 
     /// Whether the archive alone says its state and whether it is there: its device has dropped it, or has nothing to say of it.
     fn is_kept(&self) -> bool {
-        self.state != 0 || !self.is_refused()
+        if self.is_refused() { self.state != 0 } else { !self.is_of_device() }
+    }
+
+    /// Whether its device has it as before and alone says its state: the payload was asked for, and nobody has acted on it since.
+    fn is_of_device(&self) -> bool {
+        self.origin == 2 && !self.acted
+    }
+
+    /// Whether its device kept it, and it has been sent and settled: it is in no outbox any more.
+    fn is_gone(&self) -> bool {
+        self.is_of_device() && self.state == 1
     }
 
     /// Its state as the mirror counts states.
