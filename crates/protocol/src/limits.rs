@@ -18,6 +18,8 @@ pub const COMPRESS_BYTES_MIN: usize = 1_024;
 pub const COMMAND_RESULT_BYTES_MAX: usize = 256 * 1_024;
 /// Most bytes of one upload in escrow.
 pub const ESCROW_BYTES_MAX: usize = 64 * 1_024 * 1_024;
+/// Bytes of one intent in escrow: whatever a push was read of can be handed over, however large it was refused for being.
+pub const ESCROW_INTENT_BYTES_MAX: usize = BODY_BYTES_MAX;
 /// Most intents of one upload in escrow.
 pub const ESCROW_LINES_MAX: usize = 20_000;
 /// Most bytes of an upload of log lines, as sent and after decompression.

@@ -9,6 +9,7 @@ mod captures;
 mod console_drain;
 mod control;
 mod control_kinds;
+mod control_queue;
 mod crash;
 mod dead_letters;
 mod devices;

@@ -8,7 +8,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, header};
 use futures::StreamExt as _;
-use tidewatch_protocol::limits::{ESCROW_BYTES_MAX, ESCROW_LINES_MAX, RECORD_BYTES_MAX};
+use tidewatch_protocol::limits::{ESCROW_BYTES_MAX, ESCROW_INTENT_BYTES_MAX, ESCROW_LINES_MAX};
 use tidewatch_protocol::v1::control::escrow_line_read;
 use tidewatch_protocol::v1::{EscrowAnswered, EscrowRefused};
 use tidewatch_protocol::{Code, Problem};
@@ -24,7 +24,7 @@ use crate::state::App;
 const CHUNK_LINES: usize = 200;
 const CHUNK_BYTES: usize = 1_024 * 1_024;
 /// Longest line: an intent, and what the device says of it.
-const LINE_BYTES_MAX: usize = RECORD_BYTES_MAX + 8 * 1_024;
+const LINE_BYTES_MAX: usize = ESCROW_INTENT_BYTES_MAX + 8 * 1_024;
 /// An upload that says nothing for so long gives its place away.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Refusals that are spelled out; beyond them the upload ends.
@@ -34,7 +34,7 @@ const REFUSED_MAX: usize = 1_000;
 #[utoipa::path(post, path = "/control/escrow", tag = "control", security(("device" = [])),
     params(("command" = Option<String>, Query, description = "The command under which they come")),
     request_body(content = String, content_type = "application/x-ndjson",
-        description = "A line each: `{\"intent\": {…}, \"state\": \"poisoned\", \"error\": {\"code\", \"message\"}}`; at most 64 MiB and 20,000 lines, not compressed"),
+        description = "A line each: `{\"intent\": {…}, \"state\": \"poisoned\", \"error\": {\"code\", \"message\"}}`; at most 64 MiB and 20,000 lines, an intent at most 4 MiB, not compressed"),
     responses((status = 200, body = EscrowAnswered), (status = "4XX", body = Problem, content_type = "application/problem+json"),
         (status = 503, body = Problem, content_type = "application/problem+json")))]
 pub async fn escrow_put(State(app): State<App>, device: Device, request: Request) -> Answer<Json<EscrowAnswered>> {

@@ -7,7 +7,7 @@ use tidewatch_domain::control::{
 use tidewatch_domain::ids::{OperationId, RecordId};
 use tidewatch_domain::time::{MINUTE_MS, SECOND_MS};
 
-use crate::limits::{COMMAND_RESULT_BYTES_MAX, INTEGER_MAX, RECORD_BYTES_MAX};
+use crate::limits::{COMMAND_RESULT_BYTES_MAX, ESCROW_INTENT_BYTES_MAX, INTEGER_MAX};
 use crate::members::Members;
 use crate::problem::{Code, FieldError, Problem};
 use crate::strict;
@@ -153,8 +153,8 @@ pub fn escrow_line_read(line: &str) -> Result<EscrowRead, (Option<String>, Code,
     };
     let named = raw::text_member(intent.get(), "operation_id");
     let refused = |code, error| (named.clone(), code, error);
-    if intent.get().len() > RECORD_BYTES_MAX {
-        let detail = format!("must have at most {RECORD_BYTES_MAX} bytes");
+    if intent.get().len() > ESCROW_INTENT_BYTES_MAX {
+        let detail = format!("must have at most {ESCROW_INTENT_BYTES_MAX} bytes");
         return Err(refused(Code::RecordTooLarge, FieldError::new("intent", detail)));
     }
     let value = strict::parse(line).map_err(|fault| refused(Code::JsonInvalid, FieldError::new("$", fault.to_string())))?;
