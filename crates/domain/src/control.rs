@@ -230,6 +230,9 @@ impl EntryOutcome {
     }
 }
 
+/// Code of an entry that nothing was done with, since it had been applied before.
+pub const ALREADY_APPLIED: &str = "already_applied";
+
 /// The answer of a device to one entry of a `drain` command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntryAnswer {
@@ -237,7 +240,7 @@ pub struct EntryAnswer {
     pub operation_id: String,
     /// What became of it.
     pub outcome: EntryOutcome,
-    /// Code of a refusal.
+    /// Code of a refusal, or [`ALREADY_APPLIED`].
     pub code: Option<String>,
     /// Words of a refusal.
     pub detail: Option<String>,

@@ -50,3 +50,30 @@ async fn an_intent_that_is_too_large_for_a_record_is_taken_out_of_the_queue_of_i
     assert_eq!((view["state"].as_str(), tally(&view)), (Some("done"), [3, 0, 0, 0, 0, 0]), "{view}");
     assert_eq!(app.verify().await, Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn an_entry_whose_answer_was_lost_is_left_alone_and_the_rest_of_its_command_counts() {
+    let app = TestApp::new().await;
+    let (mut tablet, all) = jammed(&app).await;
+    tablet.report().await;
+    roll(&app).await;
+    let staff = app.api("look", Role::Support).await;
+    let job = submitted(&app, "quarantine").await;
+    let state = tablet.client.state();
+    let intent: Value = serde_json::from_str(&state.outbox.get(&all[3]).expect("there").intent.text).expect("JSON");
+    let device = app.anonymous().with_bearer(&state.account.as_ref().expect("enrolled").access_token);
+    let unheard = device.post("/mutations", &json!({"client_id": tablet.id().as_str(), "mutations": [intent]})).await.ok(200);
+    assert_eq!(unheard["results"][0]["status"], "applied", "{unheard}");
+    looks(&app, &mut tablet).await;
+    looks(&app, &mut tablet).await;
+    assert_eq!(tablet.waiting(), [] as [&str; 0], "it has heard the answer");
+    let view = staff.get(&job).await.ok(200);
+    assert_eq!((view["state"].as_str(), tally(&view)), (Some("done"), [3, 1, 0, 0, 0, 0]), "{view}");
+    let items = staff.get(&format!("{job}/items?outcome=skipped")).await.ok(200);
+    assert_eq!(
+        (&items["rows"][0]["operation_id"], &items["rows"][0]["code"]),
+        (&json!(all[3]), &json!("already_applied")),
+        "{items}"
+    );
+    assert_eq!(app.verify().await, Vec::<String>::new());
+}

@@ -34,6 +34,8 @@ pub(super) struct Round {
     begun: Option<String>,
     /// Of that command: payloads that are in the archive, and those that were refused there, with the reason.
     uploaded: HashSet<String>,
+    /// Entries that the server has applied: their answer was lost, and no payload of them is kept.
+    settled: HashSet<String>,
     refused: HashMap<String, (String, String)>,
     /// Revision of the server's configuration, as it last said.
     collections_revision: Option<i64>,
@@ -43,6 +45,7 @@ impl Round {
     fn begin(&mut self, id: &str) {
         self.begun = Some(id.to_owned());
         self.uploaded.clear();
+        self.settled.clear();
         self.refused.clear();
     }
 

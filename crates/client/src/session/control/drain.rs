@@ -2,7 +2,7 @@
 
 use rand::RngCore;
 use serde_json::{Value, json};
-use tidewatch_domain::control::{EntryOrder, EntryOutcome};
+use tidewatch_domain::control::{ALREADY_APPLIED, EntryOrder, EntryOutcome};
 use tidewatch_domain::drain::DrainAction;
 use tidewatch_domain::time::Millis;
 
@@ -28,6 +28,11 @@ impl<J: Journal> Client<J> {
         };
         if let Some((code, detail)) = self.round.refused.get(&operation_id) {
             return left(EntryOutcome::Refused, code, detail);
+        }
+        if order.action.needs_payload() && self.round.settled.contains(&operation_id) {
+            // It goes again, whatever was in its way, and gets the answer that was lost.
+            let (drained, answer) = left(EntryOutcome::NotFound, ALREADY_APPLIED, "the server has applied it");
+            return (Drained { action: Some(DrainAction::Retry.as_str().to_owned()), ..drained }, answer);
         }
         let successor = match (&order.patch, order.action) {
             (Some(patch), DrainAction::Patch) => match patched(&entry.intent, patch, uuid_v7(now, rng)) {

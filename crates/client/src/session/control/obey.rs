@@ -114,7 +114,7 @@ impl<J: Journal> Client<J> {
         let round = &self.round;
         let missing = |entry: &&Entry| {
             let id = &entry.intent.operation_id;
-            !round.uploaded.contains(id) && !round.refused.contains_key(id)
+            !round.uploaded.contains(id) && !round.settled.contains(id) && !round.refused.contains_key(id)
         };
         wanted.into_iter().filter(missing).collect()
     }
@@ -144,10 +144,13 @@ impl<J: Journal> Client<J> {
         let whole = (status != 200).then(|| Failure::of_problem(body, Some(status)));
         let refused: std::collections::HashMap<&str, (String, String)> =
             body.get("refused").and_then(Value::as_array).into_iter().flatten().filter_map(refusal).collect();
+        let settled = body.get("settled").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+        let settled: std::collections::HashSet<&str> = settled.collect();
         for id in &flight.operations {
             let why = whole.as_ref().map(|error| (error.code.clone(), error.message.clone()));
             match why.or_else(|| refused.get(id.as_str()).cloned()) {
                 Some(why) => drop(self.round.refused.insert(id.clone(), why)),
+                None if settled.contains(id.as_str()) => drop(self.round.settled.insert(id.clone())),
                 None => drop(self.round.uploaded.insert(id.clone())),
             }
         }
@@ -171,7 +174,7 @@ impl<J: Journal> Client<J> {
             let words = format!("{} payloads were not kept, among them {operation}: {code} {detail}", self.round.refused.len());
             return self.finish(id, Vec::new(), failure("escrow_refused", &words.chars().take(400).collect::<String>()));
         }
-        let mut operations: Vec<String> = self.round.uploaded.iter().cloned().collect();
+        let mut operations: Vec<String> = self.round.uploaded.iter().chain(&self.round.settled).cloned().collect();
         operations.sort();
         self.record(Event::ReplicaDropped { command: id.to_owned(), operations: operations.clone() })?;
         self.unjam();

@@ -10,6 +10,8 @@ use super::super::tests::{Bench, page, results};
 use super::super::{Action, Handled};
 use crate::wire::Purpose;
 
+mod settled;
+
 const DEVICE: &str = "0192f0c1-7b1e-7c3a-9d2e-3f4a5b6c7d8e";
 
 fn key() -> SigningKey {

@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 use tidewatch_domain::control::{
-    CommandKind, CommandReport, CommandState, EntryAnswer, EntryOrder, EntryOutcome, Order, Reported, Stays, Step, ends_at, step,
+    ALREADY_APPLIED, CommandKind, CommandReport, CommandState, EntryAnswer, EntryOrder, EntryOutcome, Order, Reported, Stays,
+    Step, ends_at, step,
 };
 use tidewatch_domain::engine::ClientKey;
 use tidewatch_domain::ids::ClientId;
@@ -78,7 +79,8 @@ impl Writer {
         if !after.is_open() {
             self.command_counted(client, -1);
             if !report.entries.is_empty() {
-                self.drain_settled(id, client, &report.entries, now).await?;
+                let entries = self.entries_told(&row, report).await?;
+                self.drain_settled(id, client, &entries, now).await?;
             }
             self.drain_command_ended(id, after, now).await?;
         }
@@ -105,8 +107,7 @@ impl Writer {
 
     /// A drain has ended when each of its entries is answered, and a payload that left the device has to be here.
     async fn entries_check(&mut self, row: &ReportedRow, report: &CommandReport) -> Result<Option<ReportRefusal>> {
-        let args: Value = serde_json::from_str(&row.args).map_err(|error| Error::Corrupt(error.to_string()))?;
-        let Ok(Order::Drain(orders)) = Order::read(CommandKind::Drain, &args) else {
+        let Some(orders) = orders(row)? else {
             return Ok(Some(refusal(
                 "id",
                 "the entries of this command cannot be read; report that it failed, without a result",
@@ -140,8 +141,32 @@ impl Writer {
         }
         let query = sqlx::query_as(ARCHIVE_HAS).bind(client.0).bind(entry.operation_id.clone());
         let here: Option<(i64,)> = query.fetch_optional(&mut self.connection).await?;
-        Ok(here.is_none())
+        // What was applied needs no payload: its device has lost the answer.
+        Ok(here.is_none() && self.answered_of(client, &[&entry.operation_id]).await?.is_empty())
     }
+
+    /// The answers as they count: nothing was taken out of the way that had been applied already.
+    async fn entries_told(&mut self, row: &ReportedRow, report: &CommandReport) -> Result<Vec<EntryAnswer>> {
+        let orders = orders(row)?.unwrap_or_default();
+        let leaving: HashSet<&str> =
+            orders.iter().filter(|order| order.action.needs_payload()).map(|order| order.operation_id.as_str()).collect();
+        let mut entries = report.entries.clone();
+        let out = |entry: &EntryAnswer| entry.outcome == EntryOutcome::Ok && leaving.contains(entry.operation_id.as_str());
+        let out: Vec<usize> = (0..entries.len()).filter(|at| out(&entries[*at])).collect();
+        let operations: Vec<&str> = out.iter().map(|at| report.entries[*at].operation_id.as_str()).collect();
+        for at in self.answered_of(ClientKey(row.client), &operations).await? {
+            let entry = &mut entries[out[at]];
+            (entry.outcome, entry.code, entry.detail) = (EntryOutcome::NotFound, Some(ALREADY_APPLIED.to_owned()), None);
+        }
+        Ok(entries)
+    }
+}
+
+/// What a `drain` orders; none when it is no drain that can be read.
+fn orders(row: &ReportedRow) -> Result<Option<Vec<EntryOrder>>> {
+    let args: Value = serde_json::from_str(&row.args).map_err(|error| Error::Corrupt(error.to_string()))?;
+    let read = if row.kind == 0 { Order::read(CommandKind::Drain, &args).ok() } else { None };
+    Ok(read.and_then(|order| if let Order::Drain(orders) = order { Some(orders) } else { None }))
 }
 
 fn words(report: &CommandReport) -> Option<String> {

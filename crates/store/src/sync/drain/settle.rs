@@ -1,7 +1,7 @@
 //! What devices answer, and commands that end without an answer: outcomes of the items that waited for them.
 
 use sqlx::FromRow;
-use tidewatch_domain::control::{CommandState, EntryAnswer, EntryOutcome};
+use tidewatch_domain::control::{ALREADY_APPLIED, CommandState, EntryAnswer, EntryOutcome};
 use tidewatch_domain::drain::{ArchiveState, Dependants, DrainAction, ItemOutcome, JobState};
 use tidewatch_domain::engine::ClientKey;
 use tidewatch_domain::ids::OperationId;
@@ -51,7 +51,9 @@ impl Writer {
             };
             let code = match answer.outcome {
                 EntryOutcome::Ok => None,
-                EntryOutcome::NotFound => Some("not_found".to_owned()),
+                EntryOutcome::NotFound => {
+                    Some(answer.code.clone().filter(|code| code == ALREADY_APPLIED).unwrap_or_else(|| "not_found".to_owned()))
+                }
                 EntryOutcome::Refused => Some(answer.code.clone().unwrap_or_else(|| "refused".to_owned())),
             };
             Some(Verdict { outcome, code, detail: answer.detail.clone() })

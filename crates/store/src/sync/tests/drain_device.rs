@@ -1,8 +1,9 @@
 //! Drains of entries whose payload only their device has, on a real store: what depends on such an entry, and what became of it.
 
 use tidewatch_domain::control::{CommandReport, CommandState, EntryAnswer, EntryOutcome, Reported};
-use tidewatch_domain::drain::{ArchiveState, DrainAction, JobChange, JobState};
+use tidewatch_domain::drain::{ArchiveState, DrainAction, ItemOutcome, JobChange, JobState};
 use tidewatch_domain::engine::ClientKey;
+use tidewatch_domain::page::Position;
 use tidewatch_domain::sync::Terms;
 
 use super::*;
@@ -304,5 +305,23 @@ async fn a_job_with_nothing_left_is_not_stopped_by_its_last_failures_and_one_tha
     answered(&store, 2, &second[0], &two, EntryOutcome::Ok, None).await;
     let view = view(&store, job).await;
     assert_eq!((view.job_state(), view.finished_ms.is_some(), view.ok), (JobState::Done, true, 1));
+    assert_sound(store).await;
+}
+
+#[tokio::test]
+async fn an_entry_that_was_applied_already_is_left_alone_and_spoils_nothing_for_the_others() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = store(dir.path()).await;
+    let job = told(&store, DrainAction::Quarantine, "take_along", &["op-1", "op-2"]).await;
+    // Its answer was lost on the way.
+    push(&store, vec![Intent::Valid(Box::new(reading("op-1")))]).await;
+    let (command, entries) = upload(&store).await;
+    assert_eq!(store.sync().letter_view(&client(1), "op-1").await.expect("opens").map(|letter| letter.state), None);
+    answered(&store, 1, &command, &entries, EntryOutcome::Ok, None).await;
+    let view = view(&store, job).await;
+    assert_eq!((view.job_state(), view.ok, view.skipped, view.failed), (JobState::Done, 1, 1, 0));
+    let skipped = Some(ItemOutcome::Skipped);
+    let (items, ..) = store.sync().items_page(view.set_id, skipped, &Position::Start, 10).await.expect("read");
+    assert_eq!(items[0].code.as_deref(), Some("already_applied"));
     assert_sound(store).await;
 }
