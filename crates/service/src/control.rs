@@ -37,7 +37,7 @@ pub struct CommandOrder {
     pub priority: i64,
     /// How long it waits for the device.
     pub ttl_ms: i64,
-    /// Takes the place of an older one with the same key; the kind when there is none.
+    /// Takes the place of an older one with the same key; [`Order::supersede_key`] when there is none.
     pub supersede_key: Option<String>,
 }
 
@@ -172,13 +172,14 @@ impl Service {
         if !(1..=5).contains(&order.priority) {
             return Err(Error::Invalid { field: "priority", detail: "must be within 1 and 5".to_owned() });
         }
+        let supersede_key = order.supersede_key.or_else(|| order.order.supersede_key());
         let command = NewCommand {
             args: order.order.args(),
             client_id: order.client_id,
             kind,
             priority: order.priority,
             expires_at: cx.now.plus(order.ttl_ms),
-            supersede_key: order.supersede_key.or_else(|| (kind != CommandKind::Drain).then(|| kind.as_str().to_owned())),
+            supersede_key,
             job: None,
             actor: cx.actor.audit_name(),
             reason: reason_read(reason)?,

@@ -77,3 +77,16 @@ async fn an_entry_whose_answer_was_lost_is_left_alone_and_the_rest_of_its_comman
     );
     assert_eq!(app.verify().await, Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn a_command_that_names_operations_stands_for_no_other_list() {
+    let app = TestApp::new().await;
+    let (staff, device) = (app.api("support", Role::Support).await, app.device("d1").await);
+    let named = async |id: &str| give(&staff, &device.client_id, "upload_wal", json!({"operation_ids": [id]})).await;
+    let (one, other, again) = (named("op-1").await, named("op-2").await, named("op-1").await);
+    let state = async |id: &str| staff.get(&format!("/api/v1/commands/{id}")).await.ok(200)["state"].clone();
+    assert_eq!(
+        (state(&one).await, state(&other).await, state(&again).await),
+        (json!("superseded"), json!("queued"), json!("queued"))
+    );
+}

@@ -1,6 +1,7 @@
 //! The arguments of a command as both sides read them: whoever gives it, and the client that obeys.
 
 use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
 
 use super::{CommandKind, DRAIN_ENTRIES_MAX, MeshOrder};
 use crate::drain::DrainAction;
@@ -140,6 +141,32 @@ impl Order {
         }
     }
 
+    /// Under which key a newer order takes the place of an older one: its kind, and with it what it names, as one list does not stand for
+    /// another. None for a drain, which stands for no other.
+    #[must_use]
+    pub fn supersede_key(&self) -> Option<String> {
+        let kind = self.kind();
+        match self {
+            Self::Drain(_) => None,
+            Self::UploadWal { wanted: WalWanted::All, redact: false } => Some(kind.as_str().to_owned()),
+            Self::UploadWal { wanted: WalWanted::All, redact: true } => Some(told_apart(kind, "shapes")),
+            Self::UploadWal { wanted: WalWanted::Operations(ids), redact } => {
+                let mut ids: Vec<&str> = ids.iter().map(OperationId::as_str).collect();
+                ids.sort_unstable();
+                Some(told_apart(kind, &format!("{redact} {}", ids.join(" "))))
+            }
+            Self::Resync { scopes, .. } if !scopes.is_empty() => {
+                let mut scopes: Vec<&str> = scopes.iter().map(Scope::as_str).collect();
+                scopes.sort_unstable();
+                Some(told_apart(kind, &scopes.join(" ")))
+            }
+            Self::UploadLogs { since: Some(since) } => Some(told_apart(kind, &since.to_string())),
+            Self::Resync { .. } | Self::RefreshPolicy | Self::Mesh(_) | Self::UploadLogs { since: None } => {
+                Some(kind.as_str().to_owned())
+            }
+        }
+    }
+
     /// The arguments as the wire has them.
     #[must_use]
     pub fn args(&self) -> Value {
@@ -158,6 +185,11 @@ impl Order {
             Self::UploadLogs { since: Some(since) } => json!({ "since": since.to_string() }),
         }
     }
+}
+
+/// Eight hex digits of what sets an order apart from others of its kind.
+fn told_apart(kind: CommandKind, by: &str) -> String {
+    format!("{}:{}", kind.as_str(), hex::encode(&Sha256::digest(by.as_bytes())[..4]))
 }
 
 fn entry_written(entry: &EntryOrder) -> Value {

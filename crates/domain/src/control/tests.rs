@@ -154,3 +154,27 @@ fn a_device_is_half_likely_to_be_in_touch_within_its_usual_gap_and_less_after_a_
     assert_eq!((all.devices, all.unknown, all.shares[0]), (3, 1, (1, 25)));
     assert!(forecast(&[unknown], NOW).shares.is_empty(), "nothing is known, so nothing is said");
 }
+
+#[test]
+fn an_order_that_names_something_stands_for_no_order_that_names_something_else() {
+    let key = |kind: CommandKind, args: Value| Order::read(kind, &args).expect("an order").supersede_key();
+    let wal = |args: Value| key(CommandKind::UploadWal, args);
+    assert_eq!(wal(json!({"operation_ids": "all"})).as_deref(), Some("upload_wal"));
+    let named = wal(json!({"operation_ids": ["op-1", "op-2"]}));
+    assert_eq!(named, wal(json!({"operation_ids": ["op-2", "op-1"]})), "in whatever order");
+    let others = [
+        json!({"operation_ids": ["op-1"]}),
+        json!({"operation_ids": ["op-1", "op-2"], "redact": true}),
+        json!({"operation_ids": "all"}),
+        json!({"operation_ids": "all", "redact": true}),
+    ];
+    let keys: std::collections::HashSet<_> = others.into_iter().map(wal).chain([named]).collect();
+    assert_eq!(keys.len(), 5, "{keys:?}");
+    let resync = |scopes: Value, mode: &str| key(CommandKind::Resync, json!({"scopes": scopes, "mode": mode}));
+    assert_eq!(resync(json!("all"), "escrow").as_deref(), Some("resync"));
+    assert_eq!(resync(json!(["site:a"]), "escrow"), resync(json!(["site:a"]), "refuse_if_pending"), "the newer wish counts");
+    assert_ne!(resync(json!(["site:a"]), "escrow"), resync(json!(["site:b"]), "escrow"));
+    assert_ne!(key(CommandKind::UploadLogs, json!({"since": "2026-11-26T00:00:00Z"})), key(CommandKind::UploadLogs, json!({})));
+    assert_eq!(key(CommandKind::Mesh, json!({"mode": "off"})).as_deref(), Some("mesh"));
+    assert_eq!(key(CommandKind::Drain, json!({"entries": [{"operation_id": "op-1", "action": "hold"}]})), None);
+}

@@ -241,7 +241,8 @@ pub struct CommandRequest {
     /// How long it waits for the device, seconds: a minute to thirty days, three days when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl_s: Option<i64>,
-    /// Takes the place of an older command with the same key that was not handed over; the kind when absent.
+    /// Takes the place of an older command with the same key that was not handed over; when absent the
+    /// kind, and what it names: one list of operations does not stand for another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub supersede_key: Option<String>,
     /// Why, 8 to 500 characters.
