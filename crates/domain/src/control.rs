@@ -15,7 +15,7 @@ pub use self::logs::{
     LOG_BYTES_MAX, LOG_LINES_MAX, LOG_MESSAGE_BYTES_MAX, LOG_TARGET_BYTES_MAX, LOG_UPLOADS_KEPT, LogLevel, LogLine, LogsHeld,
 };
 pub use self::mesh::{MESH_INTERVAL_MS_DEFAULT, MESH_INTERVAL_MS_MAX, MESH_INTERVAL_MS_MIN, MeshMode, MeshOrder};
-pub use self::order::{EntryOrder, Order, OrderError, ResyncMode, WalWanted};
+pub use self::order::{EntryOrder, Order, OrderError, PATCH_BYTES_MAX, ResyncMode, WalWanted};
 use crate::ids::ClientId;
 use crate::time::{DAY_MS, HOUR_MS, Millis, SECOND_MS};
 

@@ -18,6 +18,7 @@ pub use self::purge::PurgeReport;
 pub(crate) use self::step::Budgets;
 pub use self::step::{IntentReader, Pace};
 pub use self::submit::{DrainSubmit, Submitted};
+use tidewatch_domain::control::PATCH_BYTES_MAX;
 use tidewatch_domain::drain::{DrainAction, DrainOrder};
 use tidewatch_domain::sync::PATCH_OPS_MAX;
 
@@ -37,6 +38,8 @@ fn order_check(order: &DrainOrder) -> Result<()> {
             None => invalid("must be a list of operations of RFC 6902"),
             Some(operations) if operations.is_empty() => invalid("must hold an operation at least"),
             Some(operations) if operations.len() > PATCH_OPS_MAX => invalid("must hold 256 operations at most"),
+            // Its devices take no more.
+            Some(_) if patch.to_string().len() > PATCH_BYTES_MAX => invalid("must have 64 KiB at most"),
             Some(_) => Ok(()),
         },
         (None, _) => Ok(()),

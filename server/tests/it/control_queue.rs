@@ -90,3 +90,12 @@ async fn a_command_that_names_operations_stands_for_no_other_list() {
         (json!("superseded"), json!("queued"), json!("queued"))
     );
 }
+
+#[tokio::test]
+async fn a_patch_that_devices_would_refuse_is_refused_when_it_is_frozen() {
+    let app = TestApp::new().await;
+    let staff = app.api("support", Role::Support).await;
+    let mut body = order("patch", &json!({"filter": "state:poisoned"}));
+    body["patch"] = json!([{"op": "add", "path": "/title", "value": "x".repeat(64 << 10)}]);
+    assert_eq!(staff.post(PREVIEWS, &body).await.refusal(), "400 query_invalid patch");
+}

@@ -11,7 +11,7 @@ use crate::time::Millis;
 /// Most operations, and most scopes, that one command names.
 const NAMED_MAX: usize = 1_000;
 /// Most bytes of a patch of one entry.
-const PATCH_BYTES_MAX: usize = 64 * 1024;
+pub const PATCH_BYTES_MAX: usize = 64 * 1024;
 
 /// A member of the arguments at fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
