@@ -104,6 +104,8 @@ pub(crate) struct EntryEvent {
     /// Action that is on its way to the device from here on.
     pub pending: Option<String>,
     pub job: Option<i64>,
+    pub at_ms: i64,
+    pub detail: Option<String>,
 }
 
 /// An entry that the archive alone says the state of.
@@ -245,7 +247,7 @@ impl SyncFacts {
     /// What became of entries after a place of the journal, in its order.
     pub(crate) async fn entry_events_after(&self, id: i64, limit: i64) -> Result<Vec<EntryEvent>> {
         const TEXT: &str = r"
-            select e.id, c.client_id, e.operation_id, e.state, e.pending, e.job
+            select e.id, c.client_id, e.operation_id, e.state, e.pending, e.job, e.at_ms, e.detail
             from entry_events e join clients c on c.id = e.client where e.id > ?1 order by e.id limit ?2";
         Ok(sqlx::query_as(TEXT).bind(id).bind(limit).fetch_all(&self.readers).await?)
     }

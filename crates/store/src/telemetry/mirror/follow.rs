@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde_json::{Value, json};
 use sqlx::SqliteConnection;
 use tidewatch_domain::report::{EntryState, ReportedError};
+use tidewatch_domain::signature::signature;
 
 use super::super::group::{Group, Refusal};
 use super::super::sync_facts::{Archived, EntryEvent, SyncFacts, mirror_state};
@@ -18,6 +19,8 @@ pub(crate) const MARK: &str = "entry_events_through";
 /// Entries that one statement writes. Each lies in up to seven trees, and a statement holds every page that it changes until it ends.
 const ROWS_AT_ONCE: usize = if cfg!(test) { 2 } else { 250 };
 
+/// Poisoned, as the archive and the mirror count states.
+const POISONED: i64 = 0;
 /// Held, as the archive counts states.
 const HELD: i64 = 2;
 /// Code of what was handed over without an error.
@@ -29,6 +32,16 @@ struct Told<'e> {
     state: Option<i64>,
     event: &'e EntryEvent,
     job: Option<i64>,
+    /// The one that says the state.
+    stated: Option<&'e EntryEvent>,
+}
+
+impl Told<'_> {
+    /// When a job had it decided again, and it was refused once more.
+    fn failed_again(&self) -> Option<i64> {
+        let stated = self.stated.filter(|event| event.state == Some(POISONED) && event.job.is_some() && event.detail.is_some());
+        stated.map(|event| event.at_ms)
+    }
 }
 
 /// Applies what the group was told. Answers the devices it changed.
@@ -44,7 +57,8 @@ pub(super) async fn follow(connection: &mut SqliteConnection, facts: &SyncFacts,
         let before = told.get(&entry);
         let state = event.state.or(before.and_then(|told| told.state));
         let job = event.job.or(before.and_then(|told| told.job));
-        told.insert(entry, Told { state, event, job });
+        let stated = event.state.map(|_| event).or(before.and_then(|told| told.stated));
+        told.insert(entry, Told { state, event, job, stated });
     }
     let asked: Vec<(&str, &str)> =
         told.values().map(|told| (told.event.client_id.as_str(), told.event.operation_id.as_str())).collect();
@@ -52,7 +66,7 @@ pub(super) async fn follow(connection: &mut SqliteConnection, facts: &SyncFacts,
     let archive: HashMap<(&str, &str), &Archived> =
         archive.iter().map(|letter| ((letter.client_id.as_str(), letter.operation_id.as_str()), letter)).collect();
     let mut changed = entries_add(connection, facts, &told, &archive).await?;
-    changed.extend(entries_update(connection, &told, &archive).await?);
+    changed.extend(entries_update(connection, facts, &told, &archive).await?);
     changed.sort_unstable();
     changed.dedup();
     let mut devices = group.by_id();
@@ -119,6 +133,7 @@ fn letter_row(device: i64, letter: &Archived, intent: &str) -> Value {
 /// Answers the devices of what it changed.
 async fn entries_update(
     connection: &mut SqliteConnection,
+    facts: &SyncFacts,
     told: &BTreeMap<(i64, &str), Told<'_>>,
     archive: &HashMap<(&str, &str), &Archived>,
 ) -> Result<Vec<i64>> {
@@ -131,12 +146,25 @@ async fn entries_update(
             kept = w.value ->> '$[3]',
             pending = w.value ->> '$[4]',
             job = coalesce(w.value ->> '$[5]', job),
-            error_message = iif(w.value ->> '$[6]', null, error_message)
+            error_code = coalesce(w.value ->> '$[7]', error_code),
+            error_status = iif(w.value ->> '$[7]' is null or w.value ->> '$[7]' is error_code, error_status, null),
+            error_message = iif(w.value ->> '$[6]', null, iif(w.value ->> '$[7]' is null, error_message, w.value ->> '$[8]')),
+            signature = coalesce(w.value ->> '$[9]', signature),
+            refused_ms = iif(w.value ->> '$[7]' is null, refused_ms, coalesce(refused_ms, w.value ->> '$[10]')),
+            history = case
+                when w.value ->> '$[7]' is null
+                    or exists (select 1 from json_each(outbox.history) as h where h.value ->> '$[0]' = w.value ->> '$[10]') then history
+                when json_array_length(history) >= 20
+                    then json_insert(json_remove(history, '$[0]'), '$[#]', json_array(w.value ->> '$[10]', w.value ->> '$[7]'))
+                else json_insert(history, '$[#]', json_array(w.value ->> '$[10]', w.value ->> '$[7]'))
+            end
         from json_each(?1) as w
         where outbox.device = w.value ->> '$[0]' and outbox.operation_id = w.value ->> '$[1]' and (
             state is not coalesce(w.value ->> '$[2]', state) or kept is not w.value ->> '$[3]' or pending is not w.value ->> '$[4]'
-            or job is not coalesce(w.value ->> '$[5]', job) or (w.value ->> '$[6]' and error_message is not null))
+            or job is not coalesce(w.value ->> '$[5]', job) or (w.value ->> '$[6]' and error_message is not null)
+            or w.value ->> '$[7]' is not null)
         returning device";
+    let failed = failed_again(facts, told, archive).await?;
     let row = |((device, operation), told): (&(i64, &str), &Told<'_>)| {
         let letter = archive.get(&(told.event.client_id.as_str(), *operation));
         let state = match letter {
@@ -147,7 +175,13 @@ async fn entries_update(
         let kept = letter.is_some_and(|letter| letter.is_kept());
         // What a purged entry failed on may quote its payload.
         let purged = letter.is_some_and(|letter| letter.purged);
-        json!([device, operation, state, i64::from(kept), told.event.pending, told.job, purged])
+        let [code, detail, signature, at] = match letter
+            .and_then(|letter| failed.get(&letter.id).map(|signature| (letter, signature)))
+        {
+            Some((letter, signature)) => [json!(letter.code), json!(letter.detail), json!(signature), json!(told.failed_again())],
+            None => [const { Value::Null }; 4],
+        };
+        json!([device, operation, state, i64::from(kept), told.event.pending, told.job, purged, code, detail, signature, at])
     };
     let gone = |(entry, told): &(&(i64, &str), &Told<'_>)| {
         archive.get(&(told.event.client_id.as_str(), entry.1)).is_some_and(|letter| letter.is_gone())
@@ -162,6 +196,32 @@ async fn entries_update(
         changed.extend(devices);
     }
     Ok(changed)
+}
+
+/// Signatures of entries that a job has decided again and that were refused once more, by their rows of the archive. The new reason is
+/// there, and a digest knows nothing of it.
+async fn failed_again(
+    facts: &SyncFacts,
+    told: &BTreeMap<(i64, &str), Told<'_>>,
+    archive: &HashMap<(&str, &str), &Archived>,
+) -> Result<HashMap<i64, String>> {
+    let letters: HashMap<i64, &Archived> = told
+        .values()
+        .filter(|told| told.failed_again().is_some())
+        .filter_map(|told| archive.get(&(told.event.client_id.as_str(), told.event.operation_id.as_str())))
+        .filter(|letter| letter.state == POISONED && !letter.purged)
+        .map(|letter| (letter.id, *letter))
+        .collect();
+    if letters.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let intents = facts.archived_intents(&letters.keys().copied().collect::<Vec<_>>()).await?;
+    let read = |(id, intent): (i64, String)| {
+        let (letter, intent) = (letters[&id], serde_json::from_str::<Value>(&intent).unwrap_or_default());
+        let text = |name: &str| intent.get(name).and_then(Value::as_str).unwrap_or_default();
+        (id, signature(&letter.code, text("collection"), text("op"), letter.detail.as_deref()))
+    };
+    Ok(intents.into_iter().map(read).collect())
 }
 
 impl Archived {

@@ -181,3 +181,37 @@ async fn a_verification_finds_a_mirror_that_says_something_else_than_the_archive
     assert!(found[1].contains("bad-1") && found[1].contains("skipped") && found[1].contains("quarantined"), "{found:?}");
     store.close().await.expect("closes");
 }
+
+#[tokio::test]
+async fn a_retry_that_fails_for_another_reason_moves_its_entry_to_the_group_of_that_reason() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = refused(dir.path()).await;
+    follow(&store).await;
+    let mut log = log(dir.path()).await;
+    let group = async || store.telemetry().outbox_entry(&client(1), "bad-1").await.expect("listed");
+    let before = group().await;
+    let words = "update dead_letters set code = 'guard_failed', detail = 'the guard `range` is against it', job = 17 where operation_id = 'bad-1'";
+    sqlx::query(words).execute(&mut log).await.expect("written");
+    const FAILED: &str = r"
+        insert into entry_events (client, operation_id, state, job, at_ms, detail)
+        select id, 'bad-1', 0, 17, ?2, 'guard_failed' from clients where client_id = ?1";
+    sqlx::query(FAILED).bind(client(1).as_str()).bind(NOW.plus(1_500).0).execute(&mut log).await.expect("written");
+    // What follows at once says nothing of the reason.
+    said(&mut log, "bad-1", None, None).await;
+    for _ in 0..2 {
+        follow(&store).await;
+        let after = group().await;
+        let error = after.row.entry.error.as_ref().expect("an error");
+        let told = (error.code.as_str(), error.status, error.message.as_deref());
+        assert_eq!(told, ("guard_failed", None, Some("the guard `range` is against it")));
+        assert!(after.group.is_some() && after.group != before.group, "{after:?}");
+        let codes: Vec<Option<&str>> = after.attempts.iter().map(|attempt| attempt.code.as_deref()).collect();
+        assert_eq!(codes, [Some("guard_failed"), Some("schema_invalid")], "newest first, each once");
+        // Told again from the beginning it is the same.
+        let mut mirror =
+            SqliteConnection::connect(&format!("sqlite:{}", dir.path().join("telemetry.db").display())).await.expect("opens");
+        sqlx::query("update marks set v = 0 where k = 'entry_events_through'").execute(&mut mirror).await.expect("written");
+    }
+    assert_eq!(found(&store, "code:guard_failed").await, ["bad-1"]);
+    store.close().await.expect("closes");
+}
