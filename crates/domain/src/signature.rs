@@ -33,7 +33,8 @@ pub fn signature_op(signature: &str) -> Option<&str> {
     signature.split(' ').nth(2).filter(|op| !op.is_empty())
 }
 
-/// A message with quoted texts as `…` and every word that holds a digit as `#`.
+/// A message with quoted texts as `…` and every word that holds a digit as `#`. What stands in backticks is a name (of a field, a guard, a
+/// scope) and a word like others: failures of two fields are two.
 fn normalised(message: &str) -> String {
     let mut plain = String::with_capacity(message.len());
     let mut quote: Option<char> = None;
@@ -46,7 +47,7 @@ fn normalised(message: &str) -> String {
             }
             Some(_) => {}
             // An apostrophe inside a word is not a quote.
-            None if c == '"' || c == '`' || (c == '\'' && !before.is_alphanumeric()) => quote = Some(c),
+            None if c == '"' || (c == '\'' && !before.is_alphanumeric()) => quote = Some(c),
             None => plain.push(c),
         }
         before = c;
@@ -75,6 +76,16 @@ mod tests {
         );
         assert_eq!(first, second);
         assert_eq!(first, "schema_invalid inspections update pressure_kpa is \"…\", expected a number (record #");
+    }
+
+    #[test]
+    fn failures_of_two_fields_or_guards_are_two_signatures_and_ids_in_backticks_are_none() {
+        let of = |message: &str| signature("schema_invalid", "readings", "put", Some(message));
+        let reading = of("field `reading` must hold a value of type number");
+        assert_eq!(reading, "schema_invalid readings put field `reading` must hold a value of type number");
+        assert_ne!(reading, of("field `pressure` must hold a value of type number"));
+        assert_eq!(of("`op-7`, which it depends on, was refused"), of("`op-8`, which it depends on, was refused"));
+        assert_eq!(of("value \"a `b\" is wrong"), of("value \"c\" is wrong"), "a quoted text may hold one");
     }
 
     #[test]

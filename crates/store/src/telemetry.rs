@@ -17,6 +17,7 @@ mod outbox;
 mod persist;
 mod raw;
 mod read;
+mod regroup;
 mod roll_apply;
 mod roller;
 mod rollup;
@@ -87,7 +88,8 @@ impl Telemetry {
     pub(crate) async fn open(dir: &Path, options: &StoreOptions, vault: Arc<Vault>) -> Result<Self> {
         let database =
             database_open(dir.join("telemetry.db"), Durability::Normal, options.readers.div_ceil(2), CACHE, &MIGRATIONS).await?;
-        let connection = database.writer.lock().await.take().expect("a database opens with its writer");
+        let mut connection = database.writer.lock().await.take().expect("a database opens with its writer");
+        regroup::regroup(&mut connection).await?;
         let facts = SyncFacts::open(dir, vault);
         let (commits, committed) = watch::channel(0);
         let (notes_dropped, groups_failed, hurry) = Default::default();

@@ -215,3 +215,25 @@ async fn a_retry_that_fails_for_another_reason_moves_its_entry_to_the_group_of_t
     assert_eq!(found(&store, "code:guard_failed").await, ["bad-1"]);
     store.close().await.expect("closes");
 }
+
+#[tokio::test]
+async fn entries_that_an_older_version_put_into_one_group_are_parted_when_the_store_is_opened() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = refused(dir.path()).await;
+    let group = async |store: &Store| store.telemetry().outbox_entry(&client(1), "bad-2").await.expect("listed").group;
+    let now = group(&store).await;
+    store.close().await.expect("closes");
+    let mut mirror =
+        SqliteConnection::connect(&format!("sqlite:{}", dir.path().join("telemetry.db").display())).await.expect("opens");
+    for text in [
+        "update outbox set signature = 'schema_invalid readings put field \"…\" must hold a value of type number' where state = 0",
+        "delete from marks where k = 'signatures_made'",
+    ] {
+        sqlx::query(text).execute(&mut mirror).await.expect("written");
+    }
+    mirror.close().await.expect("closes");
+    let store = super::store(dir.path()).await;
+    assert!(now.is_some());
+    assert_eq!(group(&store).await, now);
+    store.close().await.expect("closes");
+}
