@@ -10,7 +10,7 @@ use tidewatch_domain::signature::signature;
 
 use super::super::group::{Group, Refusal};
 use super::super::sync_facts::{Archived, EntryEvent, SyncFacts, mirror_state};
-use super::{WRITE, refusal_row};
+use super::{WRITE, attempt, refusal_row};
 use crate::Result;
 
 /// Where the journal has been followed to, in `marks`.
@@ -155,8 +155,8 @@ async fn entries_update(
                 when w.value ->> '$[7]' is null
                     or exists (select 1 from json_each(outbox.history) as h where h.value ->> '$[0]' = w.value ->> '$[10]') then history
                 when json_array_length(history) >= 20
-                    then json_insert(json_remove(history, '$[0]'), '$[#]', json_array(w.value ->> '$[10]', w.value ->> '$[7]'))
-                else json_insert(history, '$[#]', json_array(w.value ->> '$[10]', w.value ->> '$[7]'))
+                    then json_insert(json_remove(history, '$[0]'), '$[#]', json(w.value -> '$[11]'))
+                else json_insert(history, '$[#]', json(w.value -> '$[11]'))
             end
         from json_each(?1) as w
         where outbox.device = w.value ->> '$[0]' and outbox.operation_id = w.value ->> '$[1]' and (
@@ -175,13 +175,18 @@ async fn entries_update(
         let kept = letter.is_some_and(|letter| letter.is_kept());
         // What a purged entry failed on may quote its payload.
         let purged = letter.is_some_and(|letter| letter.purged);
-        let [code, detail, signature, at] = match letter
+        let [code, detail, signature, at, tried] = match letter
             .and_then(|letter| failed.get(&letter.id).map(|signature| (letter, signature)))
         {
-            Some((letter, signature)) => [json!(letter.code), json!(letter.detail), json!(signature), json!(told.failed_again())],
-            None => [const { Value::Null }; 4],
+            Some((letter, signature)) => {
+                let error = ReportedError { code: letter.code.clone(), status: None, message: letter.detail.clone() };
+                let at = told.failed_again();
+                let tried = at.map(|at| attempt(at, Some(&error), None)[0].take());
+                [json!(letter.code), json!(letter.detail), json!(signature), json!(at), json!(tried)]
+            }
+            None => [const { Value::Null }; 5],
         };
-        json!([device, operation, state, i64::from(kept), told.event.pending, told.job, purged, code, detail, signature, at])
+        json!([device, operation, state, i64::from(kept), told.event.pending, told.job, purged, code, detail, signature, at, tried])
     };
     let gone = |(entry, told): &(&(i64, &str), &Told<'_>)| {
         archive.get(&(told.event.client_id.as_str(), entry.1)).is_some_and(|letter| letter.is_gone())

@@ -219,7 +219,9 @@ async fn a_retry_that_fails_for_another_reason_moves_its_entry_to_the_group_of_t
 #[tokio::test]
 async fn entries_that_an_older_version_put_into_one_group_are_parted_when_the_store_is_opened() {
     let dir = tempfile::tempdir().expect("a folder");
-    let store = refused(dir.path()).await;
+    let store = ready(dir.path()).await;
+    push(&store, NOW, vec![intent("bad-1", &json!("text")), intent("bad-2", &json!("text"))]).await;
+    told(store.telemetry(), "r1", NOW.plus(1_000), None).await;
     let group = async |store: &Store| store.telemetry().outbox_entry(&client(1), "bad-2").await.expect("listed").group;
     let now = group(&store).await;
     store.close().await.expect("closes");
