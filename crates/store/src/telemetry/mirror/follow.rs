@@ -175,18 +175,10 @@ async fn entries_update(
         let kept = letter.is_some_and(|letter| letter.is_kept());
         // What a purged entry failed on may quote its payload.
         let purged = letter.is_some_and(|letter| letter.purged);
-        let [code, detail, signature, at, tried] = match letter
-            .and_then(|letter| failed.get(&letter.id).map(|signature| (letter, signature)))
-        {
-            Some((letter, signature)) => {
-                let error = ReportedError { code: letter.code.clone(), status: None, message: letter.detail.clone() };
-                let at = told.failed_again();
-                let tried = at.map(|at| attempt(at, Some(&error), None)[0].take());
-                [json!(letter.code), json!(letter.detail), json!(signature), json!(at), json!(tried)]
-            }
-            None => [const { Value::Null }; 5],
-        };
-        json!([device, operation, state, i64::from(kept), told.event.pending, told.job, purged, code, detail, signature, at, tried])
+        let fixed = json!([device, operation, state, i64::from(kept), told.event.pending, told.job, purged]);
+        let mut row = fixed.as_array().cloned().unwrap_or_default();
+        row.extend(letter.map_or([const { Value::Null }; 5], |letter| again(letter, told, &failed)));
+        Value::from(row)
     };
     let gone = |(entry, told): &(&(i64, &str), &Told<'_>)| {
         archive.get(&(told.event.client_id.as_str(), entry.1)).is_some_and(|letter| letter.is_gone())
@@ -201,6 +193,14 @@ async fn entries_update(
         changed.extend(devices);
     }
     Ok(changed)
+}
+
+/// Of an entry that was refused once more: code, words, signature, when, and that as an attempt.
+fn again(letter: &Archived, told: &Told<'_>, failed: &HashMap<i64, String>) -> [Value; 5] {
+    let (Some(signature), Some(at)) = (failed.get(&letter.id), told.failed_again()) else { return [const { Value::Null }; 5] };
+    let error = ReportedError { code: letter.code.clone(), status: None, message: letter.detail.clone() };
+    let tried = attempt(at, Some(&error), None)[0].take();
+    [json!(letter.code), json!(letter.detail), json!(signature), json!(at), tried]
 }
 
 /// Signatures of entries that a job has decided again and that were refused once more, by their rows of the archive. The new reason is
