@@ -4,12 +4,14 @@
 //! and without the secret of the store nobody can find a text by trying. Numbers and booleans say too little to hide behind a
 //! name, so only their kind is shown. The field that an error names keeps its numbers and booleans: they are what is wrong.
 
+mod failure;
 mod fault;
 mod message;
 
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
+pub use self::failure::failure_redact;
 pub use self::fault::fault_find;
 pub use self::message::message_redact;
 
@@ -44,6 +46,9 @@ impl Secret {
         (0..4).map(|at| char::from(ALPHABET[(bits >> (27 - 5 * at) & 31) as usize])).collect()
     }
 }
+
+/// What names are made with; without it a text only has its kind for a name, and two texts cannot be told apart.
+pub type Names<'a> = Option<&'a Secret>;
 
 /// Says nothing of the secret.
 impl std::fmt::Debug for Secret {
@@ -106,8 +111,13 @@ pub struct Rules<'a> {
 /// The payload with names in place of its values.
 #[must_use]
 pub fn redact(payload: &Value, rules: Rules<'_>) -> Shown {
-    let mut path = Vec::new();
-    value_redact(payload, &mut path, rules)
+    value_redact(payload, &mut Vec::new(), rules)
+}
+
+/// A part of a payload with names in place of its values, by its path from the top of the payload.
+#[must_use]
+pub fn redact_at(part: &Value, mut path: Vec<String>, rules: Rules<'_>) -> Shown {
+    value_redact(part, &mut path, rules)
 }
 
 fn value_redact(value: &Value, path: &mut Vec<String>, rules: Rules<'_>) -> Shown {

@@ -136,6 +136,7 @@ impl Service {
     pub async fn command_view(&self, cx: &Cx, id: &str) -> Result<CommandView> {
         cx.require(Action::Look)?;
         let mut view = self.store.sync().command_view(id).await?;
+        self.messages_redact(view.history.iter_mut().filter_map(|event| event.detail.as_mut())).await?;
         if view.row.state == CommandState::Queued {
             view.forecast = Some(forecast(&[self.contact_rhythm(&view.row.client_id, cx.now).await?], cx.now));
         }

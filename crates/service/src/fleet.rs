@@ -14,6 +14,7 @@ mod work;
 use std::sync::Arc;
 
 pub use payload::REVEAL_MS;
+pub(crate) use payload::known_of;
 pub use tidewatch_domain::contact::Contact;
 use tidewatch_domain::filter::{Filter, keys};
 use tidewatch_domain::fleet::{
@@ -206,7 +207,9 @@ impl Service {
         cx.require(Action::Look)?;
         let rows = rows.clamp(1, PAGE_ROWS_MAX);
         let found = self.store.telemetry().device_outbox(client_id, state, position, rows).await;
-        found.map_err(|error| position_error(position, error))
+        let mut page = found.map_err(|error| position_error(position, error))?;
+        self.failures_redact(page.rows.iter_mut().map(|row| &mut row.entry)).await?;
+        Ok(page)
     }
 
     /// Mirrored entries of a device in each state, in the order of [`EntryState::ALL`].

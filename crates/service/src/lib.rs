@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use tidewatch_domain::drain::Retention;
 use tidewatch_domain::fleet::Released;
+use tidewatch_domain::redact::Secret;
 use tidewatch_store::Store;
 
 use auth::{Auth, PasswordCost};
@@ -40,6 +41,8 @@ pub struct Service {
     pub(crate) reader: Option<drain::IntentReader>,
     pub(crate) signers: Arc<control::Signers>,
     pub(crate) retention: Retention,
+    /// What names of redacted texts are made with, once it was read.
+    pub(crate) redaction: Arc<tokio::sync::OnceCell<Secret>>,
 }
 
 impl Service {
@@ -64,6 +67,7 @@ impl Service {
             reader: None,
             signers: Arc::default(),
             retention: Retention::default(),
+            redaction: Arc::default(),
         }
     }
 

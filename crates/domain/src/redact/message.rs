@@ -1,7 +1,7 @@
 //! Messages of a log with names in place of what looks like a secret. A message is free text: this finds what has the shape of a
 //! secret, not every one. Ids stay, because they are what a reader looks for.
 
-use super::{Secret, words};
+use super::{Names, words};
 
 /// Names of things whose value is a secret.
 const NAMES: &[&str] = &[
@@ -34,9 +34,9 @@ enum Before {
     Sign,
 }
 
-/// The message as it is shown: the same text has the same name in every line of a store.
+/// The message as it is shown: the same text has the same name in every line of a store; without a secret only its kind stands there.
 #[must_use]
-pub fn message_redact(message: &str, secret: &Secret) -> String {
+pub fn message_redact(message: &str, names: Names<'_>) -> String {
     let mut shown = String::with_capacity(message.len());
     let mut before = Before::Nothing;
     let mut rest = message;
@@ -46,16 +46,16 @@ pub fn message_redact(message: &str, secret: &Secret) -> String {
         rest = &rest[blank..];
         // What follows is JSON, so it is a payload, whatever the app meant by it.
         if rest.starts_with(['{', '[']) && rest.contains("\":") {
-            return shown + &named("payload", rest, secret);
+            return shown + &named("payload", rest, names);
         }
         let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
         let word = &rest[..end];
         rest = &rest[end..];
         let after = said_of_next(word, before);
         if before == Before::Sign && after == Before::Nothing {
-            shown.push_str(&named("secret", word, secret));
+            shown.push_str(&named("secret", word, names));
         } else if after == Before::Nothing {
-            shown.push_str(&word_redact(word, secret));
+            shown.push_str(&word_redact(word, names));
         } else {
             shown.push_str(word);
         }
@@ -74,8 +74,12 @@ fn said_of_next(word: &str, before: Before) -> Before {
     }
 }
 
-fn named(kind: &str, text: &str, secret: &Secret) -> String {
-    format!("{kind}·{}", secret.name(text))
+/// What stands for a text of a kind.
+pub(super) fn named(kind: &str, text: &str, names: Names<'_>) -> String {
+    match names {
+        Some(secret) => format!("{kind}·{}", secret.name(text)),
+        None => format!("{kind}·…"),
+    }
 }
 
 fn names_a_secret(name: &str) -> bool {
@@ -86,46 +90,46 @@ fn names_a_secret(name: &str) -> bool {
 }
 
 /// One word, with what is glued around it left as it is.
-fn word_redact(word: &str, secret: &Secret) -> String {
+fn word_redact(word: &str, names: Names<'_>) -> String {
     let glue = |c: char| matches!(c, '"' | '\'' | '`' | '(' | ')' | '[' | ']' | '<' | '>' | ',' | ';' | '.' | '!' | '?');
     let core = word.trim_matches(glue);
     let Some(at) = word.find(core).filter(|_| !core.is_empty()) else { return word.to_owned() };
     let (before, after) = (&word[..at], &word[at + core.len()..]);
-    format!("{before}{}{after}", core_redact(core, secret))
+    format!("{before}{}{after}", core_redact(core, names))
 }
 
-fn core_redact(core: &str, secret: &Secret) -> String {
+fn core_redact(core: &str, names: Names<'_>) -> String {
     if let Some((scheme, rest)) = core.split_once("://") {
-        return address_redact(scheme, rest, secret);
+        return address_redact(scheme, rest, names);
     }
     if let Some((name, value)) = core.split_once(['=', ':'])
         && !value.is_empty()
     {
         let sign = &core[name.len()..=name.len()];
         if names_a_secret(name) {
-            return format!("{name}{sign}{}", named("secret", value, secret));
+            return format!("{name}{sign}{}", named("secret", value, names));
         }
         if sign == "=" {
-            return format!("{name}={}", core_redact(value, secret));
+            return format!("{name}={}", core_redact(value, names));
         }
     }
     match shape(core) {
-        Some(kind) => named(kind, core, secret),
+        Some(kind) => named(kind, core, names),
         None => core.to_owned(),
     }
 }
 
 /// An address keeps its place; who asks and what is asked for go.
-fn address_redact(scheme: &str, rest: &str, secret: &Secret) -> String {
+fn address_redact(scheme: &str, rest: &str, names: Names<'_>) -> String {
     let (place, query) = rest.split_once('?').map_or((rest, None), |(place, query)| (place, Some(query)));
     let (host, path) = place.split_once('/').map_or((place, None), |(host, path)| (host, Some(path)));
     let host = match host.rsplit_once('@') {
-        Some((user, host)) => format!("{}@{host}", named("secret", user, secret)),
+        Some((user, host)) => format!("{}@{host}", named("secret", user, names)),
         None => host.to_owned(),
     };
-    let step = |part: &str| shape(part).map_or_else(|| part.to_owned(), |kind| named(kind, part, secret));
+    let step = |part: &str| shape(part).map_or_else(|| part.to_owned(), |kind| named(kind, part, names));
     let path = path.map(|path| format!("/{}", path.split('/').map(step).collect::<Vec<_>>().join("/"))).unwrap_or_default();
-    let query = query.map(|query| format!("?{}", named("query", query, secret))).unwrap_or_default();
+    let query = query.map(|query| format!("?{}", named("query", query, names))).unwrap_or_default();
     format!("{scheme}://{host}{path}{query}")
 }
 

@@ -151,12 +151,40 @@ proptest! {
 #[case("it wrote {\"name\":\"Ms Winter\"} twice", "it wrote payload")]
 fn what_looks_like_a_secret_in_a_message_has_a_name_and_the_rest_stays(#[case] message: &str, #[case] shown: &str) {
     let secret = Secret::new([7; 32]);
-    let found = message_redact(message, &secret);
-    assert_eq!(message_redact(message, &secret), found, "names are stable");
+    let found = message_redact(message, Some(&secret));
+    assert_eq!(message_redact(message, Some(&secret)), found, "names are stable");
     // The four letters of a name are cut off: they are another test's.
     let mut bare = String::new();
     let mut parts = found.split('·');
     bare.push_str(parts.next().unwrap_or_default());
     parts.for_each(|part| bare.push_str(part.get(4..).unwrap_or_default()));
     assert_eq!(bare, shown, "{found}");
+}
+
+#[rstest::rstest]
+#[case("pressure_kpa is \"412\", expected a number", "pressure_kpa is \"text·…\", expected a number")]
+#[case("'Ms Winter' can't sign", "'text·…' can't sign")]
+#[case("field `reading` must hold a value of type number", "field `reading` must hold a value of type number")]
+#[case("got 412, expected at most 5", "got 412, expected at most 5")]
+#[case("no user maya@example.org, \"gone", "no user mail·…, \"text·…\"")]
+#[case("bad body {\"salary\": 5000}", "bad body payload·…")]
+#[case("list [1, 2] and [ {\"a\": 1}]", "list [1, 2] and payload·…")]
+#[case("is \"…\" or \"\"", "is \"…\" or \"\"")]
+fn what_a_failure_quotes_has_a_name_and_its_words_stay(#[case] message: &str, #[case] shown: &str) {
+    assert_eq!(failure_redact(message, None), shown);
+    let secret = Secret::new([7; 32]);
+    let named = failure_redact(message, Some(&secret));
+    assert_eq!(named.contains('·'), shown.contains('·'), "{named}");
+    assert_eq!(failure_redact(message, Some(&secret)), named, "names are stable");
+    for value in ["\"412\"", "Winter", "maya", "gone", "5000"] {
+        assert!(!named.contains(value), "{named}");
+    }
+}
+
+#[test]
+fn the_same_text_has_one_name_in_a_failure_and_in_its_payload() {
+    let secret = Secret::new([7; 32]);
+    let rules = Rules { secret: &secret, known: &[], fault: None };
+    let Shown::Masked(name) = redact_at(&json!("Ms Winter"), vec!["note".to_owned()], rules) else { panic!("it is masked") };
+    assert_eq!(failure_redact("note is \"Ms Winter\"", Some(&secret)), format!("note is \"{name}\""));
 }

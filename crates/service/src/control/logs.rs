@@ -120,8 +120,8 @@ fn shown(line: &LogLine, readable: bool, secret: &Secret) -> LogLine {
         serde_json::Value::Object(members) => members["message"].as_str().unwrap_or_default().to_owned(),
         _ => String::new(),
     };
-    let message = if readable { message_redact(&line.message, secret) } else { name(&line.message) };
-    LogLine { target: message_redact(&line.target, secret), message, ..line.clone() }
+    let message = if readable { message_redact(&line.message, Some(secret)) } else { name(&line.message) };
+    LogLine { target: message_redact(&line.target, Some(secret)), message, ..line.clone() }
 }
 
 #[cfg(test)]

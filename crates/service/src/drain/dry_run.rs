@@ -7,12 +7,14 @@ use tidewatch_domain::drain::{ArchiveState, DrainAction, DrainOrder};
 use tidewatch_domain::engine::ClientKey;
 use tidewatch_domain::fleet::{DRY_RUN_MAX, DryRun};
 use tidewatch_domain::ids::ClientId;
+use tidewatch_domain::redact::{Rules, Secret, Shown, failure_redact, fault_find, redact_at};
 use tidewatch_domain::role::Action;
 use tidewatch_domain::sync::{Intent, IntentResult, PATCH_OPS_MAX};
 use tidewatch_store::sync::drain::LetterRow;
 
 use super::gather::{Gathered, Gathering};
 use super::summary::{Summary, action_of, skip_reason};
+use crate::fleet::known_of;
 use crate::{Cx, Error, Result, Service};
 
 impl Service {
@@ -26,6 +28,7 @@ impl Service {
         if letter.archive_state() == ArchiveState::Purged {
             return Err(Error::StateConflict("its payload was purged; it is in an export, no longer here".to_owned()));
         }
+        let secret = self.redaction_secret().await?;
         let invalid = |detail: String| Error::Invalid { field: "patch", detail };
         let (intent, diff) = match &patch {
             None => (self.intent_read(client_id, &letter.mutation).map_err(invalid)?, Vec::new()),
@@ -36,7 +39,8 @@ impl Service {
                 }
                 let (_, copy) =
                     self.patched(client_id, &letter.mutation, operation_id, "dry", Some(patch), cx.now).map_err(invalid)?;
-                (copy, diff(&letter.mutation, operations))
+                let message = letter.detail.as_deref().unwrap_or_default();
+                (copy, diff(&letter.mutation, message, operations, &secret))
             }
         };
         let (at, intents) = self.with_its_group(client_id, &letter, intent).await?;
@@ -45,7 +49,7 @@ impl Service {
         Ok(DryRun {
             status: answer.status.as_str().to_owned(),
             code: answer.problem.as_ref().map(|problem| problem.code.to_owned()),
-            detail: answer.problem.map(|problem| problem.detail),
+            detail: answer.problem.map(|problem| failure_redact(&problem.detail, Some(&secret))),
             diff,
         })
     }
@@ -166,30 +170,38 @@ fn word(answer: &IntentResult) -> String {
     }
 }
 
-/// What a patch changes: pointer, before, after. Texts of the payload stay masked; what the patch itself says is shown.
-fn diff(raw: &str, operations: &[Value]) -> Vec<(String, Option<String>, Option<String>)> {
+/// What a patch changes: pointer, before, after. Values of the payload are redacted as everywhere; what the patch itself says is shown.
+fn diff(raw: &str, message: &str, operations: &[Value], secret: &Secret) -> Vec<(String, Option<String>, Option<String>)> {
     let intent: Value = serde_json::from_str(raw).unwrap_or_default();
     let fields = intent.get("args").or_else(|| intent.get("fields")).cloned().unwrap_or_default();
+    let fault = fault_find(&fields, message);
+    let rules = Rules { secret, known: &known_of(&intent), fault: fault.as_deref() };
+    let held = |path: &str| {
+        let steps = path.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~")).collect();
+        fields.pointer(path).map(|value| value_shown(value, steps, rules))
+    };
     let changed = |operation: &Value| {
         let op = operation.get("op")?.as_str()?;
         let path = operation.get("path")?.as_str()?;
         let after = match op {
             "add" | "replace" => operation.get("value").map(Value::to_string),
-            "move" | "copy" => fields.pointer(operation.get("from")?.as_str()?).map(masked),
+            "move" | "copy" => held(operation.get("from")?.as_str()?),
             _ => None,
         };
-        (op != "test").then(|| (path.to_owned(), fields.pointer(path).map(masked), after))
+        (op != "test").then(|| (path.to_owned(), held(path), after))
     };
     operations.iter().filter_map(changed).collect()
 }
 
-/// A value of the payload as somebody may see it who has no business with it.
-fn masked(value: &Value) -> String {
+/// A value of the payload on one line.
+fn value_shown(value: &Value, path: Vec<String>, rules: Rules<'_>) -> String {
     match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) => value.to_string(),
-        Value::String(text) => format!("\"…\" ({} characters)", text.chars().count()),
         Value::Array(items) => format!("[…] ({} items)", items.len()),
         Value::Object(members) => format!("{{…}} ({} members)", members.len()),
+        leaf => match redact_at(leaf, path, rules) {
+            Shown::Masked(name) => name,
+            plain => plain.to_json().to_string(),
+        },
     }
 }
 
@@ -237,25 +249,33 @@ mod tests {
     }
 
     #[test]
-    fn a_difference_masks_the_payload_and_shows_the_patch() {
-        let raw = json!({"fields": {"name": "Ada Lovelace", "n": 4, "old": [1, 2]}}).to_string();
+    fn a_difference_masks_the_payload_and_shows_the_patch_and_what_is_at_fault() {
+        let fields = json!({"note": "Ada Lovelace", "count": 4, "salary": 5000, "paid": true, "old": [1, 2], "of": "equipment"});
+        let raw = json!({"collection": "equipment", "fields": fields}).to_string();
         let patch = [
-            json!({"op": "test", "path": "/n", "value": 4}),
-            json!({"op": "replace", "path": "/name", "value": "A."}),
+            json!({"op": "test", "path": "/count", "value": 4}),
+            json!({"op": "replace", "path": "/note", "value": "A."}),
             json!({"op": "add", "path": "/m", "value": 5}),
-            json!({"op": "move", "from": "/n", "path": "/k"}),
+            json!({"op": "copy", "from": "/salary", "path": "/x"}),
+            json!({"op": "move", "from": "/count", "path": "/k"}),
+            json!({"op": "replace", "path": "/paid", "value": false}),
             json!({"op": "remove", "path": "/old"}),
+            json!({"op": "remove", "path": "/of"}),
         ];
-        let row = |path: &str, before: Option<&str>, after: Option<&str>| {
-            (path.to_owned(), before.map(str::to_owned), after.map(str::to_owned))
-        };
+        let secret = Secret::new([7; 32]);
+        let found = diff(&raw, "`count` must be a text", &patch, &secret);
+        let found: Vec<_> = found.iter().map(|(path, before, after)| (&**path, before.as_deref(), after.as_deref())).collect();
+        let (note, rest) = found.split_first().expect("rows");
+        assert!(matches!(note, ("/note", Some(name), Some("\"A.\"")) if name.starts_with("text·")), "{note:?}");
         assert_eq!(
-            diff(&raw, &patch),
+            rest,
             [
-                row("/name", Some("\"…\" (12 characters)"), Some("\"A.\"")),
-                row("/m", None, Some("5")),
-                row("/k", None, Some("4")),
-                row("/old", Some("[…] (2 items)"), None),
+                ("/m", None, Some("5")),
+                ("/x", None, Some("number")),
+                ("/k", None, Some("4")),
+                ("/paid", Some("yes or no"), Some("false")),
+                ("/old", Some("[…] (2 items)"), None),
+                ("/of", Some("\"equipment\""), None),
             ]
         );
     }

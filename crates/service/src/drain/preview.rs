@@ -162,6 +162,7 @@ impl Service {
                 Err(error) => return Err(error.into()),
             }
         }
+        self.failures_redact(sample.iter_mut().map(|sample| &mut sample.row.entry)).await?;
         Ok(sample)
     }
 }

@@ -3,9 +3,9 @@
 
 use serde_json::{Map, Value, json};
 use tidewatch_domain::drain::{REASON_CHARS_MAX, REASON_CHARS_MIN};
-use tidewatch_domain::fleet::EntryPayload;
+use tidewatch_domain::fleet::{EntryPayload, EntryRow};
 use tidewatch_domain::ids::ClientId;
-use tidewatch_domain::redact::{Rules, Secret, Shown, fault_find, redact};
+use tidewatch_domain::redact::{Rules, Secret, Shown, failure_redact, fault_find, redact};
 use tidewatch_domain::role::Action;
 use tidewatch_domain::time::{MINUTE_MS, Millis};
 
@@ -44,9 +44,7 @@ impl Service {
             Some(_) => Shown::plain(&payload),
             None => {
                 let secret = self.redaction_secret().await?;
-                let known: Vec<&str> =
-                    ["record_id", "collection", "scope"].iter().filter_map(|name| intent[*name].as_str()).collect();
-                redact(&payload, Rules { secret: &secret, known: &known, fault: fault.as_deref() })
+                redact(&payload, Rules { secret: &secret, known: &known_of(&intent), fault: fault.as_deref() })
             }
         };
         // An intent that names no key is known by its id.
@@ -73,16 +71,37 @@ impl Service {
         Ok(until)
     }
 
-    /// The secret that pseudonyms are made with; made when it is first needed.
+    /// The secret that pseudonyms are made with; made when it is first needed, and read once.
     pub(crate) async fn redaction_secret(&self) -> Result<Secret> {
-        let console = self.store.console();
-        if let Some(known) = console.secret_view(SECRET).await? {
-            return Ok(Secret::new(known));
-        }
-        let mut fresh = [0; 32];
-        getrandom::fill(&mut fresh).map_err(|error| Error::Internal(Cause(Box::new(error))))?;
-        Ok(Secret::new(console.secret_keep(SECRET, fresh).await?))
+        let read = async || {
+            let console = self.store.console();
+            if let Some(known) = console.secret_view(SECRET).await? {
+                return Ok(Secret::new(known));
+            }
+            let mut fresh = [0; 32];
+            getrandom::fill(&mut fresh).map_err(|error| Error::Internal(Cause(Box::new(error))))?;
+            Ok(Secret::new(console.secret_keep(SECRET, fresh).await?))
+        };
+        self.redaction.get_or_try_init(read).await.cloned()
     }
+
+    /// Puts names in place of what the failures of these entries quote.
+    pub(crate) async fn failures_redact<'e>(&self, entries: impl Iterator<Item = &'e mut EntryRow>) -> Result<()> {
+        let messages = entries.filter_map(|entry| entry.error.as_mut()?.message.as_mut());
+        self.messages_redact(messages).await
+    }
+
+    /// Puts names in place of what these words quote: of failures, and of what devices answer.
+    pub(crate) async fn messages_redact<'m>(&self, messages: impl Iterator<Item = &'m mut String>) -> Result<()> {
+        let secret = self.redaction_secret().await?;
+        messages.for_each(|message| *message = failure_redact(message, Some(&secret)));
+        Ok(())
+    }
+}
+
+/// Texts that stand beside the payload of an intent anyway.
+pub(crate) fn known_of(intent: &Value) -> Vec<&str> {
+    ["record_id", "collection", "scope"].iter().filter_map(|name| intent[*name].as_str()).collect()
 }
 
 /// What an intent writes: its fields alone when it has nothing else.
