@@ -8,9 +8,11 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::Stream;
 use serde::Serialize;
+use tidewatch_domain::ids::Seq;
 use tidewatch_protocol::v1::events::Bye;
 use tidewatch_protocol::{Code, Problem};
 use tidewatch_service::Actor;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -38,6 +40,30 @@ struct Hint {
     at: String,
 }
 
+/// What a page shows comes from these.
+struct Watched {
+    head: watch::Receiver<Seq>,
+    fleet: watch::Receiver<u64>,
+    /// What people and outcomes do to drain jobs: a pause is in neither of the others.
+    drains: watch::Receiver<u64>,
+}
+
+impl Watched {
+    /// Waits for the next move; `false` when there will be none.
+    async fn changed(&mut self) -> bool {
+        tokio::select! {
+            moved = self.head.changed() => moved.is_ok(),
+            moved = self.fleet.changed() => moved.is_ok(),
+            moved = self.drains.changed() => moved.is_ok(),
+        }
+    }
+
+    fn hint(&mut self, at: String) -> Hint {
+        self.drains.mark_unchanged();
+        Hint { head: self.head.borrow_and_update().0, fleet: *self.fleet.borrow_and_update(), at }
+    }
+}
+
 /// Opens the stream.
 pub async fn hints(State(app): State<App>, Caller(cx): Caller) -> Answer<Response> {
     let place =
@@ -56,20 +82,15 @@ fn stream(
     stopping: CancellationToken,
     place: tokio::sync::OwnedSemaphorePermit,
 ) -> impl Stream<Item = Result<Event, Infallible>> {
-    let (head, fleet) = (app.service().head_watch(), app.service().fleet_watch());
-    let state = (app, user, stopping, place, head, fleet, None::<Instant>);
+    let watched =
+        Watched { head: app.service().head_watch(), fleet: app.service().fleet_watch(), drains: app.service().drain_watch() };
+    let state = (app, user, stopping, place, watched, None::<Instant>);
     futures::stream::unfold(Some(state), |state| async move {
-        let (app, user, stopping, place, mut head, mut fleet, last) = state?;
+        let (app, user, stopping, place, mut watched, last) = state?;
         if let Some(last) = last {
-            let moved = async {
-                tokio::select! {
-                    moved = head.changed() => moved.is_ok(),
-                    moved = fleet.changed() => moved.is_ok(),
-                }
-            };
             let alive = tokio::select! {
                 () = stopping.cancelled() => false,
-                moved = moved => moved,
+                moved = watched.changed() => moved,
             };
             if alive {
                 tokio::time::sleep_until(last + HINT_PAUSE).await;
@@ -80,7 +101,7 @@ fn stream(
                 return Some((Ok(sse("bye", None, &Bye { reconnect_after_ms: 2_000 })), None));
             }
         }
-        let hint = Hint { head: head.borrow_and_update().0, fleet: *fleet.borrow_and_update(), at: app.now().to_string() };
-        Some((Ok(sse("hint", None, &hint)), Some((app, user, stopping, place, head, fleet, Some(Instant::now())))))
+        let hint = watched.hint(app.now().to_string());
+        Some((Ok(sse("hint", None, &hint)), Some((app, user, stopping, place, watched, Some(Instant::now())))))
     })
 }

@@ -55,10 +55,10 @@ impl Service {
         Ok(Page { rows: jobs, next: page.next, previous: page.previous, total: page.total })
     }
 
-    /// The newest jobs, for the list of what needs a person. Who of their devices sleeps does not matter there.
-    pub(crate) async fn drains_newest(&self) -> Result<Vec<DrainJobRow>> {
-        let page = self.store.sync().jobs_page(&Position::Start, PAGE_ROWS_DEFAULT).await?;
-        page.rows.iter().map(|row| job_row(row, 0)).collect()
+    /// Jobs that wait for a person, newest first. Who of their devices sleeps does not matter there.
+    pub(crate) async fn drains_waiting(&self) -> Result<Vec<DrainJobRow>> {
+        let rows = self.store.sync().jobs_waiting(PAGE_ROWS_DEFAULT).await?;
+        rows.iter().map(|row| job_row(row, 0)).collect()
     }
 
     /// One job.
@@ -138,8 +138,10 @@ impl Service {
             let client_id = self.device_of(&item)?;
             Some(item_row(item, names.get(&client_id).cloned().unwrap_or_default(), client_id))
         });
+        let mut rows: Vec<DrainItemRow> = rows.collect();
+        self.messages_redact(rows.iter_mut().filter_map(|row| row.detail.as_mut())).await?;
         Ok(Page {
-            rows: rows.collect(),
+            rows,
             next: next.map(|n| n.to_string()),
             previous: previous.map(|n| n.to_string()),
             total: Total::Exact(total.cast_unsigned()),
@@ -228,7 +230,9 @@ impl Service {
                 last: Millis(row.last_ms),
             })
         };
-        Ok((rows.into_iter().filter_map(reason).collect(), all, failed))
+        let mut reasons: Vec<FailureReason> = rows.into_iter().filter_map(reason).collect();
+        self.messages_redact(reasons.iter_mut().map(|reason| &mut reason.detail)).await?;
+        Ok((reasons, all, failed))
     }
 }
 

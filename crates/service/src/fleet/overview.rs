@@ -25,7 +25,7 @@ impl Service {
         let facts = telemetry.fleet_facts_shared(as_of).await?;
         let token_refusals = telemetry.token_refusals(as_of).await?;
         let spread = telemetry.score_spread(as_of.plus(-range.span_ms())).await?;
-        let drains = self.drains_newest().await?;
+        let drains = self.drains_waiting().await?;
         let material = Material {
             facts: &facts,
             trend: &trend,

@@ -18,6 +18,18 @@ statements! {
     JOBS_ABOVE = r"
         select j.*, s.action, s.dependants, s.patch, s.selection, s.hash, s.entries, s.devices, s.summary, s.created_ms as frozen_ms
         from drain_jobs j cross join drain_sets s on s.id = j.set_id where j.id > ?1 order by j.id limit ?2";
+    /// Jobs that wait for a person: to be approved, to be resumed, or to have their failures seen. Newest first.
+    JOBS_WAITING = r"
+        select j.*, s.action, s.dependants, s.patch, s.selection, s.hash, s.entries, s.devices, s.summary, s.created_ms as frozen_ms
+        from (
+            select * from (
+                select id from drain_jobs indexed by drain_jobs_open where id > 0 and finished_ms is null and state in (0, 3)
+                order by id desc limit ?1)
+            union all
+            select * from (
+                select id from drain_jobs indexed by drain_jobs_unseen
+                where id > 0 and finished_ms is not null and failed > 0 and acknowledged_ms is null order by id desc limit ?1)) w
+        cross join drain_jobs j on j.id = w.id cross join drain_sets s on s.id = j.set_id order by j.id desc limit ?1";
     JOB_LAST = "select coalesce(max(id), 0) from drain_jobs";
     /// Jobs that are not final yet, oldest first.
     JOBS_OPEN = "select id from drain_jobs indexed by drain_jobs_open where finished_ms is null and id > ?1 order by id limit 100";

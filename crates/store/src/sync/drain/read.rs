@@ -12,8 +12,8 @@ use tidewatch_domain::time::Millis;
 
 use super::job_statements::{
     COMMANDS_STATES, ITEMS_AT, ITEMS_DEVICES, ITEMS_OUTCOMES, ITEMS_PAGE, ITEMS_PAGE_BACK, ITEMS_REASONS, ITEMS_SECONDS,
-    ITEMS_TOGETHER, ITEMS_WAITING, JOB_EVENTS, JOB_LAST, JOB_MINUTES, JOB_VIEW, JOBS_ABOVE, JOBS_BELOW, JOBS_OPEN, LETTER_COPY,
-    LETTER_ORIGINAL, LETTER_VIEW,
+    ITEMS_TOGETHER, ITEMS_WAITING, JOB_EVENTS, JOB_LAST, JOB_MINUTES, JOB_VIEW, JOBS_ABOVE, JOBS_BELOW, JOBS_OPEN, JOBS_WAITING,
+    LETTER_COPY, LETTER_ORIGINAL, LETTER_VIEW,
 };
 use super::jobs::JobRow;
 use crate::sync::Sync;
@@ -178,6 +178,14 @@ impl Sync {
         let next = end.filter(|_| more || back);
         let previous = first.filter(|_| if back { more } else { !started });
         Ok(Page { rows: found, next, previous, total: Total::Exact(last.cast_unsigned()) })
+    }
+
+    /// Jobs that wait for a person, newest first: requested or paused ones, and ended ones whose failures nobody has seen.
+    ///
+    /// # Errors
+    /// As the database.
+    pub async fn jobs_waiting(&self, rows: u32) -> Result<Vec<JobRow>> {
+        Ok(sqlx::query_as(JOBS_WAITING).bind(i64::from(rows)).fetch_all(&self.readers).await?)
     }
 
     /// Numbers of jobs that are not at their end, oldest first, a hundred at most.

@@ -357,3 +357,22 @@ async fn a_set_that_nobody_submits_is_dropped_with_its_members_and_one_that_is_s
     assert!(sync.set_view(job.set_id).await.expect("read").is_some());
     store.close().await.expect("closes");
 }
+
+#[tokio::test]
+async fn a_job_whose_failures_nobody_has_seen_waits_for_a_person_however_many_came_after() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = refused(dir.path()).await;
+    let failed = drain(&store, DrainAction::Retry, &BTreeSet::from([(1, 0)]), "first").await;
+    assert_eq!((failed.ok, failed.failed), (0, 1));
+    for n in 0..8 {
+        let action = if n % 2 == 0 { DrainAction::Quarantine } else { DrainAction::Restore };
+        drain(&store, action, &BTreeSet::from([(2, 0)]), &format!("more-{n}")).await;
+    }
+    let waiting = async || store.sync().jobs_waiting(3).await.expect("read").iter().map(|job| job.id).collect::<Vec<_>>();
+    assert_eq!(waiting().await, [failed.id]);
+    let seen =
+        JobMove { change: JobChange::Acknowledge, actor: "user:maya".into(), request_id: "r-2".into(), remark: None, at: NOW };
+    assert_eq!(store.sync().job_change(failed.id, seen).await.expect("answered"), Ok(()));
+    assert_eq!(waiting().await, Vec::<i64>::new());
+    store.close().await.expect("closes");
+}

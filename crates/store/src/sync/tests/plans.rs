@@ -43,7 +43,7 @@ const MAY_SCAN: &[&str] = &[
 ];
 
 /// Statements that sort or group on purpose: a verification, and what one job comes to, by reason, by device and by second, and the
-/// few entries of one group.
+/// few entries of one group, and the few jobs that wait for a person.
 const MAY_SORT: &[&str] = &[
     "VERIFY_CONFLICTED",
     "VERIFY_ITEMS",
@@ -53,6 +53,7 @@ const MAY_SORT: &[&str] = &[
     "BEHIND_FATES",
     "LETTERS_TOGETHER",
     "ITEMS_TOGETHER",
+    "JOBS_WAITING",
 ];
 
 #[tokio::test]

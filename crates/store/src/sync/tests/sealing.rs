@@ -14,6 +14,7 @@ use super::purge::{DUE, RULE, exported, purge};
 use super::*;
 use crate::Error;
 use crate::sync::EscrowLine;
+use crate::telemetry::Words;
 
 /// Stands in every payload of these tests, and nowhere else.
 const MARKER: &str = "Ada Lovelace, blood type AB";
@@ -252,7 +253,7 @@ async fn a_search_finds_sealed_payloads_as_it_finds_readable_ones() {
     store.telemetry().entries_follow(NOW.plus(2_000)).await.expect("followed");
     let found = async |text: &str| {
         let filter = Filter::parse(keys::OUTBOX, &format!("{text} state:poisoned,escrowed")).expect("a filter");
-        let page = store.telemetry().outbox_page(None, &filter, &Position::Start, 50, NOW).await.expect("read");
+        let page = store.telemetry().outbox_page(None, &filter, Words::All, &Position::Start, 50, NOW).await.expect("read");
         let mut found: Vec<String> = page.rows.into_iter().map(|row| row.entry.operation_id).collect();
         found.sort();
         found
