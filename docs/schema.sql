@@ -316,6 +316,8 @@ CREATE TABLE drain_jobs (
 
 CREATE INDEX drain_jobs_open on drain_jobs (id) where finished_ms is null;
 
+CREATE INDEX drain_jobs_unseen on drain_jobs (id) where finished_ms is not null and failed > 0 and acknowledged_ms is null;
+
 CREATE TABLE drain_minutes (
     job     integer not null,
     minute  integer not null,                        -- minutes since 1970
@@ -662,7 +664,7 @@ CREATE TABLE "outbox" (
     sort_age        integer not null,            -- created_ms, or first_seen_ms
     kept            integer not null default 0 constraint outbox_kept_flag check (kept in (0, 1)), -- the archive has it and says its state: no digest changes or removes it
     pending         text,                        -- drain action that is on its way to the device
-    job             integer,                     -- drain job that it was last in
+    job             integer, failed_ms integer,                     -- drain job that it was last in
     primary key (device, operation_id)
 ) strict, without rowid;
 
@@ -676,7 +678,7 @@ CREATE INDEX outbox_by_record on outbox (record_id collate nocase, device);
 
 CREATE INDEX outbox_by_state on outbox (device, state, sort_age, operation_id);
 
-CREATE INDEX outbox_failed on outbox (signature, state, sort_age, device, operation_id, refused_ms, first_seen_ms)
+CREATE INDEX outbox_failed on outbox (signature, state, sort_age, device, operation_id, failed_ms)
     where state <= 1 and signature is not null;
 
 CREATE INDEX outbox_pending on outbox (pending, state, sort_age, device, operation_id) where pending is not null;

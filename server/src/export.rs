@@ -44,6 +44,8 @@ enum List {
         filter: String,
         group: Option<String>,
         whole: bool,
+        /// By device and operation: see [`begin`].
+        steady: bool,
     },
     OutboxDevices {
         filter: String,
@@ -73,7 +75,7 @@ impl List {
             }
             "outbox" => {
                 let (filter, group) = (ListState::parse(params)?.filter, params.one("group").map(str::to_owned));
-                Ok(Self::Outbox { filter, group, whole: kind == "ndjson" })
+                Ok(Self::Outbox { filter, group, whole: kind == "ndjson", steady: false })
             }
             "outbox-devices" => Ok(Self::OutboxDevices { filter: ListState::parse(params)?.filter }),
             "drain-items" => {
@@ -111,12 +113,19 @@ impl List {
                 let list = service.devices_list(cx, filter, *sort, at, PAGE_ROWS_MAX).await?;
                 Ok(cells(list.page, |row| table::device_cells(columns, row)))
             }
-            Self::Outbox { filter, group, whole } => {
+            Self::Outbox { filter, group, whole, steady } => {
                 let group = match group {
                     Some(id) => Some(service.outbox_group(cx, id).await?.signature),
                     None => None,
                 };
-                let page = service.outbox_list(cx, group.as_deref(), filter, at, PAGE_ROWS_MAX).await?;
+                let group = group.as_deref();
+                let page = match at {
+                    Position::After(after) if *steady => {
+                        service.outbox_list_steady(cx, group, filter, Some(after), PAGE_ROWS_MAX).await?
+                    }
+                    _ if *steady => service.outbox_list_steady(cx, group, filter, None, PAGE_ROWS_MAX).await?,
+                    _ => service.outbox_list(cx, group, filter, at, PAGE_ROWS_MAX).await?,
+                };
                 let past = if *whole { service.outbox_past(cx, &page.rows).await? } else { Vec::new() };
                 let (mut rows, next) = cells(page, table::outbox_cells);
                 rows.iter_mut().zip(&past).for_each(|(row, past)| row.extend(table::outbox_past_cells(past)));
@@ -174,18 +183,19 @@ async fn open(app: App, cx: Cx, file: &str, query: &str) -> Result<Response> {
     Ok((headers, Body::from_stream(stream::try_unfold(export, next_chunk))).into_response())
 }
 
-/// The first page. A device's place in most orders moves while the export runs, so that a page could miss it or show it twice;
-/// its name stays. What fits one page keeps the order asked for, anything longer goes by name.
+/// The first page. The place of a device or an entry in most orders moves while the export runs, so that a page could miss it or show it
+/// twice; a name stays, and so do device and operation. What fits one page keeps the order asked for, anything longer goes by those.
 async fn begin(mut list: List, service: &Service, cx: &Cx) -> Result<(List, Rows)> {
     let first = list.rows(service, cx, &Position::Start).await?;
     match &mut list {
         List::Devices { sort, .. } if first.1.is_some() && *sort != DeviceSort::Name => {
             *sort = DeviceSort::Name;
-            let first = list.rows(service, cx, &Position::Start).await?;
-            Ok((list, first))
         }
-        _ => Ok((list, first)),
+        List::Outbox { steady, .. } if first.1.is_some() => *steady = true,
+        _ => return Ok((list, first)),
     }
+    let first = list.rows(service, cx, &Position::Start).await?;
+    Ok((list, first))
 }
 
 /// An export under way.

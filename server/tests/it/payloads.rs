@@ -157,6 +157,72 @@ async fn entries_are_found_by_what_their_payloads_hold() {
     assert!(page.contains("looked at all 2 payloads") && page.contains("payload.reading.pressure_kpa:"), "{page}");
 }
 
+/// A device that reports entries which it gave up, with words of its own.
+async fn reported(app: &TestApp, entries: usize) -> Device {
+    let device = app.device("talker").await;
+    let at = app.state().now().to_string();
+    let entry = |n: usize| {
+        json!({
+            "operation_id": format!("op-own-{n:04}"), "collection": "inspections", "record_id": format!("r-{n}"), "op": "update",
+            "state": "poisoned", "attempts": 1, "created_at": at,
+            "error": {"code": "schema_invalid", "status": 422, "message": format!("inspector is \"R. Adeyemi {n}\" of a@b.example, `kpa` must be a number")},
+        })
+    };
+    let list: Vec<Value> = (0..entries).map(entry).collect();
+    for (n, part) in list.chunks(100).enumerate() {
+        let outbox = json!({"truncated": true, "total": entries, "entries": part});
+        let reports = json!([{"report_id": format!("0199a3c2-7b1e-7c3a-9d2e-{n:012}"), "at": at, "outbox": outbox}]);
+        device.http().post("/telemetry", &json!({"client_id": device.client_id, "reports": reports})).await.ok(202);
+    }
+    app.service().telemetry_roll(app.state().now()).await.expect("the telemetry moves on");
+    device
+}
+
+#[tokio::test]
+async fn words_of_failures_name_what_they_quote_for_everybody_everywhere() {
+    let app = TestApp::new().await;
+    let device = reported(&app, 2).await;
+    let said = |text: &str| assert!(!text.contains("Adeyemi") && !text.contains("a@b.example"), "{text}");
+    let staff = app.api("ci", Role::Support).await;
+    let list = staff.get("/api/v1/outbox/entries").await.ok(200);
+    said(&list.to_string());
+    let message = list["rows"][0]["error_message"].as_str().expect("words");
+    assert!(message.starts_with("inspector is \"text·") && message.ends_with("`kpa` must be a number"), "{message}");
+    let entry = format!("/outbox/entries/{}/op-own-0000", device.client_id);
+    let group = staff.get("/api/v1/outbox").await.ok(200)["groups"][0].clone();
+    assert_eq!(group["message"], json!("inspector is \"text·…\" of mail·…, `kpa` must be a number"));
+    said(&staff.get(&format!("/api/v1{entry}")).await.text());
+    said(&staff.get("/export/outbox.ndjson").await.text());
+    said(&staff.get("/export/outbox.csv").await.text());
+    let viewer = app.viewer().await;
+    for page in ["/outbox", "/outbox/entries", entry.as_str(), &format!("/devices/{}/outbox", device.client_id)] {
+        let page = viewer.page(page).await.text();
+        said(&page);
+        assert!(page.contains("must be a number"), "{page}");
+    }
+    // Whoever may not see a text may not ask for it letter by letter.
+    let found = |page: &Value| page["rows"].as_array().map(Vec::len);
+    let guess = "/api/v1/outbox/entries?q=%22R.%20Adeyemi%201%22";
+    assert_eq!(found(&staff.get(guess).await.ok(200)), Some(1));
+    let looker = app.api("looker", Role::Viewer).await;
+    assert_eq!(found(&looker.get(guess).await.ok(200)), Some(0));
+    assert_eq!(found(&looker.get("/api/v1/outbox/entries?q=kpa").await.ok(200)), Some(2));
+}
+
+#[tokio::test]
+async fn an_export_of_many_pages_holds_each_entry_once_by_device_and_operation() {
+    let app = TestApp::new().await;
+    reported(&app, 1_203).await;
+    let staff = app.api("ci", Role::Viewer).await;
+    let text = staff.get("/export/outbox.ndjson?filter=state:poisoned").await.text();
+    let rows: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("a line")).collect();
+    let (manifest, rows) = rows.split_last().expect("a manifest");
+    assert_eq!(manifest["count"], json!(1_203));
+    let operations: Vec<&str> = rows.iter().filter_map(|row| row["operation_id"].as_str()).collect();
+    let wanted: Vec<String> = (0..1_203).map(|n| format!("op-own-{n:04}")).collect();
+    assert_eq!(operations, wanted);
+}
+
 #[tokio::test]
 async fn the_outbox_by_device_is_the_same_as_a_page_an_answer_and_a_file() {
     let app = TestApp::new().await;

@@ -58,7 +58,7 @@ pub const OUTBOX: &[Key] = &[
     key("job", Kind::Text, "drain job that it was last in, e.g. J17"),
     key("op", Kind::Text, "create, update, put or delete"),
     key("code", Kind::Text, "code of its last failure, e.g. schema_invalid"),
-    key("device", Kind::Text, "name of the device, * stands for anything"),
+    key("device", Kind::Text, "name or id of the device, * stands for anything"),
     key("platform", Kind::Text, "ios, android, windows, macos, linux, web"),
     key("version", Kind::Version, "version of the app, e.g. <4.18 or 4.18.*"),
     key("scope", Kind::Text, "scope, e.g. building:42"),

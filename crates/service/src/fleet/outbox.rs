@@ -11,6 +11,7 @@ use tidewatch_domain::page::{PAGE_ROWS_MAX, Page, Position, Total};
 use tidewatch_domain::role::Action;
 use tidewatch_domain::time::Millis;
 use tidewatch_store::sync::drain::JobRow;
+use tidewatch_store::telemetry::Words;
 
 use super::position_error;
 use crate::{Cx, Error, Result, Service};
@@ -27,6 +28,18 @@ fn drain_of(job: JobRow) -> EntryDrain {
         at: Millis(job.created_ms),
         approved_by: job.approved_by,
     }
+}
+
+/// The filter of a list of entries, and where its bare words are looked for. Whoever can ask whether a payload holds a text can find it
+/// letter by letter, also in what a failure quotes of it.
+fn outbox_filter(cx: &Cx, filter: &str) -> Result<(Filter, Words)> {
+    let role = cx.require(Action::Look)?;
+    let filter =
+        Filter::parse(keys::OUTBOX, filter).map_err(|error| Error::Invalid { field: "filter", detail: error.to_string() })?;
+    if filter.terms().iter().any(|term| term.key().is_some_and(|key| key.starts_with(PAYLOAD_FAMILY))) {
+        cx.require(Action::RevealPayload)?;
+    }
+    Ok((filter, if role.can(Action::RevealPayload) { Words::All } else { Words::Common }))
 }
 
 impl Service {
@@ -73,17 +86,35 @@ impl Service {
         position: &Position,
         rows: u32,
     ) -> Result<Page<OutboxRow>> {
-        cx.require(Action::Look)?;
-        let filter =
-            Filter::parse(keys::OUTBOX, filter).map_err(|error| Error::Invalid { field: "filter", detail: error.to_string() })?;
-        // Whoever can ask whether a payload holds a text can find it letter by letter.
-        if filter.terms().iter().any(|term| term.key().is_some_and(|key| key.starts_with(PAYLOAD_FAMILY))) {
-            cx.require(Action::RevealPayload)?;
-        }
+        let (filter, words) = outbox_filter(cx, filter)?;
         let rows = rows.clamp(1, PAGE_ROWS_MAX);
-        let found = self.store.telemetry().outbox_page(signature, &filter, position, rows, cx.now).await;
-        let mut page = found.map_err(|error| position_error(position, error))?;
+        let found = self.store.telemetry().outbox_page(signature, &filter, words, position, rows, cx.now).await;
+        self.outbox_rows_finish(found.map_err(|error| position_error(position, error))?).await
+    }
+
+    /// The same entries for whoever reads all of them, page by page: by device and operation, since a place in the list moves with the
+    /// state of an entry. `after` is a position of such a page; its total says only how many the page has.
+    ///
+    /// # Errors
+    /// As [`Self::outbox_list`].
+    pub async fn outbox_list_steady(
+        &self,
+        cx: &Cx,
+        signature: Option<&str>,
+        filter: &str,
+        after: Option<&str>,
+        rows: u32,
+    ) -> Result<Page<OutboxRow>> {
+        let (filter, words) = outbox_filter(cx, filter)?;
+        let rows = rows.clamp(1, PAGE_ROWS_MAX);
+        let found = self.store.telemetry().outbox_page_steady(signature, &filter, words, after, rows, cx.now).await;
+        let position = after.map_or(Position::Start, |after| Position::After(after.to_owned()));
+        self.outbox_rows_finish(found.map_err(|error| position_error(&position, error))?).await
+    }
+
+    async fn outbox_rows_finish(&self, mut page: Page<OutboxRow>) -> Result<Page<OutboxRow>> {
         self.keeping_add(&mut page.rows).await?;
+        self.failures_redact(page.rows.iter_mut().map(|row| &mut row.entry)).await?;
         Ok(page)
     }
 
@@ -145,6 +176,8 @@ impl Service {
         cx.require(Action::Look)?;
         let mut view = self.store.telemetry().outbox_entry(client_id, operation_id).await?;
         self.keeping_add(std::slice::from_mut(&mut view.row)).await?;
+        let others = view.blocked.iter_mut().chain(&mut view.waits_for);
+        self.failures_redact(others.chain([&mut view.row.entry])).await?;
         (view.copy, view.original) = self.store.sync().letter_lineage(client_id, operation_id).await?;
         Ok(view)
     }

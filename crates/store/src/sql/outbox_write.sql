@@ -5,12 +5,12 @@
 insert into outbox (
     device, operation_id, collection, record_id, scope, op, priority, state, attempts, created_ms, last_attempt_ms,
     next_attempt_ms, bytes, error_code, error_status, error_message, signature, depends_on, history, refused_ms, seen_ms,
-    sort_age, first_seen_ms)
+    sort_age, first_seen_ms, failed_ms)
 select
     value ->> '$[0]', value ->> '$[1]', value ->> '$[2]', value ->> '$[3]', value ->> '$[4]', value ->> '$[5]', value ->> '$[6]',
     value ->> '$[7]', value ->> '$[8]', value ->> '$[9]', value ->> '$[10]', value ->> '$[11]', value ->> '$[12]', value ->> '$[13]',
     value ->> '$[14]', value ->> '$[15]', value ->> '$[16]', value ->> '$[17]', value ->> '$[18]', value ->> '$[19]', value ->> '$[20]',
-    value ->> '$[21]', value ->> '$[20]'
+    value ->> '$[21]', value ->> '$[20]', iif(value ->> '$[7]' <= 1, coalesce(value ->> '$[19]', value ->> '$[20]'), null)
 from json_each(?1) where true
 on conflict (device, operation_id) do update set
     collection      = coalesce(nullif(excluded.collection, ''), collection),
@@ -41,6 +41,11 @@ on conflict (device, operation_id) do update set
         when seen_ms >= excluded.refused_ms and json_array_length(history) > 0 then history
         when json_array_length(history) >= 20 then json_insert(json_remove(history, '$[0]'), '$[#]', json(excluded.history -> '$[0]'))
         else json_insert(history, '$[#]', json(excluded.history -> '$[0]'))
+    end,
+    failed_ms       = case
+        when kept = 1 then failed_ms
+        when excluded.state > 1 and coalesce(excluded.refused_ms, refused_ms) is null then null
+        else coalesce(failed_ms, excluded.refused_ms, excluded.seen_ms)
     end,
     refused_ms      = coalesce(refused_ms, excluded.refused_ms),
     seen_ms         = max(seen_ms, excluded.seen_ms),

@@ -8,8 +8,10 @@ mod list;
 mod members;
 mod past;
 mod payloads;
+mod steady;
 mod terms;
 
 pub(super) use self::blocks::KeptBlocked;
 pub(super) use self::figures::KeptFigures;
 pub use self::members::{Behind, DeviceLook, Member, MemberDevice, MemberNames, MembersFrom};
+pub use self::terms::Words;

@@ -19,6 +19,7 @@ mod mirror;
 mod outbox;
 mod pages;
 mod rollups;
+mod steady;
 
 const NOW: Millis = Millis(1_763_000_000_000);
 

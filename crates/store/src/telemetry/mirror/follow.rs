@@ -140,30 +140,7 @@ async fn entries_update(
     const OVER: &str = r"
         delete from outbox where (device, operation_id) in (
             select value ->> '$[0]', value ->> '$[1]' from json_each(?1)) returning device";
-    const TEXT: &str = r"
-        update outbox set
-            state = coalesce(w.value ->> '$[2]', state),
-            kept = w.value ->> '$[3]',
-            pending = w.value ->> '$[4]',
-            job = coalesce(w.value ->> '$[5]', job),
-            error_code = coalesce(w.value ->> '$[7]', error_code),
-            error_status = iif(w.value ->> '$[7]' is null or w.value ->> '$[7]' is error_code, error_status, null),
-            error_message = iif(w.value ->> '$[6]', null, iif(w.value ->> '$[7]' is null, error_message, w.value ->> '$[8]')),
-            signature = coalesce(w.value ->> '$[9]', signature),
-            refused_ms = iif(w.value ->> '$[7]' is null, refused_ms, coalesce(refused_ms, w.value ->> '$[10]')),
-            history = case
-                when w.value ->> '$[7]' is null
-                    or exists (select 1 from json_each(outbox.history) as h where h.value ->> '$[0]' = w.value ->> '$[10]') then history
-                when json_array_length(history) >= 20
-                    then json_insert(json_remove(history, '$[0]'), '$[#]', json(w.value -> '$[11]'))
-                else json_insert(history, '$[#]', json(w.value -> '$[11]'))
-            end
-        from json_each(?1) as w
-        where outbox.device = w.value ->> '$[0]' and outbox.operation_id = w.value ->> '$[1]' and (
-            state is not coalesce(w.value ->> '$[2]', state) or kept is not w.value ->> '$[3]' or pending is not w.value ->> '$[4]'
-            or job is not coalesce(w.value ->> '$[5]', job) or (w.value ->> '$[6]' and error_message is not null)
-            or w.value ->> '$[7]' is not null)
-        returning device";
+    const TEXT: &str = include_str!("../../sql/outbox_follow.sql");
     let failed = failed_again(facts, told, archive).await?;
     let row = |((device, operation), told): (&(i64, &str), &Told<'_>)| {
         let letter = archive.get(&(told.event.client_id.as_str(), *operation));
@@ -178,6 +155,7 @@ async fn entries_update(
         let fixed = json!([device, operation, state, i64::from(kept), told.event.pending, told.job, purged]);
         let mut row = fixed.as_array().cloned().unwrap_or_default();
         row.extend(letter.map_or([const { Value::Null }; 5], |letter| again(letter, told, &failed)));
+        row.push(json!(told.stated.unwrap_or(told.event).at_ms));
         Value::from(row)
     };
     let gone = |(entry, told): &(&(i64, &str), &Told<'_>)| {

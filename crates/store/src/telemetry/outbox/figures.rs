@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tidewatch_domain::fleet::{CollectionTally, FailureGroup, GROUP_HOURS, OutboxFigures, StateTally};
+use tidewatch_domain::redact::failure_redact;
 use tidewatch_domain::report::{EntryState, STATES, STATES_REPORTED};
 use tidewatch_domain::signature::signature_id;
 use tidewatch_domain::time::{HOUR_MS, MINUTE_MS, Millis, SECOND_MS};
@@ -25,6 +26,24 @@ const PAUSE_FACTOR: i64 = 10;
 const FRESH_MS: i64 = 6 * SECOND_MS;
 /// Figures that were asked for in this time are counted anew.
 const WATCHED_MS: i64 = MINUTE_MS;
+
+/// A statement over the signatures that there are, up to so many: one step in the index for each.
+macro_rules! of_groups {
+    ($most:literal, $rest:literal) => {
+        concat!(
+            "with recursive groups (signature) as (
+                select min(signature) from outbox indexed by outbox_failed where state <= 1 and signature is not null
+                union all
+                select (
+                    select min(o.signature) from outbox o indexed by outbox_failed
+                    where o.state <= 1 and o.signature is not null and o.signature > groups.signature)
+                from groups where groups.signature is not null limit ",
+            $most,
+            ") ",
+            $rest
+        )
+    };
+}
 
 const GROUPS_COUNT: &str = r"
     select count(distinct signature) from outbox indexed by outbox_failed where state <= 1 and signature is not null";
@@ -98,18 +117,13 @@ impl Telemetry {
     /// # Errors
     /// As the database.
     pub async fn outbox_groups_act(&self) -> Result<u64> {
-        const TEXT: &str = r"
-            with recursive groups (signature) as (
-                select min(signature) from outbox indexed by outbox_failed where state <= 1 and signature is not null
-                union all
-                select (
-                    select min(o.signature) from outbox o indexed by outbox_failed
-                    where o.state <= 1 and o.signature is not null and o.signature > groups.signature)
-                from groups where groups.signature is not null limit 400)
-            select count(*) from (
+        const TEXT: &str = of_groups!(
+            400,
+            "select count(*) from (
                 select 1 from groups where signature is not null and exists (
                     select 1 from outbox o indexed by outbox_failed
-                    where o.state <= 1 and o.signature = groups.signature and o.state = 0) limit 100)";
+                    where o.state <= 1 and o.signature = groups.signature and o.state = 0) limit 100)"
+        );
         let count: i64 = sqlx::query_scalar(TEXT).fetch_one(&self.database.readers).await?;
         Ok(count.cast_unsigned())
     }
@@ -120,15 +134,7 @@ impl Telemetry {
     /// # Errors
     /// As the database.
     pub async fn outbox_group(&self, id: &str, now: Millis) -> Result<Option<FailureGroup>> {
-        const SIGNATURES: &str = r"
-            with recursive groups (signature) as (
-                select min(signature) from outbox indexed by outbox_failed where state <= 1 and signature is not null
-                union all
-                select (
-                    select min(o.signature) from outbox o indexed by outbox_failed
-                    where o.state <= 1 and o.signature is not null and o.signature > groups.signature)
-                from groups where groups.signature is not null limit 10000)
-            select signature from groups where signature is not null";
+        const SIGNATURES: &str = of_groups!(10_000, "select signature from groups where signature is not null");
         let signatures: Vec<String> = sqlx::query_scalar(SIGNATURES).fetch_all(&self.database.readers).await?;
         let Some(signature) = signatures.into_iter().find(|signature| signature_id(signature) == id) else { return Ok(None) };
         let groups = self.failure_groups(Some(&signature), now).await?;
@@ -211,14 +217,14 @@ impl Telemetry {
     async fn failure_groups(&self, signature: Option<&str>, now: Millis) -> Result<Vec<FailureGroup>> {
         const GROUPS: &str = r"
             select signature, count(*) as entries, sum(state = 0) as poisoned, count(distinct device) as devices,
-                   min(coalesce(refused_ms, first_seen_ms)) as since, max(coalesce(refused_ms, first_seen_ms)) as newest,
-                   sum(coalesce(refused_ms, first_seen_ms) >= ?1) as last_hour
+                   min(failed_ms) as since, max(failed_ms) as newest,
+                   sum(failed_ms >= ?1) as last_hour
             from outbox indexed by outbox_failed where state <= 1 and signature is not null
             group by signature order by sum(state = 0) > 0 desc, devices desc, entries desc, signature limit ?2";
         const GROUP: &str = r"
             select signature, count(*) as entries, sum(state = 0) as poisoned, count(distinct device) as devices,
-                   min(coalesce(refused_ms, first_seen_ms)) as since, max(coalesce(refused_ms, first_seen_ms)) as newest,
-                   sum(coalesce(refused_ms, first_seen_ms) >= ?1) as last_hour
+                   min(failed_ms) as since, max(failed_ms) as newest,
+                   sum(failed_ms >= ?1) as last_hour
             from outbox indexed by outbox_failed where state <= 1 and signature = ?2 group by signature";
         let readers = &self.database.readers;
         let asked = sqlx::query_as(if signature.is_some() { GROUP } else { GROUPS }).bind(now.0 - HOUR_MS);
@@ -240,9 +246,9 @@ impl Telemetry {
     /// all groups of a million entries at once were a hundred megabytes.
     async fn group_hours(&self, signature: &str, from: i64) -> Result<[u32; GROUP_HOURS]> {
         const TEXT: &str = r"
-            select (coalesce(refused_ms, first_seen_ms) - ?1) / 3600000 as hour, count(*)
+            select (failed_ms - ?1) / 3600000 as hour, count(*)
             from outbox indexed by outbox_failed
-            where state <= 1 and signature = ?2 and coalesce(refused_ms, first_seen_ms) > ?1
+            where state <= 1 and signature = ?2 and failed_ms > ?1
             group by hour";
         let rows: Vec<(i64, i64)> = sqlx::query_as(TEXT).bind(from).bind(signature).fetch_all(&self.database.readers).await?;
         let mut hours = [0; GROUP_HOURS];
@@ -275,7 +281,8 @@ impl Telemetry {
             code: code.unwrap_or_default(),
             status,
             collection,
-            message,
+            // Of a group it is the words that count; the values that one entry quotes are its own.
+            message: message.map(|message| failure_redact(&message, None)),
             entries: row.entries.cast_unsigned(),
             poisoned: row.poisoned.cast_unsigned(),
             devices: row.devices.cast_unsigned(),

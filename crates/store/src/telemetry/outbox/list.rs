@@ -17,12 +17,14 @@ use super::super::Telemetry;
 use super::super::columns::state_rank;
 use super::super::terms::texts;
 use super::payloads::{Found, Looked};
-use super::terms;
+use super::terms::{self, Words};
 use crate::{Error, Result};
 
 /// Entries that one page looks at, at most: about a third of a second.
 /// Tests have stretches shorter than their lists.
 const STRETCH_ROWS: i64 = if cfg!(test) { 30 } else { 50_000 };
+/// Number that no device has: theirs begin at one.
+const NO_DEVICE: i64 = 0;
 /// Matches that are counted; more are "at least".
 const COUNT_MAX: i64 = 50_000;
 
@@ -129,6 +131,8 @@ pub(super) struct Wanted<'a> {
     pub(super) filter: &'a Filter,
     /// What was found for its terms about payloads: [`Telemetry::payloads_find`].
     pub(super) found: &'a Found,
+    /// Where its bare words are looked for.
+    pub(super) words: Words,
     pub(super) now: i64,
 }
 
@@ -164,8 +168,9 @@ impl Wanted<'_> {
         self.conditions_push(query, from);
     }
 
-    fn conditions_push(&self, query: &mut QueryBuilder<Sqlite>, from: Option<(&Place, bool)>) {
-        terms::push(query, self.filter, self.found, self.now);
+    /// Everything that it asks for of an entry, from a place on.
+    pub(super) fn conditions_push(&self, query: &mut QueryBuilder<Sqlite>, from: Option<(&Place, bool)>) {
+        terms::push(query, self.filter, self.found, self.words, self.now);
         let pinned = |key| terms::pinned(self.filter, key).map(str::to_owned);
         pin(query, "o.operation_id collate nocase", pinned("operation"));
         pin(query, "o.record_id collate nocase", pinned("record"));
@@ -249,12 +254,30 @@ impl Telemetry {
         &self,
         signature: Option<&str>,
         filter: &Filter,
+        words: Words,
         position: &Position,
         rows: u32,
         now: Millis,
     ) -> Result<Page<OutboxRow>> {
         let found = self.payloads_find(filter).await?;
-        self.wanted_page(Wanted { device: None, signature, filter, found: &found, now: now.0 }, position, rows).await
+        let device = self.device_pinned(filter).await?;
+        self.wanted_page(Wanted { device, signature, filter, found: &found, words, now: now.0 }, position, rows).await
+    }
+
+    /// The number of the device when a filter asks for one alone, so that its entries are read and no others.
+    pub(super) async fn device_pinned(&self, filter: &Filter) -> Result<Option<i64>> {
+        let Some(term) = filter.terms().iter().find(|term| term.key() == Some("device") && !term.negated) else {
+            return Ok(None);
+        };
+        let mut query = QueryBuilder::new("select d.id from devices d where ");
+        terms::device_named_push(&mut query, term);
+        query.push(" limit 2");
+        let found: Vec<i64> = query.build_query_scalar().fetch_all(&self.database.readers).await?;
+        Ok(match found.as_slice() {
+            [] => Some(NO_DEVICE),
+            [one] => Some(*one),
+            _ => None,
+        })
     }
 
     /// One page of the outbox of a device, worst first.
@@ -270,7 +293,7 @@ impl Telemetry {
     ) -> Result<Page<OutboxRow>> {
         let device = Some(self.device_number(client_id).await?);
         let filter = state.map_or_else(Filter::default, |state| Filter::default().with(in_state(state)));
-        let wanted = Wanted { device, signature: None, filter: &filter, found: &Found::default(), now: 0 };
+        let wanted = Wanted { device, signature: None, filter: &filter, found: &Found::default(), words: Words::All, now: 0 };
         self.wanted_page(wanted, position, rows).await
     }
 

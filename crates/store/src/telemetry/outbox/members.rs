@@ -15,6 +15,7 @@ use tidewatch_domain::time::Millis;
 
 use super::super::Telemetry;
 use super::list::{Place, Wanted, order_push};
+use super::terms::Words;
 use crate::{Error, Result};
 
 /// Matches that are counted as new; more are "at least".
@@ -153,7 +154,8 @@ impl Telemetry {
     ) -> Result<(Vec<Member>, Option<MembersFrom>)> {
         let mut query = QueryBuilder::new(PACKED);
         let found = self.payloads_find(filter).await?;
-        Wanted { device: None, signature, filter, found: &found, now: now.0 }
+        let device = self.device_pinned(filter).await?;
+        Wanted { device, signature, filter, found: &found, words: Words::All, now: now.0 }
             .entries_push(&mut query, from.0.as_ref().map(|place| (place, false)));
         order_push(&mut query, false);
         query.push(" limit ").push_bind(i64::from(rows)).push(") m");
@@ -197,8 +199,9 @@ impl Telemetry {
     pub async fn outbox_newer(&self, signature: Option<&str>, filter: &Filter, since: Millis, now: Millis) -> Result<u64> {
         let mut query = QueryBuilder::new("select count(*) from (select 1");
         let found = self.payloads_find(filter).await?;
-        Wanted { device: None, signature, filter, found: &found, now: now.0 }.entries_push(&mut query, None);
-        query.push(" and coalesce(o.refused_ms, o.first_seen_ms) > ").push_bind(since.0);
+        let device = self.device_pinned(filter).await?;
+        Wanted { device, signature, filter, found: &found, words: Words::All, now: now.0 }.entries_push(&mut query, None);
+        query.push(" and iif(o.state <= 1, o.failed_ms, o.first_seen_ms) > ").push_bind(since.0);
         query.push(" limit ").push_bind(NEWER_MAX).push(")");
         let count: i64 = query.build_query_scalar().fetch_one(&self.database.readers).await?;
         Ok(count.cast_unsigned())

@@ -7,8 +7,17 @@ use super::super::columns::state_rank;
 use super::super::terms::{Query, age_push, any_push, like_push, number_push, ranks_push, texts, version_push};
 use super::payloads::Found;
 
+/// In what of a failure a bare word is looked for. Whoever can ask whether a text is there can find it letter by letter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Words {
+    /// In all that it says, values that it quotes included.
+    All,
+    /// In what it has in common with others of its group.
+    Common,
+}
+
 /// Appends the filter as one condition; `1` when it is empty. `found` holds what was found for its terms about payloads.
-pub(super) fn push(query: &mut Query, filter: &Filter, found: &Found, now: i64) {
+pub(super) fn push(query: &mut Query, filter: &Filter, found: &Found, words: Words, now: i64) {
     query.push("1");
     for (at, term) in filter.terms().iter().enumerate() {
         query.push(if term.negated { " and not coalesce((" } else { " and coalesce((" });
@@ -17,14 +26,14 @@ pub(super) fn push(query: &mut Query, filter: &Filter, found: &Found, now: i64) 
                 query.push("(d.client_id, o.operation_id) in (select value ->> '$[0]', value ->> '$[1]' from json_each(");
                 query.push_bind(pairs).push("))");
             }
-            None => term_push(query, term, now),
+            None => term_push(query, term, words, now),
         }
         query.push("), 0)");
     }
 }
 
-fn term_push(query: &mut Query, term: &Term, now: i64) {
-    let Some(key) = term.key() else { return word_push(query, term) };
+fn term_push(query: &mut Query, term: &Term, words: Words, now: i64) {
+    let Some(key) = term.key() else { return word_push(query, term, words) };
     match key {
         "state" => ranks_push(query, "o.state", texts(term).filter_map(EntryState::parse).map(state_rank).collect()),
         "collection" => like_push(query, "o.collection", term),
@@ -40,10 +49,19 @@ fn term_push(query: &mut Query, term: &Term, now: i64) {
         "tries" => number_push(query, "o.attempts", term),
         "age" => age_push(query, "o.created_ms", now, term),
         "bytes" => number_push(query, "o.bytes", term),
-        "device" => device_push(query, |query| like_push(query, "d.name", term)),
+        "device" => device_push(query, |query| device_named_push(query, term)),
         "platform" => device_push(query, |query| like_push(query, "d.platform", term)),
         _ => device_push(query, |query| version_push(query, "d.app_key", term)),
     }
+}
+
+/// By its name or its id.
+pub(super) fn device_named_push(query: &mut Query, term: &Term) {
+    query.push("(");
+    like_push(query, "d.name", term);
+    query.push(" or ");
+    like_push(query, "d.client_id", term);
+    query.push(")");
 }
 
 fn device_push(query: &mut Query, condition: impl FnOnce(&mut Query)) {
@@ -53,11 +71,15 @@ fn device_push(query: &mut Query, condition: impl FnOnce(&mut Query)) {
 }
 
 /// A bare word is looked for in what failures say and in the ids of operations and records.
-fn word_push(query: &mut Query, term: &Term) {
+fn word_push(query: &mut Query, term: &Term, words: Words) {
+    let said = match words {
+        Words::All => "o.error_message",
+        Words::Common => "o.signature",
+    };
     any_push(query, term, |query, value| {
         let pattern = format!("%{}%", Value::like_pattern(&value.to_string()));
         query.push("(");
-        for (at, column) in ["o.error_message", "o.error_code", "o.record_id", "o.operation_id"].into_iter().enumerate() {
+        for (at, column) in [said, "o.error_code", "o.record_id", "o.operation_id"].into_iter().enumerate() {
             query.push(if at == 0 { "" } else { " or " }).push(column);
             query.push(" like ").push_bind(pattern.clone()).push(r" escape '\'");
         }

@@ -56,7 +56,7 @@ fn whole(operations: &[&str]) -> Option<OutboxDigest> {
 
 async fn found(store: &Store, text: &str) -> Vec<String> {
     let filter = Filter::parse(keys::OUTBOX, text).expect("a filter");
-    let page = store.telemetry().outbox_page(None, &filter, &Position::Start, 50, NOW).await.expect("read");
+    let page = store.telemetry().outbox_page(None, &filter, Words::All, &Position::Start, 50, NOW).await.expect("read");
     page.rows.into_iter().map(|row| row.entry.operation_id).collect()
 }
 

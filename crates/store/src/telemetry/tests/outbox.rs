@@ -5,17 +5,17 @@ use tidewatch_domain::fleet::OutboxRow;
 
 use super::*;
 
-fn outbox_filter(text: &str) -> Filter {
+pub(super) fn outbox_filter(text: &str) -> Filter {
     Filter::parse(keys::OUTBOX, text).expect("a filter")
 }
 
-fn failing(mut entry: OutboxEntry, code: &str, message: &str) -> OutboxEntry {
+pub(super) fn failing(mut entry: OutboxEntry, code: &str, message: &str) -> OutboxEntry {
     entry.error = Some(ReportedError { code: code.into(), status: Some(422), message: Some(message.into()) });
     entry
 }
 
 /// Twelve devices: each has two poisoned, one retrying, two waiting and one queued entry; odd ones write orders.
-async fn filled(dir: &Path) -> Store {
+pub(super) async fn filled(dir: &Path) -> Store {
     let store = store(dir).await;
     for n in 0..12 {
         let mut told = report("r1", NOW);
@@ -55,10 +55,10 @@ async fn filled(dir: &Path) -> Store {
     store
 }
 
-async fn walk(telemetry: &Telemetry, signature: Option<&str>, text: &str, rows: u32) -> Vec<OutboxRow> {
+pub(super) async fn walk(telemetry: &Telemetry, signature: Option<&str>, text: &str, rows: u32) -> Vec<OutboxRow> {
     let (mut found, mut position) = (Vec::new(), Position::Start);
     loop {
-        let page = telemetry.outbox_page(signature, &outbox_filter(text), &position, rows, NOW).await.expect("read");
+        let page = telemetry.outbox_page(signature, &outbox_filter(text), Words::All, &position, rows, NOW).await.expect("read");
         found.extend(page.rows);
         match page.next {
             Some(next) => position = Position::After(next),
@@ -137,9 +137,10 @@ async fn pages_join_to_the_whole_list_both_ways() {
         assert!(!whole.is_empty(), "{text}");
         assert_eq!(walk(telemetry, None, text, 5).await, whole, "{text}");
         let filter = outbox_filter(text);
-        let page =
-            |position| async move { telemetry.outbox_page(None, &outbox_filter(text), &position, 3, NOW).await.expect("read") };
-        let first = telemetry.outbox_page(None, &filter, &Position::Start, 7, NOW).await.expect("read");
+        let page = |position| async move {
+            telemetry.outbox_page(None, &outbox_filter(text), Words::All, &position, 3, NOW).await.expect("read")
+        };
+        let first = telemetry.outbox_page(None, &filter, Words::All, &Position::Start, 7, NOW).await.expect("read");
         let Some(next) = first.next else { continue };
         let mut at = page(Position::After(next)).await;
         let mut back: Vec<OutboxRow> = Vec::new();
@@ -160,14 +161,16 @@ async fn filters_select_what_the_rows_say() {
     let telemetry = store.telemetry();
     let all = walk(telemetry, None, "", 500).await;
     assert_eq!(all.len(), 72);
-    let cases: [(&str, Holds); 10] = [
+    let cases: [(&str, Holds); 12] = [
         ("state:poisoned,retrying", |row| matches!(row.entry.state, EntryState::Poisoned | EntryState::Retrying)),
         ("collection:Orders", |row| row.entry.collection == "orders"),
         ("record:ins-2", |row| row.entry.record_id == "INS-2"),
         ("operation:NEW-03", |row| row.entry.operation_id == "new-03"),
         ("operation:new-*", |row| row.entry.operation_id.starts_with("new-")),
         ("code:upstream_away", |row| row.entry.error.as_ref().is_some_and(|error| error.code == "upstream_away")),
-        ("device:\"Tablet 05\"", |row| row.device_name == "Tablet 05"),
+        ("device:\"tablet 05\"", |row| row.device_name == "Tablet 05"),
+        ("device:*0005", |row| row.entry.client_id == client(5)),
+        ("-device:\"Tablet 05\" device:Tablet*", |row| row.device_name != "Tablet 05"),
         ("version:<4.18 state:queued", |row| {
             row.app_version.as_deref() == Some("4.17.2") && row.entry.state == EntryState::Queued
         }),
@@ -178,8 +181,11 @@ async fn filters_select_what_the_rows_say() {
         let wanted: Vec<_> = all.iter().filter(|row| holds(row)).map(|row| row.entry.operation_id.clone()).collect();
         let mut found: Vec<_> = walk(telemetry, None, text, 4).await.into_iter().map(|row| row.entry.operation_id).collect();
         assert!(!wanted.is_empty(), "{text}");
-        let total = telemetry.outbox_page(None, &outbox_filter(text), &Position::Start, 1, NOW).await.expect("read").total;
-        let pinned = ["state:queued", "record:", "operation:NEW", "collection:"].iter().any(|key| text.contains(key));
+        let total =
+            telemetry.outbox_page(None, &outbox_filter(text), Words::All, &Position::Start, 1, NOW).await.expect("read").total;
+        let pinned = ["state:queued", "record:", "operation:NEW", "collection:", "\"tablet 05", "*0005"]
+            .iter()
+            .any(|key| text.contains(key));
         match total {
             Total::Exact(found) => assert_eq!(found, wanted.len() as u64, "{text}"),
             Total::AtLeast(found) => assert!(!pinned && found <= wanted.len() as u64, "{text}: {found}"),
