@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tidewatch_domain::role::Role;
 use tidewatch_domain::sync::MutationOp;
-use tidewatch_domain::time::MINUTE_MS;
+use tidewatch_domain::time::{DAY_MS, MINUTE_MS};
 use tidewatch_testkit::{TestApp, Visitor};
 
 use crate::control::Tablet;
@@ -140,5 +140,34 @@ async fn a_corrected_copy_goes_out_in_its_place_and_what_named_the_original_foll
     let copy = original["superseded_by"].as_str().expect("its copy").to_owned();
     assert!(in_log(&staff, &copy).await && !in_log(&staff, &stuck.jam).await);
     assert!(in_log(&staff, &stuck.named).await && in_log(&staff, &stuck.later).await);
+    assert_eq!(app.verify().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_was_only_to_be_held_is_only_held_when_what_failed_is_tried_again() {
+    let app = TestApp::new().await;
+    let staff = app.api("ci", Role::Operator).await;
+    let mut stuck = Stuck::new(&app).await;
+    let set = staff.post(PREVIEWS, &stuck.selected("discard", "hold")).await.ok(201);
+    assert_eq!((&set["entries"], &set["held"]), (&json!(2), &json!(1)), "{set}");
+    let job = staff.post(JOBS, &submission(&set)).await.ok(202)["job"].as_str().expect("an id").to_owned();
+    roll(&app).await;
+    app.service().commands_expire(app.state().now().plus(30 * DAY_MS)).await.expect("looked at");
+    roll(&app).await;
+    let view = staff.get(&format!("{JOBS}/{job}")).await.ok(200);
+    assert_eq!((tally(&view), &view["reasons"][0]["code"]), ([0, 0, 2, 0, 0, 0], &json!("command_expired")), "{view}");
+    let again = staff.post(&format!("{JOBS}/{job}/retry-failed"), &json!({})).await.ok(201);
+    assert_eq!((&again["entries"], &again["held"]), (&json!(2), &json!(1)), "{again}");
+    let page = app.operator().await.page(&format!("/outbox/drain/{}", again["set"].as_str().expect("an id"))).await.text();
+    assert!(page.contains("1 of them waits behind the others, and is only held"), "{page}");
+    let let_go = json!({"action": "discard", "dependants": "cut", "selection": {"failed": job}});
+    let let_go = staff.post(PREVIEWS, &let_go).await.ok(201);
+    assert_eq!((&let_go["entries"], &let_go["behind"]), (&json!(1), &json!(1)), "{let_go}");
+    staff.post(JOBS, &submission(&again)).await.ok(202);
+    roll(&app).await;
+    stuck.rounds(&app).await;
+    assert_eq!(entry(&staff, &stuck, &stuck.jam).await["entry"]["state"], "discarded");
+    assert_eq!(entry(&staff, &stuck, &stuck.named).await["entry"]["state"], "held", "nobody wanted it given up");
+    assert_eq!(stuck.tablet.waiting(), [stuck.named.clone()]);
     assert_eq!(app.verify().await, Vec::<String>::new());
 }

@@ -122,3 +122,30 @@ async fn a_group_that_has_changed_since_it_was_frozen_is_left_alone_as_a_whole()
     assert_eq!(written(&device).await, [""; 0]);
     assert_eq!(app.verify().await, Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn a_correction_that_failed_with_its_group_is_tried_again_for_what_it_was_meant_for() {
+    let app = TestApp::new().await;
+    let device = refused(&app).await;
+    let staff = app.api("ci", Role::Operator).await;
+    let mut wrong = selected(&device, "op-2", "patch");
+    wrong["patch"] = json!([{"op": "add", "path": "/note", "value": "seen"}]);
+    let job = drained(&app, &staff, &wrong).await;
+    assert_eq!(tally(&job), [0, 0, 3, 0, 0, 0], "{job}");
+    let definition = json!([{"name": "stock", "policy": {"kind": "lww"}}]).to_string();
+    app.service().collections_import(&app.state().system_cx(), &definition).await.expect("valid");
+    for code in ["schema_invalid", "dependency_failed"] {
+        let path = format!("{JOBS}/{}/retry-failed", job["id"].as_str().expect("an id"));
+        let set = staff.post(&path, &json!({ "code": code })).await.ok(201);
+        assert_eq!((&set["entries"], &set["together"]), (&json!(3), &json!(2)), "{code}: {set}");
+        if code == "dependency_failed" {
+            staff.post(JOBS, &submission(&set)).await.ok(202);
+        }
+    }
+    roll(&app).await;
+    let (changes, _) = device.pull("0", "&limit=100").await;
+    let noted: Vec<&str> =
+        changes.iter().filter(|c| c["fields"]["note"] == "seen").filter_map(|c| c["record_id"].as_str()).collect();
+    assert_eq!((written(&device).await.len(), noted), (3, vec!["r-op-2"]), "{changes:?}");
+    assert_eq!(app.verify().await, Vec::<String>::new());
+}

@@ -53,7 +53,7 @@ pub fn DrainSetPage() -> impl IntoView {
         };
         let trials = diff::trials(&preview).await;
         let (role, now) = (cx.actor.role(), cx.now);
-        let title = format!("{}?", words::title(preview.action, preview.entries));
+        let title = format!("{}?", words::set_title(&preview));
         Ok(view! { <Frame title section=Section::Outbox crumbs=crumbs()><SetView preview query trials role now/></Frame> }
             .into_any())
     })

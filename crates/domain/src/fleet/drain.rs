@@ -73,6 +73,8 @@ pub struct DrainPreview {
     pub behind: u64,
     /// Of those, refused because of what they wait for: they go out only when they are retried.
     pub behind_refused: u64,
+    /// Of the entries: wait behind the others and are only held.
+    pub held: u64,
     /// Of the entries: not selected, and taken along because their device sent them as one group with a selected one.
     pub together: u64,
     /// Of the same groups, what is left as it is: accepted already, or drained.

@@ -97,6 +97,10 @@ impl Service {
         order: &DrainOrder,
         names: &mut MemberNames,
     ) -> Result<Gathering> {
+        if order.dependants == Dependants::Cut {
+            // What is selected as waiting behind others, since it failed as that, is let go like what waits there now.
+            members.retain(|gathered| !gathered.behind);
+        }
         let grouped = self.has_groups(order).await?;
         let (mut left, mut refused, mut apart, mut let_go) = (0, 0, 0, Vec::new());
         loop {

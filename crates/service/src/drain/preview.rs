@@ -112,6 +112,7 @@ impl Service {
             behind: summary.behind,
             behind_refused: summary.behind_refused,
             together: summary.together,
+            held: summary.held,
             apart: summary.apart,
             verdicts: summary.verdicts,
             decided: summary.decided,

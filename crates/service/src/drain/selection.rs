@@ -2,8 +2,10 @@
 
 use serde_json::{Value, json};
 use tidewatch_domain::drain::{SELECTED_MAX, SET_ENTRIES_MAX, Selection};
+use tidewatch_domain::engine::ClientKey;
 use tidewatch_domain::filter::{Filter, keys};
 use tidewatch_domain::ids::ClientId;
+use tidewatch_store::sync::drain::FailedItem;
 use tidewatch_store::telemetry::{MemberNames, MembersFrom};
 
 use super::gather::Gathered;
@@ -78,17 +80,23 @@ impl Service {
         }
     }
 
-    /// What failed in a job and is still there.
+    /// What failed in a job and is still there, each with the part that it had: what was only to be held is held again, and what came
+    /// along with its group comes along again.
     async fn failed_members(&self, job: &str, code: Option<&str>, names: &mut MemberNames) -> Result<Vec<Gathered>> {
         let (sync, number) = (self.store.sync(), self.job_row(job).await?.id);
         let (mut members, mut after) = (Vec::new(), 0);
         loop {
             let stretch = sync.failed_members(number, code, after, STRETCH).await?;
-            let Some((last, ..)) = stretch.last() else { return Ok(members) };
-            after = *last;
-            let named = |(_, client, operation)| sync.client_id_of(client).map(|client_id| (client_id, operation));
-            let entries: Vec<(ClientId, String)> = stretch.into_iter().filter_map(named).collect();
-            self.gather(self.store.telemetry().outbox_members_of(&entries, names).await?, false, &mut members);
+            let Some(last) = stretch.last() else { return Ok(members) };
+            after = last.n;
+            for (behind, along) in [(false, false), (false, true), (true, false), (true, true)] {
+                let of_part = stretch.iter().filter(|item| (item.behind, item.along) == (behind, along));
+                let named = |item: &FailedItem| Some((sync.client_id_of(ClientKey(item.client))?, item.operation_id.clone()));
+                let entries: Vec<(ClientId, String)> = of_part.filter_map(named).collect();
+                let first = members.len();
+                self.gather(self.store.telemetry().outbox_members_of(&entries, names).await?, behind, &mut members);
+                members[first..].iter_mut().for_each(|gathered| gathered.along = along);
+            }
         }
     }
 

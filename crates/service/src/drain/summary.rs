@@ -30,6 +30,7 @@ pub(super) struct Summary {
     pub(super) skipped: Vec<(String, u64)>,
     pub(super) behind: u64,
     pub(super) behind_refused: u64,
+    pub(super) held: u64,
     pub(super) together: u64,
     pub(super) apart: u64,
     pub(super) verdicts: Vec<(String, u64)>,
@@ -67,6 +68,7 @@ impl Summary {
         let mut summary = Self {
             behind: gathering.behind,
             behind_refused: gathering.behind_refused,
+            held: gathering.members.iter().filter(|g| g.behind && order.dependants == Dependants::Hold).count() as u64,
             together: gathering.members.iter().filter(|g| g.along).count() as u64,
             apart: gathering.apart,
             ..Self::default()
@@ -117,7 +119,7 @@ impl Summary {
             "here": self.here, "awake": self.awake, "awake_devices": self.awake_devices,
             "asleep": self.asleep, "asleep_devices": self.asleep_devices, "asleep_day_percent": self.asleep_day_percent,
             "skipped": self.skipped, "behind": self.behind, "behind_refused": self.behind_refused,
-            "together": self.together, "apart": self.apart, "verdicts": self.verdicts, "decided": self.decided,
+            "held": self.held, "together": self.together, "apart": self.apart, "verdicts": self.verdicts, "decided": self.decided,
             "decided_devices": self.decided_devices, "decided_signatures": self.decided_signatures,
             "by_device": parts(&self.by_device), "by_signature": parts(&self.by_signature),
             "by_collection": parts(&self.by_collection), "sample": self.sample, "canary": self.canary,
@@ -153,6 +155,7 @@ impl Summary {
             decided: number("decided"),
             decided_devices: number("decided_devices"),
             decided_signatures: number("decided_signatures"),
+            held: number("held"),
             by_device: parts("by_device"),
             by_signature: parts("by_signature"),
             by_collection: parts("by_collection"),

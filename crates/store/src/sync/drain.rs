@@ -38,7 +38,7 @@ pub(crate) use self::journal::NewEvent;
 pub use self::letters::NewLetter;
 pub use self::read::{CommandLook, ItemRow, LetterRow, ReasonRow, WaitingItem};
 pub use self::released::{BEHIND_MAX, BehindFate};
-pub use self::sets::{MemberLook, NewSet, SetMember, SetRow};
+pub use self::sets::{FailedItem, MemberLook, NewSet, SetMember, SetRow};
 pub use self::settle::job_action;
 pub use self::together::Fellow;
 pub(crate) use self::together::together;

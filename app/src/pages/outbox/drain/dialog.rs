@@ -52,7 +52,7 @@ pub fn Dialog(
         <section class="dialog-page" aria-labelledby="d-title">
             <div class="dialog-head">
                 <div>
-                    <h1 id="d-title">{words::title(preview.action, preview.entries)} "?"</h1>
+                    <h1 id="d-title">{words::set_title(&preview)} "?"</h1>
                     <p>{standing}</p>
                 </div>
                 <a class="btn btn-icon btn-quiet" href=back(&preview.selection) aria-label="Close"><Icon name=IconName::X/></a>

@@ -32,7 +32,7 @@ pub fn SubmitForm(
         0 => Some("The set is empty".to_owned()),
         n => refusal(role, drain_action(n)),
     };
-    let verb = words::title(preview.action, preview.entries);
+    let verb = words::set_title(&preview);
     let label = if preview.needs_approval { format!("Ask to {}", lower_first(&verb)) } else { verb };
     let class = if words::takes_out(preview.action) { "btn-danger" } else { "btn-primary" };
     let away = back(&preview.selection);

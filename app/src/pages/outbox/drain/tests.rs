@@ -208,6 +208,24 @@ fn what_waits_behind_is_said_to_go_out_only_when_it_does() {
 }
 
 #[test]
+fn what_is_only_held_is_named_apart_from_what_is_drained() {
+    let held = |held| tidewatch_domain::fleet::DrainPreview {
+        dependants: tidewatch_domain::drain::Dependants::Hold,
+        held,
+        behind: 0,
+        entries: 50,
+        ..preview(DrainAction::Discard)
+    };
+    let title = |n| words::set_title(&held(n)).replace('\u{a0}', " ");
+    assert_eq!(
+        (title(0), title(40), title(50)),
+        ("Discard 50 entries".into(), "Discard 10 entries and hold 40".into(), "Hold 50 entries".into())
+    );
+    assert!(words::does(&held(40)).ends_with("40 of them wait behind the others, and are only held."));
+    assert!(words::does(&held(50)).starts_with("Stops them."), "{}", words::does(&held(50)));
+}
+
+#[test]
 fn a_correction_is_tried_before_it_can_be_frozen() {
     let state = |patch| PatchState {
         selection: preview(DrainAction::Patch).selection,

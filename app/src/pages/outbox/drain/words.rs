@@ -74,13 +74,30 @@ pub fn title(action: DrainAction, entries: u64) -> String {
     }
 }
 
+/// The same of a frozen set, of which a part may only be held: `Quarantine 10 entries and hold 40`.
+#[must_use]
+pub fn set_title(preview: &DrainPreview) -> String {
+    match preview.entries.saturating_sub(preview.held) {
+        0 if preview.held > 0 => title(DrainAction::Hold, preview.held),
+        rest if preview.held > 0 && preview.action != DrainAction::Hold => {
+            format!("{} and hold {}", title(preview.action, rest), count(preview.held))
+        }
+        _ => title(preview.action, preview.entries),
+    }
+}
+
+/// What is done with those of a set that are not only held; where all of them are, that is what is done.
+fn main_action(preview: &DrainPreview) -> DrainAction {
+    if preview.held == preview.entries { DrainAction::Hold } else { preview.action }
+}
+
 /// What it does, one or two sentences.
 #[must_use]
 pub fn does(preview: &DrainPreview) -> String {
     let many = preview.entries != 1;
     let (them, their) = if many { ("them", "their") } else { ("it", "its") };
-    let main = match preview.action {
-        DrainAction::Retry if preview.here == preview.entries => {
+    let main = match main_action(preview) {
+        DrainAction::Retry if preview.awake + preview.asleep == 0 => {
             format!("Decides {them} again now, under {their} own {}.", if many { "ids" } else { "id" })
         }
         DrainAction::Retry => format!(
@@ -141,7 +158,12 @@ fn together(preview: &DrainPreview) -> String {
 fn behind(preview: &DrainPreview) -> String {
     match (preview.dependants, preview.behind) {
         (Dependants::TakeAlong, _) => " What waits behind is among them.".to_owned(),
-        (Dependants::Hold, _) => " What waits behind is among them, and is held.".to_owned(),
+        (Dependants::Hold, _) if preview.held == preview.entries => " All of them wait behind others.".to_owned(),
+        (Dependants::Hold, _) => match preview.held {
+            0 => " Nothing waits behind.".to_owned(),
+            1 => " 1 of them waits behind the others, and is only held.".to_owned(),
+            n => format!(" {} of them wait behind the others, and are only held.", count(n)),
+        },
         (Dependants::Cut, 0) => String::new(),
         (Dependants::Cut, n) => format!(
             "{}{}",

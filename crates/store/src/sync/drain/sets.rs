@@ -78,6 +78,21 @@ pub struct MemberLook {
     pub job: Option<i64>,
 }
 
+/// An item of a job that failed, with the part that it had in the job.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct FailedItem {
+    /// Place in the set.
+    pub n: i64,
+    /// Device, by its short name.
+    pub client: i64,
+    /// Operation.
+    pub operation_id: String,
+    /// It waits behind a selected one.
+    pub behind: bool,
+    /// It was not selected, and belongs to the group of one that was.
+    pub along: bool,
+}
+
 /// A frozen set.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
 pub struct SetRow {
@@ -197,20 +212,12 @@ impl Sync {
         Ok(rows.into_iter().map(|(n, client, operation)| (n, ClientKey(client), operation)).collect())
     }
 
-    /// Items of a job that failed, after a place: place, device, operation.
+    /// Items of a job that failed, after a place. With a code only those, and what failed with them of the same groups.
     ///
     /// # Errors
     /// As the database.
-    pub async fn failed_members(
-        &self,
-        job: i64,
-        code: Option<&str>,
-        after: i64,
-        rows: u32,
-    ) -> Result<Vec<(i64, ClientKey, String)>> {
-        let rows: Vec<(i64, i64, String)> =
-            sqlx::query_as(FAILED_AFTER).bind(job).bind(after).bind(code).bind(rows).fetch_all(&self.readers).await?;
-        Ok(rows.into_iter().map(|(n, client, operation)| (n, ClientKey(client), operation)).collect())
+    pub async fn failed_members(&self, job: i64, code: Option<&str>, after: i64, rows: u32) -> Result<Vec<FailedItem>> {
+        Ok(sqlx::query_as(FAILED_AFTER).bind(job).bind(after).bind(code).bind(rows).fetch_all(&self.readers).await?)
     }
 
     /// Drops some of the sets that nobody has submitted in time; answers whether there is more to drop.

@@ -51,11 +51,14 @@ statements! {
             at / 1000 as second, count(*)
         from past
         group by fate, second order by second";
-    /// Items of a job that failed, after a place: only those with a code, unless it is null.
+    /// Items of a job that failed, after a place: only those with a code, unless it is null, and what failed of their groups.
     FAILED_AFTER = r"
-        select i.n, i.client, i.operation_id from drain_jobs j
+        select i.n, i.client, i.operation_id, i.behind, i.along from drain_jobs j
         cross join drain_items i indexed by drain_items_rest on i.set_id = j.set_id and i.outcome in (1, 3, 4) and i.outcome = 4 and i.n > ?2
-        where j.id = ?1 and (?3 is null or i.code = ?3) order by i.n limit ?4";
+        where j.id = ?1 and (?3 is null or i.code = ?3 or exists (
+            select 1 from drain_items o indexed by drain_items_together
+            where o.set_id = i.set_id and o.together = i.together and o.together is not null and o.outcome = 4 and o.code = ?3))
+        order by i.n limit ?4";
     /// Members, as the device and the operation, after a place.
     MEMBERS_AFTER = "select n, client, operation_id from drain_items where set_id = ?1 and n > ?2 order by n limit ?3";
 }
