@@ -42,6 +42,12 @@ pub enum Error {
         /// What is wrong with it.
         detail: String,
     },
+    /// Not all payloads were looked at, or not all matches were taken, so that not everything that matches is known.
+    #[error("of the payloads only the newest {looked} were looked at, or only some of the matches were taken")]
+    NotAllSeen {
+        /// Payloads that were looked at.
+        looked: u64,
+    },
     /// A named constraint refused the row.
     #[error("constraint {0}")]
     Constraint(String),

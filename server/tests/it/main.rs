@@ -19,6 +19,7 @@ mod drain_crash;
 mod drain_device;
 mod drain_group;
 mod drain_person;
+mod drain_selection;
 mod feed;
 mod openapi;
 mod outbox;

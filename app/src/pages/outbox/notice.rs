@@ -37,9 +37,11 @@ pub fn words(word: &str) -> Option<(Tone, &'static str, &'static str)> {
         }
         "entry" => (Tone::Watch, "Nothing is selected", "Tick the entries first, or choose all that match."),
         "filter" => (Tone::Act, "The filter could not be read", "Nothing was frozen."),
-        "entries" | "selection" => {
-            (Tone::Act, "The selection is too large, or empty", "Nothing was frozen. Narrow it with a filter.")
-        }
+        "entries" | "selection" => (
+            Tone::Act,
+            "The selection is too large, empty, or not known as a whole",
+            "Nothing was frozen. Narrow it with a filter; where a search in payloads has not seen all of them, tick the entries.",
+        ),
         "patch" => {
             (Tone::Act, "The correction could not be read", "It must be a list of JSON Patch operations. Nothing was frozen.")
         }

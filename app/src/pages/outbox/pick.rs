@@ -48,14 +48,17 @@ pub fn offered(states: &[EntryState]) -> Vec<DrainAction> {
     DrainAction::ALL.into_iter().filter(|action| states.iter().any(|state| allows(*state, *action))).collect()
 }
 
-/// How all that match are named.
-fn all_words(total: Total) -> String {
-    match total {
-        Total::Exact(n) => format!("All {}{NBSP}that match", count(n)),
+/// All that match as a choice; where a search in payloads has not seen all of them, why it is none.
+fn all_choice(total: Total) -> AnyView {
+    let words = match total {
+        Total::Exact(n) | Total::Among { found: n, all: true, .. } => format!("All {}{NBSP}that match", count(n)),
         Total::AtLeast(n) => format!("All that match, more than {}", count(n)),
-        Total::Among { found, all: true, .. } => format!("All {}{NBSP}that match", count(found)),
-        Total::Among { found, all: false, .. } => format!("All that match, {} found so far", count(found)),
-    }
+        Total::Among { all: false, .. } => {
+            let words = "Not all payloads were looked at, so all that match cannot be taken: tick entries, or narrow the filter.";
+            return view! { <small class="faint">{words}</small> }.into_any();
+        }
+    };
+    view! { <label class="check pick-all"><input type="checkbox" name="all" value="1"/><span>{words}</span></label> }.into_any()
 }
 
 /// The form: its bar, then the table.
@@ -88,7 +91,7 @@ pub fn PickForm(
                 <span class="pick-count js-only" data-pick-count="" hidden></span>
                 <button class="btn btn-small pick-newer js-only" type="button" data-pick-newer="" hidden title="Show them; what is ticked stays ticked"></button>
                 <label class="check pick-page js-only"><input type="checkbox" data-check-all=""/><span>"Select all on this page"</span></label>
-                <label class="check pick-all"><input type="checkbox" name="all" value="1"/><span>{all_words(total)}</span></label>
+                {all_choice(total)}
                 <div class="btn-row">{offered(&states).into_iter().map(deed).collect_view()}</div>
             </div>
             {children()}
@@ -100,6 +103,7 @@ pub fn PickForm(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pages::fixture::{html, text};
 
     #[test]
     fn what_a_device_still_has_can_be_drained_and_only_what_was_drained_can_be_restored() {
@@ -120,7 +124,16 @@ mod tests {
 
     #[test]
     fn a_total_that_is_a_floor_is_not_given_as_a_number() {
-        assert_eq!(all_words(Total::Exact(1_284)).replace('\u{a0}', " "), "All 1,284 that match");
-        assert_eq!(all_words(Total::AtLeast(10_000)), "All that match, more than 10,000");
+        let words = |total: Total| text(&html(move || all_choice(total))).replace('\u{a0}', " ");
+        assert_eq!(words(Total::Exact(1_284)), "All 1,284 that match");
+        assert_eq!(words(Total::AtLeast(10_000)), "All that match, more than 10,000");
+    }
+
+    #[test]
+    fn what_is_not_known_as_a_whole_cannot_be_picked_as_a_whole() {
+        let some = html(|| all_choice(Total::Among { found: 10_000, looked: 100_000, all: false }));
+        assert!(!some.contains("<input") && text(&some).contains("Not all payloads were looked at"), "{some}");
+        let all = html(|| all_choice(Total::Among { found: 7, looked: 900, all: true }));
+        assert!(all.contains("name=\"all\"") && text(&all).contains("All 7"), "{all}");
     }
 }

@@ -34,7 +34,8 @@ impl Service {
     /// Freezes a selection and says what a drain of it would do. Nothing is done yet.
     ///
     /// # Errors
-    /// Forbidden; invalid with field `dependants`, `patch`, `filter`, `entries` or `selection` (nothing matches, or too much does).
+    /// Forbidden; invalid with field `dependants`, `patch`, `filter`, `entries` or `selection` (nothing matches, or too much does, or a
+    /// search in payloads has not seen all that may match).
     pub async fn drain_preview(&self, cx: &Cx, order: DrainOrder, selection: Selection) -> Result<DrainPreview> {
         cx.require(Action::Drain)?;
         order_check(&order)?;

@@ -60,6 +60,17 @@ fn too_many(count: u64) -> Error {
     }
 }
 
+/// A search in payloads that has not seen them all: what it means as a whole is not known, so nothing is frozen instead of a part.
+fn not_all_seen(looked: u64) -> Error {
+    Error::Invalid {
+        field: "selection",
+        detail: format!(
+            "means all that match a search in payloads, which has looked at {looked} of them and takes 10,000 matches, and there are \
+             more; add a condition that leaves fewer, or name the entries"
+        ),
+    }
+}
+
 impl Service {
     /// The entries that a selection means now, in the order of its list.
     pub(super) async fn selected(&self, cx: &Cx, selection: &Selection, names: &mut MemberNames) -> Result<Vec<Gathered>> {
@@ -110,7 +121,11 @@ impl Service {
         let telemetry = self.store.telemetry();
         let (mut members, mut from) = (Vec::new(), Some(MembersFrom::default()));
         while let Some(place) = from {
-            let (stretch, next) = telemetry.outbox_members(signature, filter, &place, STRETCH, cx.now, names).await?;
+            let read = telemetry.outbox_members(signature, filter, &place, STRETCH, cx.now, names).await;
+            let (stretch, next) = read.map_err(|error| match error {
+                tidewatch_store::Error::NotAllSeen { looked } => not_all_seen(looked),
+                other => other.into(),
+            })?;
             self.gather(stretch, false, &mut members);
             if members.len() as u64 > SET_ENTRIES_MAX {
                 return Err(too_many(members.len() as u64));

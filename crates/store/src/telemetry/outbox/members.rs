@@ -142,7 +142,7 @@ impl Telemetry {
     /// The next stretch of what a list shows, in its order; the place to go on from, unless that was the last.
     ///
     /// # Errors
-    /// As the database.
+    /// Not all seen: it cannot be said of every payload whether it matches. As the database.
     pub async fn outbox_members(
         &self,
         signature: Option<&str>,
@@ -154,6 +154,9 @@ impl Telemetry {
     ) -> Result<(Vec<Member>, Option<MembersFrom>)> {
         let mut query = QueryBuilder::new(PACKED);
         let found = self.payloads_find(filter).await?;
+        if let Some(looked) = found.looked().filter(|looked| !looked.all) {
+            return Err(Error::NotAllSeen { looked: looked.payloads });
+        }
         let device = self.device_pinned(filter).await?;
         Wanted { device, signature, filter, found: &found, words: Words::All, now: now.0 }
             .entries_push(&mut query, from.0.as_ref().map(|place| (place, false)));

@@ -62,7 +62,8 @@ impl Telemetry {
         for (at, term) in filter.terms().iter().enumerate() {
             let Some(field) = term.key().and_then(|key| key.strip_prefix(FAMILY)) else { continue };
             let (hits, looked) = self.payloads_look(field, term).await?;
-            found.looked = Some(looked);
+            // Of several terms, each has to have seen everything.
+            found.looked = Some(Looked { all: looked.all && found.looked.is_none_or(|before| before.all), ..looked });
             if !term.negated && found.pin.is_none() {
                 found.pin = Some(json!(hits.iter().map(|hit| &hit.1).collect::<Vec<_>>()).to_string());
             }
