@@ -132,6 +132,12 @@ async fn a_correction_that_failed_with_its_group_is_tried_again_for_what_it_was_
     wrong["patch"] = json!([{"op": "add", "path": "/note", "value": "seen"}]);
     let job = drained(&app, &staff, &wrong).await;
     assert_eq!(tally(&job), [0, 0, 3, 0, 0, 0], "{job}");
+    let mut reasons: Vec<[&Value; 3]> = Vec::new();
+    for reason in job["reasons"].as_array().expect("reasons") {
+        reasons.push(["code", "entries", "again"].map(|name| &reason[name]));
+    }
+    let all = [[json!("dependency_failed"), json!(2), json!(3)], [json!("schema_invalid"), json!(1), json!(3)]];
+    assert_eq!(reasons, all.each_ref().map(|reason| reason.each_ref()), "each is tried again with its group");
     let definition = json!([{"name": "stock", "policy": {"kind": "lww"}}]).to_string();
     app.service().collections_import(&app.state().system_cx(), &definition).await.expect("valid");
     for code in ["schema_invalid", "dependency_failed"] {

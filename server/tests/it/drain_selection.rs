@@ -1,10 +1,10 @@
-//! What a selection is: all of what matches, or nothing.
+//! What a selection is: all of what matches, or nothing; and what failed in a drain, by reason.
 
 use serde_json::{Value, json};
 use tidewatch_domain::role::Role;
 use tidewatch_testkit::{TestApp, intent};
 
-use crate::drain::{PREVIEWS, order, roll};
+use crate::drain::{JOBS, PREVIEWS, drained, order, roll};
 
 /// Matches that a search in payloads takes, and one more.
 const MATCHES: usize = 10_001;
@@ -47,4 +47,29 @@ async fn a_search_in_payloads_that_has_not_seen_all_of_them_freezes_nothing() {
         .await;
     let page = browser.page(led.header("location")).await.text();
     assert!(page.contains("tick the entries") && !page.contains("name=\"all\""), "{page}");
+}
+
+#[tokio::test]
+async fn what_failed_for_one_code_is_one_reason_in_however_many_words() {
+    let app = TestApp::new().await;
+    let definition =
+        json!([{"name": "readings", "policy": {"kind": "lww", "fields": {"kpa": "number", "temp": "number"}}}]).to_string();
+    app.service().collections_import(&app.state().system_cx(), &definition).await.expect("valid");
+    let device = app.device("gauge").await;
+    let wrong = |id: &str, field: &str| {
+        let mut wrong = intent(id, id, "create", json!({ field: "412" }));
+        wrong["collection"] = "readings".into();
+        wrong
+    };
+    let sent = [wrong("op-1", "kpa"), wrong("op-2", "temp"), wrong("op-3", "kpa")];
+    assert_eq!(device.push_statuses(&sent).await, ["rejected"; 3]);
+    roll(&app).await;
+    let staff = app.api("ci", Role::Operator).await;
+    let job = drained(&app, &staff, &order("retry", &json!({"filter": "state:poisoned"}))).await;
+    let reasons = job["reasons"].as_array().expect("reasons");
+    assert_eq!((reasons.len(), &job["reasons_all"]), (1, &json!(1)), "{job}");
+    let told = ["code", "entries", "wordings", "again"].map(|name| &reasons[0][name]);
+    assert_eq!(told, [&json!("schema_invalid"), &json!(3), &json!(2), &json!(3)], "{job}");
+    let path = format!("{JOBS}/{}/retry-failed", job["id"].as_str().expect("an id"));
+    assert_eq!(staff.post(&path, &json!({"code": "schema_invalid"})).await.ok(201)["entries"], reasons[0]["again"]);
 }

@@ -202,13 +202,17 @@ pub struct JobEvent {
     pub detail: Option<String>,
 }
 
-/// Entries that failed for one reason.
+/// Entries that failed for one reason: what a code stands for, however its words differ from entry to entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailureReason {
     /// Code.
     pub code: String,
-    /// Words.
+    /// Words of the last of them.
     pub detail: String,
+    /// Wordings that the code has among them.
+    pub wordings: u64,
+    /// Entries that are frozen to be tried again: those that failed for it, and what failed of their groups for another.
+    pub again: u64,
     /// Failed, or left alone.
     pub outcome: ItemOutcome,
     /// Entries.

@@ -225,6 +225,8 @@ impl Service {
                 outcome: ItemOutcome::of_number(row.outcome)?,
                 code: row.code,
                 detail: row.detail,
+                wordings: row.wordings.cast_unsigned(),
+                again: row.again.cast_unsigned(),
                 entries: row.entries.cast_unsigned(),
                 devices: row.devices.cast_unsigned(),
                 last: Millis(row.last_ms),

@@ -64,10 +64,9 @@ fn Reasons(view: DrainJobView, reader: Reader, now: Millis) -> impl IntoView {
     let more = view.reasons_all.saturating_sub(view.reasons.len() as u64);
     let tally = view.row.tally;
     let left = (tally.failed + tally.skipped).saturating_sub(view.reasons.iter().map(|reason| reason.entries).sum());
-    let rows: Vec<(String, FailureReason)> = row_ids(&view.reasons).into_iter().zip(view.reasons).collect();
     view! {
         <Table caption="What failed or was left alone, by reason" columns class="table-middle reasons">
-            {rows.into_iter().map(|(row, reason)| view! { <ReasonRow id=id.clone() row reason reader=reader.clone() now/> }).collect_view()}
+            {view.reasons.into_iter().map(|reason| view! { <ReasonRow id=id.clone() reason reader=reader.clone() now/> }).collect_view()}
         </Table>
         {(more > 0).then(|| view! { <More id=view.row.id more left/> })}
     }
@@ -87,37 +86,37 @@ fn More(id: String, more: u64, left: u64) -> impl IntoView {
     .into_any()
 }
 
-/// An id for each row; a code may stand there twice, with other words.
-fn row_ids(reasons: &[FailureReason]) -> Vec<String> {
-    let same = |one: &FailureReason, other: &FailureReason| (one.outcome, &one.code) == (other.outcome, &other.code);
-    let id = |(at, reason): (usize, &FailureReason)| {
-        let base = format!("reason-{}-{}", reason.outcome.as_str(), reason.code);
-        match reasons[..at].iter().filter(|before| same(before, reason)).count() {
-            0 => base,
-            nth => format!("{base}-{nth}"),
-        }
-    };
-    reasons.iter().enumerate().map(id).collect()
+/// The words of the last one, and how many others there are.
+fn reason_words(reason: &FailureReason) -> String {
+    match reason.wordings {
+        0 | 1 => reason.detail.clone(),
+        n => format!("{}; the last of {} wordings", reason.detail, count(n)),
+    }
 }
 
 #[component]
-fn ReasonRow(id: String, row: String, reason: FailureReason, reader: Reader, now: Millis) -> impl IntoView {
+fn ReasonRow(id: String, reason: FailureReason, reader: Reader, now: Millis) -> impl IntoView {
+    let (row, words) = (format!("reason-{}-{}", reason.outcome.as_str(), reason.code), reason_words(&reason));
     let failed = reason.outcome == ItemOutcome::Failed;
     let (tone, sign) = if failed { (Tone::Act, Sign::Stuck) } else { (Tone::Idle, Sign::Held) };
     let prefix = (!failed && reason.code != CODE_UNDONE).then_some("left alone: ");
     let again = failed.then(|| {
-        let refused = refusal(reader.role, drain_action(reason.entries));
+        let refused = refusal(reader.role, drain_action(reason.again));
+        let beside = reason.again.saturating_sub(reason.entries);
+        let beside =
+            (beside > 0).then(|| format!("{} of the same groups among them, which failed for another reason", count(beside)));
         view! {
             <form method="post" action=paths::DRAIN_AGAIN>
                 <input type="hidden" name="job" value=id.clone()/>
                 <input type="hidden" name="code" value=reason.code.clone()/>
-                <Deed label=format!("Freeze and retry {}", count(reason.entries)) refused icon=IconName::Retry class="btn-small"/>
+                <Deed label=format!("Freeze and retry {}", count(reason.again)) refused icon=IconName::Retry class="btn-small"/>
+                {beside.map(|words| view! { <small class="faint">{words}</small> })}
             </form>
         }
     });
     view! {
         <tr role="row" id=row>
-            <th role="rowheader" scope="row" class="cell-wide"><span class="sig" data-tone=tone.as_str()><Glyph sign/><span><span class="mono">{reason.code.clone()}</span><small>{prefix}{reason.detail}</small></span></span></th>
+            <th role="rowheader" scope="row" class="cell-wide"><span class="sig" data-tone=tone.as_str()><Glyph sign/><span><span class="mono">{reason.code.clone()}</span><small>{prefix}{words}</small></span></span></th>
             <td role="cell" data-label="Entries" class="num"><a href=paths::drain_items(&id, Some(reason.outcome))>{count(reason.entries)}</a></td>
             <td role="cell" data-label="Devices" class="num">{count(reason.devices)}</td>
             <td role="cell" data-label="Last" class="nowrap"><When at=reason.last now/></td>

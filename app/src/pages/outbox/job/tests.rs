@@ -93,6 +93,18 @@ fn failures_are_by_reason_and_only_what_failed_can_be_frozen_and_retried() {
 }
 
 #[test]
+fn a_code_is_one_row_whose_button_says_what_it_freezes() {
+    let mut view = job(JobState::Done);
+    (view.reasons[0].wordings, view.reasons[0].again) = (12, 17);
+    let page = page(view, reader(Role::Operator, "maya.okafor"));
+    let failed = text(part(&page, "id=\"reason-failed-checksum_mismatch\"", "</tr>"));
+    for words in ["the upload does not match; the last of 12 wordings", "Freeze and retry 17", "3 of the same groups among them"]
+    {
+        assert!(failed.contains(words), "{words}: {failed}");
+    }
+}
+
+#[test]
 fn reasons_that_the_table_leaves_out_are_counted() {
     let mut view = job(JobState::Running);
     assert!(!page(view.clone(), reader(Role::Operator, "maya.okafor")).contains("more reason"));

@@ -121,12 +121,33 @@ statements! {
             d.mutation ->> 'collection' as collection, d.mutation ->> 'record_id' as record_id
         from drain_items i left join dead_letters d on d.client = i.client and d.operation_id = i.operation_id
         where i.set_id = ?1 and i.n < ?2 and (?3 is null or i.outcome = ?3) order by i.n desc limit ?4";
-    /// Failed and skipped items by reason, with how many reasons there are in all, and of them for failing.
+    /// The same of one outcome that has an index: under way, left alone or failed. A few of many are found without walking the others.
+    ITEMS_PAGE_REST = r"
+        select i.n, i.client, i.operation_id, i.outcome, i.code, i.detail, i.at_ms,
+            d.mutation ->> 'collection' as collection, d.mutation ->> 'record_id' as record_id
+        from drain_items i indexed by drain_items_rest left join dead_letters d on d.client = i.client and d.operation_id = i.operation_id
+        where i.set_id = ?1 and i.outcome in (1, 3, 4) and i.outcome = ?3 and i.n > ?2 order by i.n limit ?4";
+    ITEMS_PAGE_REST_BACK = r"
+        select i.n, i.client, i.operation_id, i.outcome, i.code, i.detail, i.at_ms,
+            d.mutation ->> 'collection' as collection, d.mutation ->> 'record_id' as record_id
+        from drain_items i indexed by drain_items_rest left join dead_letters d on d.client = i.client and d.operation_id = i.operation_id
+        where i.set_id = ?1 and i.outcome in (1, 3, 4) and i.outcome = ?3 and i.n < ?2 order by i.n desc limit ?4";
+    /// Failed and skipped items by code, with the words of the last of them, how many wordings there are, how many codes in all, and
+    /// of them for failing. `again` is what is retried with those that failed: they, and what failed of their groups for another code.
     ITEMS_REASONS = r"
-        select coalesce(code, '') as code, coalesce(detail, '') as detail, outcome, count(*) as entries, count(distinct client) as devices,
-            coalesce(max(at_ms), 0) as last_ms, count(*) over () as reasons, count(*) filter (where outcome = 4) over () as reasons_failed
-        from drain_items indexed by drain_items_rest where set_id = ?1 and outcome in (1, 3, 4) and outcome in (3, 4) group by code, detail, outcome
-        order by count(*) desc limit 50";
+        with fallen as materialized (
+            select together, coalesce(code, '') as code, count(*) as entries from drain_items indexed by drain_items_together
+            where set_id = ?1 and together is not null and outcome = 4 group by 1, 2),
+        beside as materialized (
+            select part.code, sum(other.entries) as entries from fallen part join fallen other on other.together = part.together and other.code <> part.code
+            group by 1),
+        reasons as (
+            select coalesce(code, '') as code, coalesce(detail, '') as detail, outcome, count(*) as entries, count(distinct client) as devices,
+                count(distinct coalesce(detail, '')) as wordings, max(coalesce(at_ms, 0)) as last_ms
+            from drain_items indexed by drain_items_rest where set_id = ?1 and outcome in (1, 3, 4) and outcome in (3, 4) group by 1, 3)
+        select picked.*, iif(picked.outcome = 4, picked.entries + coalesce(b.entries, 0), 0) as again, count(*) over () as reasons,
+            count(*) filter (where picked.outcome = 4) over () as reasons_failed
+        from reasons picked left join beside b on b.code = picked.code order by picked.entries desc, picked.code, picked.outcome limit 50";
     /// Devices that have items under way, with the newest command of each.
     ITEMS_DEVICES = r"
         select client, count(*), max(command), max(at_ms) from drain_items indexed by drain_items_rest

@@ -59,6 +59,10 @@ pub struct ItemRow {
     /// Place in the set.
     pub n: i64,
     /// Device, by its short name.
+    /// Wordings that the code has among them.
+    pub wordings: i64,
+    /// Items that are tried again with those that failed: they, and what failed of their groups for another code.
+    pub again: i64,
     pub client: i64,
     /// Operation.
     pub operation_id: String,
@@ -66,7 +70,7 @@ pub struct ItemRow {
     pub outcome: i64,
     /// Code of why it was skipped or failed; of one that is done, what was answered.
     pub code: Option<String>,
-    /// Words.
+    /// Words of the last of them.
     pub detail: Option<String>,
     /// Since.
     pub at_ms: Option<i64>,

@@ -128,7 +128,7 @@ pub struct JobReport {
     pub behind: u64,
     /// What became of those behind it that it lets go.
     pub released: Option<ReleasedEntry>,
-    /// Failed and skipped, by reason, most entries first, fifty at most.
+    /// Failed and skipped, by code, most entries first, fifty at most.
     pub reasons: Vec<ReasonEntry>,
     /// Reasons in all.
     pub reasons_all: u64,
@@ -164,8 +164,12 @@ pub struct ReasonEntry {
     pub outcome: &'static str,
     /// Code.
     pub code: String,
-    /// Words.
+    /// Words of the last of them.
     pub detail: String,
+    /// Wordings that the code has among them.
+    pub wordings: u64,
+    /// Entries that `retry-failed` takes with this code: those that failed for it, and what failed of their groups for another.
+    pub again: u64,
     /// Entries.
     pub entries: u64,
     /// Devices.
@@ -210,6 +214,8 @@ fn reason(reason: FailureReason) -> ReasonEntry {
         outcome: reason.outcome.as_str(),
         code: reason.code,
         detail: reason.detail,
+        wordings: reason.wordings,
+        again: reason.again,
         entries: reason.entries,
         devices: reason.devices,
         last: Timestamp(reason.last),
