@@ -55,7 +55,7 @@ pub struct DrainPreview {
     pub entries: u64,
     /// Devices.
     pub devices: u64,
-    /// Of the entries: applied at once, here.
+    /// Of the entries: applied at once, here. With `awake`, `asleep` and those of `skipped` they are all entries.
     pub here: u64,
     /// Of the entries: travel as commands to devices that are in contact.
     pub awake: u64,

@@ -10,10 +10,10 @@ use tidewatch_domain::time::Millis;
 use tidewatch_store::sync::drain::{NewSet, SetRow};
 use tidewatch_store::telemetry::MemberNames;
 
-use super::gather::Gathering;
+use super::gather::{Gathered, Gathering};
 use super::order_check;
 use super::selection::{STRETCH, selection_read, selection_write};
-use super::summary::Summary;
+use super::summary::{Summary, action_of, skip_reason};
 use crate::error::Cause;
 use crate::{Cx, Error, Result, Service};
 
@@ -48,7 +48,7 @@ impl Service {
             return Err(Error::Invalid { field: "selection", detail: "means no entry that is there now".to_owned() });
         }
         let mut summary = Summary::of(&order, &gathering);
-        summary.asleep_day_percent = self.day_percent(cx, &gathering).await?;
+        summary.asleep_day_percent = self.day_percent(cx, &order, &gathering).await?;
         self.verdicts_add(cx, &order, &gathering, &mut summary).await?;
         let set = NewSet {
             action: order.action.as_str(),
@@ -112,8 +112,8 @@ impl Service {
             skipped: summary.skipped,
             behind: summary.behind,
             behind_refused: summary.behind_refused,
-            together: summary.together,
             held: summary.held,
+            together: summary.together,
             apart: summary.apart,
             verdicts: summary.verdicts,
             decided: summary.decided,
@@ -137,9 +137,10 @@ impl Service {
     }
 
     /// Share of the sleeping devices that is expected within a day; none when there is no rhythm to tell from.
-    async fn day_percent(&self, cx: &Cx, gathering: &Gathering) -> Result<Option<u8>> {
+    async fn day_percent(&self, cx: &Cx, order: &DrainOrder, gathering: &Gathering) -> Result<Option<u8>> {
         let of_device = gathering.members.chunk_by(|one, next| one.client == next.client);
-        let told = of_device.filter(|of| of[0].member.device.asleep && of.iter().any(|g| g.look.letter.is_none()));
+        let goes = |g: &Gathered| g.look.letter.is_none() && skip_reason(action_of(order, g.behind), g).is_none();
+        let told = of_device.filter(|of| of[0].member.device.asleep && of.iter().any(goes));
         let sleeping: Vec<ClientId> = told.map(|of| of[0].member.device.client_id.clone()).collect();
         let mut rhythms = Vec::with_capacity(sleeping.len());
         for some in sleeping.chunks(STRETCH as usize) {

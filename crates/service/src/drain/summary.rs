@@ -77,17 +77,23 @@ impl Summary {
         let (mut signatures, mut collections): (HashMap<&str, u64>, HashMap<&str, u64>) = Default::default();
         let mut devices: Vec<(&Gathered, u64)> = Vec::new();
         for of_device in gathering.members.chunk_by(|one, next| one.client == next.client) {
-            let told = of_device.iter().filter(|g| g.look.letter.is_none()).count() as u64;
+            let skipped_for = |g: &Gathered| skip_reason(action_of(order, g.behind), g);
+            // What would be left alone goes nowhere: each entry is counted in one part.
+            let (here, told) =
+                of_device.iter().filter(|g| skipped_for(g).is_none()).fold((0, 0), |(here, told), g| match g.look.letter {
+                    Some(_) => (here + 1, told),
+                    None => (here, told + 1),
+                });
             let (entries, count) = if of_device[0].member.device.asleep {
                 (&mut summary.asleep, &mut summary.asleep_devices)
             } else {
                 (&mut summary.awake, &mut summary.awake_devices)
             };
             (*entries, *count) = (*entries + told, *count + u64::from(told > 0));
-            summary.here += of_device.len() as u64 - told;
+            summary.here += here;
             devices.push((&of_device[0], of_device.len() as u64));
             for gathered in of_device {
-                if let Some(reason) = skip_reason(action_of(order, gathered.behind), gathered) {
+                if let Some(reason) = skipped_for(gathered) {
                     *skipped.entry(reason).or_default() += 1;
                 }
                 *collections.entry(&gathered.member.collection).or_default() += 1;
@@ -149,13 +155,13 @@ impl Summary {
             skipped: counted("skipped"),
             behind: number("behind"),
             behind_refused: number("behind_refused"),
+            held: number("held"),
             together: number("together"),
             apart: number("apart"),
             verdicts: counted("verdicts"),
             decided: number("decided"),
             decided_devices: number("decided_devices"),
             decided_signatures: number("decided_signatures"),
-            held: number("held"),
             by_device: parts("by_device"),
             by_signature: parts("by_signature"),
             by_collection: parts("by_collection"),
@@ -258,5 +264,23 @@ mod tests {
         let here = member(4, true, Some(ArchiveState::Poisoned));
         let over = member(5, false, Some(ArchiveState::Done));
         assert_eq!(places(vec![asleep(1), over, awake(2), awake(2), awake(3), here]), [3, 5, 6, 4, 1, 2]);
+    }
+
+    #[test]
+    fn each_entry_is_counted_in_one_part_of_a_dry_run() {
+        let mut taken = member(3, false, None);
+        taken.look.job = Some(7);
+        let members = vec![
+            member(1, false, Some(ArchiveState::Poisoned)),
+            member(1, false, Some(ArchiveState::Done)),
+            member(2, true, None),
+            taken,
+            member(4, false, None),
+        ];
+        let order = DrainOrder { action: DrainAction::Quarantine, dependants: Dependants::Cut, patch: None };
+        let summary = Summary::of(&order, &Gathering { members, ..Gathering::default() });
+        assert_eq!((summary.here, summary.awake, summary.asleep), (1, 1, 1));
+        assert_eq!((summary.awake_devices, summary.asleep_devices), (1, 1), "nothing goes to the one that another job is at");
+        assert_eq!(summary.skipped, [("done already".to_owned(), 1), ("in job J7".to_owned(), 1)]);
     }
 }

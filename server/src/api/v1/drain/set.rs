@@ -33,7 +33,7 @@ pub struct SetReport {
     pub entries: u64,
     /// Devices.
     pub devices: u64,
-    /// Of the entries: applied at once, here.
+    /// Of the entries: applied at once, here. `here`, `awake`, `asleep` and those of `skipped` add up to the entries.
     pub here: u64,
     /// Of the entries: travel to devices in contact.
     pub awake: u64,
