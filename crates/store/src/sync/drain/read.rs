@@ -11,9 +11,9 @@ use tidewatch_domain::page::{Page, Position, Total};
 use tidewatch_domain::time::Millis;
 
 use super::job_statements::{
-    COMMANDS_STATES, ITEMS_AT, ITEMS_DEVICES, ITEMS_OUTCOMES, ITEMS_PAGE, ITEMS_PAGE_BACK, ITEMS_REASONS, ITEMS_SECONDS,
-    ITEMS_TOGETHER, ITEMS_WAITING, JOB_EVENTS, JOB_LAST, JOB_MINUTES, JOB_VIEW, JOBS_ABOVE, JOBS_BELOW, JOBS_OPEN, JOBS_WAITING,
-    LETTER_COPY, LETTER_ORIGINAL, LETTER_VIEW,
+    COMMANDS_STATES, ITEMS_AT, ITEMS_DEVICES, ITEMS_OUTCOMES, ITEMS_REASONS, ITEMS_SECONDS, ITEMS_TOGETHER, ITEMS_WAITING,
+    JOB_EVENTS, JOB_LAST, JOB_MINUTES, JOB_VIEW, JOBS_ABOVE, JOBS_BELOW, JOBS_OPEN, JOBS_WAITING, LETTER_COPY, LETTER_ORIGINAL,
+    LETTER_VIEW,
 };
 use super::jobs::JobRow;
 use crate::sync::Sync;
@@ -53,40 +53,17 @@ impl WaitingItem {
     }
 }
 
-/// An item in a list.
-#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
-pub struct ItemRow {
-    /// Place in the set.
-    pub n: i64,
-    /// Device, by its short name.
-    /// Wordings that the code has among them.
-    pub wordings: i64,
-    /// Items that are tried again with those that failed: they, and what failed of their groups for another code.
-    pub again: i64,
-    pub client: i64,
-    /// Operation.
-    pub operation_id: String,
-    /// Outcome.
-    pub outcome: i64,
-    /// Code of why it was skipped or failed; of one that is done, what was answered.
-    pub code: Option<String>,
-    /// Words of the last of them.
-    pub detail: Option<String>,
-    /// Since.
-    pub at_ms: Option<i64>,
-    /// Collection, when its payload is in the archive.
-    pub collection: Option<String>,
-    /// Record, when its payload is in the archive.
-    pub record_id: Option<String>,
-}
-
 /// Failed and skipped items of one reason.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
 pub struct ReasonRow {
     /// Code.
     pub code: String,
-    /// Words.
+    /// Words of the last of them.
     pub detail: String,
+    /// Wordings that the code has among them.
+    pub wordings: i64,
+    /// Items that are tried again with those that failed: they, and what failed of their groups for another code.
+    pub again: i64,
     /// Failed, or skipped.
     pub outcome: i64,
     /// Items.
@@ -240,41 +217,6 @@ impl Sync {
         let places = serde_json::json!(places).to_string();
         let rows: Vec<(i64, i64)> = sqlx::query_as(ITEMS_OUTCOMES).bind(set).bind(places).fetch_all(&self.readers).await?;
         Ok(rows.into_iter().filter_map(|(_, outcome)| ItemOutcome::of_number(outcome)).collect())
-    }
-
-    /// Items of a set in their order, all or those with one outcome.
-    ///
-    /// # Errors
-    /// Not found for a position that is not one; as the database.
-    pub async fn items_page(
-        &self,
-        set: i64,
-        outcome: Option<ItemOutcome>,
-        position: &Position,
-        rows: u32,
-    ) -> Result<(Vec<ItemRow>, Option<i64>, Option<i64>)> {
-        let number = |text: &str| text.parse::<i64>().map_err(|_| Error::NotFound("position"));
-        let (statement, from, back) = match position {
-            Position::Start => (ITEMS_PAGE, 0, false),
-            Position::After(text) => (ITEMS_PAGE, number(text)?, false),
-            Position::Before(text) => (ITEMS_PAGE_BACK, number(text)?, true),
-        };
-        let mut found: Vec<ItemRow> = sqlx::query_as(statement)
-            .bind(set)
-            .bind(from)
-            .bind(outcome.map(ItemOutcome::number))
-            .bind(i64::from(rows) + 1)
-            .fetch_all(&self.readers)
-            .await?;
-        let more = found.len() > rows as usize;
-        found.truncate(rows as usize);
-        if back {
-            found.reverse();
-        }
-        let started = matches!(position, Position::Start);
-        let next = found.last().map(|item| item.n).filter(|_| more || back);
-        let previous = found.first().map(|item| item.n).filter(|_| if back { more } else { !started });
-        Ok((found, next, previous))
     }
 
     /// Failed and skipped items of a set by reason, most first, fifty at most.
