@@ -17,6 +17,7 @@ mod control;
 mod controls;
 mod drain;
 mod drain_device;
+mod drain_sets;
 mod explore;
 mod feed;
 mod plans;

@@ -8,8 +8,8 @@ use tidewatch_domain::time::Millis;
 
 use super::DrainWork;
 use super::statements::{
-    BEHIND_DROP, FAILED_AFTER, MEMBER_ADD, MEMBERS_AFTER, MEMBERS_LOOK, SET_ADD, SET_DROP, SET_EMPTY, SET_FREEZE, SET_VIEW,
-    SETS_ENDED,
+    BEHIND_DROP, FAILED_AFTER, MEMBER_ADD, MEMBERS_AFTER, MEMBERS_LOOK, SET_ADD, SET_DROP, SET_EMPTY, SET_END, SET_FREEZE,
+    SET_VIEW, SETS_ENDED,
 };
 use crate::sync::Sync;
 use crate::sync::bulk::write_all;
@@ -276,6 +276,8 @@ impl Writer {
     pub(super) async fn sets_drop(&mut self, now: Millis) -> Result<bool> {
         let ended: Option<(i64,)> = sqlx::query_as(SETS_ENDED).bind(now.0).fetch_optional(&mut self.connection).await?;
         let Some((set,)) = ended else { return Ok(false) };
+        // It loses its members in several transactions: it is no set any more before the first of them.
+        sqlx::query(SET_END).bind(set).execute(&mut self.connection).await?;
         let most = MEMBERS_AT_ONCE as i64;
         let dropped = sqlx::query(SET_EMPTY).bind(set).bind(most).execute(&mut self.connection).await?;
         if dropped.rows_affected() < MEMBERS_AT_ONCE as u64 {

@@ -34,6 +34,8 @@ statements! {
     /// Sets that nobody has submitted in time, or that were never finished.
     SETS_ENDED = r"
         select s.id from drain_sets s left join drain_jobs j on j.set_id = s.id where s.expires_ms < ?1 and j.id is null limit 1";
+    /// From here on nobody can submit it.
+    SET_END = "update drain_sets set frozen = 0 where id = ?1";
     SET_EMPTY = "delete from drain_items where set_id = ?1 and n in (select n from drain_items where set_id = ?1 order by n limit ?2)";
     SET_DROP = "delete from drain_sets where id = ?1";
     /// Forgets what waited behind a set.
