@@ -46,7 +46,7 @@ use tidewatch_domain::time::Millis;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
 pub use self::logs::LogUpload;
-pub use self::outbox::{Behind, DeviceLook, Member, MemberDevice, MemberNames, MembersFrom, Words};
+pub use self::outbox::{Behind, DeviceLook, Member, MemberDevice, MemberNames, Selecting, Words};
 use self::raw::RawLog;
 use self::roller::Roller;
 use self::snapshot::Snapshots;

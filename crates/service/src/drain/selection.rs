@@ -6,7 +6,7 @@ use tidewatch_domain::engine::ClientKey;
 use tidewatch_domain::filter::{Filter, keys};
 use tidewatch_domain::ids::ClientId;
 use tidewatch_store::sync::drain::FailedItem;
-use tidewatch_store::telemetry::{MemberNames, MembersFrom};
+use tidewatch_store::telemetry::MemberNames;
 
 use super::gather::Gathered;
 use crate::{Cx, Error, Result, Service};
@@ -119,18 +119,17 @@ impl Service {
         names: &mut MemberNames,
     ) -> Result<Vec<Gathered>> {
         let telemetry = self.store.telemetry();
-        let (mut members, mut from) = (Vec::new(), Some(MembersFrom::default()));
-        while let Some(place) = from {
-            let read = telemetry.outbox_members(signature, filter, &place, STRETCH, cx.now, names).await;
-            let (stretch, next) = read.map_err(|error| match error {
-                tidewatch_store::Error::NotAllSeen { looked } => not_all_seen(looked),
-                other => other.into(),
-            })?;
+        let selecting = telemetry.outbox_select(signature, filter, cx.now).await;
+        let mut selecting = selecting.map_err(|error| match error {
+            tidewatch_store::Error::NotAllSeen { looked } => not_all_seen(looked),
+            other => other.into(),
+        })?;
+        let mut members = Vec::new();
+        while let Some(stretch) = telemetry.outbox_members(&mut selecting, STRETCH, names).await? {
             self.gather(stretch, false, &mut members);
             if members.len() as u64 > SET_ENTRIES_MAX {
                 return Err(too_many(members.len() as u64));
             }
-            from = next;
         }
         Ok(members)
     }

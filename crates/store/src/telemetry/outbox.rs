@@ -13,5 +13,5 @@ mod terms;
 
 pub(super) use self::blocks::KeptBlocked;
 pub(super) use self::figures::KeptFigures;
-pub use self::members::{Behind, DeviceLook, Member, MemberDevice, MemberNames, MembersFrom};
+pub use self::members::{Behind, DeviceLook, Member, MemberDevice, MemberNames, Selecting};
 pub use self::terms::Words;

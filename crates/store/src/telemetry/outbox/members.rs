@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use serde::Deserialize;
-use sqlx::{QueryBuilder, Sqlite};
+use sqlx::{QueryBuilder, Sqlite, SqliteExecutor, Transaction};
 use tidewatch_domain::control::ContactRhythm;
 use tidewatch_domain::filter::Filter;
 use tidewatch_domain::ids::ClientId;
@@ -15,6 +15,7 @@ use tidewatch_domain::time::Millis;
 
 use super::super::Telemetry;
 use super::list::{Place, Wanted, order_push};
+use super::payloads::Found;
 use super::terms::Words;
 use crate::{Error, Result};
 
@@ -134,42 +135,58 @@ pub struct DeviceLook {
     pub rhythm: ContactRhythm,
 }
 
-/// Where the next stretch of a selection begins.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct MembersFrom(Option<Place>);
+/// Everything that a list shows, read in stretches of one snapshot: an entry that moves in the list meanwhile is neither missed nor read twice.
+#[derive(Debug)]
+pub struct Selecting<'f> {
+    snapshot: Transaction<'static, Sqlite>,
+    signature: Option<&'f str>,
+    filter: &'f Filter,
+    found: Found,
+    device: Option<i64>,
+    now: Millis,
+    /// Where the next stretch begins; `None` after the last.
+    from: Option<Option<Place>>,
+}
 
 impl Telemetry {
-    /// The next stretch of what a list shows, in its order; the place to go on from, unless that was the last.
+    /// Begins to read what a list shows.
     ///
     /// # Errors
     /// Not all seen: it cannot be said of every payload whether it matches. As the database.
-    pub async fn outbox_members(
-        &self,
-        signature: Option<&str>,
-        filter: &Filter,
-        from: &MembersFrom,
-        rows: u32,
-        now: Millis,
-        names: &mut MemberNames,
-    ) -> Result<(Vec<Member>, Option<MembersFrom>)> {
-        let mut query = QueryBuilder::new(PACKED);
+    pub async fn outbox_select<'f>(&self, signature: Option<&'f str>, filter: &'f Filter, now: Millis) -> Result<Selecting<'f>> {
         let found = self.payloads_find(filter).await?;
         if let Some(looked) = found.looked().filter(|looked| !looked.all) {
             return Err(Error::NotAllSeen { looked: looked.payloads });
         }
         let device = self.device_pinned(filter).await?;
-        Wanted { device, signature, filter, found: &found, words: Words::All, now: now.0 }
-            .entries_push(&mut query, from.0.as_ref().map(|place| (place, false)));
+        let snapshot = self.database.readers.begin().await?;
+        Ok(Selecting { snapshot, signature, filter, found, device, now, from: Some(None) })
+    }
+
+    /// The next stretch, in the order of the list; `None` after the last.
+    ///
+    /// # Errors
+    /// As the database.
+    pub async fn outbox_members(
+        &self,
+        selecting: &mut Selecting<'_>,
+        rows: u32,
+        names: &mut MemberNames,
+    ) -> Result<Option<Vec<Member>>> {
+        let Some(from) = selecting.from.take() else { return Ok(None) };
+        let Selecting { snapshot, signature, filter, found, device, now, .. } = selecting;
+        let mut query = QueryBuilder::new(PACKED);
+        let wanted = Wanted { device: *device, signature: *signature, filter, found, words: Words::All, now: now.0 };
+        wanted.entries_push(&mut query, from.as_ref().map(|place| (place, false)));
         order_push(&mut query, false);
         query.push(" limit ").push_bind(i64::from(rows)).push(") m");
-        let packed = self.packed(query).await?;
-        let found = members_read(&packed)?;
-        let end = found.last().filter(|_| found.len() == rows as usize);
+        let packed: String = query.build_query_scalar().fetch_one(&mut **snapshot).await?;
+        let read = members_read(&packed)?;
         let place =
             |row: &MemberRead<'_>| Place(row.state as i64, row.sort_age, row.device, row.operation_id.clone().into_owned());
-        let next = end.map(|last| MembersFrom(Some(place(last))));
-        self.devices_name(&found, names).await?;
-        Ok((found.iter().filter_map(|row| names.member(row)).collect(), next))
+        selecting.from = read.last().filter(|_| read.len() == rows as usize).map(|last| Some(place(last)));
+        Self::devices_name(&mut **snapshot, &read, names).await?;
+        Ok(Some(read.iter().filter_map(|row| names.member(row)).collect()))
     }
 
     async fn packed(&self, mut query: QueryBuilder<Sqlite>) -> Result<String> {
@@ -177,7 +194,7 @@ impl Telemetry {
     }
 
     /// Reads the devices of rows that are not known yet.
-    async fn devices_name(&self, rows: &[MemberRead<'_>], names: &mut MemberNames) -> Result<()> {
+    async fn devices_name(readers: impl SqliteExecutor<'_>, rows: &[MemberRead<'_>], names: &mut MemberNames) -> Result<()> {
         const TEXT: &str =
             "select d.id, d.client_id, d.name, d.contact from json_each(?1) j cross join devices d on d.id = j.value";
         let unknown = rows.iter().map(|row| row.device).filter(|device| !names.devices.contains_key(device));
@@ -186,7 +203,7 @@ impl Telemetry {
             return Ok(());
         }
         let wanted = serde_json::json!(unknown).to_string();
-        let found: Vec<(i64, String, String, i64)> = sqlx::query_as(TEXT).bind(wanted).fetch_all(&self.database.readers).await?;
+        let found: Vec<(i64, String, String, i64)> = sqlx::query_as(TEXT).bind(wanted).fetch_all(readers).await?;
         for (id, client_id, name, contact) in found {
             let client_id = ClientId::parse(client_id).map_err(|e| Error::Corrupt(format!("a device of the mirror: {e}")))?;
             // 0 is lost, 1 overdue.
@@ -222,7 +239,7 @@ impl Telemetry {
         );
         let packed = self.packed(query).await?;
         let found = members_read(&packed)?;
-        self.devices_name(&found, names).await?;
+        Self::devices_name(&self.database.readers, &found, names).await?;
         Ok(found.iter().filter_map(|row| names.member(row)).collect())
     }
 
@@ -249,7 +266,7 @@ impl Telemetry {
         query.push(which).push(" order by o.device, o.sort_age, o.operation_id) m");
         let packed = self.packed(query).await?;
         let found = members_read(&packed)?;
-        self.devices_name(&found, names).await?;
+        Self::devices_name(&self.database.readers, &found, names).await?;
         let behind = |row: &MemberRead<'_>| {
             let named = row.depends_on.as_deref();
             // The column holds an array of texts, by its constraint and its only writer.

@@ -46,6 +46,32 @@ async fn who_reads_a_list_to_its_end_has_each_entry_once_while_entries_change_th
 }
 
 #[tokio::test]
+async fn a_selection_is_read_as_it_stood_when_its_reading_began() {
+    let dir = tempfile::tempdir().expect("a folder");
+    filled(dir.path()).await.close().await.expect("closes");
+    // One connection reads the selection, another one what is written meanwhile.
+    let options = StoreOptions { durability: Durability::Normal, readers: 4, ..StoreOptions::new(NOW, 7) };
+    let store = Store::open(dir.path(), options).await.expect("opens");
+    let (filter, telemetry) = (outbox_filter("state:poisoned,queued"), store.telemetry());
+    let (mut selecting, mut names) = (telemetry.outbox_select(None, &filter, NOW).await.expect("begun"), MemberNames::default());
+    let (mut found, mut stretches) = (Vec::new(), 0);
+    while let Some(stretch) = telemetry.outbox_members(&mut selecting, 5, &mut names).await.expect("read") {
+        found.extend(stretch.iter().map(|member| (member.operation_id.to_string(), member.state)));
+        // What was not read yet becomes poisoned, which stands before what was read.
+        let mut moved = report(&format!("moved-{stretches}"), NOW.plus(60_000 + stretches));
+        let entry = OutboxEntry { operation_id: "new-00".into(), ..entry("new", EntryState::Poisoned, NOW.plus(-99 * HOUR_MS)) };
+        moved.outbox = outbox(true, 6, vec![failing(entry, "gone_stale", "too old")]);
+        telemetry.reports_ingest(&client(0), vec![moved], NOW.plus(60_000)).await.expect("stored");
+        stretches += 1;
+    }
+    drop(selecting);
+    let of = |state| found.iter().filter(|(_, of)| *of == state).count();
+    assert!(stretches > 7, "{stretches}");
+    assert_eq!((found.len(), of(EntryState::Poisoned), of(EntryState::Queued)), (36, 24, 12));
+    store.close().await.expect("closes");
+}
+
+#[tokio::test]
 async fn steady_pages_hold_what_the_list_holds() {
     let dir = tempfile::tempdir().expect("a folder");
     let store = filled(dir.path()).await;
