@@ -5,6 +5,7 @@ use rand::RngCore;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use tidewatch_domain::ids::{CollectionName, OperationId, RecordId, Scope};
+use tidewatch_domain::patch::PATCH_FAILED;
 use tidewatch_domain::sync::{Body, MutationOp};
 use tidewatch_domain::time::Millis;
 
@@ -152,10 +153,11 @@ pub fn operation_of(text: &str) -> Option<String> {
 /// A corrected copy of an intent, frozen under another id and linked to it; everything but the fields stays as it was.
 ///
 /// # Errors
-/// What is wrong with the correction, in words.
-pub fn patched(intent: &Intent, patch: &Value, operation_id: String) -> Result<Box<str>, String> {
-    let operations = patch.as_array().ok_or("the correction is no list of operations")?;
-    let fields = tidewatch_domain::patch::patched(&intent.fields(), operations).map_err(|fault| fault.to_string())?;
+/// What is wrong with the correction: a code, and words.
+pub fn patched(intent: &Intent, patch: &Value, operation_id: String) -> Result<Box<str>, (&'static str, String)> {
+    let operations = patch.as_array().ok_or_else(|| (PATCH_FAILED, "the correction is no list of operations".to_owned()))?;
+    let fields = tidewatch_domain::patch::patched(&intent.fields(), operations);
+    let fields = fields.map_err(|fault| (fault.code(), fault.to_string()))?;
     let mut wire: Map<String, Value> = serde_json::from_str(&intent.text).expect("a frozen intent is JSON");
     wire.insert("supersedes".into(), json!(intent.operation_id));
     wire.insert("operation_id".into(), json!(operation_id));

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 pub use self::archive::{ArchiveOrigin, ArchiveState};
 pub use self::job::{JobChange, Recent};
-pub use self::patching::{PATCHED_ID_MAX, patched_id, patched_intent};
+pub use self::patching::{PATCHED_ID_MAX, Unpatched, patched_id, patched_intent};
 pub use self::retention::{Keeping, PurgeRun, PurgeState, RETAIN_DAYS_MAX, RETAIN_DISCARDED_DAYS, Retention};
 use crate::ids::ClientId;
 use crate::time::{DAY_MS, HOUR_MS, MINUTE_MS};

@@ -7,6 +7,11 @@ use crate::engine::RECORD_BYTES_MAX;
 use crate::json::{body_check, body_text};
 use crate::sync::Body;
 
+/// Code of a patch whose `test` does not hold.
+pub const TEST_NOT_MET: &str = "test_not_met";
+/// Code of a patch that cannot be applied otherwise.
+pub const PATCH_FAILED: &str = "patch_failed";
+
 /// Why a patch cannot be applied.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PatchFault {
@@ -40,6 +45,18 @@ pub enum PatchFault {
         /// Which operation.
         at: usize,
     },
+}
+
+impl PatchFault {
+    /// As items of drains, answers of devices and dry runs name it: a test that does not hold is no failure, it says that the patch is
+    /// not meant for this body.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::TestFailed { .. } => TEST_NOT_MET,
+            _ => PATCH_FAILED,
+        }
+    }
 }
 
 /// The body after a patch. All operations hold, or none.
@@ -124,6 +141,8 @@ mod tests {
             (json!([{"op": "copy", "from": "/secret/$enc/ct", "path": "/leak"}]), PatchFault::Encrypted { at: 0 }),
         ];
         for (patch, wanted) in cases {
+            let code = if matches!(wanted, PatchFault::TestFailed { .. }) { "test_not_met" } else { "patch_failed" };
+            assert_eq!(wanted.code(), code);
             assert_eq!(run(json!({"a": 1, "secret": {"$enc": {"ct": "…"}}}), patch.clone()), Err(wanted), "{patch}");
         }
     }

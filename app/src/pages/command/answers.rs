@@ -7,6 +7,7 @@ use serde_json::Value;
 use tidewatch_domain::control::{CommandKind, EntryOutcome, Order};
 use tidewatch_domain::fleet::{CommandView, Tone};
 use tidewatch_domain::ids::ClientId;
+use tidewatch_domain::patch::TEST_NOT_MET;
 
 use crate::format::{count, counted};
 use crate::pages::outbox::drain::words;
@@ -54,11 +55,13 @@ pub fn answers(view: &CommandView) -> Vec<Answer> {
     orders.iter().map(answer).collect()
 }
 
-const fn look(outcome: Option<EntryOutcome>) -> (&'static str, Tone, Sign) {
+fn look(outcome: Option<EntryOutcome>, code: Option<&str>) -> (&'static str, Tone, Sign) {
     match outcome {
         None => ("No answer yet", Tone::Idle, Sign::Unknown),
         Some(EntryOutcome::Ok) => ("Done", Tone::Good, Sign::Converged),
         Some(EntryOutcome::NotFound) => ("Not there", Tone::Watch, Sign::Held),
+        // The correction is not meant for it, which is no refusal of what was asked.
+        Some(EntryOutcome::Refused) if code == Some(TEST_NOT_MET) => ("Left alone", Tone::Idle, Sign::Held),
         Some(EntryOutcome::Refused) => ("Refused", Tone::Act, Sign::Stuck),
     }
 }
@@ -89,7 +92,7 @@ pub fn Answers(
 
 #[component]
 fn Row(answer: Answer, client_id: ClientId) -> impl IntoView {
-    let (word, tone, sign) = look(answer.outcome);
+    let (word, tone, sign) = look(answer.outcome, answer.why.0.as_deref());
     let why = match answer.why {
         (None, None) => view! { <span class="faint">"none"</span> }.into_any(),
         (code, words) => view! { {code.map(|code| view! { <span class="mono break">{code}</span> })}{words.map(|words| view! { <small>{words}</small> })} }.into_any(),

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-use crate::patch::{PatchFault, patched};
+use crate::patch::{PATCH_FAILED, TEST_NOT_MET, patched};
 use crate::time::Millis;
 
 /// Most characters of an operation id.
@@ -11,6 +11,29 @@ pub const PATCHED_ID_MAX: usize = 64;
 
 /// Members that say something of the original alone, or that no longer fit.
 const DROPPED: [&str; 8] = ["checksum", "sig", "idempotency_key", "client_seq", "group", "client_id", "hops", "relayed_by"];
+
+/// Why there is no corrected copy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unpatched {
+    /// `patch_failed`, or `test_not_met` when a test of the correction says that it is not meant for this intent.
+    pub code: &'static str,
+    /// What is wrong, in words, after the name of the member.
+    pub words: String,
+}
+
+impl Unpatched {
+    /// Something is wrong, in words.
+    #[must_use]
+    pub const fn failed(words: String) -> Self {
+        Self { code: PATCH_FAILED, words }
+    }
+
+    /// Whether the correction is not meant for the intent, which is no failure.
+    #[must_use]
+    pub fn is_not_meant(&self) -> bool {
+        self.code == TEST_NOT_MET
+    }
+}
 
 /// The id of the copy that a job makes of an operation. Always the same one, so that a job that begins again makes no second copy.
 #[must_use]
@@ -25,17 +48,19 @@ pub fn patched_id(operation_id: &str, job: &str) -> String {
 /// The corrected copy as JSON text. The operations of RFC 6902 apply to the fields of the intent, or to the arguments of a command.
 ///
 /// # Errors
-/// What is wrong, in words, after the name of the member.
-pub fn patched_intent(raw: &str, operations: &[Value], operation_id: &str, now: Millis) -> Result<String, String> {
-    let value: Value = serde_json::from_str(raw).map_err(|_| "mutation: the archived intent is no JSON".to_owned())?;
-    let Value::Object(mut intent) = value else { return Err("mutation: the archived intent is no object".to_owned()) };
+/// The correction does not fit the intent, or is not meant for it.
+pub fn patched_intent(raw: &str, operations: &[Value], operation_id: &str, now: Millis) -> Result<String, Unpatched> {
+    let wrong = |words: &str| Unpatched::failed(words.to_owned());
+    let value: Value = serde_json::from_str(raw).map_err(|_| wrong("mutation: the archived intent is no JSON"))?;
+    let Value::Object(mut intent) = value else { return Err(wrong("mutation: the archived intent is no object")) };
     let member = if intent.contains_key("args") { "args" } else { "fields" };
     let before = match intent.remove(member) {
         Some(Value::Object(fields)) => fields,
         None => Map::new(),
-        Some(_) => return Err(format!("{member}: the archived intent holds no object there")),
+        Some(_) => return Err(wrong(&format!("{member}: the archived intent holds no object there"))),
     };
-    let after = patched(&before, operations).map_err(|fault: PatchFault| format!("patch: {fault}"))?;
+    let after =
+        patched(&before, operations).map_err(|fault| Unpatched { code: fault.code(), words: format!("patch: {fault}") })?;
     for name in DROPPED {
         intent.remove(name);
     }
@@ -76,7 +101,10 @@ mod tests {
     fn a_patch_that_does_not_fit_says_which_operation() {
         let patch = [json!({"op": "remove", "path": "/pressure"})];
         let refused = patched_intent(RAW, &patch, "op-1.J4", now()).expect_err("refused");
-        assert_eq!(refused, "patch: operation 0 has a path that is not in the record");
+        assert_eq!(refused, Unpatched::failed("patch: operation 0 has a path that is not in the record".to_owned()));
+        let test = [json!({"op": "test", "path": "/reading", "value": "7"})];
+        let left = patched_intent(RAW, &test, "op-1.J4", now()).expect_err("not meant");
+        assert!(left.is_not_meant() && left.words == "patch: the test of operation 0 does not hold", "{left:?}");
         assert!(patched_intent("[]", &patch, "x", now()).is_err());
     }
 

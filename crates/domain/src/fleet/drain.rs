@@ -79,7 +79,8 @@ pub struct DrainPreview {
     pub together: u64,
     /// Of the same groups, what is left as it is: accepted already, or drained.
     pub apart: u64,
-    /// Of a dry run against the engine, what would be answered, by word: `applied`, `conflict`, `rejected schema_invalid`.
+    /// Of a dry run against the engine, what would be answered, by word: `applied`, `conflict`, `rejected schema_invalid`; what a test of
+    /// the patch leaves alone is `skipped test_not_met`.
     pub verdicts: Vec<(String, u64)>,
     /// Entries that the dry run decided: those with a payload here, [`DRY_RUN_MAX`] at most, spread over signatures and devices.
     pub decided: u64,
@@ -361,7 +362,7 @@ pub struct DrainItemRow {
 /// What the engine would answer to one entry, corrected or as it is. Nothing is written.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DryRun {
-    /// `applied`, `merged`, `superseded`, `conflict`, `rejected`, `deferred`.
+    /// `applied`, `merged`, `superseded`, `conflict`, `rejected`, `deferred`; `skipped` when a test of the patch does not hold.
     pub status: String,
     /// Code of a refusal.
     pub code: Option<String>,

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::Value;
-use tidewatch_domain::drain::{ArchiveState, DrainAction, DrainOrder};
+use tidewatch_domain::drain::{ArchiveState, DrainAction, DrainOrder, ItemOutcome, Unpatched};
 use tidewatch_domain::engine::ClientKey;
 use tidewatch_domain::fleet::{DRY_RUN_MAX, DryRun};
 use tidewatch_domain::ids::ClientId;
 use tidewatch_domain::redact::{Rules, Secret, Shown, failure_redact, fault_find, redact_at};
 use tidewatch_domain::role::Action;
-use tidewatch_domain::sync::{Intent, IntentResult, PATCH_OPS_MAX};
+use tidewatch_domain::sync::{Intent, IntentResult, IntentStatus, PATCH_OPS_MAX};
 use tidewatch_store::sync::drain::LetterRow;
 
 use super::gather::{Gathered, Gathering};
@@ -18,7 +18,7 @@ use crate::fleet::known_of;
 use crate::{Cx, Error, Result, Service};
 
 impl Service {
-    /// What the engine would answer to one entry, as it is or corrected. Nothing is written.
+    /// What the engine would answer to one entry, as it is or corrected; `skipped` when the correction is not meant for it. Nothing is written.
     ///
     /// # Errors
     /// Forbidden; not found when its payload is not here; state conflict when it was purged; invalid with field `patch` when that does not fit.
@@ -37,10 +37,14 @@ impl Service {
                 if operations.is_empty() || operations.len() > PATCH_OPS_MAX {
                     return Err(invalid(format!("must hold 1 to {PATCH_OPS_MAX} operations")));
                 }
-                let (_, copy) =
-                    self.patched(client_id, &letter.mutation, operation_id, "dry", Some(patch), cx.now).map_err(invalid)?;
-                let message = letter.detail.as_deref().unwrap_or_default();
-                (copy, diff(&letter.mutation, message, operations, &secret))
+                match self.patched(client_id, &letter.mutation, operation_id, "dry", Some(patch), cx.now) {
+                    Ok((_, copy)) => {
+                        let message = letter.detail.as_deref().unwrap_or_default();
+                        (copy, diff(&letter.mutation, message, operations, &secret))
+                    }
+                    Err(unpatched) if unpatched.is_not_meant() => return Ok(left_alone(unpatched)),
+                    Err(unpatched) => return Err(invalid(unpatched.words)),
+                }
             }
         };
         let (at, intents) = self.with_its_group(client_id, &letter, intent).await?;
@@ -99,6 +103,7 @@ impl Service {
         summary.decided_signatures =
             tried.iter().filter_map(|g| g.member.signature.as_deref()).collect::<HashSet<_>>().len() as u64;
         let (mut words, mut intents): (BTreeMap<String, u64>, Vec<(ClientId, Intent)>) = Default::default();
+        let mut read_all = Vec::with_capacity(tried.len());
         for gathered in tried {
             let (client_id, operation) = (&gathered.member.device.client_id, &gathered.member.operation_id);
             let Some(letter) = self.store.sync().letter_view(client_id, operation).await? else { continue };
@@ -106,11 +111,18 @@ impl Service {
                 Some(patch) if !gathered.along => self
                     .patched(client_id, &letter.mutation, operation, "dry", Some(patch), cx.now)
                     .map(|(original, copy)| in_group_of(gathered, &original, copy)),
-                _ => self.intent_read(client_id, &letter.mutation),
+                _ => self.intent_read(client_id, &letter.mutation).map_err(Unpatched::failed),
             };
-            match read {
-                Ok(intent) => intents.push((client_id.clone(), intent)),
-                Err(_) => *words.entry("rejected patch_failed".to_owned()).or_default() += 1,
+            read_all.push((gathered, read));
+        }
+        // A group is decided as one: where a part of it is not, the others are not either.
+        let undone: HashMap<i64, &str> = read_all.iter().filter_map(|(g, read)| Some((g.together?, of_group(read)?))).collect();
+        for (gathered, read) in read_all {
+            let of_group = gathered.together.and_then(|group| undone.get(&group));
+            match (read, of_group) {
+                (Ok(intent), None) => intents.push((gathered.member.device.client_id.clone(), intent)),
+                (Ok(_), Some(word)) => *words.entry((*word).to_owned()).or_default() += 1,
+                (Err(unpatched), _) => *words.entry(word_of(&unpatched)).or_default() += 1,
             }
         }
         for answer in self.store.sync().dry_run(&intents, cx.now).await?.into_iter().flatten() {
@@ -121,6 +133,24 @@ impl Service {
         summary.verdicts.sort_by_key(|(_, entries)| std::cmp::Reverse(*entries));
         Ok(())
     }
+}
+
+/// What becomes of an entry that the correction is not meant for.
+fn left_alone(unpatched: Unpatched) -> DryRun {
+    let (status, code) = (ItemOutcome::Skipped.as_str().to_owned(), Some(unpatched.code.to_owned()));
+    DryRun { status, code, detail: Some(unpatched.words), diff: Vec::new() }
+}
+
+/// The word for an entry without a corrected copy.
+fn word_of(unpatched: &Unpatched) -> String {
+    let outcome = if unpatched.is_not_meant() { ItemOutcome::Skipped.as_str() } else { IntentStatus::Rejected.as_str() };
+    format!("{outcome} {}", unpatched.code)
+}
+
+/// The word for the others of its group; none when it can be decided.
+fn of_group(read: &std::result::Result<Intent, Unpatched>) -> Option<&'static str> {
+    let unpatched = read.as_ref().err()?;
+    Some(if unpatched.is_not_meant() { "skipped group_apart" } else { "rejected dependency_failed" })
 }
 
 /// As many of these as are tried: each signature in its turn, and of a signature each device in its turn. They stay in their order, since

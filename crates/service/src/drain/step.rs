@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::PoisonError;
 
 use serde_json::Value;
-use tidewatch_domain::drain::{DrainAction, ItemOutcome, JobChange, JobState, patched_id, patched_intent};
+use tidewatch_domain::drain::{DrainAction, ItemOutcome, JobChange, JobState, Unpatched, patched_id, patched_intent};
 use tidewatch_domain::engine::ClientKey;
 use tidewatch_domain::ids::ClientId;
 use tidewatch_domain::sync::Intent;
@@ -237,7 +237,8 @@ impl Service {
             DrainAction::Patch => match self.patched(client_id, raw, &item.operation_id, &row.name(), patch, now) {
                 Ok((_, Intent::Invalid { problem, .. })) => fails(problem.code, problem.detail),
                 Ok((original, copy)) => Way::Patched { original: Box::new(original), copy: Box::new(copy) },
-                Err(words) => fails("patch_failed", words),
+                Err(unpatched) if unpatched.is_not_meant() => Way::NotMeant(unpatched.words),
+                Err(Unpatched { code, words }) => fails(code, words),
             },
         }
     }
@@ -259,10 +260,11 @@ impl Service {
         job: &str,
         patch: Option<&Value>,
         now: Millis,
-    ) -> std::result::Result<(Intent, Intent), String> {
+    ) -> std::result::Result<(Intent, Intent), Unpatched> {
         let operations = patch.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let copy = patched_intent(raw, operations, &patched_id(operation_id, job), now)?;
-        Ok((self.intent_read(client_id, raw)?, self.intent_read(client_id, &copy)?))
+        let read = |raw: &str| self.intent_read(client_id, raw).map_err(Unpatched::failed);
+        Ok((read(raw)?, read(&copy)?))
     }
 }
 

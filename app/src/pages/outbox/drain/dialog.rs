@@ -236,7 +236,10 @@ fn beside(preview: &DrainPreview, undecided: bool) -> Vec<BarPart> {
         let sum = |first: &str| preview.verdicts.iter().filter(|(verdict, _)| is(verdict, first)).map(|(_, n)| n).sum::<u64>();
         let tried = format!("of {} tried", count(preview.decided));
         parts.push(part("Would conflict", sum("conflict"), tried.clone()));
-        parts.push(part("Would be refused", sum("rejected"), tried));
+        parts.push(part("Would be refused", sum("rejected"), tried.clone()));
+        if sum("skipped") > 0 {
+            parts.push(part("Would be left alone", sum("skipped"), tried));
+        }
     }
     parts
 }
@@ -279,6 +282,7 @@ pub(super) fn verdict_tone(verdict: &str) -> Tone {
     match verdict.split(' ').next().unwrap_or_default() {
         "applied" | "merged" => Tone::Good,
         "rejected" => Tone::Act,
+        "skipped" => Tone::Idle,
         _ => Tone::Watch,
     }
 }

@@ -247,7 +247,7 @@ fn Editor(page: PatchState) -> impl IntoView {
                 <label class="field">
                     <span>"Operations over the fields of the entry, as JSON"</span>
                     <textarea class="textarea mono" name="patch" rows="8" required maxlength=PATCH_CHARS_MAX.to_string() spellcheck="false" autocomplete="off" aria-invalid=invalid aria-describedby="patch-words">{page.text}</textarea>
-                    <small id="patch-words" class:tone=invalid.is_some() data-tone=invalid.map(|_| Tone::Act.as_str())>{wrong.unwrap_or_else(|| "A path starts with a slash: /reading. “test” makes a patch pass by entries that are not meant.".to_owned())}</small>
+                    <small id="patch-words" class:tone=invalid.is_some() data-tone=invalid.map(|_| Tone::Act.as_str())>{wrong.unwrap_or_else(|| "A path starts with a slash: /reading. “test” leaves alone the entries for which it does not hold.".to_owned())}</small>
                 </label>
                 <div class="btn-row"><button class="btn" type="submit">"Try it"</button><a class="btn btn-quiet" href=away>{keep}</a></div>
             </form>

@@ -1,5 +1,6 @@
 //! What a drain is called, what it does, what it does not do, and how it is taken back: the sentences that a person decides by.
 
+use serde_json::Value;
 use tidewatch_domain::drain::{Dependants, DrainAction, JobState, Selection};
 use tidewatch_domain::fleet::{Approver, DrainPreview, Tone};
 use tidewatch_domain::time::Millis;
@@ -110,8 +111,9 @@ pub fn does(preview: &DrainPreview) -> String {
             if many { "the entries stay" } else { "the entry stays" }
         ),
         DrainAction::Patch => format!(
-            "Closes {them} and sends a corrected copy of {} under a new id, linked to the original. Where the copy is refused, nothing changes.",
-            if many { "each" } else { "it" }
+            "Closes {them} and sends a corrected copy of {} under a new id, linked to the original. Where the copy is refused, nothing changes.{}",
+            if many { "each" } else { "it" },
+            tested(preview)
         ),
         DrainAction::ToConflict => format!(
             "Opens a conflict of {} record with what the device wanted to write, for a person to decide, and closes the {}.",
@@ -130,6 +132,13 @@ pub fn does(preview: &DrainPreview) -> String {
         }
     };
     format!("{main}{}{}", together(preview), behind(preview))
+}
+
+/// That a correction passes by what it is not meant for.
+fn tested(preview: &DrainPreview) -> &'static str {
+    let operations = preview.patch.as_ref().and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let tests = operations.iter().any(|operation| operation["op"] == "test");
+    if tests { " An entry for which its test does not hold is left alone." } else { "" }
 }
 
 fn devices(n: u64) -> String {

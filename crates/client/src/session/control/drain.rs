@@ -37,7 +37,7 @@ impl<J: Journal> Client<J> {
         let successor = match (&order.patch, order.action) {
             (Some(patch), DrainAction::Patch) => match patched(&entry.intent, patch, uuid_v7(now, rng)) {
                 Ok(text) => Some(text),
-                Err(detail) => return left(EntryOutcome::Refused, "patch_failed", &detail),
+                Err((code, detail)) => return left(EntryOutcome::Refused, code, &detail),
             },
             _ => None,
         };

@@ -182,6 +182,13 @@ fn a_patched_entry_is_sent_under_another_id_with_its_own_sum_and_a_patch_that_fa
     bench.answer(200, json!({"stored": 1, "refused": []}));
     assert_eq!(bench.said()["result"]["entries"][0]["code"], "patch_failed");
     bench.answer(200, json!({"id": "c-1", "state": "done"}));
+    let test = json!({"json_patch": [{"op": "test", "path": "/n", "value": 7}]});
+    bench.hand_over(&[command("c-t", "drain", json!({"entries": [{"operation_id": bad, "action": "patch", "patch": test}]}))]);
+    bench.confirm("c-t", "running");
+    bench.expect(Purpose::Escrow);
+    bench.answer(200, json!({"duplicates": 1, "refused": []}));
+    assert_eq!(bench.said()["result"]["entries"][0]["code"], "test_not_met");
+    bench.answer(200, json!({"id": "c-t", "state": "done"}));
     bench.hand_over(&[patch("c-2", "/n")]);
     bench.confirm("c-2", "running");
     bench.expect(Purpose::Escrow);

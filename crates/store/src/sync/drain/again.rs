@@ -72,7 +72,7 @@ impl Writer {
                     sent.extend([(item.client, Intent::clone(copy)), (item.client, Intent::clone(original))]);
                 }
                 Way::Conflict(mutation) => sent.push((item.client, Intent::Valid(mutation.clone()))),
-                Way::OnDevice | Way::Move | Way::Fails(..) | Way::Apart(_) => {}
+                Way::OnDevice | Way::Move | Way::Fails(..) | Way::NotMeant(_) | Way::Apart(_) => {}
             }
         }
         let set = if sent.is_empty() {
@@ -113,7 +113,7 @@ impl Decisions {
     /// The decision on an item, when it needs one.
     pub(super) fn next(&mut self, item: &ChunkItem) -> Option<Decision> {
         let decided = match &item.way {
-            Way::OnDevice | Way::Move | Way::Fails(..) | Way::Apart(_) => return None,
+            Way::OnDevice | Way::Move | Way::Fails(..) | Way::NotMeant(_) | Way::Apart(_) => return None,
             Way::Decide(intent) => self.retried(item.client, intent),
             Way::Patched { original, copy } => self.patched(item.client, original, copy),
             Way::Conflict(mutation) => self.parked(item.client, mutation),

@@ -7,6 +7,7 @@ use tidewatch_domain::audit::AuditEntry;
 use tidewatch_domain::drain::{ArchiveOrigin, ArchiveState, CANARY_MS, DrainAction, ItemOutcome, JobState, Recent};
 use tidewatch_domain::engine::ClientKey;
 use tidewatch_domain::ids::ClientId;
+use tidewatch_domain::patch::TEST_NOT_MET;
 use tidewatch_domain::sync::{Intent, Mutation};
 use tidewatch_domain::time::Millis;
 
@@ -61,6 +62,8 @@ pub enum Way {
     Conflict(Box<Mutation>),
     /// It cannot be done: code and words.
     Fails(&'static str, String),
+    /// It is left alone, since a test of the correction says that it is not meant: in words, which.
+    NotMeant(String),
     /// It is left alone, since not all of its group can be decided with it: in words, why.
     Apart(String),
 }
@@ -227,6 +230,9 @@ impl Work {
         match (&item.way, decided) {
             (Way::Fails(code, detail), _) => {
                 self.settle(job, item, Some(letter), None, ItemOutcome::Failed, Some((*code, detail.clone())), now);
+            }
+            (Way::NotMeant(words), None) => {
+                self.settle(job, item, Some(letter), None, ItemOutcome::Skipped, Some((TEST_NOT_MET, words.clone())), now);
             }
             (_, Some(decision)) => self.decided(job, item, letter, decision, now),
             _ => {

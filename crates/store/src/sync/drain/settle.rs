@@ -5,6 +5,7 @@ use tidewatch_domain::control::{ALREADY_APPLIED, CommandState, EntryAnswer, Entr
 use tidewatch_domain::drain::{ArchiveState, Dependants, DrainAction, ItemOutcome, JobState};
 use tidewatch_domain::engine::ClientKey;
 use tidewatch_domain::ids::OperationId;
+use tidewatch_domain::patch::TEST_NOT_MET;
 use tidewatch_domain::time::Millis;
 
 use super::chunk::Letter;
@@ -47,6 +48,8 @@ impl Writer {
             let outcome = match answer.outcome {
                 EntryOutcome::Ok => ItemOutcome::Ok,
                 EntryOutcome::NotFound => ItemOutcome::Skipped,
+                // The correction is not meant for it, which is no failure.
+                EntryOutcome::Refused if answer.code.as_deref() == Some(TEST_NOT_MET) => ItemOutcome::Skipped,
                 EntryOutcome::Refused => ItemOutcome::Failed,
             };
             let code = match answer.outcome {

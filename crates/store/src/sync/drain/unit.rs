@@ -2,6 +2,7 @@
 //! (`docs/adr/0008-what-fails-together.md`), so one of its members that cannot be decided keeps the others back.
 
 use tidewatch_domain::drain::ItemOutcome;
+use tidewatch_domain::patch::TEST_NOT_MET;
 use tidewatch_domain::sync::Intent;
 
 use super::again::{Decision, Decisions, refused, retry_made};
@@ -24,6 +25,10 @@ impl Decisions {
         };
         if let Some(words) = words {
             return items.iter().map(|_| Some(left_alone(&words))).collect();
+        }
+        if let Some(spared) = items.iter().find(|item| matches!(item.way, Way::NotMeant(_))) {
+            let words = format!("the correction is not meant for `{}` of the same group", spared.operation_id);
+            return items.iter().map(|item| Some(not_meant(item).unwrap_or_else(|| left_alone(&words)))).collect();
         }
         if let Some(fails) = items.iter().find(|item| matches!(item.way, Way::Fails(..))) {
             let words = format!("`{}` of the same group failed, so nothing of the group was kept", fails.operation_id);
@@ -67,9 +72,15 @@ impl Decisions {
                 }
                 Some(copy)
             }
-            Way::OnDevice | Way::Move | Way::Conflict(_) | Way::Fails(..) | Way::Apart(_) => None,
+            Way::OnDevice | Way::Move | Way::Conflict(_) | Way::Fails(..) | Way::NotMeant(_) | Way::Apart(_) => None,
         }
     }
+}
+
+/// A member of a group that the correction is not meant for.
+fn not_meant(item: &ChunkItem) -> Option<Decision> {
+    let Way::NotMeant(words) = &item.way else { return None };
+    Some(Decision { outcome: ItemOutcome::Skipped, ..refused(TEST_NOT_MET, words.clone()) })
 }
 
 /// A member of a group of which not everything can be decided.

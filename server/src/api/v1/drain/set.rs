@@ -57,7 +57,7 @@ pub struct SetReport {
     pub together: u64,
     /// Of the same groups, what is left as it is: accepted already, or drained.
     pub apart: u64,
-    /// What the engine would answer, by word.
+    /// What the engine would answer, by word; `skipped test_not_met` for what a `test` of the patch leaves alone.
     pub verdicts: Vec<WordCount>,
     /// Entries that the dry run decided: of those whose payload is here 500 at most, spread over signatures and devices.
     pub decided: u64,
@@ -125,7 +125,7 @@ pub struct SampleRow {
 /// What the engine would answer.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct DryRunReport {
-    /// `applied`, `merged`, `superseded`, `conflict`, `rejected` or `deferred`.
+    /// `applied`, `merged`, `superseded`, `conflict`, `rejected` or `deferred`; `skipped` when a `test` of the patch does not hold, so that it is not meant for this entry.
     pub status: String,
     /// Code of a refusal.
     pub code: Option<String>,
