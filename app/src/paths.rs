@@ -225,6 +225,12 @@ pub fn drain_set(set: &str) -> String {
     format!("{OUTBOX}/drain/{}", encode(set))
 }
 
+/// The entries of a frozen set.
+#[must_use]
+pub fn drain_set_items(set: &str) -> String {
+    format!("{}/items", drain_set(set))
+}
+
 /// A drain.
 #[must_use]
 pub fn drain_job(id: &str) -> String {

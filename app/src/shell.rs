@@ -22,6 +22,7 @@ use crate::pages::devices::DevicesPage;
 use crate::pages::outbox::collections::OutboxCollectionsPage;
 use crate::pages::outbox::devices::OutboxDevicesPage;
 use crate::pages::outbox::drain::DrainSetPage;
+use crate::pages::outbox::drain::members::DrainMembersPage;
 use crate::pages::outbox::drain::patch::DrainPatchPage;
 use crate::pages::outbox::entries::OutboxEntriesPage;
 use crate::pages::outbox::entry::OutboxEntryPage;
@@ -128,6 +129,7 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/outbox/groups/:id") view=OutboxGroupPage ssr=SsrMode::Async/>
                 <Route path=path!("/outbox/drain/patch") view=DrainPatchPage ssr=SsrMode::Async/>
                 <Route path=path!("/outbox/drain/:set") view=DrainSetPage ssr=SsrMode::Async/>
+                <Route path=path!("/outbox/drain/:set/items") view=DrainMembersPage ssr=SsrMode::Async/>
                 <Route path=path!("/outbox/jobs") view=OutboxJobsPage ssr=SsrMode::Async/>
                 <Route path=path!("/outbox/jobs/:id") view=OutboxJobPage ssr=SsrMode::Async/>
                 <Route path=path!("/outbox/jobs/:id/items") view=OutboxItemsPage ssr=SsrMode::Async/>

@@ -68,6 +68,7 @@ fn all(app: &App) -> Vec<Routed> {
         route(Method::POST, "/api/v1/outbox/entries/{client_id}/{operation_id}/reveal", Staff, post(v1::entry::entry_reveal)),
         route(Method::POST, "/api/v1/outbox/drain/previews", Staff, post(v1::drain::preview_create)),
         route(Method::GET, "/api/v1/outbox/drain/previews/{set}", Staff, get(v1::drain::preview_view)),
+        route(Method::GET, "/api/v1/outbox/drain/previews/{set}/items", Staff, get(v1::drain::preview_items)),
         route(Method::POST, "/api/v1/outbox/drain/jobs", Staff, post(v1::drain::job_submit)),
         route(Method::GET, "/api/v1/outbox/drain/jobs", Staff, get(v1::drain::jobs_list)),
         route(Method::GET, "/api/v1/outbox/drain/jobs/{id}", Staff, get(v1::drain::job_view)),

@@ -16,8 +16,8 @@ pub use self::command::{CommandEvent, CommandLogs, CommandRow, CommandView};
 pub use self::device::{Convergence, ConvergenceVerdict, DeviceView, EntryRow, TimelineEvent, TimelineKind};
 pub use self::devices::{DeviceList, DeviceRow, DeviceSort, FleetCounts};
 pub use self::drain::{
-    Approver, Breakdown, DRY_RUN_MAX, DrainChange, DrainItemRow, DrainJobRow, DrainJobView, DrainPreview, DryRun, FailureReason,
-    Forecast, JobEvent, JobTally, Released, RunningDevice, SampleEntry,
+    Approver, Breakdown, DRY_RUN_MAX, DrainChange, DrainItemRow, DrainJobRow, DrainJobView, DrainMemberRow, DrainPreview, DryRun,
+    FailureReason, Forecast, JobEvent, JobTally, MemberPart, Released, RunningDevice, SampleEntry,
 };
 pub use self::log::{ChangeRow, Trace, TraceStage};
 pub use self::outbox::{

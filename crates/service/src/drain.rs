@@ -3,6 +3,7 @@
 
 mod dry_run;
 mod gather;
+mod members;
 mod newer;
 mod preview;
 mod purge;

@@ -24,7 +24,7 @@ use crate::gate::SESSION_COOKIE;
         control::commands_poll, control::command_report, control::escrow_put, control::logs_put, control::control_keys,
         v1::commands::commands_list, v1::commands::command_issue, v1::commands::command_view, v1::commands::command_logs, v1::commands::command_cancel,
         v1::report::resilience_report, v1::devices::devices_list, v1::devices::device_view, v1::outbox::outbox_report, v1::outbox::outbox_entries,
-        v1::drain::preview_create, v1::drain::preview_view, v1::drain::job_submit, v1::drain::jobs_list, v1::drain::job_view, v1::drain::job_items,
+        v1::drain::preview_create, v1::drain::preview_view, v1::drain::preview_items, v1::drain::job_submit, v1::drain::jobs_list, v1::drain::job_view, v1::drain::job_items,
         v1::drain::job_change, v1::drain::job_retry_failed, v1::drain::entry_dry_run, v1::purges::purges_list, v1::purges::purge_ask, v1::purges::purge_view, v1::entry::outbox_devices, v1::entry::entry_view, v1::entry::entry_reveal, v1::changes::changes_list,
         v1::changes::operation_trace, v1::audit::audit_list, system::healthz, system::readyz, system::metrics
     ),

@@ -11,7 +11,7 @@ use tidewatch_server::router::routes;
 use tidewatch_testkit::{Reply, TestApp, Visitor};
 
 /// Every route that is not a page or an action, with who may take it.
-const API: [(&str, &str, Access); 93] = [
+const API: [(&str, &str, Access); 94] = [
     ("GET", "/healthz", Access::Public),
     ("GET", "/readyz", Access::Public),
     ("GET", "/metrics", Access::Public),
@@ -31,6 +31,7 @@ const API: [(&str, &str, Access); 93] = [
     ("POST", "/api/v1/outbox/entries/{client_id}/{operation_id}/reveal", Access::Staff),
     ("POST", "/api/v1/outbox/drain/previews", Access::Staff),
     ("GET", "/api/v1/outbox/drain/previews/{set}", Access::Staff),
+    ("GET", "/api/v1/outbox/drain/previews/{set}/items", Access::Staff),
     ("POST", "/api/v1/outbox/drain/jobs", Access::Staff),
     ("GET", "/api/v1/outbox/drain/jobs", Access::Staff),
     ("GET", "/api/v1/outbox/drain/jobs/{id}", Access::Staff),
@@ -108,7 +109,7 @@ const API: [(&str, &str, Access); 93] = [
 ];
 
 /// Pages and actions of the console.
-const CONSOLE: [(&str, &str, Access); 37] = [
+const CONSOLE: [(&str, &str, Access); 38] = [
     ("GET", "/", Access::Page),
     ("GET", "/devices", Access::Page),
     ("GET", "/commands/{id}", Access::Page),
@@ -124,6 +125,7 @@ const CONSOLE: [(&str, &str, Access); 37] = [
     ("GET", "/outbox/groups/{id}", Access::Page),
     ("GET", "/outbox/drain/patch", Access::Page),
     ("GET", "/outbox/drain/{set}", Access::Page),
+    ("GET", "/outbox/drain/{set}/items", Access::Page),
     ("GET", "/outbox/jobs", Access::Page),
     ("GET", "/outbox/jobs/{id}", Access::Page),
     ("GET", "/outbox/jobs/{id}/items", Access::Page),

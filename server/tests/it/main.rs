@@ -18,6 +18,7 @@ mod drain_behind;
 mod drain_crash;
 mod drain_device;
 mod drain_group;
+mod drain_members;
 mod drain_patch;
 mod drain_person;
 mod drain_selection;

@@ -5,6 +5,7 @@ pub mod dialog;
 pub mod diff;
 pub mod field;
 pub mod form;
+pub mod members;
 pub mod patch;
 pub mod query;
 #[cfg(test)]
@@ -70,11 +71,11 @@ pub(super) fn patch_text(patch: Option<&Value>) -> String {
 }
 
 #[component]
-fn NoSet() -> impl IntoView {
+pub(super) fn NoSet() -> impl IntoView {
     view! {
         <div class="page-head"><div><h1>"No such set"</h1></div></div>
         <section class="panel" aria-label="What it may mean">
-            <Empty reason=Reason::NoMatch title="This set is not there any more" text="A frozen set waits an hour to be confirmed. Select its entries again to freeze a new one; nothing was done."
+            <Empty reason=Reason::NoMatch title="This set is not there any more" text="A frozen set waits an hour to be confirmed, and of each person only the newest ten do. Select its entries again to freeze a new one; nothing was done."
                 action=|| view! { <a class="btn btn-small" href=paths::OUTBOX>"See the failures"</a> }/>
         </section>
     }

@@ -1,6 +1,7 @@
 //! One drain: how far it is, in numbers that add up; how fast; what failed and why; what runs, what sleeps; how it is taken back; what
 //! happened and who did it. Everything is live, and every step is a form.
 
+pub mod asked;
 pub mod failures;
 pub mod head;
 pub mod items;
@@ -13,11 +14,13 @@ mod tests;
 use http::StatusCode;
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
-use tidewatch_domain::fleet::DrainJobView;
+use tidewatch_domain::drain::JobState;
+use tidewatch_domain::fleet::{DrainJobView, DrainPreview};
 use tidewatch_domain::role::Role;
 use tidewatch_domain::time::Millis;
 use tidewatch_service::Error;
 
+use super::drain::breakdown::Breakdowns;
 use super::drain::words;
 use super::notice;
 use crate::context::{Console, console};
@@ -28,6 +31,7 @@ use crate::paths;
 use crate::shell::{Frame, Section};
 use crate::ui::empty::Reason;
 use crate::ui::{Banner, Empty};
+use asked::Asked;
 use failures::Failures;
 use head::Head;
 use progress::Progress;
@@ -64,8 +68,13 @@ pub fn OutboxJobPage() -> impl IntoView {
         let problem = params.one("problem").map(str::to_owned);
         let title = words::title(view.row.action, view.row.tally.all());
         let started = Some(service.console_facts().await?.started);
+        // Before anything has happened there is nothing else to see, and everything to decide.
+        let asked = match view.row.state {
+            JobState::Requested => Some(service.drain_preview_view(&cx, &view.set).await?),
+            _ => None,
+        };
         Ok(view! {
-            <Frame title section=Section::Outbox crumbs=crumbs() as_of=Some(cx.now)><JobView view reader problem started now=cx.now/></Frame>
+            <Frame title section=Section::Outbox crumbs=crumbs() as_of=Some(cx.now)><JobView view reader problem started asked now=cx.now/></Frame>
         }
         .into_any())
     })
@@ -100,20 +109,29 @@ pub fn JobView(
     /// Since when this console is up.
     #[prop(optional_no_strip)]
     started: Option<Millis>,
+    /// Its frozen set, while it waits for a second person.
+    #[prop(optional_no_strip)]
+    asked: Option<DrainPreview>,
     /// As of.
     now: Millis,
 ) -> impl IntoView {
+    let breakdowns = asked.clone().map(|preview| view! { <Breakdowns preview/> });
+    let main = match asked {
+        Some(preview) => view! { <Asked preview now/> }.into_any(),
+        None => view! {
+            <Rate view=view.clone() now/>
+            <Failures view=view.clone() reader=reader.clone() now/>
+        }
+        .into_any(),
+    };
     let banner = problem.as_deref().and_then(notice::words);
     view! {
         <Head view=view.clone() reader=reader.clone() started now/>
         {banner.map(|(tone, title, text)| view! { <Banner tone title text/> })}
         <Progress view=view.clone()/>
         <div class="cols cols-main-side job">
-            <div class="stack">
-                <Rate view=view.clone() now/>
-                <Failures view=view.clone() reader=reader.clone() now/>
-            </div>
-            <Side view reader now/>
+            <div class="stack">{main}</div>
+            <Side view reader now>{breakdowns}</Side>
         </div>
     }
     .into_any()

@@ -6,7 +6,7 @@ mod set;
 
 pub use body::{DryRunBody, EntryName, PreviewBody, RemarkBody, RetryFailedBody, SelectionBody, SubmitBody};
 pub use job::{JobEntry, JobItemEntry, JobReport, SubmittedEntry};
-pub use set::{DryRunReport, SetReport};
+pub use set::{DryRunReport, SetItemEntry, SetReport};
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -43,6 +43,25 @@ pub async fn preview_create(State(app): State<App>, Caller(cx): Caller, JsonBody
     responses((status = 200, description = "The frozen set with its dry run", body = SetReport), (status = 404, description = "No such set", body = Problem, content_type = "application/problem+json"), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 pub async fn preview_view(State(app): State<App>, Caller(cx): Caller, Path(set): Path<String>) -> Answer<Json<SetReport>> {
     Ok(Json(app.service().drain_preview_view(&cx, &set).await?.into()))
+}
+
+/// Entries of a frozen set, in the order in which they are drained.
+#[utoipa::path(get, path = "/api/v1/outbox/drain/previews/{set}/items", tag = "console", security(("api" = []), ("session" = [])),
+    params(("set" = String, Path, description = "Id of the set"),
+        ("limit" = Option<u32>, Query, description = "1 to 500 rows, 50 when absent"), ("after" = Option<String>, Query, description = "`next` of a page"),
+        ("before" = Option<String>, Query, description = "`previous` of a page")),
+    responses((status = 200, description = "One page", body = Listing<SetItemEntry>), (status = 400, description = "A parameter at fault", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such set", body = Problem, content_type = "application/problem+json"), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+pub async fn preview_items(
+    State(app): State<App>,
+    Caller(cx): Caller,
+    Path(set): Path<String>,
+    uri: Uri,
+) -> Answer<Json<Listing<SetItemEntry>>> {
+    let mut params = Params::of(&uri)?;
+    let (position, rows) = params.take_page()?;
+    params.done()?;
+    Ok(Json(Listing::of(app.service().drain_preview_items(&cx, &set, &position, rows).await?, SetItemEntry::from)))
 }
 
 /// Submit a frozen set: 202 with the job, 200 when the same key was submitted before.

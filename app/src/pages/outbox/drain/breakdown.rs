@@ -5,7 +5,7 @@ use tidewatch_domain::fleet::{Breakdown, DrainPreview, SampleEntry};
 use tidewatch_domain::ids::ClientId;
 use tidewatch_domain::time::Millis;
 
-use crate::format::{count, span};
+use crate::format::{count, counted, span};
 use crate::pages::device::outbox::{state_label, state_sign};
 use crate::paths;
 use crate::ui::table::Column;
@@ -68,12 +68,14 @@ pub fn Sample(
         Column::number("Age"),
         Column::text("Payload"),
     ];
-    let note = format!("{} of {}", count(preview.sample.len() as u64), count(preview.entries));
+    let shown = format!("{} of {} shown", count(preview.sample.len() as u64), count(preview.entries));
+    let all = format!("All {} of the set", counted(preview.entries, "entry", "entries"));
     view! {
-        <Panel id="h-sample" title="Some of them" note>
+        <Panel id="h-sample" title="Some of them">
             <Table caption="Some entries of the set" columns class="fleet-entries">
                 {preview.sample.into_iter().map(|sample| view! { <SampleRow sample now/> }).collect_view()}
             </Table>
+            <div class="panel-foot"><span>{shown}</span><a href=paths::drain_set_items(&preview.set)>{all}</a></div>
         </Panel>
     }
     .into_any()

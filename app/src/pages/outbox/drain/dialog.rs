@@ -174,7 +174,7 @@ fn SetLine(preview: DrainPreview, now: Millis) -> impl IntoView {
             <b>{on}</b>
             <small>"frozen " <When at=preview.frozen now/> ", " {words::selection(&preview.selection)} "; set"</small>
             <Id id=mark/>
-            <a class="small end" href=back(&preview.selection)>"View list"</a>
+            <a class="small end" href=paths::drain_set_items(&preview.set)>"View list"</a>
         </div>
     }
     .into_any()
@@ -182,7 +182,14 @@ fn SetLine(preview: DrainPreview, now: Millis) -> impl IntoView {
 
 /// What a dry run found: where each entry is, and what the engine would answer to those that are here.
 #[component]
-fn DryRun(preview: DrainPreview, undecided: bool, now: Millis) -> impl IntoView {
+pub fn DryRun(
+    /// The frozen set.
+    preview: DrainPreview,
+    /// Whether it is not said yet what becomes of those behind.
+    undecided: bool,
+    /// As of.
+    now: Millis,
+) -> impl IntoView {
     let as_of = format!("{}, on a copy of the queues", ago(preview.frozen, now));
     view! {
         <section aria-labelledby="d-dry">
@@ -287,8 +294,14 @@ pub(super) fn verdict_tone(verdict: &str) -> Tone {
     }
 }
 
+/// What it does, what it does not, and how it is taken back.
 #[component]
-fn Consequence(preview: DrainPreview, now: Millis) -> impl IntoView {
+pub fn Consequence(
+    /// The frozen set.
+    preview: DrainPreview,
+    /// As of.
+    now: Millis,
+) -> impl IntoView {
     view! {
         <dl class="consequence">
             <dt>"Does"</dt>

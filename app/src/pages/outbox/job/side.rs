@@ -12,6 +12,7 @@ use super::progress::put_back;
 use crate::format::{When, count, counted};
 use crate::icon::{Icon, IconName};
 use crate::pages::may::who;
+use crate::paths;
 use crate::ui::{Glyph, Panel};
 
 /// The column.
@@ -23,6 +24,8 @@ pub fn Side(
     reader: Reader,
     /// As of.
     now: Millis,
+    /// What is in its set, while that is to be decided on.
+    children: Children,
 ) -> impl IntoView {
     let asleep = view.forecast.devices > 0;
     let mine = reader.name == view.row.created_by;
@@ -31,6 +34,7 @@ pub fn Side(
             <Undo view=view.clone() now/>
             {asleep.then(|| view! { <Asleep forecast=view.forecast.clone()/> })}
             <Facts view=view.clone() mine/>
+            {children()}
             <Panel id="h-history" title="History"><ol class="timeline timeline-side">{view.events.into_iter().enumerate().map(|(at, event)| view! { <Event event newest=at == 0 now/> }).collect_view()}</ol></Panel>
         </aside>
     }
@@ -131,6 +135,8 @@ fn Facts(view: DrainJobView, mine: bool) -> impl IntoView {
                 <dl class="facts facts-small">
                     <dt>"Selected"</dt>
                     <dd>{words::selection(&view.selection)}</dd>
+                    <dt>"Frozen as"</dt>
+                    <dd><a href=paths::drain_set(&view.set)>{view.set.clone()}</a></dd>
                     <dt>"Waits behind"</dt>
                     <dd>{behind}</dd>
                     <dt>"Pace"</dt>

@@ -5,6 +5,7 @@ use tidewatch_domain::drain::ItemOutcome;
 use tidewatch_domain::page::Position;
 
 use super::job_statements::{ITEMS_PAGE, ITEMS_PAGE_BACK, ITEMS_PAGE_REST, ITEMS_PAGE_REST_BACK};
+use super::statements::{MEMBERS_PAGE, MEMBERS_PAGE_BACK};
 use crate::sync::Sync;
 use crate::{Error, Result};
 
@@ -25,6 +26,27 @@ pub struct ItemRow {
     pub detail: Option<String>,
     /// Since.
     pub at_ms: Option<i64>,
+    /// Collection, when its payload is in the archive.
+    pub collection: Option<String>,
+    /// Record, when its payload is in the archive.
+    pub record_id: Option<String>,
+}
+
+/// A member in a list.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct MemberRow {
+    /// Place in the set.
+    pub n: i64,
+    /// Device, by its short name.
+    pub client: i64,
+    /// Operation.
+    pub operation_id: String,
+    /// It waits behind a selected one.
+    pub behind: bool,
+    /// It was not selected, and belongs to the group of one that was.
+    pub along: bool,
+    /// Whether the archive has its payload.
+    pub payload_known: bool,
     /// Collection, when its payload is in the archive.
     pub collection: Option<String>,
     /// Record, when its payload is in the archive.
@@ -79,6 +101,23 @@ impl Sync {
         let query = query.bind(outcome.map(ItemOutcome::number)).bind(i64::from(rows) + 1);
         let mut found: Vec<ItemRow> = query.fetch_all(&self.readers).await?;
         let (next, previous) = turned(&mut found, rows, position, |item| item.n);
+        Ok((found, next, previous))
+    }
+
+    /// Members of a set in their order.
+    ///
+    /// # Errors
+    /// Not found for a position that is not one; as the database.
+    pub async fn members_page(
+        &self,
+        set: i64,
+        position: &Position,
+        rows: u32,
+    ) -> Result<(Vec<MemberRow>, Option<i64>, Option<i64>)> {
+        let (from, back) = begins(position)?;
+        let query = sqlx::query_as(if back { MEMBERS_PAGE_BACK } else { MEMBERS_PAGE });
+        let mut found: Vec<MemberRow> = query.bind(set).bind(from).bind(i64::from(rows) + 1).fetch_all(&self.readers).await?;
+        let (next, previous) = turned(&mut found, rows, position, |member| member.n);
         Ok((found, next, previous))
     }
 }

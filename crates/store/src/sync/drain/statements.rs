@@ -61,6 +61,17 @@ statements! {
             select 1 from drain_items o indexed by drain_items_together
             where o.set_id = i.set_id and o.together = i.together and o.together is not null and o.outcome = 4 and o.code = ?3))
         order by i.n limit ?4";
+    /// Members in their order, with what is known of each here, after a place and before one.
+    MEMBERS_PAGE = r"
+        select i.n, i.client, i.operation_id, i.behind, i.along, d.id is not null and d.purge is null as payload_known,
+            d.mutation ->> 'collection' as collection, d.mutation ->> 'record_id' as record_id
+        from drain_items i left join dead_letters d on d.client = i.client and d.operation_id = i.operation_id
+        where i.set_id = ?1 and i.n > ?2 order by i.n limit ?3";
+    MEMBERS_PAGE_BACK = r"
+        select i.n, i.client, i.operation_id, i.behind, i.along, d.id is not null and d.purge is null as payload_known,
+            d.mutation ->> 'collection' as collection, d.mutation ->> 'record_id' as record_id
+        from drain_items i left join dead_letters d on d.client = i.client and d.operation_id = i.operation_id
+        where i.set_id = ?1 and i.n < ?2 order by i.n desc limit ?3";
     /// Members, as the device and the operation, after a place.
     MEMBERS_AFTER = "select n, client, operation_id from drain_items where set_id = ?1 and n > ?2 order by n limit ?3";
 }

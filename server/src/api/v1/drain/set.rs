@@ -3,7 +3,8 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 use tidewatch_domain::drain::Selection;
-use tidewatch_domain::fleet::{Breakdown, DrainPreview, DryRun, SampleEntry};
+use tidewatch_domain::fleet::{Breakdown, DrainMemberRow, DrainPreview, DryRun, SampleEntry};
+use tidewatch_domain::report::EntryState;
 use tidewatch_protocol::Timestamp;
 
 /// A frozen set with its dry run.
@@ -120,6 +121,46 @@ pub struct SampleRow {
     pub state: &'static str,
     /// Whether its payload is here.
     pub payload_known: bool,
+}
+
+/// One entry of a frozen set.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct SetItemEntry {
+    /// Device.
+    pub client_id: String,
+    /// Its name.
+    pub device: String,
+    /// Operation.
+    pub operation_id: String,
+    /// Collection that it writes to; `null` when it is not listed any more and its payload is not here.
+    pub collection: Option<String>,
+    /// Record that it writes to.
+    pub record_id: Option<String>,
+    /// State now; `null` when it is not listed any more.
+    pub state: Option<&'static str>,
+    /// Why it is in the set: `selected`, `together` with a selected one as their device sent them, or `behind` one.
+    pub part: &'static str,
+    /// What is done with it: the action of the set, `hold` where what waits behind is held, or `retry` beside what a patch is for.
+    pub action: &'static str,
+    /// Whether its payload is here.
+    pub payload_known: bool,
+}
+
+impl From<DrainMemberRow> for SetItemEntry {
+    fn from(row: DrainMemberRow) -> Self {
+        let (collection, record_id) = row.record.unzip();
+        Self {
+            client_id: row.client_id.to_string(),
+            device: row.device_name,
+            operation_id: row.operation_id,
+            collection,
+            record_id,
+            state: row.state.map(EntryState::as_str),
+            part: row.part.as_str(),
+            action: row.action.as_str(),
+            payload_known: row.payload_known,
+        }
+    }
 }
 
 /// What the engine would answer.
