@@ -60,7 +60,7 @@ impl Role {
                 matches!(self, Self::Support | Self::Operator | Self::Admin)
             }
             Action::DrainBulk | Action::MeshChange => matches!(self, Self::Operator | Self::Admin),
-            Action::Approve => matches!(self, Self::Operator | Self::ProductOwner | Self::Admin),
+            Action::Approve => matches!(self, Self::ProductOwner | Self::Admin),
             Action::ManageUsers | Action::ManageTokens | Action::Purge => matches!(self, Self::Admin),
         }
     }

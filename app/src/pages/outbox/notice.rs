@@ -68,7 +68,7 @@ pub fn words(word: &str) -> Option<(Tone, &'static str, &'static str)> {
             "The number of entries could not be read",
             "The field “count” that the form sends along held no number. Nothing was done; what you wrote is kept, so send it once more.",
         ),
-        "own" => (Tone::Act, "Nobody approves their own change", "Another operator, product owner or admin has to."),
+        "own" => (Tone::Act, "Nobody approves their own change", "Another product owner or admin has to."),
         _ => return None,
     })
 }

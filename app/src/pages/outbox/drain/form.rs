@@ -152,7 +152,7 @@ fn Pace(preview: DrainPreview, draft: Draft, query: DialogQuery) -> impl IntoVie
 fn Approvers(preview: DrainPreview) -> impl IntoView {
     let words = match words::approvers(&preview.approvers) {
         Some(names) => format!("{names}. It comes up in their list of what needs a person."),
-        None => "Nobody else may approve by now: an admin has to add another operator, product owner or admin first.".to_owned(),
+        None => "Nobody else may approve by now: an admin has to add another product owner or admin first.".to_owned(),
     };
     view! { <p class="field drain-approvers" id="d-approvers"><span>"Who can approve"</span> <small>{words}</small></p> }
         .into_any()

@@ -36,7 +36,7 @@ fn a_set_says_how_many_what_it_does_what_it_does_not_and_how_it_is_taken_back() 
         "Then released 4,906 at their next sync",
         "Would conflict 0 of 500 tried",
         "Would be refused 10 of 500 tried",
-        "ines.carvalho (product owner) or tomasz.wilk (operator). It comes up in their list of what needs a person.",
+        "ines.carvalho (product owner) or tomasz.wilk (admin). It comes up in their list of what needs a person.",
         "Tried were 500 of the 1,000 whose payload is here, spread over 187 devices; the others were not. \
          278 could not be asked: their payload is still on the device.",
     ] {

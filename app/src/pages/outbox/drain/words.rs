@@ -274,7 +274,7 @@ pub const fn dependants(choice: Dependants) -> (&'static str, &'static str) {
     }
 }
 
-/// Who can approve, named: `ines.carvalho (product owner) or tomasz.wilk (operator)`.
+/// Who can approve, named: `ines.carvalho (product owner) or tomasz.wilk (admin)`.
 #[must_use]
 pub fn approvers(approvers: &[Approver]) -> Option<String> {
     let named = |approver: &Approver| format!("{} ({})", approver.name, approver.role.label());
