@@ -16,7 +16,7 @@ use crate::ui::glyph::{Glyph, Sign};
 pub fn status(error: &Error) -> StatusCode {
     match error {
         Error::Unauthenticated => StatusCode::UNAUTHORIZED,
-        Error::Forbidden | Error::ClientBlocked => StatusCode::FORBIDDEN,
+        Error::Forbidden | Error::RoleLimit { .. } | Error::ClientBlocked => StatusCode::FORBIDDEN,
         Error::NotFound(_) => StatusCode::NOT_FOUND,
         Error::Invalid { .. } | Error::Cursor(_) => StatusCode::BAD_REQUEST,
         Error::Overloaded { .. } => StatusCode::SERVICE_UNAVAILABLE,
@@ -41,6 +41,10 @@ pub fn words(error: &Error) -> (String, String) {
         Error::Forbidden | Error::ClientBlocked => {
             ("You may not see this", "Your role does not reach this page. An admin can change that.".to_owned())
         }
+        Error::RoleLimit { most, .. } => (
+            "That is more than your role may drain in one go",
+            format!("Nothing was done. It is {most} entries at most; an operator or an admin may drain more."),
+        ),
         Error::NotFound(what) => {
             return (
                 format!("No such {what}"),

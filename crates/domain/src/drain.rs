@@ -39,6 +39,8 @@ pub const RATE_PER_S: u32 = 50;
 pub const STOP_PERCENT: u8 = 20;
 /// See [`STOP_PERCENT`].
 pub const STOP_WINDOW: u32 = 20;
+/// Frozen sets that a person may have open, not submitted yet; the oldest goes when there is one more.
+pub const SETS_OPEN_MAX: u32 = 10;
 /// Entries that a selection may name one by one; more are selected by a filter.
 pub const SELECTED_MAX: usize = 5_000;
 /// Most entries of a canary.

@@ -170,7 +170,7 @@ fn problem(error: Error) -> Problem {
         Error::SetChanged(_) => Problem::new(Code::SetChanged),
         Error::StateConflict(detail) => Problem::new(Code::StateConflict).detail(detail),
         Error::Unauthenticated => Problem::new(Code::CredentialRequired),
-        Error::Forbidden => Problem::new(Code::Forbidden),
+        Error::Forbidden | Error::RoleLimit { .. } => Problem::new(Code::Forbidden),
         Error::NotFound(_) => Problem::new(Code::NotFound),
         Error::Invalid { field, detail } => Problem::new(Code::EnvelopeInvalid).detail(format!("{field}: {detail}")),
         Error::CommandEnded => Problem::new(Code::CommandEnded),

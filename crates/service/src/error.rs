@@ -15,6 +15,14 @@ pub enum Error {
     /// Known, but not allowed.
     #[error("this role may not do that")]
     Forbidden,
+    /// The role may do this, but not with so many at once.
+    #[error("this role may drain {most} entries in one go")]
+    RoleLimit {
+        /// Entries that were meant, or more.
+        entries: u64,
+        /// How many the role may drain in one go.
+        most: u64,
+    },
     /// No such thing.
     #[error("{0} was not found")]
     NotFound(&'static str),

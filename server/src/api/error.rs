@@ -83,6 +83,12 @@ impl From<Error> for Refusal {
         match error {
             Error::Unauthenticated => problem(Code::CredentialRequired).detail("sign in, or send a bearer token").into(),
             Error::Forbidden => problem(Code::Forbidden).detail("the acting role, token or device may not do that").into(),
+            Error::RoleLimit { entries, most } => {
+                let words = format!(
+                    "the selection means {entries} entries or more, and the acting role may drain {most} in one go; narrow it, or ask somebody who may"
+                );
+                problem(Code::Forbidden).detail(words).into()
+            }
             Error::NotFound(what) => problem(Code::NotFound).detail(format!("there is no such {what}")).into(),
             Error::Invalid { field, detail } => Self::query(field, detail),
             Error::Cursor(refusal) => cursor_problem(&refusal).into(),

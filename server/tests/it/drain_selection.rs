@@ -73,3 +73,33 @@ async fn what_failed_for_one_code_is_one_reason_in_however_many_words() {
     let path = format!("{JOBS}/{}/retry-failed", job["id"].as_str().expect("an id"));
     assert_eq!(staff.post(&path, &json!({"code": "schema_invalid"})).await.ok(201)["entries"], reasons[0]["again"]);
 }
+
+#[tokio::test]
+async fn what_a_role_may_not_drain_in_one_go_it_cannot_freeze_either() {
+    let app = TestApp::new().await;
+    let device = app.device("phone").await;
+    let refused = |n: usize| {
+        let mut intent = intent(&format!("op-{n}"), &format!("r-{n}"), "create", json!({}));
+        intent["collection"] = "nothing".into();
+        intent
+    };
+    let all: Vec<Value> = (0..51).map(refused).collect();
+    device.push(&all).await.ok(200);
+    roll(&app).await;
+    let (support, operator) = (app.api("helpdesk", Role::Support).await, app.api("ci", Role::Operator).await);
+    let body = order("quarantine", &json!({"filter": "state:poisoned"}));
+    let refused = support.post(PREVIEWS, &body).await;
+    assert_eq!(refused.refusal(), "403 forbidden");
+    assert!(refused.text().contains("means 51 entries or more, and the acting role may drain 50"), "{}", refused.text());
+    assert_eq!(operator.post(PREVIEWS, &body).await.ok(201)["entries"], 51);
+    let entries: Vec<Value> =
+        (0..50).map(|n| json!({"client_id": device.client_id, "operation_id": format!("op-{n}")})).collect();
+    let few = order("quarantine", &json!({ "entries": entries }));
+    assert_eq!(support.post(PREVIEWS, &few).await.ok(201)["entries"], 50);
+    let mut browser = app.staff("sue", Role::Support).await;
+    let pairs = [("action", "quarantine"), ("all", "1"), ("filter", "state:poisoned"), ("back", "/outbox/entries")];
+    let led = browser.form("/console/drain/freeze", &pairs).await;
+    let page = browser.page(led.header("location")).await.text();
+    assert!(page.contains("That is more than your role may drain in one go"), "{page}");
+    assert!(page.contains("more than the 50 that your role may drain"), "{page}");
+}

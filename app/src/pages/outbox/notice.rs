@@ -8,6 +8,7 @@ use tidewatch_service::Error;
 pub fn notice(error: &Error) -> &'static str {
     match error {
         Error::Forbidden | Error::ClientBlocked => "forbidden",
+        Error::RoleLimit { .. } => "limit",
         Error::NotFound(_) => "gone",
         Error::Overloaded { .. } | Error::RateLimited { .. } | Error::InFlight => "busy",
         Error::Invalid { field, .. } => field,
@@ -23,10 +24,15 @@ pub fn notice(error: &Error) -> &'static str {
 pub fn words(word: &str) -> Option<(Tone, &'static str, &'static str)> {
     Some(match word {
         "forbidden" => (Tone::Act, "Your role may not do this", "Nothing was done. The button says which role it needs."),
+        "limit" => (
+            Tone::Act,
+            "That is more than your role may drain in one go",
+            "Nothing was frozen. Narrow it with a filter, tick 50 at most with what waits behind them, or ask an operator or an admin.",
+        ),
         "gone" => (
             Tone::Act,
             "It is not there any more",
-            "Nothing was done. A frozen set waits an hour; an entry may have been answered meanwhile.",
+            "Nothing was done. A frozen set waits an hour, and only your newest ten wait; an entry may have been answered meanwhile.",
         ),
         "busy" => (Tone::Act, "The store is busy", "Nothing was done. Try again in a moment."),
         "failed" => (Tone::Act, "It could not be done", "Nothing was changed. The fault is ours and has been logged."),
@@ -82,6 +88,7 @@ mod tests {
         let errors = [
             Error::Forbidden,
             Error::ClientBlocked,
+            Error::RoleLimit { entries: 51, most: 50 },
             Error::NotFound("set"),
             Error::Overloaded { retry_after_ms: 1 },
             Error::RateLimited { retry_after_ms: 1 },

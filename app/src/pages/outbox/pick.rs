@@ -3,7 +3,7 @@
 //! It is one plain form around the table. What it sends freezes a set; nothing is drained before that set is confirmed.
 
 use leptos::prelude::*;
-use tidewatch_domain::drain::{ArchiveState, DrainAction};
+use tidewatch_domain::drain::{ArchiveState, DrainAction, SUPPORT_ENTRIES_MAX};
 use tidewatch_domain::page::Total;
 use tidewatch_domain::report::EntryState;
 use tidewatch_domain::role::{Action, Role};
@@ -49,7 +49,16 @@ pub fn offered(states: &[EntryState]) -> Vec<DrainAction> {
 }
 
 /// All that match as a choice; where a search in payloads has not seen all of them, why it is none.
-fn all_choice(total: Total) -> AnyView {
+fn all_choice(total: Total, role: Option<Role>) -> AnyView {
+    let bulk = role.is_some_and(|role| role.can(Action::DrainBulk));
+    let (Total::Exact(n) | Total::AtLeast(n) | Total::Among { found: n, .. }) = total;
+    if n > SUPPORT_ENTRIES_MAX && !bulk && refusal(role, Action::Drain).is_none() {
+        let most = count(SUPPORT_ENTRIES_MAX);
+        let words = format!(
+            "All that match are more than the {most} that your role may drain in one go: tick entries, or narrow the filter."
+        );
+        return view! { <small class="faint">{words}</small> }.into_any();
+    }
     let words = match total {
         Total::Exact(n) | Total::Among { found: n, all: true, .. } => format!("All {}{NBSP}that match", count(n)),
         Total::AtLeast(n) => format!("All that match, more than {}", count(n)),
@@ -91,7 +100,7 @@ pub fn PickForm(
                 <span class="pick-count js-only" data-pick-count="" hidden></span>
                 <button class="btn btn-small pick-newer js-only" type="button" data-pick-newer="" hidden title="Show them; what is ticked stays ticked"></button>
                 <label class="check pick-page js-only"><input type="checkbox" data-check-all=""/><span>"Select all on this page"</span></label>
-                {all_choice(total)}
+                {all_choice(total, pick.role)}
                 <div class="btn-row">{offered(&states).into_iter().map(deed).collect_view()}</div>
             </div>
             {children()}
@@ -124,16 +133,24 @@ mod tests {
 
     #[test]
     fn a_total_that_is_a_floor_is_not_given_as_a_number() {
-        let words = |total: Total| text(&html(move || all_choice(total))).replace('\u{a0}', " ");
+        let words = |total: Total| text(&html(move || all_choice(total, Some(Role::Operator)))).replace('\u{a0}', " ");
         assert_eq!(words(Total::Exact(1_284)), "All 1,284 that match");
         assert_eq!(words(Total::AtLeast(10_000)), "All that match, more than 10,000");
     }
 
     #[test]
     fn what_is_not_known_as_a_whole_cannot_be_picked_as_a_whole() {
-        let some = html(|| all_choice(Total::Among { found: 10_000, looked: 100_000, all: false }));
+        let some = html(|| all_choice(Total::Among { found: 10_000, looked: 100_000, all: false }, Some(Role::Operator)));
         assert!(!some.contains("<input") && text(&some).contains("Not all payloads were looked at"), "{some}");
-        let all = html(|| all_choice(Total::Among { found: 7, looked: 900, all: true }));
+        let all = html(|| all_choice(Total::Among { found: 7, looked: 900, all: true }, Some(Role::Operator)));
         assert!(all.contains("name=\"all\"") && text(&all).contains("All 7"), "{all}");
+    }
+
+    #[test]
+    fn what_a_role_may_not_drain_in_one_go_cannot_be_picked_as_a_whole() {
+        let page = |role, n| html(move || all_choice(Total::Exact(n), Some(role)));
+        assert!(page(Role::Support, 50).contains("<input") && page(Role::Operator, 51).contains("<input"));
+        let more = page(Role::Support, 51);
+        assert!(!more.contains("<input") && text(&more).contains("more than the 50 that your role may drain"), "{more}");
     }
 }

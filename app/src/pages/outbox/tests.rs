@@ -348,7 +348,7 @@ fn entries(role: Role, problem: Option<&str>) -> String {
 
 #[test]
 fn entries_are_ticked_one_by_one_and_all_that_match_is_a_choice_of_its_own() {
-    let page = entries(Role::Support, None);
+    let page = entries(Role::Operator, None);
     let form = part(&page, "action=\"/console/drain/freeze\"", "</form>");
     assert!(form.contains("class=\"pick\""), "{form}");
     assert_eq!(form.matches("name=\"entries[]\"").count(), 2);

@@ -3,15 +3,16 @@
 use std::collections::{HashMap, HashSet};
 
 use sha2::{Digest as _, Sha256};
-use tidewatch_domain::drain::{Dependants, DrainOrder, SET_ENTRIES_MAX};
+use tidewatch_domain::drain::{Dependants, DrainOrder};
 use tidewatch_domain::engine::ClientKey;
 use tidewatch_domain::report::EntryState;
 use tidewatch_domain::time::Millis;
 use tidewatch_store::sync::drain::{BEHIND_MAX, MemberLook, SetMember};
 use tidewatch_store::telemetry::{Behind, Member, MemberNames};
 
+use super::selection::fits;
 use super::together::together_sort;
-use crate::{Error, Result, Service};
+use crate::{Cx, Result, Service};
 
 /// Devices whose waiting entries are read at once.
 const DEVICES_AT_ONCE: usize = 500;
@@ -93,6 +94,7 @@ fn place(member: &Member) -> (i64, Millis, &str) {
 impl Service {
     pub(super) async fn gathered(
         &self,
+        cx: &Cx,
         mut members: Vec<Gathered>,
         order: &DrainOrder,
         names: &mut MemberNames,
@@ -115,11 +117,7 @@ impl Service {
                 refused = behind.iter().filter(|member| member.state == EntryState::Poisoned).count() as u64;
                 let_go = self.oldest(std::mem::take(&mut behind));
             }
-            let all = members.len() + behind.len();
-            if all as u64 > SET_ENTRIES_MAX {
-                let detail = format!("{all} entries with those behind them, {SET_ENTRIES_MAX} at most; narrow the filter");
-                return Err(Error::Invalid { field: "selection", detail });
-            }
+            fits(cx, members.len() + behind.len())?;
             // What is taken along from behind may belong to groups of its own.
             let more = grouped && order.dependants == Dependants::TakeAlong && !behind.is_empty();
             self.gather(behind, true, &mut members);

@@ -31,10 +31,11 @@ pub(super) fn hash_shown(hash: &str) -> &str {
 }
 
 impl Service {
-    /// Freezes a selection and says what a drain of it would do. Nothing is done yet.
+    /// Freezes a selection and says what a drain of it would do. Nothing is done yet. Of the sets that the same person has not submitted the
+    /// oldest is dropped when they are more than [`tidewatch_domain::drain::SETS_OPEN_MAX`].
     ///
     /// # Errors
-    /// Forbidden; invalid with field `dependants`, `patch`, `filter`, `entries` or `selection` (nothing matches, or too much does, or a
+    /// Forbidden; role limit for more than the role may drain in one go; invalid with field `dependants`, `patch`, `filter`, `entries` or `selection` (nothing matches, or too much does, or a
     /// search in payloads has not seen all that may match).
     pub async fn drain_preview(&self, cx: &Cx, order: DrainOrder, selection: Selection) -> Result<DrainPreview> {
         cx.require(Action::Drain)?;
@@ -43,7 +44,7 @@ impl Service {
         let _turn = self.freezing.lock().await;
         let mut names = MemberNames::default();
         let selected = self.selected(cx, &selection, &mut names).await?;
-        let mut gathering = self.gathered(selected, &order, &mut names).await?;
+        let mut gathering = self.gathered(cx, selected, &order, &mut names).await?;
         if gathering.members.is_empty() {
             return Err(Error::Invalid { field: "selection", detail: "means no entry that is there now".to_owned() });
         }

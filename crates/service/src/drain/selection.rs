@@ -1,10 +1,11 @@
 //! What a selection is: as JSON text beside its set, and as the entries that it means now.
 
 use serde_json::{Value, json};
-use tidewatch_domain::drain::{SELECTED_MAX, SET_ENTRIES_MAX, Selection};
+use tidewatch_domain::drain::{SELECTED_MAX, SET_ENTRIES_MAX, SUPPORT_ENTRIES_MAX, Selection};
 use tidewatch_domain::engine::ClientKey;
 use tidewatch_domain::filter::{Filter, keys};
 use tidewatch_domain::ids::ClientId;
+use tidewatch_domain::role::drain_action;
 use tidewatch_store::sync::drain::FailedItem;
 use tidewatch_store::telemetry::MemberNames;
 
@@ -52,12 +53,20 @@ pub(super) fn filter_read(text: &str) -> Result<Filter> {
     Filter::parse(keys::OUTBOX, text).map_err(|error| Error::Invalid { field: "filter", detail: error.to_string() })
 }
 
-/// Too many at once: refused with the count, never cut.
-fn too_many(count: u64) -> Error {
-    Error::Invalid {
-        field: "selection",
-        detail: format!("means {count} entries or more, and {SET_ENTRIES_MAX} can be drained in one go; narrow the filter"),
+/// Refuses too many at once, with the count, and never cuts them: as many as a set holds, and as many as the role may drain. What nobody
+/// may submit is not written down either.
+pub(super) fn fits(cx: &Cx, entries: usize) -> Result<()> {
+    let entries = entries as u64;
+    if entries > SUPPORT_ENTRIES_MAX && cx.require(drain_action(entries)).is_err() {
+        return Err(Error::RoleLimit { entries, most: SUPPORT_ENTRIES_MAX });
     }
+    if entries > SET_ENTRIES_MAX {
+        let detail = format!(
+            "means {entries} entries or more with those behind them, and {SET_ENTRIES_MAX} can be drained in one go; narrow the filter"
+        );
+        return Err(Error::Invalid { field: "selection", detail });
+    }
+    Ok(())
 }
 
 /// A search in payloads that has not seen them all: what it means as a whole is not known, so nothing is frozen instead of a part.
@@ -127,9 +136,7 @@ impl Service {
         let mut members = Vec::new();
         while let Some(stretch) = telemetry.outbox_members(&mut selecting, STRETCH, names).await? {
             self.gather(stretch, false, &mut members);
-            if members.len() as u64 > SET_ENTRIES_MAX {
-                return Err(too_many(members.len() as u64));
-            }
+            fits(cx, members.len())?;
         }
         Ok(members)
     }

@@ -79,7 +79,7 @@ impl Service {
     /// Submits a frozen set. The same key again answers the same job.
     ///
     /// # Errors
-    /// Forbidden, also for more entries than the role may drain; not found; invalid with the field; set changed when what was sent is
+    /// Forbidden, also for more entries than the role may drain, and role limit when what was sent means more now; not found; invalid with the field; set changed when what was sent is
     /// not what was frozen; state conflict when the set was submitted already.
     pub async fn drain_submit(&self, cx: &Cx, submit: DrainSubmit) -> Result<Submitted> {
         cx.require(Action::Drain)?;
@@ -135,7 +135,7 @@ impl Service {
         let _turn = self.freezing.lock().await;
         let mut names = MemberNames::default();
         let selected = self.selected(cx, sent, &mut names).await?;
-        let gathering = self.gathered(selected, &order, &mut names).await?;
+        let gathering = self.gathered(cx, selected, &order, &mut names).await?;
         let mut now: std::collections::HashSet<(i64, Box<str>)> =
             gathering.members.into_iter().map(|g| (g.client.0, g.member.operation_id)).collect();
         let (count, mut removed, mut after) = (now.len() as u64, 0, 0);

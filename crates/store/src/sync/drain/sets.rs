@@ -1,7 +1,7 @@
 //! Frozen sets: written in stretches, frozen with their hash and their dry run, never changed afterwards.
 
 use sqlx::FromRow;
-use tidewatch_domain::drain::ArchiveState;
+use tidewatch_domain::drain::{ArchiveState, SETS_OPEN_MAX};
 use tidewatch_domain::engine::ClientKey;
 use tidewatch_domain::ids::ClientId;
 use tidewatch_domain::time::Millis;
@@ -9,7 +9,7 @@ use tidewatch_domain::time::Millis;
 use super::DrainWork;
 use super::statements::{
     BEHIND_DROP, FAILED_AFTER, MEMBER_ADD, MEMBERS_AFTER, MEMBERS_LOOK, SET_ADD, SET_DROP, SET_EMPTY, SET_END, SET_FREEZE,
-    SET_VIEW, SETS_ENDED,
+    SET_VIEW, SETS_ENDED, SETS_OVER,
 };
 use crate::sync::Sync;
 use crate::sync::bulk::write_all;
@@ -157,7 +157,8 @@ impl Sync {
         Ok(looks)
     }
 
-    /// Writes a set and freezes it: begun, filled in stretches, frozen with its dry run. `behind` is what is let go with it. Until it is frozen it is invisible;
+    /// Writes a set and freezes it: begun, filled in stretches, frozen with its dry run; then the oldest that the same person has open beyond
+    /// the bound is ended. `behind` is what is let go with it. Until it is frozen it is invisible;
     /// what a killed process leaves behind is dropped when its time is over.
     ///
     /// # Errors
@@ -270,6 +271,7 @@ impl Writer {
             .bind(frozen.summary.clone())
             .execute(&mut self.connection)
             .await?;
+        sqlx::query(SETS_OVER).bind(set).bind(SETS_OPEN_MAX).execute(&mut self.connection).await?;
         Ok(if done.rows_affected() == 1 { Ok(()) } else { Err(Error::NotFound("set")) })
     }
 

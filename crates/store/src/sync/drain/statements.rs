@@ -27,6 +27,12 @@ statements! {
         insert into drain_sets (action, dependants, patch, selection, idempotency_key, created_by, created_ms, expires_ms)
         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) returning id";
     SET_FREEZE = "update drain_sets set frozen = 1, hash = ?2, entries = ?3, devices = ?4, summary = ?5 where id = ?1 and frozen = 0";
+    /// Ends what the same person has open beyond so many newest: nobody can submit it from here on, and it is dropped with what is over.
+    SETS_OVER = r"
+        update drain_sets set frozen = 0, expires_ms = 0 where id in (
+            select s.id from drain_sets n cross join drain_sets s indexed by drain_sets_by_end on s.expires_ms >= n.created_ms
+            left join drain_jobs j on j.set_id = s.id
+            where n.id = ?1 and s.created_by = n.created_by and s.frozen = 1 and j.id is null order by s.id desc limit -1 offset ?2)";
     SET_VIEW = r"
         select s.id, s.action, s.dependants, s.patch, s.selection, s.hash, s.entries, s.devices, s.summary, s.idempotency_key, s.created_by,
             s.created_ms, s.expires_ms, j.id as job

@@ -3,6 +3,7 @@
 use super::drain::refused;
 use super::*;
 use crate::sync::drain::{NewJob, NewSet, SetMember, Submission};
+use tidewatch_domain::drain::SETS_OPEN_MAX;
 use tidewatch_domain::engine::ClientKey;
 
 /// One more than one transaction drops.
@@ -63,5 +64,36 @@ async fn a_set_that_is_losing_its_members_cannot_be_submitted_any_more() {
     assert_eq!(sync.set_view(large).await.expect("read"), None);
     assert!(sync.sets_drop(NOW.plus(1_001)).await.expect("dropped"));
     assert!(!sync.sets_drop(NOW.plus(1_001)).await.expect("nothing more"));
+    store.close().await.expect("closes");
+}
+
+#[tokio::test]
+async fn of_the_sets_that_a_person_has_open_the_oldest_goes_when_there_is_one_more() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = refused(dir.path()).await;
+    let sync = store.sync();
+    let put = async |key: String, by: &str| {
+        let put = sync.set_put(set(&key, by), members(1), Vec::new(), String::new(), 1, "{}".to_owned());
+        put.await.expect("frozen")
+    };
+    let submitted = put("submitted".to_owned(), "user:maya").await;
+    assert_eq!(sync.job_submit(job(submitted, "submitted")).await.expect("submitted"), Submission::New(1));
+    let of_another = put("another".to_owned(), "user:ines").await;
+    let mut open = Vec::new();
+    for n in 0..SETS_OPEN_MAX {
+        open.push(put(format!("open-{n}"), "user:maya").await);
+    }
+    for kept in open.iter().chain([&submitted, &of_another]) {
+        assert!(sync.set_view(*kept).await.expect("read").is_some(), "S{kept}");
+    }
+    let newest = put("one more".to_owned(), "user:maya").await;
+    assert_eq!(sync.set_view(open[0]).await.expect("read"), None);
+    assert_eq!(sync.job_submit(job(open[0], "late")).await.expect("answered"), Submission::SetGone);
+    for kept in open[1..].iter().chain([&submitted, &of_another, &newest]) {
+        assert!(sync.set_view(*kept).await.expect("read").is_some(), "S{kept}");
+    }
+    assert!(sync.sets_drop(NOW).await.expect("dropped"), "its members go at once");
+    assert_eq!(sync.set_members(open[0], 0, 10).await.expect("read"), []);
+    assert!(!sync.sets_drop(NOW).await.expect("nothing more"));
     store.close().await.expect("closes");
 }

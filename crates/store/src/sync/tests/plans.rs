@@ -42,8 +42,8 @@ const MAY_SCAN: &[&str] = &[
     "VERIFY_HANDED",
 ];
 
-/// Statements that sort or group on purpose: a verification, and what one job comes to, by reason, by device and by second, and the
-/// few entries of one group, and the few jobs that wait for a person.
+/// Statements that sort or group on purpose: a verification, and what one job comes to, by reason, by device and by second, the
+/// few entries of one group, the few sets that a person has open, and the few jobs that wait for one.
 const MAY_SORT: &[&str] = &[
     "VERIFY_CONFLICTED",
     "VERIFY_ITEMS",
@@ -54,6 +54,7 @@ const MAY_SORT: &[&str] = &[
     "LETTERS_TOGETHER",
     "ITEMS_TOGETHER",
     "JOBS_WAITING",
+    "SETS_OVER",
 ];
 
 #[tokio::test]
