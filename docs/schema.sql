@@ -501,6 +501,23 @@ CREATE TABLE time_index (
     seq    integer not null
 ) strict;
 
+CREATE TABLE untold (
+    client       integer not null,
+    operation_id text    not null,
+    job          integer not null,                   -- the job that has decided it
+    n            integer not null,                   -- its place in the set of that job
+    word         text    not null,                   -- what its device is to do
+    command      text    not null,                   -- the last command that says so
+    since_ms     integer not null,                   -- decided at
+    times        integer not null default 0,         -- so often it was said again
+    again_ms     integer,                            -- to be said again from here on; null while its command is open
+    primary key (client, operation_id)
+) strict, without rowid;
+
+CREATE INDEX untold_by_job on untold (job);
+
+CREATE INDEX untold_due on untold (client, again_ms) where again_ms is not null;
+
 -- telemetry.db
 
 CREATE TABLE cohorts (

@@ -46,7 +46,10 @@ pub fn start(app: &App, metrics: Option<metrics_exporter_prometheus::PrometheusH
         })),
         tokio::spawn(every(app.clone(), "commands", COMMANDS_PAUSE, move || {
             let app = told.clone();
-            async move { app.service().commands_expire(app.now()).await }
+            async move {
+                app.service().untold_follow().await?;
+                app.service().commands_expire(app.now()).await
+            }
         })),
     ]
 }

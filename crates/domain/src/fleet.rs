@@ -22,7 +22,7 @@ pub use self::drain::{
 pub use self::log::{ChangeRow, Trace, TraceStage};
 pub use self::outbox::{
     Attempt, CollectionTally, EntryDrain, EntryPast, FailureGroup, GROUP_HOURS, OutboxDevice, OutboxEntryView, OutboxFigures,
-    OutboxRow, StateTally,
+    OutboxRow, StateTally, Untold,
 };
 pub use self::overview::{
     Board, BoardCell, ConsoleFacts, DiskSpace, DiskState, Figure, FleetScore, Metric, Overview, Point, Recommendation, Risk,

@@ -5,6 +5,7 @@ mod converged;
 mod keys;
 mod logs;
 mod payloads;
+mod untold;
 
 use tidewatch_domain::control::{
     COMMANDS_PAGE, Command, CommandKind, CommandReport, CommandState, ContactRhythm, NewCommand, Order, Stays, forecast,
@@ -23,6 +24,7 @@ use tokio::sync::watch;
 pub use self::keys::KeyBytes;
 pub(crate) use self::keys::Signers;
 pub use self::logs::LogLines;
+pub(crate) use self::untold::Lists;
 use crate::explore::place_read;
 use crate::{Actor, Cx, Error, Result, Service};
 
@@ -62,10 +64,10 @@ impl Service {
         self.store.sync().commands_watch(client_id)
     }
 
-    /// Commands of a device that have not ended, from memory.
+    /// Commands of a device that have not ended, and one more when there is something to be said to it again by now: from memory.
     #[must_use]
-    pub fn commands_waiting(&self, client_id: &ClientId) -> u32 {
-        self.store.sync().commands_open(client_id)
+    pub fn commands_waiting(&self, client_id: &ClientId, now: Millis) -> u32 {
+        self.store.sync().commands_waiting(client_id, now)
     }
 
     /// Revision of the configuration of collections: it only grows.

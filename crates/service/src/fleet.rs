@@ -96,6 +96,7 @@ impl Service {
         if fine.is_empty() {
             return Ok(answer);
         }
+        self.outbox_listed(client_id, &fine, cx.now);
         let ingested = self.store.telemetry().reports_ingest(client_id, fine, cx.now).await?;
         (answer.accepted, answer.duplicates) = (ingested.accepted, ingested.duplicates);
         Ok(answer)

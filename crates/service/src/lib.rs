@@ -40,6 +40,8 @@ pub struct Service {
     /// Reads archived intents; the wire is not known here.
     pub(crate) reader: Option<drain::IntentReader>,
     pub(crate) signers: Arc<control::Signers>,
+    /// Complete lists of outboxes that are to be compared with what their devices have not been told yet.
+    pub(crate) lists: Arc<control::Lists>,
     pub(crate) retention: Retention,
     /// What names of redacted texts are made with, once it was read.
     pub(crate) redaction: Arc<tokio::sync::OnceCell<Secret>>,
@@ -66,6 +68,7 @@ impl Service {
             released: Arc::default(),
             reader: None,
             signers: Arc::default(),
+            lists: Arc::default(),
             retention: Retention::default(),
             redaction: Arc::default(),
         }

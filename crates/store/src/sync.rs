@@ -35,6 +35,7 @@ pub mod standing;
 pub(crate) mod statements;
 mod telling;
 mod trace;
+mod untold;
 mod verify;
 mod writer;
 
@@ -139,6 +140,7 @@ impl Sync {
             state: opened.state,
             commands_moved: std::collections::HashMap::new(),
             handed: opened.handed,
+            untold_touched: std::collections::HashSet::new(),
         };
         let (stop, stopped) = oneshot::channel();
         let tasks = Tasks {

@@ -37,4 +37,5 @@ mod sessions;
 mod signed;
 mod sync;
 mod traces;
+mod untold;
 mod vectors;

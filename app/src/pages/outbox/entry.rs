@@ -9,7 +9,7 @@ use http::StatusCode;
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
 use tidewatch_domain::drain::{ArchiveOrigin, Keeping, PurgeRun};
-use tidewatch_domain::fleet::{Attempt, EntryPayload, EntryRow, OutboxEntryView, Trace};
+use tidewatch_domain::fleet::{self, Attempt, EntryPayload, EntryRow, OutboxEntryView, Trace};
 use tidewatch_domain::ids::ClientId;
 use tidewatch_domain::report::EntryState;
 use tidewatch_domain::role::Role;
@@ -275,6 +275,22 @@ fn clock_words(ahead_ms: i64) -> String {
     format!("by the clock of the device, {far} {side} when last measured")
 }
 
+/// What the device is still to hear, and when it is said.
+#[component]
+fn Untold(untold: fleet::Untold, now: Millis) -> impl IntoView {
+    let word = super::drain::words::verb(untold.action);
+    let said = match untold.again {
+        None => view! { "its command waits for it" }.into_any(),
+        Some(at) if at <= now => view! { "said again when it asks next" }.into_any(),
+        Some(at) => view! { "said again when it asks after " <When at now/> }.into_any(),
+    };
+    view! {
+        <a href=paths::command(&untold.command)>{word}</a> ", since " <When at=untold.since now/>
+        <small>{said} ". Until then it keeps its own copy, and what waits behind it."</small>
+    }
+    .into_any()
+}
+
 #[component]
 fn Facts(
     view: OutboxEntryView,
@@ -292,6 +308,7 @@ fn Facts(
         <dl class="facts facts-lines">
             <dt>"State"</dt>
             <dd>{state_label(entry.state)}{view.pending.map(|action| view! { <small>{pending_words(action)}</small> })}</dd>
+            {view.untold.clone().map(|untold| view! { <dt>"Device not told yet"</dt><dd><Untold untold now/></dd> })}
             {view.row.keeping.clone().map(|keeping| view! { <dt>"Retention"</dt><dd><KeepingNote keeping now/></dd> })}
             {view.job.clone().map(|job| view! { <dt>"Drain"</dt><dd class="mono"><a href=paths::drain_job(&job)>{job.clone()}</a></dd> })}
             {view.copy.clone().map(|copy| view! { <dt>"Corrected by"</dt><dd><Id id=copy.clone() href=Some(paths::trace(&copy))/></dd> })}

@@ -3,7 +3,7 @@
 use serde_json::json;
 use tidewatch_domain::drain::{ArchiveOrigin, DrainAction, Keeping, PurgeRun, PurgeState};
 use tidewatch_domain::fleet::{
-    Attempt, EntryPayload, EntryRow, FailureGroup, OutboxDevice, OutboxEntryView, OutboxFigures, StateTally, Tone,
+    Attempt, EntryPayload, EntryRow, FailureGroup, OutboxDevice, OutboxEntryView, OutboxFigures, StateTally, Tone, Untold,
 };
 use tidewatch_domain::redact::{Rules, Secret, Shown, fault_find, redact};
 use tidewatch_domain::report::{EntryState, STATES};
@@ -174,6 +174,7 @@ fn view(state: EntryState, waits_for: Vec<EntryRow>, blocked: Vec<EntryRow>) -> 
         clock_ahead_ms: Some(800),
         copy: None,
         original: None,
+        untold: None,
     }
 }
 
@@ -236,6 +237,24 @@ fn an_entry_and_its_corrected_copy_lead_to_each_other() {
     assert!(text(&copy).contains("Corrects op-0"), "{}", text(&copy));
     let alone = text(&facts(view(EntryState::Queued, vec![], vec![])));
     assert!(!alone.contains("Correct"), "{alone}");
+}
+
+#[test]
+fn an_entry_says_what_its_device_has_not_been_told_yet_and_when_it_is_said_again() {
+    let told = |again: Option<Millis>| {
+        let untold = Untold { action: DrainAction::Retry, command: "c-1".into(), since: NOW.plus(-60_000), times: 1, again };
+        let view = OutboxEntryView { untold: Some(untold), ..view(EntryState::Done, vec![], vec![]) };
+        let facts = part(&entry_page(view, None, ""), "id=\"h-facts\"", "</section>").to_owned();
+        assert!(facts.contains(&format!("href=\"{}\"", paths::command("c-1"))), "{facts}");
+        text(&facts)
+    };
+    let open = told(None);
+    assert!(open.contains("Device not told yet Retry , since 14:31:07 its command waits for it."), "{open}");
+    let due = told(Some(NOW));
+    assert!(due.contains("said again when it asks next. Until then it keeps its own copy, and what waits behind it."), "{due}");
+    assert!(told(Some(NOW.plus(60_000))).contains("said again when it asks after"), "it pauses");
+    let heard = text(&entry_page(view(EntryState::Done, vec![], vec![]), None, ""));
+    assert!(!heard.contains("not told"), "{heard}");
 }
 
 #[test]

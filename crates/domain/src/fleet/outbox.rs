@@ -226,4 +226,22 @@ pub struct OutboxEntryView {
     pub copy: Option<String>,
     /// The operation whose corrected copy it is.
     pub original: Option<String>,
+    /// What its device has not been told yet of what was decided here.
+    pub untold: Option<Untold>,
+}
+
+/// What a device has not been told yet of one of its entries, which is decided here: until it hears of that it keeps its own copy, and what
+/// waits behind it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Untold {
+    /// What it is to do.
+    pub action: DrainAction,
+    /// The last command that says so.
+    pub command: String,
+    /// Decided at.
+    pub since: Millis,
+    /// So often it was said again.
+    pub times: u32,
+    /// Said again when the device asks after this; none while its command is open.
+    pub again: Option<Millis>,
 }

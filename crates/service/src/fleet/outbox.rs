@@ -179,6 +179,7 @@ impl Service {
         let others = view.blocked.iter_mut().chain(&mut view.waits_for);
         self.failures_redact(others.chain([&mut view.row.entry])).await?;
         (view.copy, view.original) = self.store.sync().letter_lineage(client_id, operation_id).await?;
+        view.untold = self.store.sync().untold_of_entry(client_id, operation_id).await?;
         Ok(view)
     }
 }

@@ -29,7 +29,7 @@ use super::writer::{Job, Reply};
 use crate::Result;
 
 impl Sync {
-    async fn control<T>(&self, job: impl FnOnce(Reply<T>) -> ControlJob) -> Result<T> {
+    pub(super) async fn control<T>(&self, job: impl FnOnce(Reply<T>) -> ControlJob) -> Result<T> {
         self.ask(Weight::COMMAND, |reply| Job::Control(Box::new(job(reply)))).await
     }
 
@@ -42,12 +42,15 @@ impl Sync {
         self.control(|reply| ControlJob::Issue { commands, trace_id, now, reply }).await
     }
 
-    /// What a device is handed now, most urgent first. It is written down before it is answered. From memory alone when nothing waits.
+    /// What a device is handed now, most urgent first. It is written down before it is answered. What it has not been told yet, and no
+    /// open command says, is given out again first. From memory alone when nothing waits.
     ///
     /// # Errors
     /// Busy, or the commit failed; then nothing was handed over.
     pub async fn commands_take(&self, client_id: &ClientId, now: Millis, max: u32) -> Result<Vec<Command>> {
-        if self.commands_open(client_id) == 0 {
+        if self.untold_is_due(client_id, now) {
+            self.control(|reply| ControlJob::TellAgain { client_id: client_id.clone(), now, reply }).await?;
+        } else if self.commands_open(client_id) == 0 {
             return Ok(Vec::new());
         }
         let due = self.commands_due(client_id, now, max).await?;
@@ -65,6 +68,12 @@ impl Sync {
     pub fn commands_open(&self, client_id: &ClientId) -> u32 {
         let live = self.shared.live();
         live.clients.get(client_id).and_then(|client| live.commands_open.get(&client.key)).copied().unwrap_or(0)
+    }
+
+    /// Commands of a device that it can fetch now, those among them that its next poll will be given: from memory.
+    #[must_use]
+    pub fn commands_waiting(&self, client_id: &ClientId, now: Millis) -> u32 {
+        self.commands_open(client_id) + u32::from(self.untold_is_due(client_id, now))
     }
 
     /// Wakes when a command was given out to a device. `None` for a device that is not registered.

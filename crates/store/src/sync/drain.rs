@@ -42,6 +42,7 @@ pub use self::read::{CommandLook, LetterRow, ReasonRow, WaitingItem};
 pub use self::released::{BEHIND_MAX, BehindFate};
 pub use self::sets::{FailedItem, MemberLook, NewSet, SetMember, SetRow};
 pub use self::settle::job_action;
+pub(crate) use self::telling::WORDS_PRIORITY;
 pub use self::together::Fellow;
 pub(crate) use self::together::together;
 use super::purge::PurgeWork;

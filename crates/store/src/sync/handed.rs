@@ -77,6 +77,10 @@ impl Writer {
             at: now,
             detail: Some(words.to_owned()),
         };
+        // Its device has the answer now.
+        let entries: Vec<(ClientKey, String)> =
+            moved.iter().map(|(client, operation)| (ClientKey(*client), operation.clone())).collect();
+        self.untold_drop(&entries).await?;
         let events: Vec<NewEvent> = moved.into_iter().map(event).collect();
         self.events_add(&events).await?;
         Ok(!events.is_empty())

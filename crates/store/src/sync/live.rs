@@ -10,6 +10,7 @@ use tidewatch_domain::policy::Policy;
 use tidewatch_domain::sync::{CollectionInfo, PublicKey};
 use tidewatch_domain::time::Millis;
 
+use super::untold::Untold;
 use crate::{Error, Result};
 
 /// The scopes that a device may read and write. Devices with the same scopes share one.
@@ -84,6 +85,8 @@ pub(crate) struct Live {
     pub(crate) sequences: HashMap<ClientKey, Sequence>,
     /// Open commands of devices that have any, without those that a job holds back.
     pub(crate) commands_open: HashMap<ClientKey, u32>,
+    /// Devices that have not been told something yet.
+    pub(crate) untold: Untold,
     pub(crate) shared_grants: HashMap<Vec<Scope>, (Grants, Arc<[Scope]>)>,
 }
 
@@ -141,6 +144,16 @@ impl Live {
             match u32::try_from(before + by) {
                 Ok(0) | Err(_) => drop(self.commands_open.remove(client)),
                 Ok(after) => drop(self.commands_open.insert(*client, after)),
+            }
+        }
+    }
+
+    /// Brings what devices have not been told yet to what a group has come to.
+    pub(crate) fn untold_put(&mut self, summed: Vec<(ClientKey, Option<Option<Millis>>)>) {
+        for (client, due) in summed {
+            match due {
+                Some(due) => drop(self.untold.insert(client, due)),
+                None => drop(self.untold.remove(&client)),
             }
         }
     }

@@ -21,6 +21,7 @@ use super::statements::{
     AUDIT_HEAD, CLIENT_LIST, COLLECTION_LIST, CONFLICT_LAST, CONTROL_HEADS, DEAD_LETTER_LAST, DIGEST_LIST, EPOCH_ADD, EPOCH_LIST,
     GENESIS_ADD, LOG_HEAD, META_LIST, META_PUT, SCOPE_LIST,
 };
+use super::untold::untold_load;
 use super::writer::WriterState;
 use crate::database::{CacheSize, connect_again, database_open, readers_again};
 use crate::vault::{KeyFile, Vault};
@@ -211,6 +212,7 @@ async fn live_load(connection: &mut SqliteConnection, head: Seq) -> Result<Live>
         live.digests.insert((ScopeKey(scope), CollectionKey(collection)), (rows, digest.cast_unsigned()));
     }
     clients_load(connection, &mut live).await?;
+    live.untold = untold_load(connection).await?;
     let open: Vec<(i64, i64)> = sqlx::query_as(COMMANDS_OPEN).fetch_all(connection).await?;
     live.commands_count(&open.into_iter().map(|(client, count)| (ClientKey(client), count)).collect());
     Ok(live)

@@ -54,6 +54,7 @@ pub(crate) use {inserts, statements};
 
 pub(crate) mod control;
 pub(crate) mod feed;
+pub(crate) mod untold;
 
 /// Makes the younger generation of what is remembered the older one. `protocol.md` asks for a rename, since rows by the
 /// million would hold up the writer.

@@ -5,6 +5,7 @@ mod commands;
 mod controls;
 mod merges;
 mod things;
+mod untold;
 
 use std::collections::{HashMap, HashSet};
 
@@ -151,6 +152,8 @@ impl Sync {
         super::drain::verify::verify(&mut snapshot, &self.shared.live, &mut report).await?;
         let open = self.shared.live().commands_open.clone();
         commands::verify(&mut snapshot, &open, &mut report).await?;
+        let told = self.shared.live().untold.clone();
+        untold::verify(&mut snapshot, &told, &mut report).await?;
         self.verify_snapshots(&mut snapshot, &mut report).await?;
         self.verify_sealed(&mut snapshot, &mut report).await?;
         self.verify_purges(&mut snapshot, &mut report).await?;

@@ -83,6 +83,8 @@ pub(crate) struct Writer {
     pub(crate) commands_moved: HashMap<ClientKey, i64>,
     /// Devices that may send what the archive has of them.
     pub(crate) handed: HashSet<ClientKey>,
+    /// Devices of which the group under way changes what they have not been told yet.
+    pub(crate) untold_touched: HashSet<ClientKey>,
 }
 
 /// What a group will change in memory once it is committed.
@@ -97,6 +99,8 @@ pub(crate) struct Pending {
     sequences: Vec<(ClientKey, Sequence)>,
     pub(crate) effects: Effects,
     seen: Option<Seen>,
+    /// Devices with something to be told, and since when; those without are none.
+    untold: Vec<(ClientKey, Option<Option<Millis>>)>,
     /// An entry of the archive or a job has changed.
     pub(crate) drained: bool,
 }
@@ -152,6 +156,7 @@ impl Writer {
                 let _ = sqlx::query("rollback").execute(&mut self.connection).await;
                 self.state = before;
                 self.commands_moved.clear();
+                self.untold_touched.clear();
             }
         }
         answers.into_iter().for_each(|answer| answer(done.as_ref().err()));
@@ -175,6 +180,7 @@ impl Writer {
         if !pushes.is_empty() {
             self.pushes(pushes, pending, answers).await?;
         }
+        pending.untold = self.untold_summed().await?;
         sqlx::query("commit").execute(&mut self.connection).await?;
         Ok(())
     }
@@ -312,6 +318,7 @@ fn apply(live: &mut Live, pending: Pending) {
         live.digests.insert((scope, collection), (rows, sum));
     }
     live.sequences.extend(pending.sequences);
+    live.untold_put(pending.untold);
     for change in &pending.effects.changes {
         live.scope_heads.insert(change.scope_key, change.seq);
         live.collection_heads.insert((change.scope_key, change.collection.key), change.seq);

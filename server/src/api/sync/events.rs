@@ -125,7 +125,7 @@ impl Listener {
         let behind = last_seen.is_some_and(|seen| seen < *head.borrow());
         let (seen, schema) = (looked(&app, &device.scopes), schema_head(&app));
         let commands = app.service().commands_watch(&device.client_id);
-        let told = app.service().commands_waiting(&device.client_id) > 0;
+        let told = app.service().commands_waiting(&device.client_id, app.now()) > 0;
         let waiting = VecDeque::new();
         Self { app, device, token, seen, schema, waiting, greeted: false, behind, head, told, commands, mine, _place: place }
     }
@@ -221,7 +221,7 @@ impl Listener {
     }
 
     fn command(&self) -> Event {
-        let waiting = self.app.service().commands_waiting(&self.device.client_id);
+        let waiting = self.app.service().commands_waiting(&self.device.client_id, self.app.now());
         sse("command", None, &CommandHint { waiting })
     }
 

@@ -40,7 +40,7 @@ pub async fn telemetry_ingest(
         duplicates: stored.duplicates,
         rejected,
         poll_after_ms: jittered(REPORT_PAUSE_MS, &device.cx.request_id),
-        commands_waiting: app.service().commands_waiting(&device.client_id),
+        commands_waiting: app.service().commands_waiting(&device.client_id, device.cx.now),
     };
     Ok((StatusCode::ACCEPTED, Json(answer)))
 }

@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 use axum::http::Uri;
 use serde::Serialize;
 use tidewatch_domain::drain::REASON_CHARS_MAX;
-use tidewatch_domain::fleet::{EntryPayload, OutboxDevice, OutboxEntryView};
+use tidewatch_domain::fleet::{EntryPayload, OutboxDevice, OutboxEntryView, Untold};
 use tidewatch_domain::ids::ClientId;
 use tidewatch_domain::report::EntryState;
 use tidewatch_protocol::members::Members;
@@ -45,8 +45,38 @@ pub struct EntryDetail {
     pub waits_for: Vec<String>,
     /// Operations of its device that wait behind it, oldest first, twenty at most.
     pub blocked: Vec<String>,
+    /// What its device has not been told yet of what was decided here; absent when there is nothing to tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub untold: Option<UntoldEntry>,
     /// What it wants to write; `null` while only the device has it.
     pub payload: Option<PayloadEntry>,
+}
+
+/// What a device has not been told yet of one of its entries. Until it hears of it, it keeps its own copy, and what waits behind that.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct UntoldEntry {
+    /// What it is to do.
+    pub action: &'static str,
+    /// The last command that says so.
+    pub command: String,
+    /// Decided at.
+    #[schema(value_type = String, format = DateTime)]
+    pub since: Timestamp,
+    /// So often it was said again.
+    pub times: u32,
+    /// Said again when the device asks after this; `null` while its command is open.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub again_after: Option<Timestamp>,
+}
+
+fn untold(untold: Untold) -> UntoldEntry {
+    UntoldEntry {
+        action: untold.action.as_str(),
+        command: untold.command,
+        since: Timestamp(untold.since),
+        times: untold.times,
+        again_after: untold.again.map(Timestamp),
+    }
 }
 
 /// An attempt to send an entry.
@@ -117,6 +147,7 @@ impl EntryDetail {
             supersedes: view.original,
             waits_for: operations(view.waits_for),
             blocked: operations(view.blocked),
+            untold: view.untold.map(untold),
             payload: payload.map(PayloadEntry::from),
         }
     }

@@ -31,7 +31,7 @@ pub fn Progress(
                 <p class="flex">{format!("{share}{NBSP}% · set")} <Id id=mark/></p>
                 {sum}
             </div>
-            <div class="panel-body grid"><PartsBar parts large=true/></div>
+            <div class="panel-body grid"><PartsBar parts large=true/>{untold(&view)}</div>
         </section>
     }
     .into_any()
@@ -47,6 +47,17 @@ fn sum(parts: &[BarPart], all: u64) -> AnyView {
         view! { <Verdict tone=Tone::Act text=format!("does not add up to {}", count(all))/> }.into_any()
     };
     view! { <span class="sum">{words} " " {verdict}</span> }.into_any()
+}
+
+/// Of what is done, what its devices do not know yet.
+fn untold(view: &DrainJobView) -> Option<AnyView> {
+    let n = view.untold;
+    if n == 0 {
+        return None;
+    }
+    let words = "A device keeps its own copy, and what waits behind it, until it has fetched its command. A command that expires, fails or is refused is given out again when the device asks next.";
+    let told = format!("Device not told yet: {}.", counted(n, "entry", "entries"));
+    Some(view! { <p class="small" data-tone=Tone::Watch.as_str()><b>{told}</b> " " {words}</p> }.into_any())
 }
 
 /// Of what was left alone: done at first, and put back when the job was taken back.

@@ -61,6 +61,15 @@ fn what_was_taken_back_is_a_part_of_the_sum() {
 }
 
 #[test]
+fn what_devices_have_not_been_told_of_what_is_done_stands_beside_it() {
+    let read = |untold| text(&page(DrainJobView { untold, ..job(JobState::Done) }, reader(Role::Operator, "maya.okafor")));
+    let some = read(38);
+    assert!(some.contains("Device not told yet: 38 entries. A device keeps its own copy, and what waits behind it"), "{some}");
+    assert!(read(1).contains("Device not told yet: 1 entry."));
+    assert!(!read(0).contains("not told"), "what has nothing left is not there");
+}
+
+#[test]
 fn a_drain_that_outlived_its_console_says_so() {
     let head = |started| {
         text(&html(

@@ -179,6 +179,7 @@ impl Writer {
         for command in open {
             self.command_end(command, Step::Close, &by.actor, &by.reason, now).await?;
         }
+        self.untold_close(client).await?;
         Ok(Ok(count))
     }
 
@@ -212,7 +213,8 @@ impl Writer {
         sqlx::query(COMMAND_END).bind(n).bind(state_number(after)).bind(now.0).execute(&mut self.connection).await?;
         self.command_event(n, after, actor, Some(detail.to_owned()), now).await?;
         self.command_counted(ClientKey(client), -i64::from(waits));
-        self.drain_command_ended(&id, after, now).await
+        self.drain_command_ended(&id, after, now).await?;
+        self.untold_ended(ClientKey(client), &id, after, now).await
     }
 
     pub(super) async fn command_event(
@@ -230,7 +232,7 @@ impl Writer {
     }
 
     /// Whether a job holds a command back, so that its device is not handed it.
-    pub(super) async fn command_held(&mut self, n: i64) -> Result<bool> {
+    pub(crate) async fn command_held(&mut self, n: i64) -> Result<bool> {
         let held: Option<(i64,)> = sqlx::query_as(COMMAND_HELD).bind(n).fetch_optional(&mut self.connection).await?;
         Ok(held.is_some())
     }

@@ -2,6 +2,7 @@
 
 use tidewatch_domain::audit::AuditEntry;
 use tidewatch_domain::control::{CommandReport, CommandState, NewCommand, Stays};
+use tidewatch_domain::engine::ClientKey;
 use tidewatch_domain::ids::ClientId;
 use tidewatch_domain::time::Millis;
 
@@ -61,6 +62,19 @@ pub(crate) enum ControlJob {
         now: Millis,
         reply: Reply<u64>,
     },
+    /// Tell a device again what is due; answers how many entries.
+    TellAgain {
+        client_id: ClientId,
+        now: Millis,
+        reply: Reply<u64>,
+    },
+    /// A complete list of an outbox, as it was at a moment, leaves these out; answers how many of them its device had not been told of.
+    Unlisted {
+        client: ClientKey,
+        at: Millis,
+        operations: Vec<String>,
+        reply: Reply<u64>,
+    },
     Escrow {
         client_id: ClientId,
         command: Option<String>,
@@ -79,7 +93,7 @@ pub(crate) enum ControlJob {
 impl ControlJob {
     /// Whether entries or jobs may be other ones after it.
     pub(crate) const fn settles(&self) -> bool {
-        !matches!(self, Self::HandOver { .. } | Self::KeyAdd { .. })
+        !matches!(self, Self::HandOver { .. } | Self::TellAgain { .. } | Self::KeyAdd { .. })
     }
 }
 
@@ -112,6 +126,14 @@ impl Writer {
                 let ended = self.commands_expired(now).await?;
                 Ok(answer(reply, Ok(ended)))
             }
+            ControlJob::TellAgain { client_id, now, reply } => {
+                let told = self.untold_again(&client_id, now).await?;
+                Ok(answer(reply, Ok(told)))
+            }
+            ControlJob::Unlisted { client, at, operations, reply } => {
+                let gone = self.untold_unlisted(client, at, &operations).await?;
+                Ok(answer(reply, Ok(gone)))
+            }
             ControlJob::Escrow { client_id, command, lines, now, reply } => {
                 answered(reply, self.escrow_write(&client_id, command.as_deref(), &lines, now).await)
             }
@@ -123,7 +145,7 @@ impl Writer {
     }
 
     /// Short name of a registered device.
-    pub(super) fn client_key(&self, client_id: &ClientId) -> Result<tidewatch_domain::engine::ClientKey> {
+    pub(super) fn client_key(&self, client_id: &ClientId) -> Result<ClientKey> {
         let key = self.shared.live().clients.get(client_id).map(|client| client.key);
         key.ok_or(Error::NotFound("device"))
     }

@@ -81,8 +81,10 @@ impl Writer {
             if !report.entries.is_empty() {
                 let entries = self.entries_told(&row, report).await?;
                 self.drain_settled(id, client, &entries, now).await?;
+                self.untold_answered(client, id, &report.entries).await?;
             }
             self.drain_command_ended(id, after, now).await?;
+            self.untold_ended(client, id, after, now).await?;
         }
         Ok(Ok(Ok(after)))
     }

@@ -18,6 +18,7 @@ use super::jobs::JobRow;
 use super::journal::NewEvent;
 use super::telling::Told;
 use crate::Result;
+use crate::sync::control::By;
 use crate::sync::writer::{Pending, Writer};
 
 /// Most items of a chunk.
@@ -88,6 +89,8 @@ struct Work {
     decided: Vec<serde_json::Value>,
     /// What devices are told.
     told: Vec<Told>,
+    /// Entries that are where they were before: nobody is to speak of them any more.
+    silent: Vec<(ClientKey, String)>,
 }
 
 impl Writer {
@@ -195,6 +198,8 @@ impl Writer {
         if !work.decided.is_empty() {
             self.letters_decided(job, std::mem::take(&mut work.decided), now).await?;
         }
+        let by = By { actor: job.created_by.clone(), reason: job.reason.clone(), trace_id: Some(job.request_id.clone()) };
+        self.words_withdraw(&work.silent, &by, now).await?;
         let told = std::mem::take(&mut work.told);
         for (at, command) in self.devices_tell(job, &told, now).await? {
             work.outcomes[at].command = Some(command.clone());
@@ -217,7 +222,7 @@ impl Work {
                 let words = "its payload is not in the archive".to_owned();
                 return self.settle(job, item, None, None, ItemOutcome::Skipped, Some(("not_archived", words)), now);
             }
-            self.told.push(Told::of(self.outcomes.len(), item, item.action));
+            self.told.push(Told::of(self.outcomes.len(), item, item.action, false));
             return self.settle(job, item, None, None, ItemOutcome::Sent, None, now);
         };
         if !letter.state.allows(item.action) {
@@ -253,17 +258,23 @@ impl Work {
         }
         if decision.outcome == ItemOutcome::Ok {
             self.tell(item, letter, decision.word);
+        } else if decision.state.is_some() && letter.state == ArchiveState::Held {
+            // It is poisoned again, and nobody holds it.
+            self.silent.push((item.client, item.operation_id.clone()));
         }
         let told = decision.problem.or_else(|| decision.answer.map(|answer| (answer, String::new())));
         let told = told.as_ref().map(|(code, detail)| (code.as_str(), detail.clone()));
         self.settle(job, item, Some(letter), decision.state, decision.outcome, told, now);
     }
 
-    /// A device that keeps a copy of its own is told; one that has sent it up has none.
+    /// A device that keeps a copy of its own is told; one that has sent it up has none. What it was to do and is restored before it has
+    /// heard of that is not asked of it any more.
     fn tell(&mut self, item: &ChunkItem, letter: Letter, word: DrainAction) {
-        let at = self.outcomes.len();
-        if letter.origin != ArchiveOrigin::Escrowed && word != DrainAction::Restore {
-            self.told.push(Told::of(at, item, word));
+        let entry = (item.client, item.operation_id.clone());
+        if letter.origin == ArchiveOrigin::Escrowed || word == DrainAction::Restore {
+            self.silent.push(entry);
+        } else {
+            self.told.push(Told::of(self.outcomes.len(), item, word, true));
         }
     }
 

@@ -96,7 +96,7 @@ impl Writer {
 
     async fn entries_put_back(&mut self, job: &mut JobRow, items: &[Swept], by: &By, now: Millis) -> Result<()> {
         let mut moves: BTreeMap<(i64, i64), Vec<i64>> = BTreeMap::new();
-        let (mut settled, mut events, mut audit) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut settled, mut events, mut audit, mut back) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for item in items.iter().filter(|item| item.outcome() == ItemOutcome::Ok) {
             let Some((letter, state, home)) = item.put_back(job) else { continue };
             moves.entry((state.number(), home.number())).or_default().push(letter);
@@ -118,6 +118,7 @@ impl Writer {
                 detail: Some("undone".to_owned()),
             });
             audit.push(self.audit_of_undo(job, item, (state, home), by, now));
+            back.push((ClientKey(item.client), item.operation_id.clone()));
             job.tally(ItemOutcome::Ok, ItemOutcome::Skipped);
         }
         for ((from, to), ids) in moves {
@@ -134,6 +135,7 @@ impl Writer {
                 .execute(&mut self.connection)
                 .await?;
         }
+        self.words_withdraw(&back, by, now).await?;
         self.items_settle(job, &settled, now).await?;
         self.events_add(&events).await?;
         self.audit_append(&audit).await

@@ -5,16 +5,14 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use tidewatch_domain::control::{COMMAND_TTL_MS, CommandKind, NewCommand};
 use tidewatch_domain::drain::{ArchiveState, Dependants, DrainAction, JobState};
-use tidewatch_domain::engine::ClientKey;
 use tidewatch_domain::time::Millis;
 
 use super::job_statements::{COMMAND_AWAITED, COMMANDS_QUEUED, LETTERS_OF_JOB};
 use super::jobs::JobRow;
 use super::sweep::Swept;
-use super::telling::PRIORITY;
 use crate::sync::control::By;
+use crate::sync::untold::operation_of;
 use crate::sync::writer::Writer;
 use crate::{Error, Result};
 
@@ -38,33 +36,7 @@ impl Writer {
         let args: Value = serde_json::from_str(&args).map_err(|error| Error::Corrupt(error.to_string()))?;
         let told = args.get("entries").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let gone = self.taken_back(job, &id, client, told).await?;
-        let stay: Vec<&Value> = told.iter().filter(|entry| !gone.contains(operation_of(entry))).collect();
-        if stay.len() == told.len() {
-            return Ok(());
-        }
-        // What it is told of a command that has just been fetched after all stays as it is.
-        let taken = self.command_cancelled(&id, false, by, now).await?;
-        if stay.is_empty() || !matches!(taken, Ok(Ok(_))) {
-            return Ok(());
-        }
-        let client_id = self.shared.live().client_ids.get(&ClientKey(client)).cloned();
-        let again = NewCommand {
-            client_id: client_id.ok_or(Error::NotFound("device"))?,
-            kind: CommandKind::Drain,
-            args: json!({ "entries": stay }),
-            priority: PRIORITY,
-            expires_at: now.plus(COMMAND_TTL_MS),
-            supersede_key: None,
-            job: Some(job.name()),
-            actor: job.created_by.clone(),
-            reason: job.reason.clone(),
-        };
-        self.commands_issue(vec![again], now).await?;
-        if job.holds {
-            // It is not handed over before the job lets go of what it holds back, and is counted then.
-            self.command_counted(ClientKey(client), -1);
-        }
-        Ok(())
+        self.command_trim(&id, &gone, by, now).await
     }
 
     /// Which entries of a command its device is not told of any more: those that wait for its answer, and those that are put back. It keeps
@@ -81,10 +53,6 @@ impl Writer {
         }
         Ok(gone)
     }
-}
-
-fn operation_of(entry: &Value) -> &str {
-    entry.get("operation_id").and_then(Value::as_str).unwrap_or_default()
 }
 
 /// Whether an undo of the job puts back what it has brought to this state.

@@ -11,6 +11,7 @@ use crate::sync::EscrowLine;
 use crate::sync::drain::{ChunkItem, JobMove, JobRow, LetterRow, NewJob, NewSet, SetMember, Submission, SystemMove, Way};
 
 mod stop;
+mod untold;
 
 /// Until when the jobs of these tests can be taken back.
 const RESTORE_UNTIL: Millis = Millis(NOW.0 + 1_000_000);

@@ -5,7 +5,7 @@ use crate::sync::drain::job_statements as jobs;
 use crate::sync::drain::statements as drain;
 use crate::sync::purge::statements as purge;
 use crate::sync::snapshots::statements as snapshots;
-use crate::sync::statements::{MANY, SINGLE, control, feed};
+use crate::sync::statements::{MANY, SINGLE, control, feed, untold};
 
 /// Statements that read a whole table on purpose: once at start, tables of a few rows, indexes of nothing else than what is wanted, the
 /// end of a table, and every device when an operation is looked for whose device is not known.
@@ -40,6 +40,9 @@ const MAY_SCAN: &[&str] = &[
     "VERIFY_SEALED",
     "HANDED_CLIENTS",
     "VERIFY_HANDED",
+    "UNTOLD_ALL",
+    "VERIFY_UNTOLD",
+    "VERIFY_UNTOLD_NAMED",
 ];
 
 /// Statements that sort or group on purpose: a verification, and what one job comes to, by reason, by device and by second, the
@@ -55,6 +58,7 @@ const MAY_SORT: &[&str] = &[
     "ITEMS_TOGETHER",
     "JOBS_WAITING",
     "SETS_OVER",
+    "VERIFY_UNTOLD_NAMED",
 ];
 
 #[tokio::test]
@@ -63,7 +67,8 @@ async fn every_statement_is_prepared_and_only_the_named_ones_scan() {
     let store = store(dir.path()).await;
     let pool = &store.sync().readers;
     let mut plans = String::new();
-    let all = SINGLE.iter().chain(feed::SINGLE).chain(control::SINGLE).chain(drain::SINGLE).chain(jobs::SINGLE);
+    let all =
+        SINGLE.iter().chain(feed::SINGLE).chain(control::SINGLE).chain(drain::SINGLE).chain(jobs::SINGLE).chain(untold::SINGLE);
     for (name, text) in all.chain(snapshots::SINGLE).chain(purge::SINGLE) {
         let plan: Vec<(i64, i64, i64, String)> =
             sqlx::query_as(sqlx::AssertSqlSafe(format!("explain query plan {text}"))).fetch_all(pool).await.expect(name);
@@ -80,7 +85,7 @@ async fn every_statement_is_prepared_and_only_the_named_ones_scan() {
         assert!(!sorts || MAY_SORT.contains(name), "{name} sorts: {lines:?}");
         plans.push_str(&format!("{name}\n  {}\n", lines.join("\n  ")));
     }
-    for (name, insert) in MANY.iter().chain(control::MANY).chain(drain::MANY) {
+    for (name, insert) in MANY.iter().chain(control::MANY).chain(drain::MANY).chain(untold::MANY) {
         let text = format!("explain query plan {}", insert.text(2));
         sqlx::query(sqlx::AssertSqlSafe(text)).fetch_all(pool).await.expect(name);
     }

@@ -63,6 +63,7 @@ impl Telemetry {
             // The archive knows them, not the mirror.
             copy: None,
             original: None,
+            untold: None,
         })
     }
 

@@ -124,6 +124,10 @@ pub struct JobReport {
     pub undo_until: Option<Timestamp>,
     /// Entries that can be taken back now.
     pub undoable: u64,
+    /// Of those that are done, entries that their devices have not been told of yet: each keeps its own copy, and what waits behind it.
+    /// Absent when there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub untold: Option<u64>,
     /// Entries that waited behind the set when it was frozen and are no part of it.
     pub behind: u64,
     /// What became of those behind it that it lets go.
@@ -257,6 +261,7 @@ impl From<DrainJobView> for JobReport {
             stop_percent: view.stop_percent,
             undo_until: at(view.undo_until),
             undoable: view.undoable,
+            untold: (view.untold > 0).then_some(view.untold),
             behind: view.behind,
             released: view.released.map(released),
             reasons_all: view.reasons_all,
