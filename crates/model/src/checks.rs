@@ -12,6 +12,7 @@ pub mod i06_snapshot;
 pub mod i07_fold;
 pub mod i08_tombstones;
 pub mod i10_versions;
+pub mod i11_determinism;
 pub mod i13_permission;
 pub mod i14_causality;
 pub mod i15_liveness;
@@ -32,7 +33,7 @@ use crate::world::{Seen, State};
 pub type Check = fn(&Seen) -> Vec<String>;
 
 /// Every checker by the name of its invariant.
-pub const CHECKS: [(&str, Check); 15] = [
+pub const CHECKS: [(&str, Check); 16] = [
     ("I-1", i01_convergence::check),
     ("I-2", i02_no_lost_ack::check),
     ("I-3", i03_no_phantom::check),
@@ -42,6 +43,7 @@ pub const CHECKS: [(&str, Check); 15] = [
     ("I-7", i07_fold::check),
     ("I-8", i08_tombstones::check),
     ("I-10", i10_versions::check),
+    ("I-11", i11_determinism::check),
     ("I-13", i13_permission::check),
     ("I-14", i14_causality::check),
     ("I-15", i15_liveness::check),

@@ -1,5 +1,6 @@
 //! The real store and the reference, driven by the same commands and compared after each; and devices in between.
 
+mod again;
 mod backfill;
 mod crowd;
 mod intents;
@@ -16,10 +17,13 @@ use tempfile::TempDir;
 use tidewatch_domain::ids::{ClientId, CollectionName, Scope};
 use tidewatch_domain::sync::{ClientRegistration, FeedPage, Mutation};
 use tidewatch_domain::time::Millis;
-use tidewatch_store::sync::CollectionDefinition;
+use tidewatch_store::sync::{CapturedGroup, CollectionDefinition};
 use tidewatch_store::{Durability, Store, StoreOptions};
 use tokio::runtime::Runtime;
+use tokio::sync::mpsc::Receiver;
 
+use self::again::Input;
+pub use self::again::{Again, Digests};
 use self::backfill::Backfill;
 pub(crate) use self::intents::made_at;
 pub use self::seen::{PageSeen, Seen, Shown, State};
@@ -72,6 +76,10 @@ pub enum Mutant {
     EarlySequence,
     /// Scans of the state leave deletions out.
     NoTombstones,
+    /// The store looks at a clock of its own, which nobody notes.
+    OwnClock,
+    /// What decides a group is not all written down: roles and older versions are missing.
+    Unrecorded,
 }
 
 /// A run under way.
@@ -93,6 +101,10 @@ pub struct World {
     starts: u64,
     /// Fields that devices are in the middle of asking for.
     backfills: Vec<Option<Backfill>>,
+    /// What reached the store, in the order in which it was decided.
+    inputs: Vec<Input>,
+    /// Where the store shows what decides each group.
+    groups: Receiver<CapturedGroup>,
     seen: Seen,
 }
 
@@ -126,9 +138,9 @@ fn definition(name: &str, policy: &str) -> CollectionDefinition {
     }
 }
 
-fn open(dir: &Path, now: i64) -> (Runtime, Store) {
+fn open(dir: &Path, now: i64, entropy: u64) -> (Runtime, Store) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let options = StoreOptions { durability: Durability::Normal, readers: READERS, ..StoreOptions::new(Millis(now), 7) };
+    let options = StoreOptions { durability: Durability::Normal, readers: READERS, ..StoreOptions::new(Millis(now), entropy) };
     let store = runtime.block_on(Store::open(dir, options)).expect("the store opens");
     (runtime, store)
 }
@@ -138,7 +150,7 @@ fn template() -> &'static Path {
     static TEMPLATE: OnceLock<TempDir> = OnceLock::new();
     let made = || {
         let dir = tempfile::tempdir().expect("a folder");
-        let (runtime, store) = open(dir.path(), BEGIN);
+        let (runtime, store) = open(dir.path(), BEGIN, 7);
         runtime.block_on(async {
             let definitions = COLLECTIONS.iter().map(|(name, policy, ..)| definition(name, policy)).collect();
             store.sync().collections_put(definitions, "system", Millis(BEGIN)).await.expect("configured");
@@ -162,22 +174,30 @@ fn template() -> &'static Path {
     TEMPLATE.get_or_init(made).path()
 }
 
+/// A copy of the template.
+fn copied() -> TempDir {
+    let dir = tempfile::tempdir().expect("a folder");
+    for file in template().read_dir().expect("a folder") {
+        let file = file.expect("a file");
+        if file.file_type().expect("a kind").is_file() {
+            std::fs::copy(file.path(), dir.path().join(file.file_name())).expect("copied");
+        }
+    }
+    dir
+}
+
 impl World {
     /// A fresh store, a fresh reference, devices that hold nothing.
     #[must_use]
     pub fn new(mutant: Mutant) -> Self {
-        let dir = tempfile::tempdir().expect("a folder");
-        for file in template().read_dir().expect("a folder") {
-            let file = file.expect("a file");
-            if file.file_type().expect("a kind").is_file() {
-                std::fs::copy(file.path(), dir.path().join(file.file_name())).expect("copied");
-            }
-        }
+        let dir = copied();
+        let (runtime, store) = open(dir.path(), BEGIN, 7);
         let kinds: BTreeMap<_, _> =
             COLLECTIONS.iter().map(|(name, _, kind, deletion)| ((*name).to_owned(), (*kind, *deletion))).collect();
         let device = |n| Device { id: client(n).to_string(), scopes: scopes(n), schema: schema(n), ..Device::default() };
         Self {
-            opened: Some(open(dir.path(), BEGIN)),
+            groups: store.sync().capture(),
+            opened: Some((runtime, store)),
             dir,
             reference: Reference::new(BEGIN, kinds),
             devices: (0..DEVICES).map(device).collect(),
@@ -189,6 +209,7 @@ impl World {
             other_policy: false,
             starts: 0,
             backfills: (0..DEVICES).map(|_| None).collect(),
+            inputs: Vec::new(),
             seen: Seen::default(),
         }
     }
@@ -200,6 +221,7 @@ impl World {
     pub fn run(mut self, commands: &[Command]) -> Result<Seen, String> {
         for (number, command) in commands.iter().enumerate() {
             self.step(command).map_err(|difference| format!("step {number}, {command:?}: {difference}"))?;
+            self.groups_keep();
         }
         self.settle()?;
         self.finish()
@@ -218,7 +240,10 @@ impl World {
         }
         drop(store);
         drop(runtime);
-        self.opened = Some(open(self.dir.path(), self.now));
+        self.groups_keep();
+        let (runtime, store) = open(self.dir.path(), self.now, 7);
+        self.groups = store.sync().capture();
+        self.opened = Some((runtime, store));
         self.starts += 1;
         same("the head after opening again", &self.both().1.sync().head(), &head)
     }
@@ -226,7 +251,7 @@ impl World {
     /// What the fault that is built in makes of a page.
     fn mutated(&self, mut page: FeedPage) -> FeedPage {
         match self.mutant {
-            Mutant::Honest => {}
+            Mutant::Honest | Mutant::OwnClock | Mutant::Unrecorded => {}
             Mutant::EarlySequence => {
                 page.rows.retain(|row| !self.uncommitted.contains(&row.seq.0));
                 page.controls.retain(|row| !self.uncommitted.contains(&row.seq.0));

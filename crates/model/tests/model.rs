@@ -152,6 +152,16 @@ fn positions_that_are_given_out_before_the_transaction_are_found() {
 }
 
 #[test]
+fn a_clock_that_nobody_notes_is_found() {
+    found(Mutant::OwnClock, &["I-11"]);
+}
+
+#[test]
+fn a_decision_that_reads_what_nobody_writes_down_is_found() {
+    found(Mutant::Unrecorded, &["I-11"]);
+}
+
+#[test]
 fn scans_that_leave_deletions_out_are_found() {
     found(Mutant::NoTombstones, &["I-1", "I-6", "I-8"]);
 }
@@ -259,7 +269,7 @@ type Break = fn(&mut Seen);
 #[test]
 fn every_checker_sees_the_fault_that_it_is_for() {
     assert_eq!(faults(&sound()), [""; 0]);
-    let breaks: [(&str, Break); 15] = [
+    let breaks: [(&str, Break); 16] = [
         ("I-1", |seen| drop(seen.devices[0].copy.pop_last())),
         ("I-2", |seen| drop(seen.log.remove(1))),
         ("I-3", |seen| seen.log.push(seen.log[0].clone())),
@@ -269,6 +279,7 @@ fn every_checker_sees_the_fault_that_it_is_for() {
         ("I-7", |seen| seen.digests.values_mut().for_each(|digest| digest.1 ^= 1)),
         ("I-8", |seen| seen.shown.iter_mut().for_each(|shown| shown.at = 99)),
         ("I-10", |seen| seen.log[1].version.0 += 1),
+        ("I-11", |seen| seen.again.chain.clear()),
         ("I-13", |seen| seen.pages[0].rows[0].1 = "site:z".to_owned()),
         ("I-14", |seen| seen.shown.iter_mut().flat_map(|shown| shown.state.values_mut()).for_each(BTreeMap::clear)),
         ("I-15", |seen| seen.rounds = None),

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use tidewatch_client::{Pulled, Settlement};
-use tidewatch_domain::ids::CollectionName;
 use tidewatch_domain::json::body_text;
 use tidewatch_domain::sync::{Body, ControlRow, FeedPage, FeedRow};
 use tidewatch_fleet_sim::checks::{self, DeviceObserved, LogRow, Observed};
-use tidewatch_store::sync::VerifyReport;
+use tidewatch_store::sync::{CapturedGroup, VerifyReport};
 
-use super::{COLLECTIONS, SCOPES, World, client, same, scope};
+use super::again::{Again, Digests, digests};
+use super::{SCOPES, World, client, same, scope};
 use crate::command::{DEVICES, Fault};
 use crate::device::Device;
 use crate::reference::{Answer, Key};
@@ -77,7 +77,11 @@ pub struct Seen {
     /// The state at the end, by applying every row.
     pub followed: State,
     /// Rows and digest of a scope's collection.
-    pub digests: BTreeMap<(String, String), (i64, u64)>,
+    pub digests: Digests,
+    /// What the same inputs come to a second time, in another store.
+    pub again: Again,
+    /// Every group that was decided: what decided it, and the answers.
+    pub groups: Vec<CapturedGroup>,
     /// What the store says of itself.
     pub report: VerifyReport,
     /// Rounds that the devices needed to become quiet; none when they did not.
@@ -100,6 +104,7 @@ impl World {
                 self.step(&crate::command::Command::Push { device: n, count: waiting, fault: Fault::None })?;
             }
             self.uncommitted.clear();
+            self.groups_keep();
             for n in 0..DEVICES {
                 // Told that a scope was opened, it begins again.
                 while self.pull(n, 7, false, Fault::None)? || self.devices[n].cursor.is_none() {}
@@ -133,14 +138,7 @@ impl World {
         }
         self.seen.followed = state(&follower);
         let (runtime, store) = self.opened.take().expect("the store is open between commands");
-        for (name, ..) in COLLECTIONS {
-            let collection = CollectionName::parse(name).expect("a name");
-            for place in SCOPES {
-                if let Some((rows, digest, _)) = store.sync().scope_digest(&scope(place), &collection) {
-                    self.seen.digests.insert((place.to_owned(), name.to_owned()), (rows, digest));
-                }
-            }
-        }
+        self.seen.digests = digests(&store);
         for place in SCOPES {
             let open = runtime.block_on(store.sync().conflicts_open(&client(0), Some(&scope(place)), 0, 1_000));
             let open: Vec<i64> = open.map_err(|error| error.to_string())?.iter().map(|conflict| conflict.id).collect();
@@ -149,6 +147,8 @@ impl World {
         }
         self.seen.report = runtime.block_on(store.verify()).map_err(|error| error.to_string())?;
         runtime.block_on(store.close()).map_err(|error| error.to_string())?;
+        self.groups_keep();
+        self.seen.again = self.again()?;
         self.seen.devices = self.devices;
         Ok(self.seen)
     }

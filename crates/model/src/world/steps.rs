@@ -6,6 +6,7 @@ use tidewatch_domain::sync::{BatchRefusal, BatchTerms, Intent, Mutation, Push, S
 use tidewatch_domain::time::Millis;
 use tidewatch_store::Error;
 
+use super::again::Input;
 use super::{COLLECTIONS, Mutant, OTHER, ROLES, SCOPES, World, client, definition, same, same_answers, scope};
 use crate::command::{Command, Fault};
 use crate::reference::{Answer, Refused, Row, Whole, group_of};
@@ -93,13 +94,14 @@ impl World {
     fn arrive(&mut self, n: usize, intents: &[Mutation]) -> Result<Vec<Answer>, String> {
         let (runtime, store) = self.both();
         let batch = Push { client_id: client(n), ..batch(n, intents) };
-        let real = runtime.block_on(store.sync().mutations_push(batch, Millis(self.now))).map_err(|error| error.to_string())?;
+        let real = runtime.block_on(store.sync().mutations_push(batch, self.arrival())).map_err(|error| error.to_string())?;
         self.decided(n, intents, &real.results.iter().map(Answer::from).collect::<Vec<_>>())?;
         same("the position after the commit", &real.committed.0, &self.reference.head())?;
         Ok(real.results.iter().map(Answer::from).collect())
     }
 
     pub(super) fn decided(&mut self, n: usize, intents: &[Mutation], real: &[Answer]) -> Result<(), String> {
+        self.reached(n, intents, BatchTerms::default());
         let device = &mut self.devices[n];
         device.note_sent(intents);
         let (before, id, scopes) = (self.reference.head(), device.id.clone(), self.open[n].clone());
@@ -123,7 +125,9 @@ impl World {
         let whole = Whole { atomic: true, since: from };
         for _ in 0..if fault == Fault::Twice { 2 } else { 1 } {
             let since = text.clone().map(|text| SinceAsked { text, epoch: None });
-            let push = Push { terms: BatchTerms { atomic: true, since, ..BatchTerms::default() }, ..batch(n, &intents) };
+            let terms = BatchTerms { atomic: true, since, ..BatchTerms::default() };
+            let push = Push { terms: terms.clone(), ..batch(n, &intents) };
+            self.reached(n, &intents, terms);
             let (runtime, store) = self.both();
             let real = match runtime.block_on(store.sync().mutations_push(push, Millis(self.now))) {
                 Ok(done) => Ok(done.results.iter().map(Answer::from).collect::<Vec<_>>()),
@@ -223,6 +227,7 @@ impl World {
         let (runtime, store) = self.both();
         let put = store.sync().collections_put(vec![definition(name, policy)], "u1", Millis(self.now));
         runtime.block_on(put).map_err(|error| error.to_string())?;
+        self.inputs.push(Input::Policy { other: self.other_policy, at: self.now });
         self.reference.policy(self.now, name, kind, deletion);
         same("the head after another policy", &self.both().1.sync().head().0, &self.reference.head())
     }
@@ -232,6 +237,7 @@ impl World {
         let role = ROLES[usize::try_from(rank).expect("a rank is not below 0")].map(str::to_owned);
         let (runtime, store) = self.both();
         runtime.block_on(store.sync().client_role_set(client(n), role, rank)).map_err(|error| error.to_string())?;
+        self.inputs.push(Input::Role { device: n, rank });
         self.reference.rank_set(&self.devices[n].id.clone(), rank);
         Ok(())
     }
@@ -250,6 +256,7 @@ impl World {
         let set = store.sync().client_scope_set(client(n), scope(place), open, Millis(self.now));
         let changed = runtime.block_on(set).map_err(|error| error.to_string())?;
         same("that a permission has changed", &changed, &changes)?;
+        self.inputs.push(Input::Scope { device: n, place: place.to_owned(), open, at: self.now });
         if changes {
             self.reference.permission(self.now, &self.devices[n].id.clone(), place, open);
         }
