@@ -14,8 +14,8 @@ use super::bulk::{Bound, write_all};
 use super::drain::together;
 use super::prefetch::status_number;
 use super::statements::{
-    ALIAS_ADD, ANCHOR_ADD, CHANGE_ADD, CONFLICT_ADD, CONFLICT_CLOSE, CONFLICTS_MOVE, DEAD_LETTER_ADD, DIGEST_PUT, MEMORY_ADD,
-    META_PUT, RECORD_ADD, RECORD_PUT, TIME_PUT,
+    ALIAS_ADD, ANCHOR_ADD, CHANGE_ADD, CLOCKS_PUT, CONFLICT_ADD, CONFLICT_CLOSE, CONFLICTS_MOVE, DEAD_LETTER_ADD, DIGEST_PUT,
+    MEMORY_ADD, RECORD_ADD, RECORD_PUT, TIME_PUT,
 };
 use crate::Result;
 
@@ -65,8 +65,9 @@ pub(crate) async fn flush(
     if !effects.changes.is_empty() {
         times(connection, &effects.changes).await?;
     }
-    let clock = log.clock.last.0.to_string();
-    sqlx::query(META_PUT).bind("server_hlc").bind(clock).execute(connection).await?;
+    // The time of the last batch as well: no row says it when the batch has left none, and time must not go back behind it.
+    let clocks = sqlx::query(CLOCKS_PUT).bind(log.clock.last.0.to_string()).bind(log.committed.0.to_string());
+    clocks.execute(connection).await?;
     Ok(())
 }
 

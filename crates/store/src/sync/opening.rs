@@ -173,7 +173,8 @@ pub(super) async fn writer_state(connection: &mut SqliteConnection) -> Result<Wr
     let number = |text: Option<String>| text.and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
     let clock = ServerClock { last: Ticks(number(meta(connection, "server_hlc").await?)) };
     let rotated = i64::try_from(number(meta(connection, "dedupe_rotated_ms").await?)).unwrap_or(0);
-    let log = LogState { head, chain, clock, conflict_id, committed };
+    let decided = i64::try_from(number(meta(connection, "decided_ms").await?)).unwrap_or(0);
+    let log = LogState { head, chain, clock, conflict_id, committed: committed.max(Millis(decided)) };
     Ok(WriterState { log, dead_letter_last, audit, client_last: 0, scope_last: 0, memory_rotated: Millis(rotated) })
 }
 

@@ -78,6 +78,7 @@ pub(crate) const MEMORY_ROTATE: [&str; 3] = [
 statements! {
     META_LIST = "select k, v from meta";
     META_PUT = "insert into meta (k, v) values (?1, ?2) on conflict (k) do update set v = excluded.v";
+    CLOCKS_PUT = "insert into meta (k, v) values ('server_hlc', ?1), ('decided_ms', ?2) on conflict (k) do update set v = excluded.v";
     EPOCH_ADD = "insert into epochs (epoch, parent, fork_seq, created_ms, reason) values (?1, ?2, ?3, ?4, ?5)";
     EPOCH_LIST = "select epoch, parent, fork_seq from epochs";
     LOG_HEAD = "select seq, chain, committed_ms from changes order by seq desc limit 1";
