@@ -29,7 +29,7 @@ pub use self::settle::{overtaken, settled};
 use self::wish::wished;
 use crate::hlc::Ticks;
 use crate::policy::guard::{GuardCase, GuardFinding, guards_check};
-use crate::policy::{ConflictWish, DeleteRule, Policy, PolicyClock, PolicyKind};
+use crate::policy::{ConflictWish, DeleteRule, FieldRule, Policy, PolicyClock, PolicyKind};
 use crate::sync::{Body, MutationOp};
 
 /// What orders two writes: clock, then device, then operation.
@@ -272,7 +272,7 @@ fn on_record(standing: Standing<'_>, asked: Asked<'_>, ground: Ground<'_>, polic
     if by_field && asked.wish.is_none() && !matches!(ground, Ground::Current) {
         return newest_by_field(standing, asked);
     }
-    if plain.as_ref() == Some(standing.body) {
+    if plain.as_ref() == Some(standing.body) && !adds_up(asked, ground, policy) {
         return confirmed(standing, asked, ground, policy, Some(standing.body.clone()));
     }
     match (&policy.kind, ground) {
@@ -290,6 +290,14 @@ fn on_record(standing: Standing<'_>, asked: Asked<'_>, ground: Ground<'_>, polic
         (PolicyKind::FieldMerge { rules, derive }, Ground::Stale(base)) => merged(standing, asked, Some(base), rules, derive),
         (PolicyKind::FieldMerge { rules, derive }, Ground::Unknown) => merged(standing, asked, None, rules, derive),
     }
+}
+
+/// Whether a write may change a record that is already as it asks for: where changes add up, the other side's change to the same value
+/// was another change.
+fn adds_up(asked: Asked<'_>, ground: Ground<'_>, policy: &Policy) -> bool {
+    let PolicyKind::FieldMerge { rules, .. } = &policy.kind else { return false };
+    let merges = matches!(ground, Ground::Stale(_)) && matches!(asked.wish, None | Some(ConflictWish::Merge));
+    merges && asked.op != MutationOp::Delete && rules.values().any(|rule| *rule == FieldRule::SumDelta)
 }
 
 /// A write that says what the record says already. One that did not know it and is newer leaves its stamp, as it would have if

@@ -1,7 +1,7 @@
 //! One checker a file, each named for its invariant of the protocol. A checker takes what a run left behind and names what broke.
 //!
-//! Where simulated fleets have the checker, theirs is used. Two invariants need more than one run and are tests of their own:
-//! determinism (I-11) and the laws of merging (I-12).
+//! Where simulated fleets have the checker, theirs is used. Determinism (I-11) needs a second run, which every run makes of its own
+//! inputs; the laws of merging (I-12) are tried on nodes in memory with what a run has written.
 
 pub mod i01_convergence;
 pub mod i02_no_lost_ack;
@@ -13,6 +13,7 @@ pub mod i07_fold;
 pub mod i08_tombstones;
 pub mod i10_versions;
 pub mod i11_determinism;
+pub mod i12_laws;
 pub mod i13_permission;
 pub mod i14_causality;
 pub mod i15_liveness;
@@ -33,7 +34,7 @@ use crate::world::{Seen, State};
 pub type Check = fn(&Seen) -> Vec<String>;
 
 /// Every checker by the name of its invariant.
-pub const CHECKS: [(&str, Check); 16] = [
+pub const CHECKS: [(&str, Check); 17] = [
     ("I-1", i01_convergence::check),
     ("I-2", i02_no_lost_ack::check),
     ("I-3", i03_no_phantom::check),
@@ -44,6 +45,7 @@ pub const CHECKS: [(&str, Check); 16] = [
     ("I-8", i08_tombstones::check),
     ("I-10", i10_versions::check),
     ("I-11", i11_determinism::check),
+    ("I-12", i12_laws::check),
     ("I-13", i13_permission::check),
     ("I-14", i14_causality::check),
     ("I-15", i15_liveness::check),

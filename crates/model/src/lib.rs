@@ -6,6 +6,8 @@
 pub mod checks;
 pub mod command;
 pub mod device;
+pub mod nodes;
 pub mod reference;
 pub mod rules;
+pub mod text;
 pub mod world;

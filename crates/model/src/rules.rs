@@ -4,6 +4,7 @@
 //! where they differ, one of them is wrong and a test prints the commands that show it.
 
 mod guards;
+mod merging;
 mod schema;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 use tidewatch_domain::sync::{Body, MutationOp};
 
 pub use self::guards::{Finding, branches_named, conflicts_named, guarded};
+pub use self::merging::{MERGING, merged};
 pub use self::schema::{STEPPED, STEPS, current, down, up};
 
 /// What orders two writes: rank where roles decide (else 0), time, node, device, operation.
@@ -33,7 +35,7 @@ pub enum Kind {
     Review,
     /// The device decides.
     Returned,
-    /// `count` is a counter and `tags` a set; the rest is as with `Newest`.
+    /// `count` is a counter, `tags` a set and `text` a text; the rest is as with `Newest`.
     Merging,
     /// The higher role wins, among equals the newer write.
     Role,
@@ -169,9 +171,7 @@ pub fn ruled(
     // A replacement does not reach the fields that merge by themselves.
     let mut fields = fields.clone();
     if kind == Kind::Merging && matches!(op, MutationOp::Create | MutationOp::Put) {
-        fields.extend(
-            held.body.iter().filter(|(name, _)| ["count", "tags"].contains(&name.as_str())).map(|(n, v)| (n.clone(), v.clone())),
-        );
+        fields.extend(held.body.iter().filter(|(name, _)| MERGING.contains(&name.as_str())).map(|(n, v)| (n.clone(), v.clone())));
     }
     let asked = match op {
         MutationOp::Delete => None,
@@ -186,7 +186,8 @@ pub fn ruled(
     if kind == Kind::NewestField && op != MutationOp::Delete && *knew != Knew::All {
         return by_field(held, op, &fields, stamp);
     }
-    if asked.as_ref() == Some(&held.body) {
+    let adds_up = kind == Kind::Merge && op != MutationOp::Delete && matches!(knew, Knew::Older(_));
+    if asked.as_ref() == Some(&held.body) && !adds_up {
         let by_stamp = matches!(kind, Kind::Newest { arrival: false } | Kind::Merging | Kind::Role | Kind::Guarded);
         let newer = by_stamp && *knew != Knew::All && stamp > held.newest();
         return if newer { becomes("update", asked) } else { Ruling::Nothing };
@@ -319,10 +320,15 @@ fn three_way(held: &Held, op: MutationOp, fields: &Body, stamp: &Stamp, knew: &K
     let (mut body, mut entry, mut lost) = (held.body.clone(), false, false);
     for (name, want) in wants(base.unwrap_or(&none), op, fields) {
         let (now, before) = (held.body.get(name), base.and_then(|base| base.get(name)));
-        if now == want || base.is_some() && before == want {
+        if base.is_some() && before == want {
             continue;
         }
         let both = if base.is_some() { before != now } else { now.is_some() };
+        // Where changes add up, two of them to the same value are two.
+        let twice = both && name == "qty" && before.and(now).and(want).is_some();
+        if now == want && !twice {
+            continue;
+        }
         let take = match (both, name) {
             (false, _) => want.cloned(),
             (true, "qty") if before.and(now).and(want).is_some() => {
@@ -354,39 +360,4 @@ fn three_way(held: &Held, op: MutationOp, fields: &Body, stamp: &Stamp, knew: &K
         return if lost { Ruling::Lost } else { Ruling::Nothing };
     }
     Ruling::Becomes { op: "update", body: Some(body), merged: base != Some(&held.body), entry: entry || lost, stamped: None }
-}
-
-/// A body after an operation on a field that merges by itself.
-#[must_use]
-pub fn merged(body: &Body, operation: &Body, id: &str) -> Body {
-    let mut after = body.clone();
-    let field = operation["field"].as_str().expect("the commands name a field");
-    let value = match operation["type"].as_str() {
-        Some("counter") => {
-            let before = body.get(field).and_then(Value::as_i64).unwrap_or(0);
-            Value::from(before + operation["delta"].as_i64().expect("a whole number"))
-        }
-        _ => {
-            let mut tags: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-            for entry in body.get(field).and_then(|set| set["$set"].as_array()).into_iter().flatten() {
-                let known = entry[1].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned);
-                tags.insert(entry[0].as_str().unwrap_or_default().to_owned(), known.collect());
-            }
-            for removed in operation.get("remove").and_then(Value::as_array).into_iter().flatten() {
-                if let Some(known) = tags.get_mut(removed["value"].as_str().unwrap_or_default()) {
-                    let seen = removed["tags"].as_array().into_iter().flatten();
-                    seen.filter_map(Value::as_str).for_each(|tag| {
-                        known.remove(tag);
-                    });
-                }
-            }
-            tags.retain(|_, known| !known.is_empty());
-            for added in operation.get("add").and_then(Value::as_array).into_iter().flatten() {
-                tags.entry(added.as_str().unwrap_or_default().to_owned()).or_default().insert(id.to_owned());
-            }
-            json!({"$set": tags.into_iter().map(|(value, tags)| json!([value, tags])).collect::<Vec<_>>()})
-        }
-    };
-    after.insert(field.to_owned(), value);
-    after
 }

@@ -14,6 +14,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use tempfile::TempDir;
+use tidewatch_domain::engine::ControlOp;
 use tidewatch_domain::ids::{ClientId, CollectionName, Scope};
 use tidewatch_domain::sync::{ClientRegistration, FeedPage, Mutation};
 use tidewatch_domain::time::Millis;
@@ -40,7 +41,12 @@ pub const COLLECTIONS: [(&str, &str, Kind, Deletion); 12] = [
     ("orders", r#"{"kind":"field_merge","rules":{"qty":"sum_delta","grade":"max"}}"#, Kind::Merge, Deletion::Person),
     ("approvals", r#"{"kind":"manual_review"}"#, Kind::Review, Deletion::Person),
     ("settings", r#"{"kind":"client_resolves"}"#, Kind::Returned, Deletion::Person),
-    ("boards", r#"{"kind":"crdt","crdt":{"count":"counter","tags":"set"},"delete":"manual"}"#, Kind::Merging, Deletion::Person),
+    (
+        "boards",
+        r#"{"kind":"crdt","crdt":{"count":"counter","tags":"set","text":"yjs1"},"delete":"manual"}"#,
+        Kind::Merging,
+        Deletion::Person,
+    ),
     (
         "calls",
         r#"{"kind":"append_only","natural_key":{"exact":["number"],"tolerance":{"duration":1}}}"#,
@@ -80,6 +86,12 @@ pub enum Mutant {
     OwnClock,
     /// What decides a group is not all written down: roles and older versions are missing.
     Unrecorded,
+    /// Policies claim to go by stamps, and go by arrival.
+    Arrival,
+    /// What arrives again counts again.
+    Recount,
+    /// The feed does not say that a scope was closed.
+    Unrevoked,
 }
 
 /// A run under way.
@@ -251,13 +263,13 @@ impl World {
     /// What the fault that is built in makes of a page.
     fn mutated(&self, mut page: FeedPage) -> FeedPage {
         match self.mutant {
-            Mutant::Honest | Mutant::OwnClock | Mutant::Unrecorded => {}
             Mutant::EarlySequence => {
                 page.rows.retain(|row| !self.uncommitted.contains(&row.seq.0));
                 page.controls.retain(|row| !self.uncommitted.contains(&row.seq.0));
             }
             Mutant::NoTombstones if page.snapshot_complete.is_some() => page.rows.retain(|row| row.op != "delete"),
-            Mutant::NoTombstones => {}
+            Mutant::Unrevoked => page.controls.retain(|row| row.op != ControlOp::Revoke),
+            _ => {}
         }
         page
     }

@@ -78,6 +78,40 @@ fn a_group_that_falls_shows_nothing_of_what_it_did() {
     assert_eq!(told.collect::<Vec<_>>(), fell);
 }
 
+/// A batch that changes nothing is the last one before the store is opened again, and the clock of the machine was set back: rows
+/// after it were older than it.
+#[test]
+fn time_does_not_go_back_behind_a_batch_that_left_no_row() {
+    sound(&[
+        edit(0, "assets", MutationOp::Put, On::Nothing, (2, 2)),
+        push(0),
+        Command::Advance(1),
+        edit(0, "assets", MutationOp::Update, On::Guess(1), (2, 2)),
+        push(0),
+        Command::Advance(-2),
+        Command::Restart,
+        edit(0, "assets", MutationOp::Put, On::Guess(1), (3, 3)),
+        push(0),
+    ]);
+}
+
+/// Two devices take one away each, from the same number: changes add up, and the second one was taken for a repeat of the first.
+#[test]
+fn two_changes_to_the_same_value_are_two_where_changes_add_up() {
+    let seen = sound(&[
+        edit(0, "orders", MutationOp::Put, On::Nothing, (5, 4)),
+        push(0),
+        edit(0, "orders", MutationOp::Update, On::Guess(1), (4, 4)),
+        push(0),
+        edit(1, "orders", MutationOp::Update, On::Guess(1), (4, 4)),
+        push(1),
+        edit(2, "orders", MutationOp::Put, On::Guess(1), (4, 4)),
+        push(2),
+    ]);
+    let body = seen.followed["site:a"].values().next().map(|(_, body)| body["qty"].clone());
+    assert_eq!(body, Some(serde_json::json!(2)));
+}
+
 /// A branch is settled without a merge, and the next one beside the same version had its name.
 #[test]
 fn no_two_branches_beside_a_version_have_one_name() {

@@ -122,7 +122,7 @@ fn runs_come_to_every_kind_of_answer_and_row() {
         for (name, _) in rare.into_iter().filter(|(_, times)| *times > 0) {
             missing.remove(name);
         }
-        for name in seen.pages.iter().flat_map(|page| &page.said) {
+        for (_, name) in seen.pages.iter().flat_map(|page| &page.said) {
             missing.remove(name);
         }
         if missing.is_empty() {
@@ -159,6 +159,21 @@ fn a_clock_that_nobody_notes_is_found() {
 #[test]
 fn a_decision_that_reads_what_nobody_writes_down_is_found() {
     found(Mutant::Unrecorded, &["I-11"]);
+}
+
+#[test]
+fn policies_that_go_by_arrival_where_they_claim_stamps_are_found() {
+    found(Mutant::Arrival, &["I-12"]);
+}
+
+#[test]
+fn repeats_that_count_again_are_found() {
+    found(Mutant::Recount, &["I-12"]);
+}
+
+#[test]
+fn scopes_that_are_closed_in_silence_are_found() {
+    found(Mutant::Unrevoked, &["I-13"]);
 }
 
 #[test]
@@ -251,6 +266,8 @@ fn sound() -> Seen {
         edit(0, "assets", MutationOp::Create, (2, 2)),
         edit(0, "profiles", MutationOp::Create, (2, 2)),
         edit(0, "calls", MutationOp::Create, (2, 2)),
+        edit(0, "boards", MutationOp::Crdt, (0, 5)),
+        edit(1, "boards", MutationOp::Crdt, (4, 4)),
         Command::Push { device: 0, count: 20, fault: Fault::Twice },
         pull(0),
         pull(1),
@@ -269,7 +286,7 @@ type Break = fn(&mut Seen);
 #[test]
 fn every_checker_sees_the_fault_that_it_is_for() {
     assert_eq!(faults(&sound()), [""; 0]);
-    let breaks: [(&str, Break); 16] = [
+    let breaks: [(&str, Break); 17] = [
         ("I-1", |seen| drop(seen.devices[0].copy.pop_last())),
         ("I-2", |seen| drop(seen.log.remove(1))),
         ("I-3", |seen| seen.log.push(seen.log[0].clone())),
@@ -280,6 +297,7 @@ fn every_checker_sees_the_fault_that_it_is_for() {
         ("I-8", |seen| seen.shown.iter_mut().for_each(|shown| shown.at = 99)),
         ("I-10", |seen| seen.log[1].version.0 += 1),
         ("I-11", |seen| seen.again.chain.clear()),
+        ("I-12", |seen| seen.forgets_repeats = true),
         ("I-13", |seen| seen.pages[0].rows[0].1 = "site:z".to_owned()),
         ("I-14", |seen| seen.shown.iter_mut().flat_map(|shown| shown.state.values_mut()).for_each(BTreeMap::clear)),
         ("I-15", |seen| seen.rounds = None),

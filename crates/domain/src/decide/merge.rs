@@ -27,12 +27,14 @@ pub(super) fn merged(
     let (mut kept, mut lost, mut over) = (Vec::new(), Vec::new(), Vec::new());
     for (name, wish) in wishes(asked, base) {
         let current = standing.body.get(name);
-        if current == wish || derive.iter().any(|(derived, _)| derived == name) {
-            continue;
-        }
         let before = base.and_then(|base| base.get(name));
         let contested = if base.is_some() { before != current } else { current.is_some() };
         let rule = rules.get(name).copied().unwrap_or_default();
+        // Two changes to the same value are two changes where changes add up, and one everywhere else.
+        let twice = rule == FieldRule::SumDelta && contested && sum(before, current, wish).is_some();
+        if current == wish && !twice || derive.iter().any(|(derived, _)| derived == name) {
+            continue;
+        }
         let choice = if contested { settle(rule, before, current, wish, newer) } else { Choice::Wish };
         match choice {
             Choice::Person => return Verdict::Review(DisputeKind::Review),

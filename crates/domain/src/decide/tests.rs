@@ -141,6 +141,21 @@ fn a_write_on_the_current_version_happens_as_it_was_asked() {
 }
 
 #[test]
+fn changes_that_add_up_are_two_also_when_they_come_to_the_same_value() {
+    let base = || Base::Stale(json!({"qty": 10, "hi": 1}));
+    let case = |op, fields| Case::new(MERGE, json!({"qty": 9, "hi": 1}), base(), op, fields);
+    case(Update, json!({"qty": 9})).check(r#"update {"hi":1,"qty":8} changed qty kept qty merged"#);
+    case(Put, json!({"qty": 9, "hi": 1})).at(1).check(r#"update {"hi":1,"qty":8} changed qty kept qty merged"#);
+    case(Update, json!({"qty": 9})).wish(ConflictWish::Merge).check(r#"update {"hi":1,"qty":8} changed qty kept qty merged"#);
+    case(Update, json!({"qty": 9})).wish(ConflictWish::Local).check("noop");
+    case(Update, json!({"qty": 10})).check("noop");
+    // Of anything else, and without a base, the same change is made once.
+    Case::new(MERGE, json!({"hi": 5}), Base::Stale(json!({"hi": 1})), Update, json!({"hi": 5})).check("noop");
+    Case::new(MERGE, json!({"qty": 9}), Base::Unknown, Update, json!({"qty": 9})).check("noop");
+    Case::new(MERGE, json!({"qty": "9"}), Base::Stale(json!({"qty": "8"})), Update, json!({"qty": "9"})).check("noop");
+}
+
+#[test]
 fn the_newer_stamp_wins_the_record() {
     let case = |op, fields| Case::new(LWW, json!({"a": 1, "b": 2}), Base::Unknown, op, fields);
     case(Update, json!({"a": 5})).check(r#"update {"a":5,"b":2} changed a kept a over a dispute overwritten"#);

@@ -6,7 +6,9 @@ use tidewatch_domain::sync::{Base, Body, Mutation, MutationOp};
 
 use super::answer::{expected, refused};
 use super::{AHEAD, Anchor, Answer, HORIZON, Key, Meaning, Reference};
-use crate::rules::{Finding, Held, Kind, Knew, Ruling, Stamp, branches_named, conflicts_named, down, guarded, merged, ruled, up};
+use crate::rules::{
+    Finding, Held, Kind, Knew, MERGING, Ruling, Stamp, branches_named, conflicts_named, down, guarded, merged, ruled, up,
+};
 use crate::world::made_at;
 
 impl Reference {
@@ -72,9 +74,7 @@ impl Reference {
         if self.now - made_at(intent) > HORIZON {
             return Ok(refused("dedupe_horizon_passed"));
         }
-        if kind == Kind::Merging
-            && intent.op != MutationOp::Crdt
-            && ["count", "tags"].iter().any(|name| intent.fields.contains_key(*name))
+        if kind == Kind::Merging && intent.op != MutationOp::Crdt && MERGING.iter().any(|name| intent.fields.contains_key(*name))
         {
             return Ok(refused("schema_invalid"));
         }

@@ -46,7 +46,9 @@ impl Reference {
         self.ranks.insert(device.to_owned(), rank);
     }
 
-    pub(super) fn rank(&self, device: &str) -> i64 {
+    /// The rank of a device.
+    #[must_use]
+    pub fn rank(&self, device: &str) -> i64 {
         self.ranks.get(device).copied().unwrap_or(0)
     }
 

@@ -10,6 +10,7 @@ use super::{COLLECTIONS, SCOPES, World, scope};
 use crate::command::{Edit, On, Tie};
 use crate::device::tags;
 use crate::rules::STEPPED;
+use crate::text::typed;
 
 impl World {
     /// A device makes an intent and queues it.
@@ -73,7 +74,8 @@ impl World {
         device.stamps += 1;
         let ticks = Ticks::at(Millis(now + device.skew)).0 + device.stamps % 0xffff;
         let operation = operation(n, device.queued.len(), now);
-        let seen = device.held(&key).map(|(_, body)| tags(body, "red")).unwrap_or_default();
+        let session = 1_000 * (n as u64 + 1) + device.queued.len() as u64;
+        let held = device.held(&key).map(|(_, body)| body);
         let intent = Mutation {
             operation_id: OperationId::parse(operation.as_str()).expect("an id"),
             idempotency_key: IdempotencyKey::parse(operation.as_str()).expect("a key"),
@@ -83,7 +85,7 @@ impl World {
             scope: scope(SCOPES[usize::from((record > 2) != moved)]),
             op,
             base,
-            fields: fields(name, device.schema, op, values, &seen),
+            fields: if op == MutationOp::Crdt { merging(values, held, session) } else { fields(name, device.schema, op, values) },
             logical_timestamp: Some(format!("{ticks:016x}-d{n}")),
             created_at: (n != TIMED).then_some(Millis(now)),
             priority: 3,
@@ -116,17 +118,23 @@ pub(crate) fn made_at(intent: &Mutation) -> i64 {
     }
 }
 
+/// An operation on one of the fields that merge by themselves, by somebody who holds this body; a session of its own for what is typed.
+fn merging((one, two): (u8, u8), held: Option<&Body>, session: u64) -> Body {
+    let operation = match one % 4 {
+        0 => json!({"type": "counter", "field": "count", "delta": i64::from(two) - 2}),
+        1 => json!({"type": "set", "field": "tags", "add": [if two > 2 { "red" } else { "blue" }]}),
+        2 => {
+            let seen = held.map(|body| tags(body, "red")).unwrap_or_default();
+            json!({"type": "set", "field": "tags", "remove": [{"value": "red", "tags": seen}]})
+        }
+        _ => json!({"type": "yjs1", "field": "text", "update": typed(held.and_then(|body| body.get("text")), session, two)}),
+    };
+    operation.as_object().cloned().expect("an object")
+}
+
 /// Fields of an intent: of each collection those that its rules speak of.
-fn fields(collection: &str, schema: i64, op: MutationOp, values: (u8, u8), seen: &[serde_json::Value]) -> Body {
+fn fields(collection: &str, schema: i64, op: MutationOp, values: (u8, u8)) -> Body {
     let (one, two) = values;
-    if op == MutationOp::Crdt {
-        let operation = match one % 3 {
-            0 => json!({"type": "counter", "field": "count", "delta": i64::from(two) - 2}),
-            1 => json!({"type": "set", "field": "tags", "add": [if two > 2 { "red" } else { "blue" }]}),
-            _ => json!({"type": "set", "field": "tags", "remove": [{"value": "red", "tags": seen}]}),
-        };
-        return operation.as_object().cloned().expect("an object");
-    }
     if op == MutationOp::Delete {
         return Body::new();
     }

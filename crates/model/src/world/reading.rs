@@ -40,7 +40,7 @@ impl World {
             cursor: page.cursor.clone(),
             open: scopes,
             rows: page.rows.iter().map(|row| (row.seq.0, row.scope.to_string())).collect(),
-            said: page.controls.iter().map(|row| row.op.as_str()).collect(),
+            said: page.controls.iter().map(|row| (row.seq.0, row.op.as_str())).collect(),
         });
         // Applied and not written down: the device ends and starts again at its older cursor.
         self.starts += u64::from(fault == Fault::Late);

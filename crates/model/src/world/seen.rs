@@ -9,10 +9,10 @@ use tidewatch_fleet_sim::checks::{self, DeviceObserved, LogRow, Observed};
 use tidewatch_store::sync::{CapturedGroup, VerifyReport};
 
 use super::again::{Again, Digests, digests};
-use super::{SCOPES, World, client, same, scope};
+use super::{COLLECTIONS, Mutant, SCOPES, World, client, same, scope};
 use crate::command::{DEVICES, Fault};
 use crate::device::Device;
-use crate::reference::{Answer, Key};
+use crate::reference::{Answer, Key, Row};
 
 /// Records of scopes with versions and bodies.
 pub type State = BTreeMap<String, BTreeMap<Key, (i64, Body)>>;
@@ -34,8 +34,8 @@ pub struct PageSeen {
     pub open: BTreeSet<String>,
     /// Position and scope of its rows.
     pub rows: Vec<(i64, String)>,
-    /// Its rows that change no record, as the feed calls them.
-    pub said: Vec<&'static str>,
+    /// Position of its rows that change no record, and how the feed calls them.
+    pub said: Vec<(i64, &'static str)>,
 }
 
 /// What a device showed at a cursor.
@@ -64,6 +64,12 @@ pub struct Seen {
     pub overtaken: usize,
     /// Times that a device has come to the end of asking for single fields.
     pub backfilled: usize,
+    /// Policies of collections, as they begin.
+    pub policies: BTreeMap<&'static str, String>,
+    /// Ranks of the devices at the end.
+    pub ranks: Vec<i64>,
+    /// What arrives again counts again.
+    pub forgets_repeats: bool,
     /// The devices at the end.
     pub devices: Vec<Device>,
     /// The log, all of it.
@@ -84,6 +90,8 @@ pub struct Seen {
     pub groups: Vec<CapturedGroup>,
     /// What the store says of itself.
     pub report: VerifyReport,
+    /// Rows that open a scope to a device or close it: which device, and where the row stands.
+    pub permissions: Vec<(usize, i64)>,
     /// Rounds that the devices needed to become quiet; none when they did not.
     pub rounds: Option<usize>,
 }
@@ -147,10 +155,27 @@ impl World {
         }
         self.seen.report = runtime.block_on(store.verify()).map_err(|error| error.to_string())?;
         runtime.block_on(store.close()).map_err(|error| error.to_string())?;
+        self.claims();
         self.groups_keep();
         self.seen.again = self.again()?;
         self.seen.devices = self.devices;
         Ok(self.seen)
+    }
+
+    /// What the collections claim, how the devices rank, and what each was to be told of scopes.
+    fn claims(&mut self) {
+        let arrival = |policy: &str| policy.replacen('{', r#"{"clock":"server","#, 1);
+        let policy = |policy: &str| if self.mutant == Mutant::Arrival { arrival(policy) } else { policy.to_owned() };
+        let known =
+            COLLECTIONS.iter().filter(|(_, text, ..)| !text.contains("clock")).map(|(name, text, ..)| (*name, policy(text)));
+        self.seen.policies = known.collect();
+        self.seen.ranks = self.devices.iter().map(|device| self.reference.rank(&device.id)).collect();
+        let about = |row: &Row| {
+            let device = self.devices.iter().position(|device| device.id == row.device)?;
+            ["grant", "revoke"].contains(&row.op).then_some((device, row.seq))
+        };
+        self.seen.permissions = self.reference.log.iter().filter_map(about).collect();
+        self.seen.forgets_repeats = self.mutant == Mutant::Recount;
     }
 
     fn read(&self, size: usize, compact: bool, scopes: &BTreeSet<String>) -> Result<Vec<FeedPage>, String> {
