@@ -11,9 +11,12 @@ const COLLECTION = "todos";
 /** A request failed in a way that passes. */
 export class LinkError extends Error {}
 
+/** The client was told to end. */
+export class Stopped extends Error {}
+
 export class SyncClient {
-  constructor(db, { url, enrol, name, fetch = globalThis.fetch, now = Date.now }) {
-    Object.assign(this, { db, url: url.replace(/\/$/, ""), enrol, name, fetch, now });
+  constructor(db, { url, enrol, name, fetch = globalThis.fetch, now = Date.now, random = Math.random }) {
+    Object.assign(this, { db, url: url.replace(/\/$/, ""), enrol, name, fetch, now, random, stopped: false });
     this.counts = { queued: 0, applied: 0, merged: 0, superseded: 0, conflict: 0, rejected: 0, deferred: 0, replayed: 0, pushes: 0, pulls: 0, retries: 0 };
   }
 
@@ -21,10 +24,16 @@ export class SyncClient {
     return (await this.db.meta.get(key))?.value;
   }
 
+  /** Ends a sync before its next request; what the database holds is all that is left of it. */
+  stop() {
+    this.stopped = true;
+  }
+
   async request(method, path, { body, token, wanted = [200, 201, 202] } = {}) {
     const headers = { authorization: `Bearer ${token}`, "sync-protocol": "1", "sync-schema": "1" };
     if (this.clientId) headers["sync-client"] = this.clientId;
     if (body !== undefined) headers["content-type"] = "application/json";
+    if (this.stopped) throw new Stopped(`${method} ${path}: the client has ended`);
     let response;
     try {
       response = await this.fetch(this.url + path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
@@ -32,6 +41,7 @@ export class SyncClient {
       throw new LinkError(`${method} ${path}: ${error.message}`);
     }
     const answer = await response.json().catch(() => null);
+    if (this.stopped) throw new Stopped(`${method} ${path}: the client ended before it saw the answer`);
     if (wanted.includes(response.status)) return answer;
     if (response.status === 429 || response.status >= 500) throw new LinkError(`${method} ${path}: ${response.status}`);
     throw Object.assign(new Error(`${method} ${path}: ${response.status} ${answer?.code}: ${answer?.detail}`), { status: response.status, code: answer?.code });
@@ -182,7 +192,7 @@ export class SyncClient {
         failures += 1;
       }
       // Full jitter, as of protocol 2.10, on a scale that suits a test.
-      await new Promise((done) => setTimeout(done, Math.random() * Math.min(2_000, 20 * 2 ** failures)));
+      await new Promise((done) => setTimeout(done, this.random() * Math.min(2_000, 20 * 2 ** failures)));
     }
     throw new Error(`${this.name} did not get through within ${limitMs} ms`);
   }
