@@ -7,6 +7,7 @@ mod device;
 mod devices;
 mod drain;
 mod log;
+mod members;
 mod outbox;
 mod overview;
 mod payload;
@@ -16,10 +17,11 @@ pub use self::command::{CommandEvent, CommandLogs, CommandRow, CommandView};
 pub use self::device::{Convergence, ConvergenceVerdict, DeviceView, EntryRow, TimelineEvent, TimelineKind};
 pub use self::devices::{DeviceList, DeviceRow, DeviceSort, FleetCounts};
 pub use self::drain::{
-    Approver, Breakdown, DRY_RUN_MAX, DrainChange, DrainItemRow, DrainJobRow, DrainJobView, DrainMemberRow, DrainPreview, DryRun,
-    FailureReason, Forecast, JobEvent, JobTally, MemberPart, Released, RunningDevice, SampleEntry,
+    Approver, Breakdown, DRY_RUN_MAX, DrainChange, DrainItemRow, DrainJobRow, DrainJobView, DrainPreview, DryRun, FailureReason,
+    Forecast, JobEvent, JobTally, Released, RunningDevice, SampleEntry,
 };
 pub use self::log::{ChangeRow, Trace, TraceStage};
+pub use self::members::{DrainMemberRow, MemberPart};
 pub use self::outbox::{
     Attempt, CollectionTally, EntryDrain, EntryPast, FailureGroup, GROUP_HOURS, OutboxDevice, OutboxEntryView, OutboxFigures,
     OutboxRow, StateTally, Untold,
