@@ -15,7 +15,7 @@ async fn refused(app: &TestApp, n: usize) -> Device {
     app.service().collections_import(&app.state().system_cx(), &definition).await.expect("valid");
     let device = app.device("gauge").await;
     let wrong = |n: usize| {
-        let unit = if n % 3 == 0 { "psi" } else { "kpa" };
+        let unit = if n.is_multiple_of(3) { "psi" } else { "kpa" };
         let mut wrong = intent(&format!("op-{n:02}"), &format!("r-{n:02}"), "create", json!({"kpa": "412", "unit": unit}));
         wrong["collection"] = "readings".into();
         wrong
