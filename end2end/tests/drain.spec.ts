@@ -183,6 +183,10 @@ test.describe("what touches many devices", () => {
     await choose(page, "Discard");
     await expect(page.getByRole("main")).toContainText("More than 10 devices, so a second person has to approve");
     await expect(page.getByRole("main")).toContainText("ines.carvalho (product owner)");
+    await page.getByRole("link", { name: "View list" }).click();
+    await expect(page).toHaveURL(/\/outbox\/drain\/S\d+\/items$/);
+    await expect(page.getByRole("table", { name: "Entries of the frozen set" }).getByRole("row")).toHaveCount(23);
+    await page.getByRole("main").getByRole("link", { name: /^Discard 22\sentries$/ }).click();
     await page.getByLabel("Reason, kept in the audit log").fill("made by a test rig, not wanted");
     await page.getByLabel(/^Type the number of entries/).fill("21");
     await page.getByRole("button", { name: /^Ask to discard 22\sentries$/ }).click();
@@ -196,6 +200,11 @@ test.describe("what touches many devices", () => {
     const second = await other.newPage();
     await second.goto(`${console.server.url}/sign-in`);
     await signIn(second, "product_owner");
+    await second.goto(page.url());
+    const asked = second.getByRole("region", { name: "What is asked for" });
+    await expect(asked, "nobody approves what they have not seen").toContainText(/22\sentries on 11\sdevices.*Dry run.*Does not/);
+    await second.getByRole("link", { name: /^All 22\sentries of the set$/ }).click();
+    await expect(second.getByRole("table", { name: "Entries of the frozen set" })).toContainText("YAR-TAB-0710");
     await second.goto(page.url());
     await second.getByText("Approve", { exact: true }).first().click();
     const approve = second.locator("#step-approve");

@@ -50,7 +50,7 @@ async fn the_entries_of_a_frozen_set_are_those_that_were_frozen_on_pages_that_ad
     }
     let visitor = app.operator().await;
     let dialog = visitor.page(&format!("/outbox/drain/{id}")).await.text();
-    assert!(dialog.contains(&format!("href=\"/outbox/drain/{id}/items\">View list")), "{dialog}");
+    assert!(dialog.contains(&format!("href=\"/outbox/drain/{id}/items\" class=\"small end\">View list")), "{dialog}");
     let list = visitor.page(&format!("/outbox/drain/{id}/items?rows=20")).await.text();
     assert!(listed(&list) == 4 && list.contains("phone-op-bad-1") && !list.contains("late-op-bad-1"), "{list}");
     assert_eq!(visitor.page("/outbox/drain/S99/items").await.status(), 404);
