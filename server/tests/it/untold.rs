@@ -7,11 +7,11 @@ use tidewatch_domain::control::COMMAND_TTL_MS;
 use tidewatch_domain::ids::{ClientId, CollectionName, RecordId, Scope};
 use tidewatch_domain::role::Role;
 use tidewatch_domain::sync::MutationOp;
-use tidewatch_domain::time::{HOUR_MS, Millis};
+use tidewatch_domain::time::{HOUR_MS, MINUTE_MS, Millis};
 use tidewatch_testkit::{Device, TestApp, Visitor};
 
 use crate::control::Tablet;
-use crate::drain::{JOBS, drained, order, refused, roll, tally};
+use crate::drain::{JOBS, PREVIEWS, drained, order, refused, roll, tally};
 
 /// Configures the collection whose absence the refusals are about.
 async fn configured(app: &TestApp) {
@@ -161,4 +161,42 @@ async fn a_quarantined_entry_that_is_restored_before_its_device_has_heard_of_it_
     let log = staff.get(&format!("/api/v1/changes?q=operation:{behind}")).await.ok(200);
     assert_eq!(log["rows"].as_array().map(Vec::len), Some(1), "{log}");
     assert_eq!(app.verify().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn an_entry_that_only_its_device_has_and_holds_is_let_go_by_an_undo_and_by_a_restore() {
+    for step in ["undo", "restore"] {
+        let app = TestApp::new().await;
+        let (mut tablet, all) = crate::control::jammed(&app).await;
+        tablet.report().await;
+        roll(&app).await;
+        let staff = app.api("ci", Role::Operator).await;
+        let entries = json!({"entries": [{"client_id": tablet.id().as_str(), "operation_id": all[0]}]});
+        let of = |action: &str| json!({"action": action, "dependants": "take_along", "selection": entries});
+        let job = drained(&app, &staff, &of("hold")).await;
+        away(&app, &mut tablet, MINUTE_MS).await;
+        tablet.round(true).await;
+        // The gateway lets everything through by now, and a person holds the entry.
+        tablet.jam = None;
+        away(&app, &mut tablet, MINUTE_MS).await;
+        tablet.round(false).await;
+        tablet.report().await;
+        roll(&app).await;
+        assert_eq!(tablet.waiting(), [all[0].clone()], "{step}: it is held");
+        let job = job["id"].as_str().expect("an id");
+        assert_eq!(staff.get(&format!("{JOBS}/{job}")).await.ok(200)["undoable"], json!(1), "{step}");
+        if step == "undo" {
+            staff.post(&format!("{JOBS}/{job}/undo"), &json!({"remark": "it may go"})).await.ok(200);
+            roll(&app).await;
+        } else {
+            let set = staff.post(PREVIEWS, &of("restore")).await.ok(201);
+            assert_eq!(set["skipped"], json!([]), "{set}");
+            drained(&app, &staff, &of("restore")).await;
+        }
+        away(&app, &mut tablet, MINUTE_MS).await;
+        tablet.round(true).await;
+        tablet.round(false).await;
+        assert_eq!(tablet.waiting(), [] as [&str; 0], "{step}: its device has let go of it and sent it");
+        assert_eq!(app.verify().await, Vec::<String>::new(), "{step}");
+    }
 }

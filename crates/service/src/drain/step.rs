@@ -1,16 +1,18 @@
 //! A job at work: what the console does by itself. Each call does one step of every open job and says when to come again; everything that
 //! a step needs is in the store, so a process that was killed goes on where it stopped.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::PoisonError;
 
 use serde_json::Value;
 use tidewatch_domain::drain::{DrainAction, ItemOutcome, JobChange, JobState, Unpatched, patched_id, patched_intent};
 use tidewatch_domain::engine::ClientKey;
 use tidewatch_domain::ids::ClientId;
+use tidewatch_domain::report::EntryState;
 use tidewatch_domain::sync::Intent;
 use tidewatch_domain::time::Millis;
 use tidewatch_store::sync::drain::{CHUNK_ITEMS, ChunkItem, JobMove, JobRow, SystemMove, WaitingItem, Way, job_action};
+use tidewatch_store::telemetry::{Member, MemberNames};
 use tokio::sync::watch;
 
 use super::summary::Summary;
@@ -188,6 +190,7 @@ impl Service {
     async fn prepared(&self, row: &JobRow, waiting: Vec<WaitingItem>, now: Millis) -> Result<Vec<ChunkItem>> {
         let patch: Option<Value> = row.patch.as_deref().and_then(|text| serde_json::from_str(text).ok());
         let sync = self.store.sync();
+        let held = self.held_on_devices(row, &waiting).await?;
         let item = |(item, apart): (WaitingItem, Option<String>)| {
             let client = ClientKey(item.client);
             let client_id = sync.client_id_of(client)?;
@@ -198,12 +201,30 @@ impl Service {
             };
             let way = match apart {
                 Some(words) => Way::Apart(words),
+                // Without a payload there is nothing to put back, except what its device holds.
+                None if action == DrainAction::Restore && item.state.is_none() && !held.contains(&item.n) => Way::Move,
                 None => self.way(row, &client_id, &item, action, patch.as_ref(), now),
             };
             let together = item.together;
             Some(ChunkItem { n: item.n, client, client_id, operation_id: item.operation_id, action, together, way })
         };
         Ok(self.groups_complete(row, waiting).await?.into_iter().filter_map(item).collect())
+    }
+
+    /// Places of what is to be restored, is not in the archive, and is held by its device.
+    async fn held_on_devices(&self, row: &JobRow, waiting: &[WaitingItem]) -> Result<HashSet<i64>> {
+        if DrainAction::parse(&row.action) != Some(DrainAction::Restore) {
+            return Ok(HashSet::new());
+        }
+        let sync = self.store.sync();
+        let named = |item: &WaitingItem| Some((sync.client_id_of(ClientKey(item.client))?, item.operation_id.clone()));
+        let places: HashMap<(ClientId, String), i64> =
+            waiting.iter().filter(|item| item.state.is_none()).filter_map(|item| Some((named(item)?, item.n))).collect();
+        let entries: Vec<(ClientId, String)> = places.keys().cloned().collect();
+        let members = self.store.telemetry().outbox_members_of(&entries, &mut MemberNames::default()).await?;
+        let held = members.into_iter().filter(|member| member.state == EntryState::Held);
+        let place = |member: Member| places.get(&(member.device.client_id.clone(), member.operation_id.into_string())).copied();
+        Ok(held.filter_map(place).collect())
     }
 
     fn way(

@@ -7,6 +7,7 @@ use tidewatch_domain::drain::{CANARY_ENTRIES_MAX, Dependants, DrainAction, Drain
 use tidewatch_domain::engine::ClientKey;
 use tidewatch_domain::fleet::Breakdown;
 use tidewatch_domain::ids::ClientId;
+use tidewatch_domain::report::EntryState;
 use tidewatch_domain::signature::signature_id;
 
 use super::gather::{Gathered, Gathering};
@@ -53,7 +54,10 @@ pub(super) fn skip_reason(action: DrainAction, gathered: &Gathered) -> Option<St
     }
     match gathered.look.letter {
         Some((_, state)) if !state.allows(action) => Some(format!("{} already", state.as_str())),
-        None if action == DrainAction::Restore => Some("not in the archive".to_owned()),
+        // What its device holds is let go there.
+        None if action == DrainAction::Restore && gathered.member.state != EntryState::Held => {
+            Some("not in the archive".to_owned())
+        }
         _ => None,
     }
 }

@@ -15,6 +15,7 @@ mod jobs;
 mod journal;
 mod letters;
 mod pages;
+mod put_back;
 mod read;
 mod released;
 mod sets;

@@ -128,7 +128,10 @@ pub fn does(preview: &DrainPreview) -> String {
             devices(preview.devices)
         ),
         DrainAction::Restore => {
-            format!("Puts {them} back in {their} old place, as poisoned, under {their} own {}.", if many { "ids" } else { "id" })
+            format!(
+                "Puts {them} back in {their} old place, as poisoned, under {their} own {}. What a device holds it lets go, and sends once more.",
+                if many { "ids" } else { "id" }
+            )
         }
     };
     format!("{main}{}{}", together(preview), behind(preview))
@@ -237,7 +240,7 @@ pub fn does_not(preview: &DrainPreview) -> String {
         DrainAction::Quarantine | DrainAction::Discard => {
             "Delete anything, change a record on this server, or stop an app from making more of the same."
         }
-        DrainAction::Restore => "Send anything by itself: a restored entry waits for a person, as before.",
+        DrainAction::Restore => "Send anything from here: a restored entry waits for a person, as before.",
     };
     format!("{main}{newer}")
 }
@@ -246,7 +249,13 @@ pub fn does_not(preview: &DrainPreview) -> String {
 #[must_use]
 pub fn undo(preview: &DrainPreview, now: Millis) -> String {
     match preview.action {
-        DrainAction::Quarantine | DrainAction::Discard | DrainAction::Skip | DrainAction::Hold => {
+        DrainAction::Hold => {
+            let until = when(preview.undo_until, now);
+            format!(
+                "Until {until}: a device that holds one lets it go and sends it once more; what no device has fetched is called back."
+            )
+        }
+        DrainAction::Quarantine | DrainAction::Discard | DrainAction::Skip => {
             let until = when(preview.undo_until, now);
             let purge = preview.purge_from.map_or_else(String::new, |at| {
                 format!(" After {} payloads are written to an export and purged: then nothing can be put back.", when(at, now))

@@ -1,7 +1,7 @@
 //! Head of a drain: what it is, where it stands, and the steps that can be taken now.
 
 use leptos::prelude::*;
-use tidewatch_domain::drain::{JobChange, JobState, REASON_CHARS_MAX, REASON_CHARS_MIN};
+use tidewatch_domain::drain::{DrainAction, JobChange, JobState, REASON_CHARS_MAX, REASON_CHARS_MIN};
 use tidewatch_domain::fleet::DrainJobView;
 use tidewatch_domain::role::{Action, drain_action};
 use tidewatch_domain::time::Millis;
@@ -172,8 +172,13 @@ pub(super) fn undo_words(view: &DrainJobView) -> String {
     let parts: Vec<String> = parts.into_iter().filter_map(named).collect();
     let (last, first) = parts.split_last().expect("something can be undone");
     let said = if first.is_empty() { last.clone() } else { format!("{} and {last}", first.join(", ")) };
+    let held = if done > 0 && view.row.action == DrainAction::Hold {
+        " Their devices let go of them and send them once more."
+    } else {
+        ""
+    };
     let moved = if done > 0 { " What its device has acted on since, or somebody has moved, stays as it is." } else { "" };
-    format!("{}.{moved} What was released behind them stays sent.", upper_first(&said))
+    format!("{}.{held}{moved} What was released behind them stays sent.", upper_first(&said))
 }
 
 fn upper_first(text: &str) -> String {

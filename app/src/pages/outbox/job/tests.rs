@@ -1,6 +1,6 @@
 //! The page of a drain from hand-made jobs: numbers that add up, steps by state and role, and the three kinds of empty.
 
-use tidewatch_domain::drain::{ItemOutcome, JobChange, JobState};
+use tidewatch_domain::drain::{DrainAction, ItemOutcome, JobChange, JobState};
 use tidewatch_domain::fleet::{FailureReason, Forecast, JobTally};
 use tidewatch_domain::role::Role;
 
@@ -67,6 +67,18 @@ fn what_devices_have_not_been_told_of_what_is_done_stands_beside_it() {
     assert!(some.contains("Device not told yet: 38 entries. A device keeps its own copy, and what waits behind it"), "{some}");
     assert!(read(1).contains("Device not told yet: 1 entry."));
     assert!(!read(0).contains("not told"), "what has nothing left is not there");
+}
+
+#[test]
+fn an_undo_of_a_hold_says_that_devices_send_what_they_let_go() {
+    let read = |action| {
+        let mut view = job(JobState::Done);
+        view.row.action = action;
+        text(&page(view, reader(Role::Operator, "maya.okafor")))
+    };
+    let words = "Their devices let go of them and send them once more.";
+    assert!(read(DrainAction::Hold).contains(words));
+    assert!(!read(DrainAction::Quarantine).contains(words), "what was dropped there is not sent");
 }
 
 #[test]

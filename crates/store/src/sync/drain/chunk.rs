@@ -1,7 +1,7 @@
 //! A chunk of a job, in one transaction: states of the archive, decisions of the engine, commands to devices, outcomes of items, journal,
 //! one audit row per entry, tally. What the transaction finds in another state than the chunk was prepared for is left alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use tidewatch_domain::audit::AuditEntry;
 use tidewatch_domain::drain::{ArchiveOrigin, ArchiveState, CANARY_MS, DrainAction, ItemOutcome, JobState, Recent};
@@ -89,6 +89,8 @@ struct Work {
     decided: Vec<serde_json::Value>,
     /// What devices are told.
     told: Vec<Told>,
+    /// Entries whose devices have certainly not heard what they were to be told of them.
+    unheard: HashSet<(ClientKey, String)>,
     /// Entries that are where they were before: nobody is to speak of them any more.
     silent: Vec<(ClientKey, String)>,
 }
@@ -102,7 +104,7 @@ impl Writer {
         }
         let letters = self.letters_at(items.iter().map(|item| (item.client, item.operation_id.as_str()))).await?;
         let mut decisions = self.decisions(&job, &items, &letters, now).await?;
-        let mut work = Work::default();
+        let mut work = Work { unheard: self.unheard(&items, &letters).await?, ..Work::default() };
         let (mut last, mut whole) = (job.next_n, true);
         let mut letters = letters.as_slice();
         // What is decided together is one step: a job stops before it or after it.
@@ -176,6 +178,13 @@ impl Writer {
         Ok(())
     }
 
+    /// Of what is restored, that of which no device has heard.
+    async fn unheard(&mut self, items: &[ChunkItem], letters: &[Option<Letter>]) -> Result<HashSet<(ClientKey, String)>> {
+        let restored = items.iter().zip(letters).filter(|(item, letter)| item.action == DrainAction::Restore && letter.is_some());
+        let entries: Vec<(ClientKey, String)> = restored.map(|(item, _)| (item.client, item.operation_id.clone())).collect();
+        self.untold_unheard(&entries).await
+    }
+
     async fn work_write(&mut self, job: &mut JobRow, mut work: Work, now: Millis) -> Result<()> {
         for ((from, to), ids) in &work.moves {
             let passes =
@@ -218,11 +227,13 @@ impl Work {
             if let Way::Fails(code, detail) = &item.way {
                 return self.settle(job, item, None, None, ItemOutcome::Failed, Some((*code, detail.clone())), now);
             }
-            if item.action == DrainAction::Restore {
+            // What only its device has and holds is let go there.
+            if item.action == DrainAction::Restore && !matches!(item.way, Way::OnDevice) {
                 let words = "its payload is not in the archive".to_owned();
                 return self.settle(job, item, None, None, ItemOutcome::Skipped, Some(("not_archived", words)), now);
             }
-            self.told.push(Told::of(self.outcomes.len(), item, item.action, false));
+            let word = if item.action == DrainAction::Restore { DrainAction::Retry } else { item.action };
+            self.told.push(Told::of(self.outcomes.len(), item, word, false));
             return self.settle(job, item, None, None, ItemOutcome::Sent, None, now);
         };
         if !letter.state.allows(item.action) {
@@ -268,13 +279,19 @@ impl Work {
     }
 
     /// A device that keeps a copy of its own is told; one that has sent it up has none. What it was to do and is restored before it has
-    /// heard of that is not asked of it any more.
+    /// heard of that is not asked of it any more; what it holds by now it lets go, and sends once more.
     fn tell(&mut self, item: &ChunkItem, letter: Letter, word: DrainAction) {
         let entry = (item.client, item.operation_id.clone());
-        if letter.origin == ArchiveOrigin::Escrowed || word == DrainAction::Restore {
-            self.silent.push(entry);
-        } else {
-            self.told.push(Told::of(self.outcomes.len(), item, word, true));
+        let word = match word {
+            DrainAction::Restore if letter.state == ArchiveState::Held && !self.unheard.contains(&entry) => {
+                Some(DrainAction::Retry)
+            }
+            DrainAction::Restore => None,
+            word => Some(word),
+        };
+        match word.filter(|_| letter.origin != ArchiveOrigin::Escrowed) {
+            Some(word) => self.told.push(Told::of(self.outcomes.len(), item, word, true)),
+            None => self.silent.push(entry),
         }
     }
 

@@ -88,7 +88,7 @@ statements! {
             command = excluded.command, at_ms = excluded.at_ms, open = excluded.open";
     /// Items of a stretch, whatever became of them, with their rows of the archive.
     ITEMS_STRETCH = r"
-        select i.n, i.client, i.operation_id, i.behind, i.outcome, i.command, d.id as letter, iif(d.purge is null, d.state, 8) as state, d.job, d.home
+        select i.n, i.client, i.operation_id, i.behind, i.outcome, i.command, d.id as letter, iif(d.purge is null, d.state, 8) as state, d.job, d.home, d.origin
         from drain_items i left join dead_letters d on d.client = i.client and d.operation_id = i.operation_id
         where i.set_id = ?1 and i.n > ?2 order by i.n limit ?3";
     /// Commands of a job that none of the devices `[client, …]` has fetched: id, device, arguments.

@@ -92,7 +92,7 @@ impl Writer {
         let Some(mut job) = self.job_load(id).await? else { return Ok(()) };
         let letters =
             self.letters_at(settled.iter().map(|(item, _)| (ClientKey(item.client), item.operation_id.as_str()))).await?;
-        let (mut outcomes, mut events) = (Vec::new(), Vec::new());
+        let (mut outcomes, mut events, mut told) = (Vec::new(), Vec::new(), Vec::new());
         for ((item, verdict), letter) in settled.iter().zip(&letters) {
             let action = job_action(&job, item.behind);
             // Its payload has come in, and what is to be done with it is done here, unless the job is over: then it stays where it is.
@@ -100,11 +100,16 @@ impl Writer {
                 && action == DrainAction::ToConflict
                 && letter.is_some_and(|letter| letter.state.allows(action));
             let over = open && job.job_state().is_final();
-            let outcome = match (open, over) {
+            // Its device has held it after its job was taken back: it lets go of it again.
+            let undone = verdict.outcome == ItemOutcome::Ok && action == DrainAction::Hold && job.job_state() == JobState::Undone;
+            let outcome = match (open, over || undone) {
                 (_, true) => ItemOutcome::Skipped,
                 (true, false) => ItemOutcome::Waiting,
                 (false, false) => verdict.outcome,
             };
+            if undone {
+                told.extend(self.let_go(ClientKey(item.client), (&item.operation_id, item.n), outcomes.len()));
+            }
             if outcome == ItemOutcome::Waiting {
                 job.next_n = job.next_n.min(item.n - 1);
             }
@@ -114,7 +119,11 @@ impl Writer {
                 ItemOutcome::Ok => self.letter_follows(&job, *letter, action, now).await?,
                 _ => None,
             };
-            let (code, detail) = if over { left_open(&job) } else { (verdict.code.clone(), verdict.detail.clone()) };
+            let (code, detail) = match (over, undone) {
+                (true, _) => left_open(&job),
+                (_, true) => let_go_again(),
+                _ => (verdict.code.clone(), verdict.detail.clone()),
+            };
             events.push(NewEvent {
                 client: ClientKey(item.client),
                 operation_id: item.operation_id.clone(),
@@ -126,6 +135,11 @@ impl Writer {
                 detail: code.clone(),
             });
             outcomes.push(Settled { n: item.n, outcome, code, detail, command: Some(command.to_owned()) });
+        }
+        if !told.is_empty() {
+            let by = self.moved_by(&job).await?;
+            // Boxed: a command that takes the place of another ends that, which may settle entries.
+            Box::pin(self.devices_tell_for(&job, (&by.actor, &by.reason), &told, now)).await?;
         }
         self.items_settle(&job, &outcomes, now).await?;
         self.events_add(&events).await?;
@@ -189,6 +203,11 @@ impl Writer {
             .await?;
         Ok(Some(to.mirror_number()))
     }
+}
+
+/// Why an entry that its device has held is not held any more: code and words.
+fn let_go_again() -> (Option<String>, Option<String>) {
+    (Some("undone".to_owned()), Some("the job was taken back before its device held it, and it is told to let it go".to_owned()))
 }
 
 /// Why an entry that its device has handed over is not decided any more: code and words.

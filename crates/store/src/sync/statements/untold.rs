@@ -31,6 +31,11 @@ statements! {
         cross join commands c on c.id = u.command
         cross join drain_jobs d on d.id = u.job
         where u.client = ?1 and u.again_ms <= ?2 order by u.again_ms limit ?3";
+    /// Of `[[client, operation], …]`: the places of those that their devices have certainly not heard of, since nobody has fetched what tells.
+    UNTOLD_UNHEARD = r"
+        select j.key as at from json_each(?1) j
+        cross join untold u on u.client = j.value ->> 0 and u.operation_id = j.value ->> 1 and u.times = 0
+        cross join commands c on c.id = u.command and c.handed_ms is null";
     /// `[operation, …]` of a device are told once more.
     UNTOLD_AGAIN = r"
         update untold set command = ?3, times = times + 1, again_ms = null

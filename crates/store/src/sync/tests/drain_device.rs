@@ -10,6 +10,7 @@ use super::*;
 use crate::sync::EscrowLine;
 use crate::sync::drain::{ChunkItem, JobMove, JobRow, LetterRow, NewJob, NewSet, SetMember, Submission, SystemMove, Way};
 
+mod hold;
 mod stop;
 mod untold;
 

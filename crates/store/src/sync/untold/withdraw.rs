@@ -1,7 +1,7 @@
 //! Taking words back that no device has heard: an entry that is where it was before leaves the command that nobody has fetched, and what
 //! is left of that is given out anew in the same transaction.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde_json::{Value, json};
 use tidewatch_domain::control::{COMMAND_TTL_MS, CommandKind, NewCommand};
@@ -10,7 +10,7 @@ use tidewatch_domain::time::Millis;
 
 use crate::sync::control::By;
 use crate::sync::statements::control::COMMAND_BY_ID;
-use crate::sync::statements::untold::{COMMAND_QUEUED, ITEMS_REISSUED, UNTOLD_QUEUED, UNTOLD_REISSUED};
+use crate::sync::statements::untold::{COMMAND_QUEUED, ITEMS_REISSUED, UNTOLD_QUEUED, UNTOLD_REISSUED, UNTOLD_UNHEARD};
 use crate::sync::writer::Writer;
 use crate::{Error, Result};
 
@@ -47,6 +47,18 @@ impl Writer {
         let query = sqlx::query_as(UNTOLD_QUEUED).bind(Value::from(list).to_string());
         let rows: Vec<(i64, String)> = query.fetch_all(&mut self.connection).await?;
         Ok(rows.into_iter().map(|(at, command)| (usize::try_from(at).expect("an index of the array"), command)).collect())
+    }
+
+    /// Which of these entries their devices have certainly not heard of: nobody has fetched a command that tells of them.
+    pub(crate) async fn untold_unheard(&mut self, entries: &[(ClientKey, String)]) -> Result<HashSet<(ClientKey, String)>> {
+        if !entries.iter().any(|(client, _)| self.untold_has(*client)) {
+            return Ok(HashSet::new());
+        }
+        let list: Vec<Value> = entries.iter().map(|(client, operation)| json!([client.0, operation])).collect();
+        let query = sqlx::query_as(UNTOLD_UNHEARD).bind(Value::from(list).to_string());
+        let rows: Vec<(i64,)> = query.fetch_all(&mut self.connection).await?;
+        let entry = |(at,): (i64,)| entries[usize::try_from(at).expect("an index of the array")].clone();
+        Ok(rows.into_iter().map(entry).collect())
     }
 
     /// Takes entries out of a command that nobody has fetched: it is taken back, and what is left of it is given out anew.
