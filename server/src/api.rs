@@ -6,6 +6,7 @@ pub mod control;
 pub mod error;
 pub mod openapi;
 pub mod query;
+pub mod refusals;
 pub mod sync;
 pub mod system;
 pub mod v1;

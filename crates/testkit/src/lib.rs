@@ -4,6 +4,7 @@
 //! Nothing here is mocked. Passwords are hashed cheaply, and the clock can be moved ahead; everything else is what `serve` runs.
 
 mod app;
+mod described;
 mod device;
 mod events;
 mod reply;

@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 use serde_json::Value;
 use tower::ServiceExt as _;
 
+use crate::described;
 use crate::events::Events;
 use crate::reply::Reply;
 
@@ -65,10 +66,12 @@ impl Visitor {
     /// Sends a request as it is.
     ///
     /// # Panics
-    /// When the router fails, which it cannot.
+    /// When the router fails, which it cannot; when the answer is not described.
     pub async fn send(&self, request: Request<Body>) -> Reply {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let (parts, body) = self.router.clone().oneshot(request).await.expect("the router answers everything").into_parts();
         let body = axum::body::to_bytes(body, 64 * 1_024 * 1_024).await.expect("the body arrives");
+        described::check(&method, &path, parts.status);
         Reply::new(parts.status, parts.headers, body)
     }
 

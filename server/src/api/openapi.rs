@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
+use crate::api::refusals::Refusals;
 use crate::api::{adapters, control, sync, system, v1};
 use crate::gate::SESSION_COOKIE;
 
@@ -29,7 +30,7 @@ use crate::gate::SESSION_COOKIE;
         v1::changes::operation_trace, v1::audit::audit_list, system::healthz, system::readyz, system::metrics
     ),
     components(schemas(tidewatch_protocol::v1::Mutation, tidewatch_protocol::v1::Report, tidewatch_protocol::v1::DeadLetterEntry)),
-    modifiers(&Credentials)
+    modifiers(&Credentials, &Refusals)
 )]
 pub struct Description;
 

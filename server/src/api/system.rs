@@ -50,7 +50,8 @@ pub async fn readyz(State(app): State<App>) -> Answer<Json<Ready>> {
 }
 
 /// Counters and histograms of this process; aggregates only, nothing of single devices.
-#[utoipa::path(get, path = "/metrics", tag = "system", responses((status = 200, content_type = "text/plain", body = String)))]
+#[utoipa::path(get, path = "/metrics", tag = "system", responses((status = 200, content_type = "text/plain", body = String),
+    (status = 404, description = "This process keeps no metrics", body = tidewatch_protocol::Problem, content_type = "application/problem+json")))]
 pub async fn metrics(State(app): State<App>) -> Answer<Response> {
     let handle = app.metrics().ok_or_else(|| Refusal::new(Code::NotFound, "this process keeps no metrics"))?;
     metrics::gauge!("tidewatch_log_head").set(head_gauge(app.service().head().0));
