@@ -78,6 +78,21 @@ pub enum Command {
         /// It merges the branch, where it is one, instead of settling the conflict.
         merges: bool,
     },
+    /// A device queues an intent and says what it would like to become of a conflict.
+    Wish(Edit, usize),
+    /// A device queues a patch of a record; the values say which.
+    Patch(Edit),
+    /// A device looks at a page that it does not apply: in another form, and perhaps without what it did itself.
+    Aside {
+        /// Which.
+        device: usize,
+        /// Rows.
+        size: usize,
+        /// How much of each change: 0 as ever, 1 the whole record, 2 nothing.
+        include: usize,
+        /// Without its own.
+        exclude_self: bool,
+    },
     /// The first device queues all of these, and ties them together.
     Several {
         /// The intents.
@@ -220,6 +235,10 @@ fn command(collections: [usize; 2]) -> impl Strategy<Value = Command> {
         1 => (device(), 1usize..4).prop_map(|(device, skip)| Command::Ahead(device, skip)),
         2 => (edit(collections), 0usize..4, any::<bool>())
             .prop_map(|(edit, which, merges)| Command::Resolve { edit, which, merges }),
+        3 => (edit(collections), 0usize..5).prop_map(|(edit, wish)| Command::Wish(edit, wish)),
+        2 => edit(collections).prop_map(Command::Patch),
+        2 => (device(), size(), 0usize..3, any::<bool>())
+            .prop_map(|(device, size, include, exclude_self)| Command::Aside { device, size, include, exclude_self }),
         8 => (device(), 1usize..5, fault()).prop_map(|(device, count, fault)| Command::Push { device, count, fault }),
         2 => Just(Command::Deliver),
         1 => (device(), device()).prop_map(|(one, two)| Command::Together(one, two)),

@@ -8,7 +8,7 @@ use tidewatch_domain::ids::OperationId;
 use tidewatch_domain::sync::{Body, ControlRow, FeedPage, FeedRowRef, Mutation};
 
 use crate::reference::{Answer, Key, group_of};
-use crate::rules::{current, laid_over, merged};
+use crate::rules::{Clock, current, joined, laid_over, merged};
 
 /// A record as a device holds it; no body is a deletion that it knows of.
 pub type Copy = (i64, Option<Body>, String);
@@ -34,6 +34,8 @@ pub struct Device {
     pub answers: Vec<(String, Answer)>,
     /// Its copy.
     pub copy: BTreeMap<Key, Copy>,
+    /// What it has seen of records whose collections go by that, its own writes included.
+    pub clocks: BTreeMap<Key, Clock>,
     /// Where it goes on reading.
     pub cursor: Option<String>,
     /// While it scans from the beginning: what the scan has mentioned.
@@ -106,8 +108,8 @@ impl Device {
 
     fn row(&mut self, row: FeedRowRef<'_>) {
         let key = (row.collection.to_string(), row.record_id.to_string());
-        if !self.scopes.contains(row.scope.as_str()) {
-            // Opened already, and not told yet: it comes again with the scan.
+        if !self.scopes.contains(row.scope.as_str()) || self.must_scan {
+            // Opened already, and not told yet, or just told: it comes again with the scan.
             return;
         }
         if let Some(mentioned) = &mut self.mentioned {
@@ -123,6 +125,10 @@ impl Device {
         let patch = matches!(row.op, "update" | "crdt") && !(row.op == "crdt" && row.version.0 == 1);
         if patch && !self.doubtful.contains(row.scope.as_str()) && (before.is_none() || row.version.0 != version + 1) {
             self.faults.push(format!("{} got a patch to version {} of {key:?} and holds {version}", self.id, row.version));
+        }
+        if let Some(seen) = row.vector.and_then(|text| serde_json::from_str::<Clock>(text).ok()) {
+            let known = self.clocks.entry(key.clone()).or_default();
+            *known = joined(known, &seen);
         }
         let before = before.unwrap_or(&none);
         let after = match row.op {

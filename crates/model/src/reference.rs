@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 use tidewatch_domain::sync::{Base, Body, MutationOp};
 
-use crate::rules::{Deletion, Held, Kind};
+use crate::rules::{Clock, Deletion, Held, Kind};
 
 pub use self::answer::Answer;
 pub use self::settling::Standoff;
@@ -57,6 +57,8 @@ pub struct Row {
     pub body: Option<Body>,
     /// Entry of the conflicts log that it speaks of.
     pub entry: Option<i64>,
+    /// What the write had seen, where its collection goes by that; of the state what the record has seen.
+    pub clock: Option<Clock>,
 }
 
 #[derive(Clone, Debug)]
@@ -69,6 +71,8 @@ struct Record {
     last: (String, String),
     /// Bodies by version, none for a tombstone.
     past: BTreeMap<i64, Option<Body>>,
+    /// What it has seen, where its collection goes by that.
+    clock: Clock,
 }
 
 /// What makes two intents the same.
@@ -112,6 +116,8 @@ pub struct Reference {
     implied: bool,
     /// The step to the current schema has made another write of the intent than its device knows of.
     altered: bool,
+    /// The intent waits because of a lock.
+    lock_only: bool,
 }
 
 impl Reference {

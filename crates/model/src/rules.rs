@@ -3,18 +3,29 @@
 //! Nothing of `domain::engine` or `domain::decide` is called. Where both say the same, the store is what the protocol says it is;
 //! where they differ, one of them is wrong and a test prints the commands that show it.
 
+mod clocks;
 mod guards;
 mod merging;
+mod patches;
 mod schema;
+mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
+use tidewatch_domain::policy::ConflictWish;
 use tidewatch_domain::sync::{Body, MutationOp};
 
+pub use self::clocks::{CLOCKED, Clock, has_seen, joined, stated};
 pub use self::guards::{Finding, branches_named, conflicts_named, guarded};
 pub use self::merging::{MERGING, merged};
+pub use self::patches::patched;
 pub use self::schema::{STEPPED, STEPS, current, down, up};
+pub use self::wishes::{LISTENING, WISHES, wish_of};
+use self::wishes::{side, wished};
+
+/// The collection in which what a person is to decide is locked meanwhile.
+pub const LOCKED: &str = "deeds";
 
 /// What orders two writes: rank where roles decide (else 0), time, node, device, operation.
 pub type Stamp = (i64, u64, String, String, String);
@@ -57,6 +68,10 @@ pub enum Deletion {
     Person,
     /// The change.
     Change,
+    /// The write, because its device wishes so.
+    Write,
+    /// The record, because the device of the write wishes so.
+    Record,
 }
 
 /// A record as the rules see it.
@@ -149,8 +164,7 @@ pub fn whole(fields: &Body) -> Body {
 /// Rules over one write of plain fields.
 #[must_use]
 pub fn ruled(
-    kind: Kind,
-    deletion: Deletion,
+    (kind, deletion, wish): (Kind, Deletion, Option<ConflictWish>),
     held: Option<&Held>,
     op: MutationOp,
     fields: &Body,
@@ -166,7 +180,7 @@ pub fn ruled(
         };
     };
     if held.deleted {
-        return stamped(kind, fields, after_deletion(kind, deletion, held, op, fields, stamp, knew));
+        return stamped(kind, fields, after_deletion((kind, deletion, wish), held, op, fields, stamp, knew));
     }
     // A replacement does not reach the fields that merge by themselves.
     let mut fields = fields.clone();
@@ -183,10 +197,10 @@ pub fn ruled(
         MutationOp::Delete => "delete",
         _ => "put",
     };
-    if kind == Kind::NewestField && op != MutationOp::Delete && *knew != Knew::All {
+    if kind == Kind::NewestField && op != MutationOp::Delete && *knew != Knew::All && wish.is_none() {
         return by_field(held, op, &fields, stamp);
     }
-    let adds_up = kind == Kind::Merge && op != MutationOp::Delete && matches!(knew, Knew::Older(_));
+    let adds_up = op != MutationOp::Delete && adds_up(kind, wish, knew);
     if asked.as_ref() == Some(&held.body) && !adds_up {
         let by_stamp = matches!(kind, Kind::Newest { arrival: false } | Kind::Merging | Kind::Role | Kind::Guarded);
         let newer = by_stamp && *knew != Knew::All && stamp > held.newest();
@@ -198,11 +212,15 @@ pub fn ruled(
     if *knew == Knew::All {
         return stamped(kind, &fields, becomes(name, asked));
     }
+    if let Some(wish) = wish.filter(|_| op != MutationOp::Delete) {
+        return wished((kind, wish), held, (name, op), (&fields, asked), stamp, knew);
+    }
     match (kind, op) {
-        (Kind::Returned, _) => Ruling::Back,
-        (_, MutationOp::Delete) => match deletion {
-            Deletion::Newer if stamp > held.newest() => entered(becomes("delete", None), held.newest().3 != stamp.3),
-            Deletion::Newer | Deletion::Change => Ruling::Lost,
+        (Kind::Returned, _) if wish.is_none() => Ruling::Back,
+        (_, MutationOp::Delete) => match side(deletion, wish) {
+            Deletion::Newer if stamp <= held.newest() => Ruling::Lost,
+            Deletion::Newer | Deletion::Write => entered(becomes("delete", None), held.newest().3 != stamp.3),
+            Deletion::Change | Deletion::Record => Ruling::Lost,
             Deletion::Person => Ruling::Person { asked: None },
         },
         (Kind::Review, _) => Ruling::Person { asked: None },
@@ -215,6 +233,11 @@ pub fn ruled(
         }
         _ => Ruling::Lost,
     }
+}
+
+/// Whether a write may change a record that is as it asks for: the other side's change to the same value was another change.
+fn adds_up(kind: Kind, wish: Option<ConflictWish>, knew: &Knew) -> bool {
+    kind == Kind::Merge && matches!(wish, None | Some(ConflictWish::Merge)) && matches!(knew, Knew::Older(_))
 }
 
 /// What the device has before it stands beside the record: its base with its own write on top.
@@ -246,8 +269,7 @@ fn stamped(kind: Kind, fields: &Body, ruling: Ruling) -> Ruling {
 }
 
 fn after_deletion(
-    kind: Kind,
-    deletion: Deletion,
+    (kind, deletion, wish): (Kind, Deletion, Option<ConflictWish>),
     held: &Held,
     op: MutationOp,
     fields: &Body,
@@ -266,11 +288,12 @@ fn after_deletion(
     if *knew == Knew::All {
         return becomes(name, Some(whole(fields)));
     }
-    let wins = match deletion {
-        _ if kind == Kind::Returned => return Ruling::Back,
+    let wins = match side(deletion, wish) {
+        _ if kind == Kind::Returned && wish.is_none() => return Ruling::Back,
         Deletion::Person => return Ruling::Person { asked: None },
         Deletion::Newer => stamp > held.newest(),
-        Deletion::Change => true,
+        Deletion::Change | Deletion::Write => true,
+        Deletion::Record => false,
     };
     if !wins {
         return Ruling::Lost;
@@ -344,7 +367,7 @@ fn three_way(held: &Held, op: MutationOp, fields: &Body, stamp: &Stamp, knew: &K
                 }
                 want.cloned()
             }
-            (true, _) if stamp > &held.stamp => want.cloned(),
+            (true, _) if stamp > held.newest() => want.cloned(),
             (true, _) => {
                 lost = true;
                 continue;

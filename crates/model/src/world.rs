@@ -31,10 +31,10 @@ pub use self::seen::{PageSeen, Seen, Shown, State};
 use crate::command::{Command, DEVICES};
 use crate::device::Device;
 use crate::reference::{Answer, Reference};
-use crate::rules::{Deletion, Kind, STEPPED, STEPS};
+use crate::rules::{Deletion, Kind, LISTENING, LOCKED, STEPPED, STEPS, WISHES};
 
 /// Collections: name, policy, and the same in the model's words.
-pub const COLLECTIONS: [(&str, &str, Kind, Deletion); 12] = [
+pub const COLLECTIONS: [(&str, &str, Kind, Deletion); 15] = [
     ("assets", r#"{"kind":"lww"}"#, Kind::Newest { arrival: false }, Deletion::Newer),
     ("readings", r#"{"kind":"lww","clock":"server"}"#, Kind::Newest { arrival: true }, Deletion::Newer),
     ("profiles", r#"{"kind":"lww_field"}"#, Kind::NewestField, Deletion::Newer),
@@ -56,6 +56,9 @@ pub const COLLECTIONS: [(&str, &str, Kind, Deletion); 12] = [
     ("drafts", r#"{"kind":"version_control"}"#, Kind::Versions, Deletion::Person),
     ("plans", r#"{"kind":"higher_role_wins"}"#, Kind::Role, Deletion::Newer),
     (STEPPED, STEPS, Kind::NewestField, Deletion::Newer),
+    ("visits", r#"{"kind":"lww","detect":"vector"}"#, Kind::Newest { arrival: false }, Deletion::Newer),
+    ("surveys", r#"{"kind":"field_merge","detect":"vector"}"#, Kind::Merge, Deletion::Person),
+    (LOCKED, r#"{"kind":"manual_review","lock":true}"#, Kind::Review, Deletion::Person),
     ("claims", GUARDED, Kind::Guarded, Deletion::Newer),
 ];
 /// Guards of the last collection, which [`crate::rules::guarded`] states in its own way.
@@ -146,7 +149,7 @@ fn definition(name: &str, policy: &str) -> CollectionDefinition {
         schema_min: 1,
         schema_current: if name == STEPPED { 2 } else { 1 },
         priority: "normal",
-        policy: policy.to_owned(),
+        policy: if LISTENING.contains(&name) { policy.replacen('{', &format!("{{{WISHES},"), 1) } else { policy.to_owned() },
     }
 }
 

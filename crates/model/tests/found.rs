@@ -112,6 +112,60 @@ fn two_changes_to_the_same_value_are_two_where_changes_add_up() {
     assert_eq!(body, Some(serde_json::json!(2)));
 }
 
+/// A write arrives after a deletion that had seen it: its device was told that nothing had changed, and would have kept the record.
+#[test]
+fn a_write_that_a_deletion_has_overtaken_is_not_so_already() {
+    let seen = sound(&[
+        edit(1, "visits", MutationOp::Create, On::Nothing, (2, 2)),
+        push(1),
+        pull(0, 500, Fault::None),
+        edit(0, "visits", MutationOp::Put, On::Held, (2, 2)),
+        edit(0, "visits", MutationOp::Delete, On::Held, (0, 0)),
+        Command::Ahead(0, 1),
+        push(0),
+    ]);
+    let told = seen.devices[0].answers.iter().map(|(_, answer)| (answer.status, answer.noop));
+    assert_eq!(told.collect::<Vec<_>>(), [("applied", false), ("superseded", false)]);
+}
+
+/// A device wishes its write to be merged, and one of its fields gives way to a newer one: that field carried the older stamp from then
+/// on, and lost against a write of between the two.
+#[test]
+fn a_field_that_gave_way_in_a_merge_keeps_its_stamp() {
+    let wish = |values| Command::Wish(an_edit(0, "profiles", MutationOp::Update, On::Guess(1), values), 2);
+    let seen = sound(&[
+        edit(0, "profiles", MutationOp::Create, On::Nothing, (2, 2)),
+        push(0),
+        Command::Skew(1, 60_000),
+        edit(1, "profiles", MutationOp::Update, On::Nothing, (3, 0)),
+        push(1),
+        wish((4, 4)),
+        push(0),
+        Command::Skew(3, 30_000),
+        Command::Scope { device: 3, scope: 0, open: true },
+        edit(3, "profiles", MutationOp::Update, On::Nothing, (5, 0)),
+        push(3),
+    ]);
+    let body = seen.followed["site:a"].values().next().map(|(_, body)| (body["a"].clone(), body["b"].clone()));
+    assert_eq!(body, Some((serde_json::json!(3), serde_json::json!(4))));
+}
+
+/// A scope is opened, and a record of it changed, before the device reads: the page has the change, and the device not what it changes.
+/// It applies nothing of a scope that it has just been told of: the scan brings it.
+#[test]
+fn a_change_behind_the_row_that_opens_its_scope_waits_for_the_scan() {
+    let seen = sound(&[
+        edit(0, "profiles", MutationOp::Create, On::Nothing, (2, 2)),
+        push(0),
+        Command::Scope { device: 3, scope: 0, open: true },
+        edit(0, "profiles", MutationOp::Update, On::Guess(1), (3, 0)),
+        push(0),
+        pull(3, 500, Fault::None),
+        pull(3, 500, Fault::None),
+    ]);
+    assert_eq!(seen.devices[3].copy.values().map(|held| held.0).collect::<Vec<_>>(), [2]);
+}
+
 /// A branch is settled without a merge, and the next one beside the same version had its name.
 #[test]
 fn no_two_branches_beside_a_version_have_one_name() {

@@ -48,6 +48,7 @@ fn seed() -> u64 {
 
 fn config(cases: u32) -> Config {
     let cases = asked("TIDEWATCH_MODEL_CASES").and_then(|cases| u32::try_from(cases).ok()).unwrap_or(cases);
+    println!("{cases} runs, seed {}", seed());
     let rng_seed = RngSeed::Fixed(seed());
     Config { cases, max_shrink_iters: 600, failure_persistence: None, rng_seed, ..Config::default() }
 }
@@ -68,41 +69,52 @@ fn drawn(count: usize) -> Vec<Vec<Command>> {
     (0..count).map(run).collect()
 }
 
+/// Answers, rows and what was asked for beside a change.
+const KINDS: [&str; 38] = [
+    "applied",
+    "merged",
+    "superseded",
+    "conflict",
+    "rejected",
+    "create",
+    "update",
+    "put",
+    "delete",
+    "crdt",
+    "not_found",
+    "scope_forbidden",
+    "scope_mismatch",
+    "evict",
+    "grant",
+    "revoke",
+    "schema",
+    "schema_invalid",
+    "guard_failed",
+    "dedupe_horizon_passed",
+    "elsewhere",
+    "noop",
+    "dependency_failed",
+    "dependency_missing",
+    "conflict_resolved",
+    "version_conflict",
+    "resolved",
+    "branch",
+    "backfilled",
+    "overtaken",
+    "without its own",
+    "patch",
+    "patch, guard_failed",
+    "wish",
+    "wish, superseded",
+    "clock",
+    "clock, superseded",
+    "clock, merged",
+];
+
 /// The commands reach what they are for.
 #[test]
 fn runs_come_to_every_kind_of_answer_and_row() {
-    let mut missing = BTreeSet::from([
-        "applied",
-        "merged",
-        "superseded",
-        "conflict",
-        "rejected",
-        "create",
-        "update",
-        "put",
-        "delete",
-        "crdt",
-        "not_found",
-        "scope_forbidden",
-        "scope_mismatch",
-        "evict",
-        "grant",
-        "revoke",
-        "schema",
-        "schema_invalid",
-        "guard_failed",
-        "dedupe_horizon_passed",
-        "elsewhere",
-        "noop",
-        "dependency_failed",
-        "dependency_missing",
-        "conflict_resolved",
-        "version_conflict",
-        "resolved",
-        "branch",
-        "backfilled",
-        "overtaken",
-    ]);
+    let mut missing = BTreeSet::from(KINDS);
     for run in drawn(120) {
         let seen = honest(&run);
         for (_, answer) in seen.devices.iter().flat_map(|device| &device.answers) {
@@ -118,7 +130,14 @@ fn runs_come_to_every_kind_of_answer_and_row() {
         for name in seen.devices.iter().flat_map(|device| &device.put_off) {
             missing.remove(name);
         }
-        let rare = [("backfilled", seen.backfilled), ("overtaken", seen.overtaken)];
+        for (operation, answer) in seen.devices.iter().flat_map(|device| &device.answers) {
+            for name in asked_for(&seen, operation) {
+                let told = answer.code.unwrap_or(answer.status);
+                missing.remove(name);
+                missing.retain(|wanted| *wanted != format!("{name}, {told}"));
+            }
+        }
+        let rare = [("backfilled", seen.backfilled), ("overtaken", seen.overtaken), ("without its own", seen.aside)];
         for (name, _) in rare.into_iter().filter(|(_, times)| *times > 0) {
             missing.remove(name);
         }
@@ -130,6 +149,14 @@ fn runs_come_to_every_kind_of_answer_and_row() {
         }
     }
     panic!("no run came to {missing:?}");
+}
+
+/// What an operation asked for beside its change.
+fn asked_for(seen: &Seen, operation: &str) -> Vec<&'static str> {
+    let intent = seen.devices.iter().flat_map(|device| &device.queued).find(|intent| intent.operation_id.as_str() == operation);
+    let Some(terms) = intent.and_then(|intent| intent.terms.as_deref()) else { return Vec::new() };
+    let all = [("patch", terms.patch.is_some()), ("wish", terms.wish.is_some()), ("clock", terms.vector.is_some())];
+    all.into_iter().filter(|(_, is)| *is).map(|(name, _)| name).collect()
 }
 
 /// The fault that is built in is found by each of these checkers, within a bounded number of runs.

@@ -194,6 +194,98 @@ fn what_comes_after_the_horizon_is_refused_by_the_time_in_its_id_as_well() {
     assert_eq!(answers(&seen, 3), [("rejected", "dedupe_horizon_passed")]);
 }
 
+#[test]
+fn what_a_person_is_to_decide_is_locked_until_then() {
+    let seen = sound(&[
+        edit(0, "deeds", MutationOp::Create, On::Nothing, (2, 2)),
+        push(0),
+        edit(1, "deeds", MutationOp::Update, On::Nothing, (3, 0)),
+        push(1),
+        edit(0, "deeds", MutationOp::Update, On::Guess(1), (0, 4)),
+        push(0),
+        edit(0, "deeds", MutationOp::Update, On::Guess(2), (5, 0)),
+        push(0),
+        decide(0, "deeds", On::Guess(2), (5, 5), false),
+        push(0),
+    ]);
+    let waits = ("conflict", "version_conflict");
+    assert_eq!(answers(&seen, 0), [("applied", ""), ("applied", ""), waits, ("applied", "")]);
+    assert_eq!(answers(&seen, 1), [waits]);
+}
+
+#[test]
+fn clocks_tell_what_a_write_has_seen_whatever_its_base_says() {
+    let seen = sound(&[
+        edit(0, "visits", MutationOp::Create, On::Nothing, (2, 2)),
+        push(0),
+        pull(1),
+        edit(1, "visits", MutationOp::Update, On::Held, (3, 0)),
+        edit(0, "visits", MutationOp::Update, On::Held, (0, 4)),
+        push(1),
+        push(0),
+        pull(0),
+        pull(1),
+        edit(0, "visits", MutationOp::Put, On::Held, (5, 5)),
+        push(0),
+    ]);
+    let counts = |n: usize| seen.devices[n].clocks.values().next().cloned().unwrap_or_default();
+    let all = [("d0".to_owned(), 3), ("d1".to_owned(), 1)];
+    assert_eq!([counts(0), counts(1)], [all.clone().into(), all.into()]);
+}
+
+#[test]
+fn a_device_has_its_wish_where_the_collection_listens_and_nowhere_else() {
+    let wish = |collection, wish| Command::Wish(an_edit(1, collection, MutationOp::Put, On::Guess(1), (4, 4)), wish);
+    let begin = |collection| {
+        let again = edit(0, collection, MutationOp::Put, On::Guess(1), (3, 3));
+        vec![edit(0, collection, MutationOp::Create, On::Nothing, (2, 2)), push(0), again, push(0), Command::Skew(1, 60_000)]
+    };
+    for (at, told) in [("applied", ""), ("superseded", ""), ("merged", ""), ("applied", ""), ("conflict", "version_conflict")]
+        .into_iter()
+        .enumerate()
+    {
+        let seen = sound(&[begin("settings"), vec![wish("settings", at), push(1)]].concat());
+        assert_eq!(answers(&seen, 1), [told], "wish {at}");
+        let seen = sound(&[begin("assets"), vec![wish("assets", at), push(1)]].concat());
+        assert_eq!(answers(&seen, 1), [("applied", "")], "wish {at} where nobody listens");
+    }
+}
+
+#[test]
+fn a_patch_changes_fields_holds_its_tests_and_is_refused_whole() {
+    let patch = |values| Command::Patch(an_edit(0, "assets", MutationOp::Update, On::Nothing, values));
+    let seen = sound(&[
+        patch((0, 3)),
+        push(0),
+        edit(0, "assets", MutationOp::Create, On::Nothing, (2, 2)),
+        push(0),
+        patch((3, 3)),
+        patch((3, 2)),
+        patch((2, 0)),
+        patch((2, 0)),
+        push(0),
+    ]);
+    let told = [
+        ("rejected", "not_found"),
+        ("applied", ""),
+        ("rejected", "guard_failed"),
+        ("applied", ""),
+        ("applied", ""),
+        ("rejected", "schema_invalid"),
+    ];
+    assert_eq!(answers(&seen, 0), told);
+}
+
+#[test]
+fn a_page_in_another_form_has_the_same_rows() {
+    let aside = |device, include, exclude_self| Command::Aside { device, size: 7, include, exclude_self };
+    let mut run = vec![edit(0, "assets", MutationOp::Create, On::Nothing, (2, 2)), push(0)];
+    run.extend([edit(1, "assets", MutationOp::Update, On::Guess(1), (3, 0)), push(1)]);
+    run.extend([0, 1, 2].into_iter().flat_map(|include| [aside(0, include, true), aside(1, include, false)]));
+    let seen = sound(&run);
+    assert_eq!((seen.aside, seen.whole), (3, 2));
+}
+
 /// A reader of single fields comes to the end while others write, and has then been given every record as it stands.
 #[test]
 fn fields_that_are_asked_for_by_themselves_are_those_of_the_records_for_any_size_of_page() {

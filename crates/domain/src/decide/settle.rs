@@ -41,9 +41,12 @@ pub fn settled(standing: Option<Standing<'_>>, asked: Asked<'_>, policy: &Policy
     }
 }
 
-/// A write whose clock the record has overtaken: it loses, unless the record is so already.
+/// A write whose clock the record has overtaken: it loses, unless the record is so already. What is deleted is not as a change asks for.
 #[must_use]
 pub fn overtaken(standing: Option<Standing<'_>>, asked: Asked<'_>) -> Verdict {
-    let same = standing.is_some_and(|standing| plainly(standing.body, asked).as_ref() == Some(standing.body));
+    let same = standing.is_some_and(|standing| {
+        let now = (!standing.deleted).then_some(standing.body);
+        plainly(standing.body, asked).as_ref() == now
+    });
     if same { Verdict::Noop } else { Verdict::Superseded { lost: names(asked.fields), kind: DisputeKind::Superseded } }
 }

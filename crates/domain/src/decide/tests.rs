@@ -141,6 +141,22 @@ fn a_write_on_the_current_version_happens_as_it_was_asked() {
 }
 
 #[test]
+fn a_write_that_the_record_has_overtaken_loses_unless_it_is_so_already() {
+    let told = |deleted, op, fields: Value| {
+        let (record, fields, meta) = (body(json!({"a": 1})), body(fields), Meta::default());
+        let standing = Standing { stamp: stamp(10, "b"), deleted, body: &record, meta: &meta };
+        let asked = Asked { op, fields: &fields, stamp: stamp(20, "a"), role: None, rank: 0, wish: None };
+        words(&overtaken(Some(standing), asked))
+    };
+    assert_eq!(told(false, Put, json!({"a": 1})), "noop");
+    assert_eq!(told(false, Put, json!({"a": 2})), "superseded superseded lost a");
+    assert_eq!(told(false, Delete, json!({})), "superseded superseded lost ");
+    assert_eq!(told(true, Put, json!({"a": 1})), "superseded superseded lost a");
+    assert_eq!(told(true, Update, json!({})), "superseded superseded lost ");
+    assert_eq!(told(true, Delete, json!({})), "noop");
+}
+
+#[test]
 fn changes_that_add_up_are_two_also_when_they_come_to_the_same_value() {
     let base = || Base::Stale(json!({"qty": 10, "hi": 1}));
     let case = |op, fields| Case::new(MERGE, json!({"qty": 9, "hi": 1}), base(), op, fields);

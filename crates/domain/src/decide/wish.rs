@@ -6,9 +6,17 @@ use super::deletion::deleted;
 use super::image::names;
 use super::lww::newest;
 use super::merge::merged;
-use super::{Asked, DisputeKind, Ground, Standing, Verdict, is_newer};
+use super::{Asked, DisputeKind, Ground, Standing, Verdict, Write, is_newer};
 use crate::policy::{ConflictWish, Policy, PolicyKind};
 use crate::sync::{Body, MutationOp};
+
+/// Where fields have stamps, those that stand carry that of the write, and those that gave way keep theirs.
+fn stamped(verdict: Verdict) -> Verdict {
+    match verdict {
+        Verdict::Write(write) => Verdict::Write(Write { stamped: Some(write.kept.clone()), ..write }),
+        other => other,
+    }
+}
 
 /// A write on a record that has changed since its base, as its device would have it settled.
 pub(super) fn wished(
@@ -30,6 +38,7 @@ pub(super) fn wished(
             let base = if let Ground::Stale(base) = ground { Some(base) } else { None };
             match &policy.kind {
                 PolicyKind::FieldMerge { rules, derive } => merged(standing, asked, base, rules, derive),
+                PolicyKind::LwwField => stamped(merged(standing, asked, base, &BTreeMap::new(), &[])),
                 _ => merged(standing, asked, base, &BTreeMap::new(), &[]),
             }
         }

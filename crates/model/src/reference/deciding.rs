@@ -7,7 +7,8 @@ use tidewatch_domain::sync::{Base, Body, Mutation, MutationOp};
 use super::answer::{expected, refused};
 use super::{AHEAD, Anchor, Answer, HORIZON, Key, Meaning, Reference};
 use crate::rules::{
-    Finding, Held, Kind, Knew, MERGING, Ruling, Stamp, branches_named, conflicts_named, down, guarded, merged, ruled, up,
+    Finding, Held, Kind, Knew, LISTENING, MERGING, Ruling, Stamp, branches_named, conflicts_named, down, guarded, has_seen,
+    laid_over, merged, patched, ruled, stated, up, whole, wish_of,
 };
 use crate::world::made_at;
 
@@ -85,6 +86,10 @@ impl Reference {
         let target = self.aliases.get(&named).cloned().unwrap_or_else(|| named.1.clone());
         let key = (collection, target);
         let intent = &self.grounded(&key, intent);
+        let intent = &match self.patched(&key, intent) {
+            Ok(plain) => plain,
+            Err(code) => return Ok(refused(code)),
+        };
         let plain = Mutation { fields: up(&key.0, intent.schema_version, intent.op, &intent.fields), ..intent.clone() };
         self.altered = down(&key.0, intent.schema_version, &plain.fields) != intent.fields;
         let intent = &plain;
@@ -102,7 +107,7 @@ impl Reference {
         if branches_named(intent).iter().any(|name| !self.open_branch(&key, name)) {
             return Ok(refused("not_found"));
         }
-        let knew = self.knew(device, &key, kind, &intent.base);
+        let knew = self.knew(device, &key, kind, intent);
         if let Some(answer) = self.settling_refused(&key, &knew, intent) {
             return Err(answer);
         }
@@ -110,20 +115,41 @@ impl Reference {
         let rank = self.rank(device);
         let ruling = match guarded(kind, held, intent.op, &intent.fields, rank) {
             Some(Finding::Approval) if !conflicts_named(intent).is_empty() && self.approves(device, intent) => {
-                ruled(kind, deletion, held, intent.op, &intent.fields, &stamp, &knew)
+                ruled((kind, deletion, wish_of(intent)), held, intent.op, &intent.fields, &stamp, &knew)
             }
             Some(Finding::Approval) if conflicts_named(intent).is_empty() => Ruling::Person { asked: Some(rank) },
             Some(_) => Ruling::Refused("guard_failed"),
             None if intent.op == MutationOp::Crdt => self.merging(kind, held, intent),
-            None => ruled(kind, deletion, held, intent.op, &intent.fields, &stamp, &knew),
+            None => ruled((kind, deletion, wish_of(intent)), held, intent.op, &intent.fields, &stamp, &knew),
         };
+        let old = conflicts_named(intent).is_empty() && self.overtaken(&key, intent);
+        let ruling = if old { old_one(held, intent) } else { ruling };
         let ruling = if branches_named(intent).is_empty() { ruling } else { self.joined(&key, &knew, ruling) };
+        let (ruling, locked) = self.locked(&key, intent, ruling);
+        self.lock_only = locked;
         let ruling = if leaves.is_some() { self.moved(kind, &key, ruling) } else { ruling };
         let answer = self.settle(device, key.clone(), stamp, &knew, intent, ruling);
         if ["applied", "merged"].contains(&answer.status) {
             self.close(device, &key, intent);
         }
         Ok(answer)
+    }
+
+    /// The fields that a patch changes, made on what its device based it on, or on the record as it stands.
+    fn patched(&self, key: &Key, intent: &Mutation) -> Result<Mutation, &'static str> {
+        let Some(patch) = intent.terms.as_deref().and_then(|terms| terms.patch.as_ref()) else { return Ok(intent.clone()) };
+        let Some(record) = self.records.get(key) else { return Ok(intent.clone()) };
+        let older = match intent.base {
+            Base::Version(version) if version.0 != record.version => Some(version.0),
+            _ => None,
+        };
+        if record.held.deleted && older.is_none() {
+            return Err("not_found");
+        }
+        let past = older.and_then(|version| record.past.get(&version).cloned().flatten());
+        let now = || if record.held.deleted { Body::new() } else { record.held.body.clone() };
+        let before = down(&key.0, intent.schema_version, &past.unwrap_or_else(now));
+        Ok(Mutation { fields: patched(&before, patch)?, ..intent.clone() })
     }
 
     /// In a batch that names a position, an intent without a base is based on the record as it stands.
@@ -193,7 +219,7 @@ impl Reference {
             self.clock = ms(self.now).max(self.clock + 1);
             (self.clock, "srv".to_owned())
         };
-        let known = self.knew(device, key, kind, &intent.base) == Knew::All;
+        let known = self.knew(device, key, kind, intent) == Knew::All;
         if let Some(record) = self.records.get(key).filter(|_| known) {
             let fields = record.held.fields.values().map(|stamp| stamp.1);
             let last = fields.chain([record.held.stamp.1]).max().expect("at least one");
@@ -206,7 +232,29 @@ impl Reference {
         (rank, ticks, node, device.to_owned(), intent.operation_id.to_string())
     }
 
-    fn knew(&self, device: &str, key: &Key, kind: Kind, base: &Base) -> Knew {
+    /// What the writer knew, by its clock where that says more than its base.
+    fn knew(&self, device: &str, key: &Key, kind: Kind, intent: &Mutation) -> Knew {
+        let based = self.based(device, key, kind, &intent.base);
+        let clocks = stated(intent).zip(self.records.get(key)).filter(|(_, record)| !record.clock.is_empty());
+        let Some((clock, record)) = clocks else { return based };
+        let (newer, older) = (has_seen(clock, &record.clock), has_seen(&record.clock, clock));
+        match based {
+            _ if newer && !older => Knew::All,
+            based if older && !newer => based,
+            // Neither has seen the other, whatever the base says.
+            Knew::All if kind == Kind::Merge => Knew::Older(record.held.body.clone()),
+            Knew::All => Knew::Nothing,
+            other => other,
+        }
+    }
+
+    /// Whether a record has seen more than a write: then the write is an old one.
+    fn overtaken(&self, key: &Key, intent: &Mutation) -> bool {
+        let clocks = stated(intent).zip(self.records.get(key)).filter(|(_, record)| !record.clock.is_empty());
+        clocks.is_some_and(|(clock, record)| has_seen(&record.clock, clock) && !has_seen(clock, &record.clock))
+    }
+
+    fn based(&self, device: &str, key: &Key, kind: Kind, base: &Base) -> Knew {
         let Some(record) = self.records.get(key) else { return Knew::Nothing };
         let version = match base {
             Base::Version(version) => Some(version.0),
@@ -219,7 +267,7 @@ impl Reference {
         };
         match version {
             Some(version) if version == record.version => Knew::All,
-            Some(version) if matches!(kind, Kind::Merge | Kind::Versions) => {
+            Some(version) if matches!(kind, Kind::Merge | Kind::Versions) || LISTENING.contains(&key.0.as_str()) => {
                 record.past.get(&version).map_or(Knew::Nothing, |body| Knew::Older(body.clone().unwrap_or_default()))
             }
             _ => Knew::Nothing,
@@ -240,7 +288,7 @@ impl Reference {
 
     /// The same thing under another id: the record stays, the id leads to it, and the log says so.
     fn again(&mut self, device: &str, kind: Kind, key: &Key, intent: &Mutation) -> Answer {
-        let knew = self.knew(device, key, kind, &intent.base);
+        let knew = self.knew(device, key, kind, intent);
         let record = &self.records[key];
         let lost = intent.fields.iter().any(|(name, value)| record.held.deleted || record.held.body.get(name) != Some(value));
         let (op, body) = if record.held.deleted { ("delete", None) } else { ("update", Some(record.held.body.clone())) };
@@ -260,4 +308,15 @@ impl Reference {
             ..Answer::default()
         }
     }
+}
+
+/// A write that the record has overtaken: what is so already is no loss.
+fn old_one(held: Option<&Held>, intent: &Mutation) -> Ruling {
+    let asked = match intent.op {
+        MutationOp::Delete => None,
+        MutationOp::Update => held.map(|held| laid_over(&held.body, &intent.fields)),
+        _ => Some(whole(&intent.fields)),
+    };
+    let now = held.filter(|held| !held.deleted).map(|held| held.body.clone());
+    if asked == now { Ruling::Nothing } else { Ruling::Lost }
 }

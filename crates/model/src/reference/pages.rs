@@ -29,7 +29,8 @@ impl Reference {
             let last = self.log.iter().find(|row| row.seq == record.seq).expect("a record is in the log");
             let op = if record.held.deleted { "delete" } else { "put" };
             if op != "delete" || record.seq > start {
-                rows.push(Row { op, carried: last.body.clone(), ..last.clone() });
+                let clock = (!record.clock.is_empty()).then(|| record.clock.clone());
+                rows.push(Row { op, carried: last.body.clone(), clock, ..last.clone() });
             }
         }
         rows.sort_by_key(|row| row.seq);

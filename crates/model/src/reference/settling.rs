@@ -1,10 +1,12 @@
 //! What a ruling leaves: the record, what waits beside it, and the answer.
 
-use tidewatch_domain::sync::Mutation;
+use std::collections::BTreeSet;
+
+use tidewatch_domain::sync::{Mutation, MutationOp};
 
 use super::answer::{expected, refused};
 use super::{Answer, Key, Reference};
-use crate::rules::{Kind, Knew, Ruling, Stamp, branches_named, conflicts_named};
+use crate::rules::{Kind, Knew, LOCKED, Ruling, Stamp, branches_named, conflicts_named};
 
 /// Something that waits beside a record, or has waited.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +23,8 @@ pub struct Standoff {
     pub scope: String,
     /// Who asked for the word of somebody else, and the rank at that time.
     asked: Option<(String, i64)>,
+    /// The fields that a person is to decide, none of them when it is the whole record; nothing when it is about a deletion.
+    about: Option<BTreeSet<String>>,
 }
 
 impl Reference {
@@ -86,10 +90,15 @@ impl Reference {
     /// Something waits beside a record from now on, and the log says so.
     fn opened(&mut self, device: &str, key: &Key, branch: Option<String>, asked: Option<i64>, intent: &Mutation) -> String {
         let name = self.entry();
+        // Between a deletion and a change there is nothing to lock, but where a lock made it wait.
+        let record = self.records.get(key);
+        let deletes = intent.op == MutationOp::Delete || record.is_some_and(|record| record.held.deleted);
+        let review = branch.is_none() && asked.is_none() && (!deletes || self.lock_only);
+        let about = review.then(|| intent.fields.keys().cloned().collect());
         let asked = asked.map(|rank| (device.to_owned(), rank));
         let scope = self.records.get(key).map_or_else(|| intent.scope.to_string(), |record| record.scope.clone());
         self.say("conflict", key.clone(), &scope, device, intent.operation_id.as_str(), Some(self.entries));
-        self.standoffs.push(Standoff { entry: self.entries, key: key.clone(), branch, open: true, scope, asked });
+        self.standoffs.push(Standoff { entry: self.entries, key: key.clone(), branch, open: true, scope, asked, about });
         name
     }
 
@@ -137,6 +146,16 @@ impl Reference {
     pub(super) fn approves(&self, device: &str, intent: &Mutation) -> bool {
         let named = self.standoffs.iter().filter(|standoff| conflicts_named(intent).contains(&standoff.entry));
         named.filter_map(|standoff| standoff.asked.as_ref()).all(|(asked, rank)| asked != device && self.rank(device) > *rank)
+    }
+
+    /// A change of what a person is asked to decide waits as well, where that is locked. Whether it does.
+    pub(super) fn locked(&self, key: &Key, intent: &Mutation, ruling: Ruling) -> (Ruling, bool) {
+        let changes = matches!(ruling, Ruling::Becomes { .. }) && key.0 == LOCKED && conflicts_named(intent).is_empty();
+        let whole = intent.op != MutationOp::Update;
+        let meets =
+            |about: &BTreeSet<String>| whole || about.is_empty() || about.iter().any(|name| intent.fields.contains_key(name));
+        let waits = self.beside(key).any(|standoff| standoff.open && standoff.about.as_ref().is_some_and(meets));
+        if changes && waits { (Ruling::Person { asked: None }, true) } else { (ruling, false) }
     }
 
     /// What a change has settled does not wait any more, and the log says so.

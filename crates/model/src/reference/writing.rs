@@ -6,7 +6,7 @@ use serde_json::Value;
 use tidewatch_domain::sync::{Body, Mutation};
 
 use super::{Anchor, COLLECTIONS_SCOPE, Key, Record, Reference, Row};
-use crate::rules::{Deletion, Held, Kind, Stamp};
+use crate::rules::{CLOCKED, Clock, Deletion, Held, Kind, Stamp, joined, stated};
 
 impl Reference {
     /// A row that changes no record.
@@ -24,6 +24,7 @@ impl Reference {
             carried: None,
             body: None,
             entry,
+            clock: None,
         };
         self.log.push(row);
     }
@@ -79,6 +80,7 @@ impl Reference {
         intent: &Mutation,
     ) -> (i64, i64) {
         let scope = intent.scope.to_string();
+        let clock = self.noted(key, &scope, intent);
         if let Some(from) = self.records.get(key).map(|record| record.scope.clone()).filter(|from| *from != scope) {
             self.say("evict", key.clone(), &from, device, intent.operation_id.as_str(), None);
             self.standoffs_move(key, &scope);
@@ -91,6 +93,7 @@ impl Reference {
             held: Held::default(),
             last: (device.to_owned(), intent.operation_id.to_string()),
             past: BTreeMap::new(),
+            clock: Clock::new(),
         });
         record.scope = scope;
         let row = Row {
@@ -105,7 +108,9 @@ impl Reference {
             carried,
             body: body.clone(),
             entry: None,
+            clock: clock.clone(),
         };
+        record.clock = joined(&record.clock, &clock.unwrap_or_default());
         record.past.insert(row.version, body.clone());
         (record.seq, record.version, record.held.deleted) = (seq, row.version, body.is_none());
         if let Some(body) = body {
@@ -114,6 +119,20 @@ impl Reference {
         let place = (seq, row.version);
         self.log.push(row);
         place
+    }
+
+    /// What a row says of clocks: what its write says, or a step of the server's own; and all of it when the record moves, for nobody there
+    /// has seen anything.
+    fn noted(&self, key: &Key, scope: &str, intent: &Mutation) -> Option<Clock> {
+        if !CLOCKED.contains(&key.0.as_str()) {
+            return None;
+        }
+        let none = Clock::new();
+        let record = self.records.get(key);
+        let known = record.map_or(&none, |record| &record.clock);
+        let own = || Clock::from([("srv".to_owned(), known.get("srv").unwrap_or(&0) + 1)]);
+        let noted = stated(intent).cloned().unwrap_or_else(own);
+        Some(if record.is_some_and(|record| record.scope != scope) { joined(&noted, known) } else { noted })
     }
 
     /// An operation on a field that merges by itself makes the rest of a record neither newer nor somebody else's.

@@ -3,13 +3,14 @@
 use serde_json::json;
 use tidewatch_domain::hlc::Ticks;
 use tidewatch_domain::ids::{CollectionName, GroupName, IdempotencyKey, OperationId, RecordId, Version};
+use tidewatch_domain::policy::ConflictWish;
 use tidewatch_domain::sync::{Base, Body, Mutation, MutationOp, Terms};
 use tidewatch_domain::time::Millis;
 
 use super::{COLLECTIONS, SCOPES, World, scope};
 use crate::command::{Edit, On, Tie};
 use crate::device::tags;
-use crate::rules::STEPPED;
+use crate::rules::{CLOCKED, Clock, STEPPED};
 use crate::text::typed;
 
 impl World {
@@ -36,6 +37,28 @@ impl World {
         self.queue(&place.unwrap_or(*edit), Some(terms));
     }
 
+    /// A device queues an intent with a wish.
+    pub(super) fn wishes(&mut self, edit: &Edit, wish: usize) {
+        let wish = ConflictWish::NAMES[wish % ConflictWish::NAMES.len()].1;
+        self.queue(edit, Some(Terms { wish: Some(wish), ..Terms::default() }));
+    }
+
+    /// A device queues a patch of a record instead of fields.
+    pub(super) fn patch(&mut self, edit: &Edit) {
+        let names = names(COLLECTIONS[edit.collection].0, self.devices[edit.device].schema, edit.values.1);
+        let (one, two) = (format!("/{}", names[0]), format!("/{}", names[1]));
+        let patch = match edit.values.0 % 4 {
+            0 => json!([{"op": "add", "path": one, "value": edit.values.1}]),
+            1 => {
+                json!([{"op": "replace", "path": two, "value": edit.values.1}, {"op": "test", "path": two, "value": edit.values.1}])
+            }
+            2 => json!([{"op": "remove", "path": two}]),
+            _ => json!([{"op": "test", "path": one, "value": edit.values.1}, {"op": "add", "path": two, "value": 9}]),
+        };
+        let terms = Terms { patch: patch.as_array().cloned(), ..Terms::default() };
+        self.queue(&Edit { op: MutationOp::Update, values: (0, 0), ..*edit }, Some(terms));
+    }
+
     /// A device queues intents that hang together.
     pub(super) fn several(&mut self, edits: &[Edit], tie: Tie) {
         let n = edits[0].device;
@@ -54,8 +77,26 @@ impl World {
         }
     }
 
+    /// What a device asks for, with what it has seen where its collection goes by that: of a record that it holds its own write on top,
+    /// of one that it does not know only that; a guess says nothing.
+    fn clocked(&mut self, edit: &Edit, terms: Option<Terms>) -> Option<Terms> {
+        let name = COLLECTIONS[edit.collection].0;
+        if !CLOCKED.contains(&name) || edit.op == MutationOp::Crdt || matches!(edit.on, On::Guess(_)) {
+            return terms;
+        }
+        let (node, device) = (format!("d{}", edit.device), &mut self.devices[edit.device]);
+        let key = (name.to_owned(), format!("r-{}", edit.record));
+        let known = device.clocks.get(&key).cloned().unwrap_or_default();
+        let next = known.get(&node).unwrap_or(&0) + 1;
+        let mut seen = if edit.on == On::Held { known } else { Clock::new() };
+        seen.insert(node.clone(), next);
+        device.clocks.entry(key).or_default().insert(node, next);
+        Some(Terms { vector: Some(seen), ..terms.unwrap_or_default() })
+    }
+
     /// An intent that a device makes.
     pub(super) fn intent(&mut self, edit: &Edit, terms: Option<Terms>) -> Mutation {
+        let terms = self.clocked(edit, terms);
         let Edit { device: n, collection, record, op, on, values, moved } = *edit;
         let now = self.now;
         let device = &mut self.devices[n];
@@ -132,18 +173,23 @@ fn merging((one, two): (u8, u8), held: Option<&Body>, session: u64) -> Body {
     operation.as_object().cloned().expect("an object")
 }
 
+/// The fields that a device of this schema knows of a collection.
+fn names(collection: &str, schema: i64, two: u8) -> [&'static str; 2] {
+    match collection {
+        "orders" => [if two > 3 { "qty" } else { "grade" }, "note"],
+        "calls" => ["number", "duration"],
+        STEPPED if schema > 1 => ["title", "stars"],
+        _ => ["a", "b"],
+    }
+}
+
 /// Fields of an intent: of each collection those that its rules speak of.
 fn fields(collection: &str, schema: i64, op: MutationOp, values: (u8, u8)) -> Body {
     let (one, two) = values;
     if op == MutationOp::Delete {
         return Body::new();
     }
-    let names = match collection {
-        "orders" => [if two > 3 { "qty" } else { "grade" }, "note"],
-        "calls" => ["number", "duration"],
-        STEPPED if schema > 1 => ["title", "stars"],
-        _ => ["a", "b"],
-    };
+    let names = names(collection, schema, two);
     let value = |value: u8| match value {
         0 => None,
         1 if !matches!(collection, "orders" | "calls") => Some(json!({"$unset": true})),

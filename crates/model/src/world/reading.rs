@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use tidewatch_domain::cursor::{Cursor, CursorPosition};
 use tidewatch_domain::ids::Seq;
-use tidewatch_domain::sync::{Body, FeedPage, FeedQuery};
+use tidewatch_domain::sync::{Body, FeedInclude, FeedPage, FeedQuery};
 
 use super::{PageSeen, Shown, World, client, same, scope};
 use crate::command::Fault;
@@ -70,6 +70,28 @@ impl World {
         }
     }
 
+    /// A page in another form, which no device applies; long ones from the beginning.
+    pub(super) fn aside(&mut self, n: usize, size: usize, include: usize, exclude_self: bool) -> Result<(), String> {
+        let (device, scopes) = (&self.devices[n], self.open[n].clone());
+        let since = device
+            .cursor
+            .clone()
+            .filter(|_| size < 7)
+            .filter(|text| matches!(Cursor::parse(text).map(|cursor| cursor.position), Ok(CursorPosition::At(_))));
+        let include = FeedInclude::NAMES[include].1;
+        let query = FeedQuery { include, exclude_self, ..self.query(since.as_deref(), size, false, Some(n)) };
+        let list: Vec<_> = scopes.iter().map(|name| scope(name)).collect();
+        let (runtime, store) = self.both();
+        let page = runtime.block_on(store.sync().changes_page(&query, &list)).map_err(|error| error.to_string())?;
+        let (from, to) = self.same_page(&page, &query, &scopes, self.reference.head())?;
+        let (head, id) = (self.reference.head(), device.id.clone());
+        same("that there is more aside", &page.has_more, &(to < head))?;
+        let own = self.reference.between(&scopes, Some(&id), from, to).iter().filter(|row| row.device == id).count();
+        self.seen.aside += usize::from(exclude_self && own > 0);
+        self.seen.whole += usize::from(include == FeedInclude::Full && page.rows.iter().any(|row| row.op == "update"));
+        Ok(())
+    }
+
     /// A page of the store, which has to be that of the reference.
     pub(super) fn page(
         &self,
@@ -122,8 +144,21 @@ impl World {
             (Some(CursorPosition::At(Seq(pos))), true) if pos < head => (pos, self.reference.scanned(scopes, who, pos, 0, to)),
             (Some(CursorPosition::At(pos)), _) => (pos.0, self.reference.between(scopes, who, pos.0, to)),
         };
+        // What is said of a record is news also to whoever caused it.
+        let changes = |row: &Row| ["create", "update", "put", "delete", "crdt"].contains(&row.op);
+        let own = |row: &Row| query.exclude_self && who == Some(row.device.as_str()) && changes(row);
+        let expected: Vec<Row> = expected.into_iter().filter(|row| !own(row)).map(|row| shown_as(row, query.include)).collect();
         same_rows(page, &expected, query.schema.unwrap_or(i64::MAX))?;
         Ok((from, to))
+    }
+}
+
+/// A row with as much of its change as was asked for.
+fn shown_as(row: Row, include: FeedInclude) -> Row {
+    match include {
+        FeedInclude::Fields => row,
+        FeedInclude::Full => Row { carried: if row.op == "crdt" { row.carried } else { row.body.clone() }, ..row },
+        FeedInclude::Meta => Row { carried: None, ..row },
     }
 }
 
@@ -141,6 +176,7 @@ fn same_rows(page: &FeedPage, expected: &[Row], schema: i64) -> Result<(), Strin
         carried: if row.op == "crdt" { body(row.crdt) } else { body(row.fields) },
         body: None,
         entry: None,
+        clock: row.vector.map(|text| serde_json::from_str(text).expect("a clock is JSON")),
     });
     let said = page.controls.iter().map(|row| Row {
         seq: row.seq.0,
@@ -158,6 +194,7 @@ fn same_rows(page: &FeedPage, expected: &[Row], schema: i64) -> Result<(), Strin
         carried: None,
         body: None,
         entry: row.facts.conflict,
+        clock: None,
     });
     let mut rows: Vec<Row> = changes.chain(said).collect();
     rows.sort_by_key(|row| row.seq);

@@ -62,6 +62,10 @@ pub struct Seen {
     pub crowds: Vec<Vec<usize>>,
     /// Pages of scans that would have been the last, had nothing been written meanwhile.
     pub overtaken: usize,
+    /// Pages that left out what their reader did itself.
+    pub aside: usize,
+    /// Pages that had the whole record after an update.
+    pub whole: usize,
     /// Times that a device has come to the end of asking for single fields.
     pub backfilled: usize,
     /// Policies of collections, as they begin.

@@ -23,6 +23,15 @@ impl World {
                 self.resolve(edit, *which, *merges);
                 Ok(())
             }
+            Command::Wish(edit, wish) => {
+                self.wishes(edit, *wish);
+                Ok(())
+            }
+            Command::Patch(edit) => {
+                self.patch(edit);
+                Ok(())
+            }
+            Command::Aside { device, size, include, exclude_self } => self.aside(*device, *size, *include, *exclude_self),
             Command::Several { edits, tie } => {
                 self.several(edits, *tie);
                 Ok(())
