@@ -200,8 +200,7 @@ pub fn ruled(
     if kind == Kind::NewestField && op != MutationOp::Delete && *knew != Knew::All && wish.is_none() {
         return by_field(held, op, &fields, stamp);
     }
-    let adds_up = op != MutationOp::Delete && adds_up(kind, wish, knew);
-    if asked.as_ref() == Some(&held.body) && !adds_up {
+    if asked.as_ref() == Some(&held.body) && !adds_up(kind, wish, knew) {
         let by_stamp = matches!(kind, Kind::Newest { arrival: false } | Kind::Merging | Kind::Role | Kind::Guarded);
         let newer = by_stamp && *knew != Knew::All && stamp > held.newest();
         return if newer { becomes("update", asked) } else { Ruling::Nothing };

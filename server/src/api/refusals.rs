@@ -134,6 +134,7 @@ const ROUTES: &[(&str, &str, &[Codes])] = &[
     ("POST", "/api/v1/outbox/entries/{client_id}/{operation_id}/dry-run", &[MISSING, &[Code::StateConflict]]),
     ("POST", "/api/v1/outbox/drain/previews", &[MISSING, WRITES]),
     ("GET", "/api/v1/outbox/drain/previews/{set}", &[MISSING]),
+    ("GET", "/api/v1/outbox/drain/previews/{set}/items", &[MISSING]),
     ("POST", "/api/v1/outbox/drain/jobs", &[MISSING, &[Code::SetChanged, Code::StateConflict], WRITES]),
     ("GET", "/api/v1/outbox/drain/jobs/{id}", &[MISSING]),
     ("GET", "/api/v1/outbox/drain/jobs/{id}/items", &[MISSING]),
