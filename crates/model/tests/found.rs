@@ -241,3 +241,16 @@ fn a_scan_under_whose_last_page_a_record_is_written_goes_on() {
         assert_eq!(seen.overtaken, 1, "pages of {size}, {op:?}");
     }
 }
+
+/// Where the policy does not merge, a patch was made on the record as it stands instead of the version that it names.
+#[test]
+fn a_patch_is_made_on_the_version_that_it_names_whatever_the_policy() {
+    let patch = Edit { moved: true, ..an_edit(3, "boards", MutationOp::Update, On::Guess(1), (1, 0)) };
+    sound(&[
+        edit(1, "boards", MutationOp::Crdt, On::Nothing, (0, 0)),
+        edit(1, "boards", MutationOp::Create, On::Nothing, (0, 2)),
+        push(1),
+        Command::Patch(patch),
+        push(3),
+    ]);
+}

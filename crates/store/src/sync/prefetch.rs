@@ -296,7 +296,8 @@ fn record_id(text: &str) -> Result<RecordId> {
     RecordId::parse(text).map_err(|error| Error::Corrupt(error.to_string()))
 }
 
-/// Older versions: the base of a stale write where the policy merges, and the last body before a tombstone.
+/// Older versions: the base of a stale write where the policy merges or the write is a patch, and the last body before a
+/// tombstone.
 async fn history(
     connection: &mut SqliteConnection,
     catalogue: &Catalogue,
@@ -313,7 +314,7 @@ async fn history(
                 wanted.push((collection.key.0, key.1.clone(), record.last_seq.0, version.0));
             }
         };
-        if collection.policy.needs_base() {
+        if rare::needs_base(collection, mutation) {
             base_version(set, client, mutation).into_iter().for_each(&mut want);
         }
         if record.deleted && mutation.op != MutationOp::Delete {

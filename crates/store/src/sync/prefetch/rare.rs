@@ -2,7 +2,7 @@
 
 use sqlx::SqliteConnection;
 use tidewatch_domain::digest::{Hash, content_hash};
-use tidewatch_domain::engine::{Catalogue, ClientKey, CollectionKey, Outcome, Past, WorkingSet};
+use tidewatch_domain::engine::{Catalogue, ClientKey, Collection, CollectionKey, Outcome, Past, WorkingSet};
 use tidewatch_domain::ids::{IdempotencyKey, OperationId, Version};
 use tidewatch_domain::json::body_text;
 use tidewatch_domain::sync::{Base, IntentStatus, Mutation};
@@ -20,6 +20,11 @@ const BASE_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Whether an intent may need any of this.
 pub(super) fn is_rare(mutation: &Mutation) -> bool {
     mutation.terms.is_some() || matches!(mutation.base, Base::Checksum(_))
+}
+
+/// Whether it matters what the record was when the device looked at it: to the policy, or to a patch, which is made on that.
+pub(super) fn needs_base(collection: &Collection, mutation: &Mutation) -> bool {
+    collection.policy.needs_base() || mutation.terms.as_ref().is_some_and(|terms| terms.patch.is_some())
 }
 
 /// The operations that an intent depends on.
@@ -55,7 +60,7 @@ pub(super) async fn outcomes(connection: &mut SqliteConnection, group: &[Sent<'_
     Ok(())
 }
 
-/// The older versions that are named by their content, where the policy merges. Each record by itself, and so many bytes in
+/// The older versions that are named by their content, where they matter. Each record by itself, and so many bytes in
 /// all: a base that is not found within the bounds is an unknown one, which is safe.
 pub(super) async fn bases(
     connection: &mut SqliteConnection,
@@ -66,7 +71,7 @@ pub(super) async fn bases(
     let mut budget = BASE_BYTES_MAX;
     for (_, mutation) in mutations(group) {
         let Some(wanted) = base_content(mutation) else { continue };
-        let Some(collection) = catalogue.get(&mutation.collection).filter(|known| known.policy.needs_base()) else { continue };
+        let Some(collection) = catalogue.get(&mutation.collection).filter(|known| needs_base(known, mutation)) else { continue };
         let key = (collection.key, set.target(collection, &mutation.record_id));
         let Some(record) = set.records.get(&key).filter(|record| record.content_hash != wanted) else { continue };
         let mut keys = Keys::new();
