@@ -330,14 +330,18 @@ impl Turn<'_> {
                 guard::problem("idempotency_key_reused", 422, "the same key was used for an intent with another meaning");
             return self.refuse(&mutation.operation_id, problem, &mutation.raw);
         }
-        let (answer, keep) = match self.decided(catalogue, mutation) {
+        let decided = self.decided(catalogue, mutation);
+        let past = matches!(decided, Err(Hold::Past(_)));
+        let (answer, keep) = match decided {
             Ok(decided) => decided,
             Err(Hold::Refused(problem)) => (self.refuse(&mutation.operation_id, problem, &mutation.raw), true),
             Err(Hold::Deferred(problem)) => (order::deferred(&mutation.operation_id, problem), false),
             Err(Hold::Past(problem)) => (refused(&mutation.operation_id, problem), false),
         };
         let answer = shown(answer);
-        if keep {
+        // Whoever counts without gaps never sends under this counter again: should the answer be lost, a repeat has to find it.
+        let counted = self.sequence.is_some() && answer.status.is_final() && !past;
+        if keep || counted {
             self.effects.memories.push(NewMemory::of(self.batch.client, mutation, digest, &answer, self.now));
             self.set.memory.insert(key, Memory { digest, answer: answer.clone() });
         }

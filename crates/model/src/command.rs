@@ -32,6 +32,10 @@ pub enum On {
     Nothing,
     /// A version by guess.
     Guess(i64),
+    /// The content that the device holds, by its checksum.
+    Checksum,
+    /// Content that the device brings along: what it holds, or what it thinks of.
+    Content(u8),
 }
 
 /// How intents of a device hang together.
@@ -82,6 +86,8 @@ pub enum Command {
     Wish(Edit, usize),
     /// A device queues a patch of a record; the values say which.
     Patch(Edit),
+    /// A device queues a named command; the values say which, and what it is given.
+    Named(Edit),
     /// A device looks at a page that it does not apply: in another form, and perhaps without what it did itself.
     Aside {
         /// Which.
@@ -196,7 +202,8 @@ fn edit(collections: [usize; 2]) -> impl Strategy<Value = Edit> {
         4 => Just(MutationOp::Create), 5 => Just(MutationOp::Update), 2 => Just(MutationOp::Put),
         3 => Just(MutationOp::Delete), 3 => Just(MutationOp::Crdt)
     ];
-    let on = prop_oneof![5 => Just(On::Held), 2 => Just(On::Nothing), 1 => (1i64..5).prop_map(On::Guess)];
+    let on = prop_oneof![5 => Just(On::Held), 2 => Just(On::Nothing), 1 => (1i64..5).prop_map(On::Guess),
+        1 => Just(On::Checksum), 1 => (0u8..5).prop_map(On::Content)];
     let collection = proptest::sample::select(collections.to_vec());
     let record = prop_oneof![2 => Just(0u8), 3 => 0..RECORDS];
     let moved = prop_oneof![5 => Just(false), 1 => Just(true)];
@@ -237,6 +244,7 @@ fn command(collections: [usize; 2]) -> impl Strategy<Value = Command> {
             .prop_map(|(edit, which, merges)| Command::Resolve { edit, which, merges }),
         3 => (edit(collections), 0usize..5).prop_map(|(edit, wish)| Command::Wish(edit, wish)),
         2 => edit(collections).prop_map(Command::Patch),
+        1 => edit(collections).prop_map(Command::Named),
         2 => (device(), size(), 0usize..3, any::<bool>())
             .prop_map(|(device, size, include, exclude_self)| Command::Aside { device, size, include, exclude_self }),
         8 => (device(), 1usize..5, fault()).prop_map(|(device, count, fault)| Command::Push { device, count, fault }),

@@ -157,6 +157,12 @@ impl Device {
         self.outbox[from..to].to_vec()
     }
 
+    /// Up to which of its counters it has stored every answer.
+    #[must_use]
+    pub fn floor(&self) -> i64 {
+        self.outbox.iter().filter_map(|intent| intent.client_seq).min().map_or(self.queued.len() as i64, |next| next - 1)
+    }
+
     /// Notes intents that it has sent.
     pub fn note_sent(&mut self, intents: &[Mutation]) {
         for intent in intents {

@@ -2,6 +2,7 @@
 //! prefetching, no caches: whatever those add to the real store must not be seen.
 
 mod answer;
+mod counting;
 mod deciding;
 mod pages;
 mod settling;
@@ -96,6 +97,8 @@ pub struct Reference {
     records: BTreeMap<Key, Record>,
     /// The younger and the older half of what is remembered.
     memory: [BTreeMap<(String, String), (Meaning, Answer)>; 2],
+    /// Counters of what is remembered.
+    counters: BTreeMap<(String, String), i64>,
     turned: i64,
     anchors: Vec<Anchor>,
     aliases: BTreeMap<Key, String>,
@@ -114,6 +117,12 @@ pub struct Reference {
     circle: BTreeSet<String>,
     /// The batch names a position: an intent without a base is based on the record as it stands.
     implied: bool,
+    /// Counter of the device that was answered last, where its batch counts without gaps.
+    strict: Option<i64>,
+    /// The same, by device, after its last batch of that kind.
+    counted: BTreeMap<String, i64>,
+    /// Up to which counter devices have stored every answer.
+    floors: BTreeMap<String, i64>,
     /// The step to the current schema has made another write of the intent than its device knows of.
     altered: bool,
     /// The intent waits because of a lock.

@@ -4,6 +4,7 @@
 //! where they differ, one of them is wrong and a test prints the commands that show it.
 
 mod clocks;
+mod commands;
 mod guards;
 mod merging;
 mod patches;
@@ -17,6 +18,7 @@ use tidewatch_domain::policy::ConflictWish;
 use tidewatch_domain::sync::{Body, MutationOp};
 
 pub use self::clocks::{CLOCKED, Clock, has_seen, joined, stated};
+pub use self::commands::commanded;
 pub use self::guards::{Finding, branches_named, conflicts_named, guarded};
 pub use self::merging::{MERGING, merged};
 pub use self::patches::patched;

@@ -26,6 +26,7 @@ use tokio::sync::mpsc::Receiver;
 use self::again::Input;
 pub use self::again::{Again, Digests};
 use self::backfill::Backfill;
+use self::intents::STRICT;
 pub(crate) use self::intents::made_at;
 pub use self::seen::{PageSeen, Seen, Shown, State};
 use crate::command::{Command, DEVICES};
@@ -37,10 +38,25 @@ use crate::rules::{Deletion, Kind, LISTENING, LOCKED, STEPPED, STEPS, WISHES};
 pub const COLLECTIONS: [(&str, &str, Kind, Deletion); 15] = [
     ("assets", r#"{"kind":"lww"}"#, Kind::Newest { arrival: false }, Deletion::Newer),
     ("readings", r#"{"kind":"lww","clock":"server"}"#, Kind::Newest { arrival: true }, Deletion::Newer),
-    ("profiles", r#"{"kind":"lww_field"}"#, Kind::NewestField, Deletion::Newer),
-    ("orders", r#"{"kind":"field_merge","rules":{"qty":"sum_delta","grade":"max"}}"#, Kind::Merge, Deletion::Person),
+    (
+        "profiles",
+        r#"{"kind":"lww_field","commands":{"close":{"set":{"b":9},"takes":{"a":"integer"}}}}"#,
+        Kind::NewestField,
+        Deletion::Newer,
+    ),
+    (
+        "orders",
+        r#"{"kind":"field_merge","rules":{"qty":"sum_delta","grade":"max"},"commands":{"close":{"set":{"note":9},"takes":{"qty":"integer"}}}}"#,
+        Kind::Merge,
+        Deletion::Person,
+    ),
     ("approvals", r#"{"kind":"manual_review"}"#, Kind::Review, Deletion::Person),
-    ("settings", r#"{"kind":"client_resolves"}"#, Kind::Returned, Deletion::Person),
+    (
+        "settings",
+        r#"{"kind":"client_resolves","commands":{"close":{"set":{"b":9},"takes":{"a":"integer"}}}}"#,
+        Kind::Returned,
+        Deletion::Person,
+    ),
     (
         "boards",
         r#"{"kind":"crdt","crdt":{"count":"counter","tags":"set","text":"yjs1"},"delete":"manual"}"#,

@@ -254,3 +254,22 @@ fn a_patch_is_made_on_the_version_that_it_names_whatever_the_policy() {
         push(3),
     ]);
 }
+
+/// A device that counts without gaps lost an answer that is not remembered, and its counter was behind it: a repeat was told that it
+/// came too late, instead of what had become of the intent.
+#[test]
+fn an_answer_to_a_device_that_counts_is_found_again() {
+    for collection in ["settings", "assets"] {
+        let seen = sound(&[
+            edit(0, collection, MutationOp::Create, On::Nothing, (2, 2)),
+            push(0),
+            edit(2, collection, MutationOp::Update, On::Nothing, (3, 3)),
+            Command::Resolve { edit: an_edit(2, collection, MutationOp::Put, On::Held, (3, 3)), which: 3, merges: false },
+            Command::Push { device: 2, count: 20, fault: Fault::Answer },
+            Command::Push { device: 2, count: 20, fault: Fault::Twice },
+        ]);
+        let codes: Vec<_> = seen.devices[2].answers.iter().map(|(_, answer)| answer.code.unwrap_or(answer.status)).collect();
+        let first = if collection == "settings" { "version_conflict" } else { "applied" };
+        assert_eq!(codes, [first, "not_found"]);
+    }
+}

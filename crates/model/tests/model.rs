@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::{Config, RngAlgorithm, RngSeed, TestRng, TestRunner};
 use tidewatch_domain::ids::RecordId;
-use tidewatch_domain::sync::{FeedRow, MutationOp};
+use tidewatch_domain::sync::{Base, FeedRow, MutationOp, Terms};
 use tidewatch_model::checks::{CHECKS, faults};
 use tidewatch_model::command::{Command, Edit, Fault, On, commands};
 use tidewatch_model::reference::DAY;
@@ -70,7 +70,7 @@ fn drawn(count: usize) -> Vec<Vec<Command>> {
 }
 
 /// Answers, rows and what was asked for beside a change.
-const KINDS: [&str; 38] = [
+const KINDS: [&str; 46] = [
     "applied",
     "merged",
     "superseded",
@@ -109,6 +109,14 @@ const KINDS: [&str; 38] = [
     "clock",
     "clock, superseded",
     "clock, merged",
+    "command",
+    "command, applied",
+    "command, schema_invalid",
+    "out_of_order",
+    "checksum, merged",
+    "checksum, applied",
+    "content, merged",
+    "content, applied",
 ];
 
 /// The commands reach what they are for.
@@ -154,8 +162,17 @@ fn runs_come_to_every_kind_of_answer_and_row() {
 /// What an operation asked for beside its change.
 fn asked_for(seen: &Seen, operation: &str) -> Vec<&'static str> {
     let intent = seen.devices.iter().flat_map(|device| &device.queued).find(|intent| intent.operation_id.as_str() == operation);
-    let Some(terms) = intent.and_then(|intent| intent.terms.as_deref()) else { return Vec::new() };
-    let all = [("patch", terms.patch.is_some()), ("wish", terms.wish.is_some()), ("clock", terms.vector.is_some())];
+    let Some(intent) = intent else { return Vec::new() };
+    let terms = intent.terms.as_deref();
+    let has = |part: fn(&Terms) -> bool| terms.is_some_and(part);
+    let all = [
+        ("patch", has(|terms| terms.patch.is_some())),
+        ("wish", has(|terms| terms.wish.is_some())),
+        ("clock", has(|terms| terms.vector.is_some())),
+        ("command", has(|terms| terms.command.is_some())),
+        ("content", has(|terms| terms.base_body.is_some())),
+        ("checksum", matches!(intent.base, Base::Checksum(_))),
+    ];
     all.into_iter().filter(|(_, is)| *is).map(|(name, _)| name).collect()
 }
 

@@ -35,8 +35,11 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    fn of(status: IntentStatus) -> Option<Self> {
-        match status {
+    fn of(answer: &IntentResult) -> Option<Self> {
+        // A conflict that nobody keeps will be settled under another id: this one never stands.
+        let returned = answer.status == IntentStatus::Conflict && answer.conflict_id.is_none();
+        match answer.status {
+            _ if returned => Some(Self::Failed),
             IntentStatus::Rejected => Some(Self::Failed),
             IntentStatus::Deferred | IntentStatus::Unknown => None,
             _ => Some(Self::Stands),
@@ -120,7 +123,7 @@ impl Turn<'_> {
         let known = self.set.outcomes.get(&(client, operation.clone())).copied();
         known.or_else(|| {
             let key = IdempotencyKey::parse(operation.as_str()).ok()?;
-            Outcome::of(self.set.memory.get(&(client, key))?.answer.status)
+            Outcome::of(&self.set.memory.get(&(client, key))?.answer)
         })
     }
 
@@ -134,10 +137,7 @@ impl Turn<'_> {
             }
         }
         if self.linked && !answer.replayed {
-            // A conflict that is not remembered will be settled under another id: this one never stands.
-            let forgotten = answer.status == IntentStatus::Conflict && answer.conflict_id.is_none();
-            let outcome = if forgotten { Some(Outcome::Failed) } else { Outcome::of(answer.status) };
-            if let Some(outcome) = outcome {
+            if let Some(outcome) = Outcome::of(answer) {
                 self.set.outcomes.insert((self.batch.client, intent.operation_id().clone()), outcome);
             }
         }

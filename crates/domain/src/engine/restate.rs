@@ -28,6 +28,8 @@ impl Turn<'_> {
         // An operation on a field that merges by itself names its field, and such a field keeps its name.
         let renames = older && mutation.op != MutationOp::Crdt;
         let fields = if renames { self.stepped(collection, mutation, fields) } else { fields };
+        // What a command sets is known here and not to the device that sent it.
+        self.altered |= terms.is_some_and(|terms| terms.command.is_some());
         let plain = Mutation { base, fields, terms: terms.and_then(carried), ..mutation.clone() };
         guard::payload(collection, &plain)?;
         Ok(Some(plain))

@@ -2,20 +2,30 @@
 
 use std::collections::BTreeSet;
 
+use tidewatch_domain::digest::content_hash;
+use tidewatch_domain::json::body_text;
 use tidewatch_domain::sync::{Base, Body, Mutation, MutationOp};
 
-use super::answer::{expected, refused};
+use super::answer::{deferred, expected, refused};
+use super::counting::Turn;
 use super::{AHEAD, Anchor, Answer, HORIZON, Key, Meaning, Reference};
 use crate::rules::{
-    Finding, Held, Kind, Knew, LISTENING, MERGING, Ruling, Stamp, branches_named, conflicts_named, down, guarded, has_seen,
-    laid_over, merged, patched, ruled, stated, up, whole, wish_of,
+    Finding, Held, Kind, Knew, LISTENING, MERGING, Ruling, Stamp, branches_named, commanded, conflicts_named, current, down,
+    guarded, has_seen, laid_over, merged, patched, ruled, stated, up, whole, wish_of,
 };
 use crate::world::made_at;
+
+/// What an intent names by its content.
+enum Content {
+    Version(i64),
+    Brought(Body),
+}
 
 impl Reference {
     pub(super) fn intent(&mut self, device: &str, scopes: &BTreeSet<String>, intent: &Mutation) -> Answer {
         let answer = self.answered(device, scopes, intent);
         self.note(intent.operation_id.as_str(), &answer);
+        self.count(intent, &answer);
         answer
     }
 
@@ -36,6 +46,11 @@ impl Reference {
                 refused("idempotency_key_reused")
             };
         }
+        match self.turn_of(device, intent) {
+            Turn::Now => {}
+            Turn::Past => return refused("dedupe_horizon_passed"),
+            Turn::Early => return deferred("out_of_order"),
+        }
         let shown = |answer: Answer| {
             let record = answer.record.map(|body| down(intent.collection.as_str(), intent.schema_version, &body));
             Answer { record, ..answer }
@@ -48,7 +63,8 @@ impl Reference {
             }
             Err(unkept) => (unkept, false),
         };
-        if keep {
+        // Whoever counts does not send under this counter again: a repeat has to find the answer.
+        if keep || self.strict.is_some() && answer.status != "deferred" {
             self.keep(device, intent, &answer);
         }
         answer
@@ -62,6 +78,7 @@ impl Reference {
         } else if answer.status == "rejected" {
             self.marks.entry(key.clone()).or_insert(false);
         }
+        self.counters.extend(intent.client_seq.map(|count| (key.clone(), count)));
         self.memory[0].insert(key, (Self::meaning(intent), answer.clone()));
     }
 
@@ -91,7 +108,8 @@ impl Reference {
             Err(code) => return Ok(refused(code)),
         };
         let plain = Mutation { fields: up(&key.0, intent.schema_version, intent.op, &intent.fields), ..intent.clone() };
-        self.altered = down(&key.0, intent.schema_version, &plain.fields) != intent.fields;
+        let command = intent.terms.as_ref().is_some_and(|terms| terms.command.is_some());
+        self.altered = command || down(&key.0, intent.schema_version, &plain.fields) != intent.fields;
         let intent = &plain;
         let leaves = self.records.get(&key).map(|record| record.scope.clone()).filter(|from| *from != scope);
         let moves = kind != Kind::Append && matches!(intent.op, MutationOp::Update | MutationOp::Put);
@@ -137,18 +155,26 @@ impl Reference {
 
     /// The fields that a patch changes, made on what its device based it on, or on the record as it stands.
     fn patched(&self, key: &Key, intent: &Mutation) -> Result<Mutation, &'static str> {
-        let Some(patch) = intent.terms.as_deref().and_then(|terms| terms.patch.as_ref()) else { return Ok(intent.clone()) };
+        let terms = intent.terms.as_deref();
+        if let Some(command) = terms.and_then(|terms| terms.command.as_ref()) {
+            let args = up(&key.0, intent.schema_version, MutationOp::Update, &command.args);
+            return Ok(Mutation { fields: commanded(&key.0, &command.name, &args)?, ..intent.clone() });
+        }
+        let Some(patch) = terms.and_then(|terms| terms.patch.as_ref()) else { return Ok(intent.clone()) };
         let Some(record) = self.records.get(key) else { return Ok(intent.clone()) };
-        let older = match intent.base {
-            Base::Version(version) if version.0 != record.version => Some(version.0),
+        let older = match (&intent.base, self.by_content(key, intent)) {
+            (Base::Version(version), _) if version.0 != record.version => Some(record.past.get(&version.0).cloned().flatten()),
+            (_, Some(Content::Version(version))) if version != record.version => {
+                Some(record.past.get(&version).cloned().flatten())
+            }
+            (_, Some(Content::Brought(body))) => Some(Some(body)),
             _ => None,
         };
         if record.held.deleted && older.is_none() {
             return Err("not_found");
         }
-        let past = older.and_then(|version| record.past.get(&version).cloned().flatten());
         let now = || if record.held.deleted { Body::new() } else { record.held.body.clone() };
-        let before = down(&key.0, intent.schema_version, &past.unwrap_or_else(now));
+        let before = down(&key.0, intent.schema_version, &older.flatten().unwrap_or_else(now));
         Ok(Mutation { fields: patched(&before, patch)?, ..intent.clone() })
     }
 
@@ -234,7 +260,7 @@ impl Reference {
 
     /// What the writer knew, by its clock where that says more than its base.
     fn knew(&self, device: &str, key: &Key, kind: Kind, intent: &Mutation) -> Knew {
-        let based = self.based(device, key, kind, &intent.base);
+        let based = self.based(device, key, kind, intent);
         let clocks = stated(intent).zip(self.records.get(key)).filter(|(_, record)| !record.clock.is_empty());
         let Some((clock, record)) = clocks else { return based };
         let (newer, older) = (has_seen(clock, &record.clock), has_seen(&record.clock, clock));
@@ -254,24 +280,48 @@ impl Reference {
         clocks.is_some_and(|(clock, record)| has_seen(&record.clock, clock) && !has_seen(clock, &record.clock))
     }
 
-    fn based(&self, device: &str, key: &Key, kind: Kind, base: &Base) -> Knew {
+    fn based(&self, device: &str, key: &Key, kind: Kind, intent: &Mutation) -> Knew {
         let Some(record) = self.records.get(key) else { return Knew::Nothing };
-        let version = match base {
+        let looked_at = matches!(kind, Kind::Merge | Kind::Versions) || LISTENING.contains(&key.0.as_str());
+        let version = match &intent.base {
             Base::Version(version) => Some(version.0),
             Base::Operation(operation) if record.last == (device.to_owned(), operation.to_string()) => Some(record.version),
             Base::Operation(operation) => {
                 let answer = self.remembered(device, operation.as_str()).map(|(_, answer)| answer);
                 answer.filter(|answer| ["applied", "merged"].contains(&answer.status)).and_then(|answer| answer.version)
             }
-            Base::Unknown | Base::Checksum(_) => None,
+            Base::Unknown | Base::Checksum(_) => match self.by_content(key, intent) {
+                Some(Content::Version(version)) => Some(version),
+                Some(Content::Brought(body)) if looked_at => return Knew::Older(body),
+                _ => None,
+            },
         };
         match version {
             Some(version) if version == record.version => Knew::All,
-            Some(version) if matches!(kind, Kind::Merge | Kind::Versions) || LISTENING.contains(&key.0.as_str()) => {
+            Some(version) if looked_at => {
                 record.past.get(&version).map_or(Knew::Nothing, |body| Knew::Older(body.clone().unwrap_or_default()))
             }
             _ => Knew::Nothing,
         }
+    }
+
+    /// What an intent names by its content: the version that has it, the current one first and then the latest, or what it brings along.
+    fn by_content(&self, key: &Key, intent: &Mutation) -> Option<Content> {
+        let record = self.records.get(key)?;
+        let brought = intent.terms.as_ref().and_then(|terms| terms.base_body.as_ref());
+        let checksum = |body: &Body| content_hash(Some(&body_text(body)));
+        let wanted = match (&intent.base, brought) {
+            (Base::Checksum(hash), _) => *hash,
+            (Base::Unknown, Some(body)) => checksum(body),
+            _ => return None,
+        };
+        let same = |body: &Body| checksum(&down(&key.0, intent.schema_version, body)) == wanted;
+        if !record.held.deleted && same(&record.held.body) {
+            return Some(Content::Version(record.version));
+        }
+        let past = record.past.iter().rev().find(|(_, body)| body.as_ref().is_some_and(same));
+        let brought = || brought.map(|body| Content::Brought(current(&key.0, body)));
+        past.map(|(version, _)| Content::Version(*version)).or_else(brought)
     }
 
     /// The record that already is what a new one would be.

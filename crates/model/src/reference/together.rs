@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tidewatch_domain::sync::{Mutation, Terms};
+use tidewatch_domain::sync::{BatchTerms, Mutation, Terms};
 
 use super::answer::{deferred, refused};
 use super::{Answer, HORIZON, Reference};
@@ -16,6 +16,18 @@ pub struct Whole {
     pub atomic: bool,
     /// No record of it has changed after this position.
     pub since: Option<i64>,
+    /// The counter of its device has no gaps.
+    pub strict: bool,
+    /// Up to which counter its device has stored every answer.
+    pub floor: Option<i64>,
+}
+
+impl Whole {
+    /// What a batch with these terms asks for, its position aside.
+    #[must_use]
+    pub fn of(terms: &BatchTerms) -> Self {
+        Self { atomic: terms.atomic, since: None, strict: terms.strict, floor: terms.ack_floor }
+    }
 }
 
 /// Why a batch was refused as a whole: the code, and each intent at fault by its place.
@@ -63,6 +75,24 @@ impl Reference {
         batch: &[Mutation],
         whole: Whole,
     ) -> Result<Vec<Answer>, Refused> {
+        let floor = self.floors.get(device).copied().unwrap_or(0);
+        self.floors.insert(device.to_owned(), floor.max(whole.floor.unwrap_or(0)));
+        let answers = self.taken(device, scopes, at, batch, whole);
+        // What a device has stored it has stored, whatever becomes of its batch.
+        if self.floors[device] > floor {
+            self.stored(device);
+        }
+        answers
+    }
+
+    fn taken(
+        &mut self,
+        device: &str,
+        scopes: &BTreeSet<String>,
+        at: i64,
+        batch: &[Mutation],
+        whole: Whole,
+    ) -> Result<Vec<Answer>, Refused> {
         if at - self.turned >= HORIZON {
             self.memory.swap(0, 1);
             self.memory[0].clear();
@@ -76,8 +106,12 @@ impl Reference {
             return Err(("version_conflict", moved.into_iter().map(|place| (place, "version_conflict")).collect()));
         }
         let before = whole.atomic.then(|| self.clone());
+        self.strict = whole.strict.then(|| self.counted.get(device).copied().unwrap_or(0));
         let answers = self.in_order(device, scopes, batch);
-        let Some(before) = before.filter(|_| !answers.iter().all(stands)) else { return Ok(answers) };
+        let Some(before) = before.filter(|_| !answers.iter().all(stands)) else {
+            self.counted.extend(self.strict.map(|last| (device.to_owned(), last)));
+            return Ok(answers);
+        };
         *self = before;
         let waits = answers.iter().find(|answer| answer.status == "deferred");
         let first = waits.or_else(|| answers.iter().find(|answer| !stands(answer))).map_or("version_conflict", fault);
@@ -88,6 +122,10 @@ impl Reference {
     fn in_order(&mut self, device: &str, scopes: &BTreeSet<String>, batch: &[Mutation]) -> Vec<Answer> {
         let mut answers = Vec::new();
         for members in batch.chunk_by(|one, next| group_of(one).is_some() && group_of(one) == group_of(next)) {
+            if group_of(&members[0]).is_some() && members.iter().any(|intent| self.is_past(device, intent)) {
+                answers.extend(members.iter().map(|intent| self.recalled(device, intent)));
+                continue;
+            }
             let before = group_of(&members[0]).map(|_| self.clone());
             let each: Vec<Answer> = members.iter().map(|intent| self.intent(device, scopes, intent)).collect();
             let kept = each.iter().all(stands) || each.iter().all(|answer| answer.replayed);
@@ -132,6 +170,7 @@ impl Reference {
         };
         self.keep(device, intent, &fallen);
         self.note(intent.operation_id.as_str(), &fallen);
+        self.count(intent, &fallen);
         fallen
     }
 
@@ -160,7 +199,8 @@ impl Reference {
     /// Whether an operation stands; none when nobody knows of it.
     fn became(&self, device: &str, operation: &str) -> Option<bool> {
         let in_log = || self.log.iter().any(|row| row.device == device && row.operation == operation && row.entry.is_none());
-        let known = || self.remembered(device, operation).map(|(_, answer)| answer.status != "rejected");
+        let returned = |answer: &Answer| answer.status == "conflict" && answer.entry.is_none();
+        let known = || self.remembered(device, operation).map(|(_, answer)| answer.status != "rejected" && !returned(answer));
         let marked = || self.marks.get(&(device.to_owned(), operation.to_owned())).copied();
         self.batch.get(operation).copied().or_else(|| in_log().then_some(true)).or_else(known).or_else(marked)
     }

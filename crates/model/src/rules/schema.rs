@@ -5,7 +5,8 @@ use serde_json::json;
 use tidewatch_domain::sync::{Body, MutationOp};
 
 /// The steps, as the store is told of them.
-pub const STEPS: &str = r#"{"kind":"lww_field","steps":[{"to":2,"rename":{"a":"title"},"default":{"stars":7},"drop":["b"]}]}"#;
+pub const STEPS: &str = r#"{"kind":"lww_field","steps":[{"to":2,"rename":{"a":"title"},"default":{"stars":7},"drop":["b"]}],
+    "commands":{"close":{"set":{"stars":9},"takes":{"title":"integer"}}}}"#;
 /// The collection.
 pub const STEPPED: &str = "forms";
 

@@ -1,10 +1,12 @@
 //! Intents that devices make: what they write, on what, and what they ask for beside it.
 
 use serde_json::json;
+use tidewatch_domain::digest::content_hash;
 use tidewatch_domain::hlc::Ticks;
 use tidewatch_domain::ids::{CollectionName, GroupName, IdempotencyKey, OperationId, RecordId, Version};
+use tidewatch_domain::json::body_text;
 use tidewatch_domain::policy::ConflictWish;
-use tidewatch_domain::sync::{Base, Body, Mutation, MutationOp, Terms};
+use tidewatch_domain::sync::{Base, Body, Command as Asked, Mutation, MutationOp, Terms};
 use tidewatch_domain::time::Millis;
 
 use super::{COLLECTIONS, SCOPES, World, scope};
@@ -59,6 +61,22 @@ impl World {
         self.queue(&Edit { op: MutationOp::Update, values: (0, 0), ..*edit }, Some(terms));
     }
 
+    /// A device queues a named command instead of fields: one that is known or not, with what it takes or something else.
+    pub(super) fn named(&mut self, edit: &Edit) {
+        let collection = COLLECTIONS[edit.collection].0;
+        let takes = names(collection, self.devices[edit.device].schema, 5)[0];
+        let args = match edit.values.1 {
+            0 => json!({}),
+            1 => json!({takes: true}),
+            2 => json!({takes: 2, "other": 2}),
+            number => json!({takes: number}),
+        };
+        let name = if edit.values.0 == 0 { "open" } else { "close" };
+        let command = Asked { name: name.to_owned(), args: args.as_object().cloned().expect("an object") };
+        let terms = Terms { command: Some(command), ..Terms::default() };
+        self.queue(&Edit { op: MutationOp::Update, values: (0, 0), ..*edit }, Some(terms));
+    }
+
     /// A device queues intents that hang together.
     pub(super) fn several(&mut self, edits: &[Edit], tie: Tie) {
         let n = edits[0].device;
@@ -81,37 +99,58 @@ impl World {
     /// of one that it does not know only that; a guess says nothing.
     fn clocked(&mut self, edit: &Edit, terms: Option<Terms>) -> Option<Terms> {
         let name = COLLECTIONS[edit.collection].0;
-        if !CLOCKED.contains(&name) || edit.op == MutationOp::Crdt || matches!(edit.on, On::Guess(_)) {
+        if !CLOCKED.contains(&name) || edit.op == MutationOp::Crdt || matches!(edit.on, On::Guess(_) | On::Content(2..)) {
             return terms;
         }
         let (node, device) = (format!("d{}", edit.device), &mut self.devices[edit.device]);
         let key = (name.to_owned(), format!("r-{}", edit.record));
         let known = device.clocks.get(&key).cloned().unwrap_or_default();
         let next = known.get(&node).unwrap_or(&0) + 1;
-        let mut seen = if edit.on == On::Held { known } else { Clock::new() };
+        let holds = matches!(edit.on, On::Held | On::Checksum | On::Content(0 | 1));
+        let mut seen = if holds { known } else { Clock::new() };
         seen.insert(node.clone(), next);
         device.clocks.entry(key).or_default().insert(node, next);
         Some(Terms { vector: Some(seen), ..terms.unwrap_or_default() })
     }
 
-    /// An intent that a device makes.
-    pub(super) fn intent(&mut self, edit: &Edit, terms: Option<Terms>) -> Mutation {
-        let terms = self.clocked(edit, terms);
-        let Edit { device: n, collection, record, op, on, values, moved } = *edit;
-        let now = self.now;
-        let device = &mut self.devices[n];
-        let (name, id) = (COLLECTIONS[collection].0, format!("r-{record}"));
+    /// What an edit says that it was made on, and what it brings along for that.
+    fn based(&self, edit: &Edit, terms: Option<Terms>) -> (Base, Option<Terms>) {
+        let device = &self.devices[edit.device];
+        let (name, id) = (COLLECTIONS[edit.collection].0, format!("r-{}", edit.record));
         let key = (name.to_owned(), id.clone());
-        let own =
-            device.outbox.iter().rev().find(|waiting| waiting.collection.as_str() == name && waiting.record_id.as_str() == id);
-        let base = match on {
+        let held = device.held(&key).map(|(_, body)| body);
+        let mut waiting = device.outbox.iter().rev();
+        let own = waiting.find(|waiting| waiting.collection.as_str() == name && waiting.record_id.as_str() == id);
+        let base = match edit.on {
             On::Nothing => Base::Unknown,
             On::Guess(version) => Base::Version(Version(version)),
             On::Held => own.map_or_else(
                 || device.copy.get(&key).map_or(Base::Unknown, |held| Base::Version(Version(held.0))),
                 |own| Base::Operation(own.operation_id.clone()),
             ),
+            On::Checksum => held.map_or(Base::Unknown, |body| Base::Checksum(content_hash(Some(&body_text(body))))),
+            On::Content(thought) => {
+                let field = names(name, device.schema, 0)[0];
+                let body = match thought {
+                    0 | 1 => held.cloned(),
+                    number => json!({field: number}).as_object().cloned(),
+                };
+                let Some(body) = body else { return (Base::Unknown, terms) };
+                return (Base::Unknown, Some(Terms { base_body: Some(body), ..terms.unwrap_or_default() }));
+            }
         };
+        (base, terms)
+    }
+
+    /// An intent that a device makes.
+    pub(super) fn intent(&mut self, edit: &Edit, terms: Option<Terms>) -> Mutation {
+        let terms = self.clocked(edit, terms);
+        let (base, terms) = self.based(edit, terms);
+        let Edit { device: n, collection, record, op, values, moved, .. } = *edit;
+        let now = self.now;
+        let device = &mut self.devices[n];
+        let (name, id) = (COLLECTIONS[collection].0, format!("r-{record}"));
+        let key = (name.to_owned(), id.clone());
         device.stamps += 1;
         let ticks = Ticks::at(Millis(now + device.skew)).0 + device.stamps % 0xffff;
         let operation = operation(n, device.queued.len(), now);
@@ -120,7 +159,7 @@ impl World {
         let intent = Mutation {
             operation_id: OperationId::parse(operation.as_str()).expect("an id"),
             idempotency_key: IdempotencyKey::parse(operation.as_str()).expect("a key"),
-            client_seq: None,
+            client_seq: (n == STRICT).then(|| device.queued.len() as i64 + 1),
             collection: CollectionName::parse(name).expect("a name"),
             record_id: RecordId::parse(id).expect("an id"),
             scope: scope(SCOPES[usize::from((record > 2) != moved)]),
@@ -140,6 +179,8 @@ impl World {
     }
 }
 
+/// The device whose counter has no gaps.
+pub(super) const STRICT: usize = 2;
 /// The device whose operations have the time of their making in their ids, and say it nowhere else.
 const TIMED: usize = 3;
 

@@ -1,6 +1,7 @@
 //! A page of a scan under which something is written: after the page has looked where the log ends, and before it reads a row.
 
 use tidewatch_domain::ids::{CollectionName, RecordId};
+use tidewatch_domain::sync::Push;
 use tidewatch_domain::time::Millis;
 
 use super::steps::batch;
@@ -19,6 +20,7 @@ impl World {
         let intents = self.devices[writer].waiting(0, usize::MAX);
         let (query, head) = (self.query(since.as_deref(), size, true, Some(n)), self.reference.head());
         let list: Vec<_> = scopes.iter().map(|name| scope(name)).collect();
+        let push = Push { terms: self.terms(writer), ..batch(writer, &intents) };
         let (runtime, store) = self.both();
         let (collection, record) = (CollectionName::parse("assets").expect("a name"), RecordId::parse("r-0").expect("an id"));
         let (page, pushed) = runtime.block_on(async {
@@ -32,7 +34,7 @@ impl World {
             let mut page = Box::pin(store.sync().changes_page(&query, &list));
             // Where there is nothing to read, it is there at once.
             let early = tokio::select! { biased; page = &mut page => Some(page), () = std::future::ready(()) => None };
-            let pushed = store.sync().mutations_push(batch(writer, &intents), Millis(self.now)).await;
+            let pushed = store.sync().mutations_push(push, Millis(self.now)).await;
             for reader in busy {
                 reader.await.expect("read");
             }

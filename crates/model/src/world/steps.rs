@@ -7,7 +7,7 @@ use tidewatch_domain::time::Millis;
 use tidewatch_store::Error;
 
 use super::again::Input;
-use super::{COLLECTIONS, Mutant, OTHER, ROLES, SCOPES, World, client, definition, same, same_answers, scope};
+use super::{COLLECTIONS, Mutant, OTHER, ROLES, SCOPES, STRICT, World, client, definition, same, same_answers, scope};
 use crate::command::{Command, Fault};
 use crate::reference::{Answer, Refused, Row, Whole, group_of};
 
@@ -29,6 +29,10 @@ impl World {
             }
             Command::Patch(edit) => {
                 self.patch(edit);
+                Ok(())
+            }
+            Command::Named(edit) => {
+                self.named(edit);
                 Ok(())
             }
             Command::Aside { device, size, include, exclude_self } => self.aside(*device, *size, *include, *exclude_self),
@@ -79,6 +83,12 @@ impl World {
         }
     }
 
+    /// What a device asks for with a batch: one of them counts without gaps, and says now and then what it has stored.
+    pub(super) fn terms(&self, n: usize) -> BatchTerms {
+        let floor = (n == STRICT && self.devices[n].answers.len() % 3 == 2).then(|| self.devices[n].floor());
+        BatchTerms { strict: n == STRICT, ack_floor: floor.filter(|floor| *floor > 0), ..BatchTerms::default() }
+    }
+
     fn push(&mut self, n: usize, count: usize, fault: Fault) -> Result<(), String> {
         let intents = self.devices[n].waiting(0, count);
         if intents.is_empty() || fault == Fault::Request {
@@ -102,7 +112,7 @@ impl World {
     /// A batch arrives at both.
     fn arrive(&mut self, n: usize, intents: &[Mutation]) -> Result<Vec<Answer>, String> {
         let (runtime, store) = self.both();
-        let batch = Push { client_id: client(n), ..batch(n, intents) };
+        let batch = Push { terms: self.terms(n), ..batch(n, intents) };
         let real = runtime.block_on(store.sync().mutations_push(batch, self.arrival())).map_err(|error| error.to_string())?;
         self.decided(n, intents, &real.results.iter().map(Answer::from).collect::<Vec<_>>())?;
         same("the position after the commit", &real.committed.0, &self.reference.head())?;
@@ -110,11 +120,12 @@ impl World {
     }
 
     pub(super) fn decided(&mut self, n: usize, intents: &[Mutation], real: &[Answer]) -> Result<(), String> {
-        self.reached(n, intents, BatchTerms::default());
+        let terms = self.terms(n);
+        self.reached(n, intents, terms.clone());
         let device = &mut self.devices[n];
         device.note_sent(intents);
         let (before, id, scopes) = (self.reference.head(), device.id.clone(), self.open[n].clone());
-        let expected = self.reference.push(&id, &scopes, self.now, intents, Whole::default());
+        let expected = self.reference.push(&id, &scopes, self.now, intents, Whole::of(&terms));
         let expected = expected.map_err(|(code, _)| format!("an ordinary batch was refused as {code}"))?;
         self.uncommitted.clear();
         if self.mutant == Mutant::EarlySequence && self.reference.head() % 3 == 0 && self.reference.head() > before + 1 {
@@ -131,10 +142,10 @@ impl World {
         }
         let text = self.devices[n].cursor.clone().filter(|_| since);
         let from = text.as_deref().and_then(|text| Cursor::parse(text).ok()).map(|cursor| cursor.position.pos().0);
-        let whole = Whole { atomic: true, since: from };
+        let whole = Whole { atomic: true, since: from, ..Whole::of(&self.terms(n)) };
         for _ in 0..if fault == Fault::Twice { 2 } else { 1 } {
             let since = text.clone().map(|text| SinceAsked { text, epoch: None });
-            let terms = BatchTerms { atomic: true, since, ..BatchTerms::default() };
+            let terms = BatchTerms { atomic: true, since, ..self.terms(n) };
             let push = Push { terms: terms.clone(), ..batch(n, &intents) };
             self.reached(n, &intents, terms);
             let (runtime, store) = self.both();
@@ -177,14 +188,15 @@ impl World {
             return Ok(());
         }
         let sent = [one, two].map(|n| self.devices[n].outbox.clone());
+        let [first, second] = [one, two].map(|n| self.terms(n));
         let (runtime, store) = self.both();
         let (a, b) = runtime.block_on(async {
             let at = Millis(self.now);
             // Polled in this order, and so queued.
             tokio::join!(
                 biased;
-                Box::pin(store.sync().mutations_push(batch(one, &sent[0]), at)),
-                Box::pin(store.sync().mutations_push(batch(two, &sent[1]), at))
+                Box::pin(store.sync().mutations_push(Push { terms: first, ..batch(one, &sent[0]) }, at)),
+                Box::pin(store.sync().mutations_push(Push { terms: second, ..batch(two, &sent[1]) }, at))
             )
         });
         for ((n, intents), real) in [one, two].into_iter().zip(&sent).zip([a, b]) {
