@@ -40,7 +40,7 @@ mod verify;
 mod writer;
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard};
 
 use sqlx::{Connection, SqliteConnection, SqlitePool};
@@ -74,6 +74,8 @@ pub(crate) struct Shared {
     head: watch::Sender<Seq>,
     /// Counts the commits that changed an entry of the archive or a job.
     drained: watch::Sender<u64>,
+    /// Counts all commits: what a drain, a command or an audit row writes leaves the head where it is.
+    commits: AtomicU64,
     epoch: Epoch,
     /// Older epochs of this store, with the position at which each ended.
     ancestors: Vec<(Epoch, Seq)>,
@@ -124,6 +126,7 @@ impl Sync {
             queue: Queue::new(),
             head: watch::Sender::new(opened.live.head),
             drained: watch::Sender::new(0),
+            commits: AtomicU64::new(0),
             live: RwLock::new(opened.live),
             epoch: opened.epoch,
             ancestors: opened.ancestors,
@@ -171,7 +174,7 @@ impl Sync {
         let Some(tasks) = tasks else { return Ok(()) };
         self.snapshots.close().await;
         self.shared.queue.close();
-        let writer = tasks.writer.await.map_err(|error| Error::Corrupt(format!("the writer ended: {error}")))?;
+        let mut writer = tasks.writer.await.map_err(|error| Error::Corrupt(format!("the writer ended: {error}")))?;
         // Whoever watches has seen everything now.
         *self.shared.capture.lock().expect("no holder of this lock panics") = None;
         // The checkpointer may have ended by itself when the disk failed; then there is nobody to tell.
@@ -181,6 +184,8 @@ impl Sync {
         self.row_readers.close().await;
         self.control_readers.close().await;
         checkpoint::hint_write(&self.shared).await?;
+        // The last connection to a file folds its log into it; but telemetry still has readers of its own here, and those cannot.
+        checkpoint::give_back(&mut writer).await?;
         Ok(writer.close().await?)
     }
 

@@ -18,7 +18,7 @@ use crate::Result;
 const TICK: Duration = Duration::from_millis(250);
 /// Ticks between two checkpoints of a busy log.
 const PASSIVE_TICKS: u32 = 4;
-/// Ticks without a change after which the log counts as idle.
+/// Ticks without a commit after which the file counts as idle.
 const IDLE_TICKS: u32 = 40;
 /// Frames that are in use at which the writer has to wait until it can begin again at the front of the file: 128 MiB of pages.
 const RESTART_FRAMES: i64 = 32 * 1024;
@@ -57,16 +57,16 @@ enum Step {
 struct Pace {
     /// Ticks since the last checkpoint.
     since: u32,
-    /// Ticks since the head moved.
+    /// Ticks since the last commit.
     quiet: u32,
-    head: Seq,
+    commits: u64,
 }
 
 impl Pace {
-    /// One look: where the head is, and how many bytes the file of the log has.
-    fn tick(&mut self, head: Seq, bytes: u64) -> Step {
-        self.quiet = if head == self.head { self.quiet.saturating_add(1) } else { 0 };
-        self.head = head;
+    /// One look: how many commits there were, and how many bytes the file of the log has.
+    fn tick(&mut self, commits: u64, bytes: u64) -> Step {
+        self.quiet = if commits == self.commits { self.quiet.saturating_add(1) } else { 0 };
+        self.commits = commits;
         self.since = self.since.saturating_add(1);
         match self.quiet {
             _ if bytes == 0 => Step::Nothing,
@@ -87,8 +87,8 @@ pub(crate) async fn run(shared: Arc<Shared>, mut connection: SqliteConnection, m
             _ = ticks.tick() => {}
             _ = &mut stop => break,
         }
-        let head = *shared.head.borrow();
-        let step = pace.tick(head, wal_bytes(&shared.path).await);
+        let (head, commits) = (*shared.head.borrow(), shared.commits.load(Ordering::Relaxed));
+        let step = pace.tick(commits, wal_bytes(&shared.path).await);
         if step == Step::Nothing {
             continue;
         }
@@ -97,8 +97,8 @@ pub(crate) async fn run(shared: Arc<Shared>, mut connection: SqliteConnection, m
         if let Err(error) = checkpoint(&mut connection, step, alone).await {
             tracing::warn!(%error, "Checkpoint failed: {error}");
         }
-        if pace.head != hinted {
-            hinted = pace.head;
+        if head != hinted {
+            hinted = head;
             if let Err(error) = hint_write(&shared).await {
                 tracing::warn!(%error, "Hint not written: {error}");
             }
@@ -113,14 +113,19 @@ pub(crate) async fn run(shared: Arc<Shared>, mut connection: SqliteConnection, m
 /// already are far cheaper to write than pages that it grows by. While somebody reads for long (not `alone`), nobody is waited for.
 async fn checkpoint(connection: &mut SqliteConnection, step: Step, alone: bool) -> Result<()> {
     if step == Step::GiveBack && alone {
-        sqlx::query("pragma wal_checkpoint(truncate)").execute(connection).await?;
-        return Ok(());
+        return give_back(connection).await;
     }
     let (_, frames, _): (i64, i64, i64) = sqlx::query_as("pragma wal_checkpoint(passive)").fetch_one(&mut *connection).await?;
     if frames >= RESTART_FRAMES && alone {
         // Nearly everything is folded: the writer waits for the rest only.
         sqlx::query("pragma wal_checkpoint(restart)").execute(connection).await?;
     }
+    Ok(())
+}
+
+/// Folds everything into the file and gives the space of the log back.
+pub(crate) async fn give_back(connection: &mut SqliteConnection) -> Result<()> {
+    sqlx::query("pragma wal_checkpoint(truncate)").execute(connection).await?;
     Ok(())
 }
 
@@ -161,14 +166,14 @@ mod tests {
     #[test]
     fn a_busy_log_is_folded_every_fourth_tick_and_given_back_once_it_is_idle() {
         let mut pace = Pace::default();
-        let mut look = |head: i64, bytes: u64| {
-            let step = pace.tick(Seq(head), bytes);
+        let mut look = |commits: u64, bytes: u64| {
+            let step = pace.tick(commits, bytes);
             if step != Step::Nothing {
                 pace.since = 0;
             }
             step
         };
-        let busy: Vec<Step> = (1..=8).map(|head| look(head, 1)).collect();
+        let busy: Vec<Step> = (1..=8).map(|commits| look(commits, 1)).collect();
         let expected = [Step::Nothing, Step::Nothing, Step::Nothing, Step::Fold].repeat(2);
         assert_eq!(busy, expected);
         let idle: Vec<Step> = (0..100).map(|_| look(8, 1)).collect();
@@ -180,7 +185,7 @@ mod tests {
     #[test]
     fn an_empty_log_is_left_alone() {
         let mut pace = Pace::default();
-        assert!((1..100).all(|head| pace.tick(Seq(head), 0) == Step::Nothing));
+        assert!((1..100).all(|commits| pace.tick(commits, 0) == Step::Nothing));
     }
 
     async fn frames(connection: &mut SqliteConnection) -> i64 {
@@ -211,5 +216,29 @@ mod tests {
         assert_eq!(wal_bytes(&path).await, long);
         checkpoint(&mut folding, Step::GiveBack, true).await.expect("given back");
         assert_eq!(wal_bytes(&path).await, 0);
+    }
+
+    #[tokio::test]
+    async fn what_leaves_no_row_in_the_log_is_folded_too_and_a_closed_store_leaves_nothing_beside_its_file() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let store = crate::sync::tests::store(dir.path()).await;
+        let shared = Arc::clone(&store.sync().shared);
+        let before = (*shared.head.borrow(), shared.commits.load(Ordering::Relaxed));
+        let entry = tidewatch_domain::audit::AuditEntry {
+            at: crate::sync::tests::NOW,
+            actor: "system".to_owned(),
+            action: "store_check",
+            subject: None,
+            before: None,
+            after: None,
+            trace_id: None,
+        };
+        store.sync().audit_append(vec![entry]).await.expect("appended");
+        assert_eq!((*shared.head.borrow(), shared.commits.load(Ordering::Relaxed)), (before.0, before.1 + 1));
+        // As while the server runs: telemetry has looked into the log.
+        store.telemetry().entries_follow(crate::sync::tests::NOW).await.expect("followed");
+        assert!(wal_bytes(&shared.path).await > 0);
+        store.close().await.expect("closes");
+        assert_eq!(wal_bytes(&shared.path).await, 0);
     }
 }

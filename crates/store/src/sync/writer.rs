@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use sqlx::SqliteConnection;
@@ -278,6 +279,7 @@ impl Writer {
             live.commands_count(&moved);
             live.head = head;
         }
+        self.shared.commits.fetch_add(1, Ordering::Relaxed);
         self.shared.listeners.wake(moved.into_iter().filter(|(_, by)| *by > 0).map(|(client, _)| client));
         self.shared.head.send_if_modified(|known| {
             let moved = *known != head;
