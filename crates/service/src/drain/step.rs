@@ -11,7 +11,9 @@ use tidewatch_domain::ids::ClientId;
 use tidewatch_domain::report::EntryState;
 use tidewatch_domain::sync::Intent;
 use tidewatch_domain::time::Millis;
-use tidewatch_store::sync::drain::{CHUNK_ITEMS, ChunkItem, JobMove, JobRow, SystemMove, WaitingItem, Way, job_action};
+use tidewatch_store::sync::drain::{
+    CHUNK_ITEMS, CLAIM_ITEMS, ChunkItem, JobMove, JobRow, SystemMove, WaitingItem, Way, job_action,
+};
 use tidewatch_store::telemetry::{Member, MemberNames};
 use tokio::sync::watch;
 
@@ -104,7 +106,7 @@ impl Service {
                 Ok(Pace::Now)
             }
             JobState::Requested | JobState::Paused => Ok(Pace::Idle),
-            JobState::Canary | JobState::Running if row.claimed_n < row.entries => {
+            JobState::Canary | JobState::Running if !claimed(&row) => {
                 sync.job_claim(row.id, now).await?;
                 Ok(Pace::Now)
             }
@@ -297,6 +299,12 @@ fn ahead(outcomes: &[ItemOutcome], canary: i64) -> usize {
         tried > canary
     };
     outcomes.iter().position(enough).unwrap_or(outcomes.len())
+}
+
+/// Whether the items of a job are its own. Those of a small one that nobody goes ahead for are taken with its first chunk.
+fn claimed(row: &JobRow) -> bool {
+    let with_chunk = row.job_state() == JobState::Running && row.claimed_n == 0 && row.entries <= CLAIM_ITEMS;
+    row.claimed_n >= row.entries || with_chunk
 }
 
 /// Whether a job needs the intents of its items.

@@ -34,6 +34,7 @@ use tidewatch_domain::ids::ClientId;
 use tidewatch_domain::time::Millis;
 
 pub use self::chunk::{CHUNK_ITEMS, ChunkItem, Way};
+pub use self::items::CLAIM_ITEMS;
 pub use self::jobs::{JobMove, JobRow, NewJob, Submission, SystemMove};
 pub use self::journal::EntryEvent;
 pub(crate) use self::journal::NewEvent;

@@ -16,6 +16,7 @@ mod backfill;
 mod control;
 mod controls;
 mod drain;
+mod drain_chunk;
 mod drain_device;
 mod drain_sets;
 mod explore;

@@ -96,10 +96,21 @@ struct Work {
 }
 
 impl Writer {
-    /// Works off a chunk. Answers whether all of it was worked off and the job goes on; a job that was stopped meanwhile is left alone.
+    /// Works off a chunk, and takes its items for the job if they are not yet. Answers whether all of it was worked off and the job goes on;
+    /// a job that was stopped meanwhile is left alone. With its last entry the job is done.
     pub(super) async fn job_chunk(&mut self, id: i64, items: Vec<ChunkItem>, now: Millis, pending: &mut Pending) -> Result<bool> {
         let Some(mut job) = self.job_load(id).await? else { return Ok(false) };
         if !matches!(job.job_state(), JobState::Canary | JobState::Running) {
+            return Ok(false);
+        }
+        let last = items.iter().map(|item| item.n).max().unwrap_or(0);
+        let mut taken = 0;
+        while job.claimed_n < last.min(job.entries) {
+            taken += self.stretch_claim(&mut job, now).await?;
+        }
+        if taken > 0 {
+            // What another job has changes what is left of this chunk: it is read again.
+            self.job_save(&job).await?;
             return Ok(false);
         }
         let letters = self.letters_at(items.iter().map(|item| (item.client, item.operation_id.as_str()))).await?;
@@ -130,6 +141,9 @@ impl Writer {
         }
         self.work_write(&mut job, work, now).await?;
         self.job_stops(&mut job, now).await?;
+        if job.job_state() == JobState::Running && job.is_through() {
+            self.job_moves(&mut job, JobState::Done, now, None).await?;
+        }
         self.job_save(&job).await?;
         Ok(whole && job.job_state() != JobState::Paused)
     }

@@ -5,18 +5,26 @@ use tidewatch_domain::time::{MINUTE_MS, Millis};
 
 use super::job_statements::{ITEMS_CLAIM, ITEMS_SETTLE, ITEMS_TAKEN, MINUTE_ADD};
 use super::jobs::JobRow;
-use super::sets::MEMBERS_AT_ONCE;
 use crate::Result;
 use crate::sync::writer::Writer;
 
+/// Items that are taken for their job at once.
+pub const CLAIM_ITEMS: i64 = 5_000;
+
 impl Writer {
-    /// Takes the next stretch of items for their job. What another open job has is left to it.
+    /// Takes the next stretch of items for their job.
     pub(super) async fn job_claim(&mut self, id: i64, now: Millis) -> Result<()> {
         let Some(mut job) = self.job_load(id).await? else { return Ok(()) };
         if !matches!(job.job_state(), JobState::Canary | JobState::Running) {
             return Ok(());
         }
-        let (from, to) = (job.claimed_n, (job.claimed_n + MEMBERS_AT_ONCE as i64).min(job.entries));
+        self.stretch_claim(&mut job, now).await?;
+        self.job_save(&job).await
+    }
+
+    /// Takes the next stretch of items for their job. What another open job has is left to it; answers how much that is.
+    pub(super) async fn stretch_claim(&mut self, job: &mut JobRow, now: Millis) -> Result<usize> {
+        let (from, to) = (job.claimed_n, (job.claimed_n + CLAIM_ITEMS).min(job.entries));
         sqlx::query(ITEMS_CLAIM).bind(job.set_id).bind(from).bind(to).execute(&mut self.connection).await?;
         let taken: Vec<(i64, i64)> =
             sqlx::query_as(ITEMS_TAKEN).bind(job.set_id).bind(from).bind(to).fetch_all(&mut self.connection).await?;
@@ -33,9 +41,9 @@ impl Writer {
         for _ in &outcomes {
             job.tally(ItemOutcome::Waiting, ItemOutcome::Skipped);
         }
-        self.items_settle(&job, &outcomes, now).await?;
+        self.items_settle(job, &outcomes, now).await?;
         job.claimed_n = to;
-        self.job_save(&job).await
+        Ok(outcomes.len())
     }
 
     /// Writes outcomes of items and counts the final ones into their minute.

@@ -111,7 +111,7 @@ pub(super) async fn drain(store: &Store, action: DrainAction, members: &BTreeSet
     sync.job_view(job).await.expect("read").expect("there")
 }
 
-fn hash_of(members: &BTreeSet<(u32, u32)>) -> String {
+pub(super) fn hash_of(members: &BTreeSet<(u32, u32)>) -> String {
     use sha2::{Digest as _, Sha256};
     let mut lines: Vec<(String, String)> =
         members.iter().map(|(n, operation)| (client(*n).to_string(), format!("op-{n}-{operation}"))).collect();

@@ -39,6 +39,18 @@ async fn view(store: &Store, job: i64) -> JobRow {
 
 /// Submits a job and works it off, as far as that is done here. Members are a device and an operation, sorted.
 async fn drained(store: &Store, action: DrainAction, dependants: &'static str, members: &[(u32, &str)], way: Way) -> i64 {
+    begun(store, action, dependants, members, members.len(), way).await
+}
+
+/// The same of so many of its members: the others wait.
+async fn begun(
+    store: &Store,
+    action: DrainAction,
+    dependants: &'static str,
+    members: &[(u32, &str)],
+    worked: usize,
+    way: Way,
+) -> i64 {
     let sync = store.sync();
     let client_key = |n: u32| sync.key_of(&client(n)).expect("registered");
     let key = format!("{}-{}", action.as_str(), hash_of(members));
@@ -69,7 +81,7 @@ async fn drained(store: &Store, action: DrainAction, dependants: &'static str, m
     };
     let Submission::New(job) = sync.job_submit(job).await.expect("submitted") else { panic!("a new key") };
     sync.job_claim(job, NOW).await.expect("claimed");
-    let items = members.iter().zip(1..).map(|((device, operation), n)| ChunkItem {
+    let items = members[..worked].iter().zip(1..).map(|((device, operation), n)| ChunkItem {
         n,
         client: client_key(*device),
         client_id: client(*device),

@@ -67,7 +67,7 @@ async fn a_command_about_decided_entries_alone_outlives_the_stop_of_its_job_and_
         let dir = tempfile::tempdir().expect("a folder");
         let before = store(dir.path()).await;
         reported(&before, "op-1").await;
-        let job = drained(&before, action, "take_along", &[(1, "op-1")], way).await;
+        let job = begun(&before, action, "take_along", &[(1, "op-1"), (2, "op-2")], 1, way).await;
         moved(&before, job, JobChange::Cancel).await;
         assert_eq!(before.verify().await.expect("verified").findings, Vec::<String>::new());
         before.close().await.expect("closes");

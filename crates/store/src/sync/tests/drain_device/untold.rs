@@ -172,7 +172,11 @@ async fn the_newest_word_about_an_entry_counts_and_none_when_it_is_put_back() {
 #[tokio::test]
 async fn what_a_job_holds_back_is_not_said_again_before_it_lets_go() {
     let dir = tempfile::tempdir().expect("a folder");
-    let (store, job) = decided_here(dir.path(), "op-1").await;
+    let store = store(dir.path()).await;
+    reported(&store, "op-1").await;
+    // The second waits: a job that is through has nothing to hold back.
+    let both = [(1, "op-1"), (2, "op-2")];
+    let job = begun(&store, DrainAction::Retry, "take_along", &both, 1, decided("op-1")).await;
     moved(&store, job, JobChange::Pause).await;
     expired(&store, LATER).await;
     assert_eq!(words(&store, 1, LATER).await, []);
