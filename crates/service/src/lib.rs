@@ -37,6 +37,7 @@ pub struct Service {
     pub(crate) budgets: Arc<drain::Budgets>,
     pub(crate) newer: Arc<drain::Counts<u64>>,
     pub(crate) released: Arc<drain::Counts<Option<Released>>>,
+    pub(crate) untold: Arc<drain::Counts<u64>>,
     /// Reads archived intents; the wire is not known here.
     pub(crate) reader: Option<drain::IntentReader>,
     pub(crate) signers: Arc<control::Signers>,
@@ -66,6 +67,7 @@ impl Service {
             budgets: Arc::default(),
             newer: Arc::default(),
             released: Arc::default(),
+            untold: Arc::default(),
             reader: None,
             signers: Arc::default(),
             lists: Arc::default(),

@@ -1,6 +1,6 @@
-//! What is new in the list of a selection since it was frozen, and what became of what waited behind it. Whoever watches a job asks for
-//! it with every look, and of a list of a hundred thousand it takes a part of a second to tell: so what was counted is given out for ten
-//! times as long as it took to count.
+//! What is new in the list of a selection since it was frozen, what became of what waited behind it, and what devices have not been told of
+//! its job. Whoever watches a job asks for it with every look, and of a hundred thousand entries it takes a part of a second to tell: so what
+//! was counted is given out for ten times as long as it took to count.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -23,7 +23,7 @@ const COUNTING: Duration = Duration::from_secs(10);
 /// Sets whose counts are kept.
 const SETS_MAX: usize = 64;
 
-/// Counts by set, and until when they are given out.
+/// Counts by set or by job, and until when they are given out.
 #[derive(Debug)]
 pub(crate) struct Counts<T>(Mutex<HashMap<i64, (T, Instant)>>);
 
@@ -70,6 +70,17 @@ impl Service {
         }
         let count = self.store.telemetry().outbox_newer(signature.as_deref(), &filter_read(filter)?, since, cx.now).await?;
         self.newer.note(set, count, began.elapsed(), Instant::now());
+        Ok(count)
+    }
+
+    /// Entries of a job that their devices have not been told of yet, as of a moment ago.
+    pub(super) async fn untold(&self, job: i64) -> Result<u64> {
+        let began = Instant::now();
+        if let Some(count) = self.untold.known(job, began) {
+            return Ok(count);
+        }
+        let count = self.store.sync().untold_of_job(job).await?;
+        self.untold.note(job, count, began.elapsed(), Instant::now());
         Ok(count)
     }
 

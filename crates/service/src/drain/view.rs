@@ -93,7 +93,7 @@ impl Service {
             stop_percent: u8::try_from(row.stop_percent).unwrap_or(100),
             undo_until: row.restore_until_ms.map(Millis),
             undoable: undoable(&row, cx.now),
-            untold: sync.untold_of_job(row.id).await?,
+            untold: self.untold(row.id).await?,
             seconds: self.seconds(&row, &minutes).await?,
             minutes,
             released: self.released(row.set_id, Millis(row.created_ms)).await?,
