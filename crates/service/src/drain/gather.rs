@@ -120,8 +120,11 @@ impl Service {
             fits(cx, members.len() + behind.len())?;
             // What is taken along from behind may belong to groups of its own.
             let more = grouped && order.dependants == Dependants::TakeAlong && !behind.is_empty();
-            self.gather(behind, true, &mut members);
-            members.sort_by(|one, other| place(&one.member).cmp(&place(&other.member)));
+            if !behind.is_empty() {
+                self.gather(behind, true, &mut members);
+                // Of what is there twice, what was selected stays first. Such a sort takes room of its own.
+                members.sort_by(|one, other| place(&one.member).cmp(&place(&other.member)));
+            }
             members.dedup_by(|next, one| next.client == one.client && next.member.operation_id == one.member.operation_id);
             if !more {
                 break;

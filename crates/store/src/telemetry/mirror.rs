@@ -20,6 +20,8 @@ use crate::Result;
 
 /// How an entry is written.
 const WRITE: &str = include_str!("../sql/outbox_write.sql");
+/// Devices that one statement counts. It sorts all entries of theirs, in memory: a drain may touch one of each of a thousand devices.
+const DEVICES_AT_ONCE: usize = if cfg!(test) { 1 } else { 32 };
 /// Nothing to send in any state.
 const NONE: [i64; STATES_REPORTED] = [0; STATES_REPORTED];
 
@@ -234,10 +236,13 @@ async fn recount(connection: &mut SqliteConnection, group: &mut Group, changed: 
         (doc.mirrored_oldest, doc.poison_code) = (None, None);
         wanted.push(json!([id, doc.listed_at]));
     }
-    let rows: Vec<Counted> = sqlx::query_as(TEXT).bind(Value::from(wanted).to_string()).fetch_all(connection).await?;
-    for row in rows {
-        let touched = devices.get_mut(&row.device).expect("loaded with the group");
-        row.apply(&mut touched.doc);
+    for some in wanted.chunks(DEVICES_AT_ONCE) {
+        let rows: Vec<Counted> =
+            sqlx::query_as(TEXT).bind(Value::from(some.to_vec()).to_string()).fetch_all(&mut *connection).await?;
+        for row in rows {
+            let touched = devices.get_mut(&row.device).expect("loaded with the group");
+            row.apply(&mut touched.doc);
+        }
     }
     Ok(())
 }
