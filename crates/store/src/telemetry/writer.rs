@@ -237,15 +237,12 @@ impl Writer {
         for note in notes {
             group.contact_apply(&note.client_id, note.at, &note.contact);
         }
-        verdicts::compare(&self.facts, &mut group).await?;
-        mirror_write(connection, &self.facts, &mut group).await?;
-        verdicts::conditions_tell(&mut group);
-        persist::rollups_write(connection, &mut self.cohorts, &group.rollups).await?;
-        persist::hours_write(connection, &group.hours).await?;
-        persist::events_write(connection, &mut group).await?;
-        persist::devices_write(connection, &group).await?;
-        persist::scopes_write(connection, &group).await?;
-        self.raw.append(&group.raw).await?;
+        // Reports as they came lie in a file of their own, which is written meanwhile.
+        let raw = std::mem::take(&mut group.raw);
+        let (written, appended) =
+            tokio::join!(group_write(connection, &self.facts, &mut self.cohorts, &mut group), self.raw.append(&raw));
+        written?;
+        appended?;
         transaction.commit().await?;
         if forgets {
             self.raw.drop_old(group.now).await?;
@@ -254,6 +251,23 @@ impl Writer {
         self.heads = group.heads;
         Ok(answers)
     }
+}
+
+/// Writes what a group makes, but for the reports as they came.
+async fn group_write(
+    connection: &mut SqliteConnection,
+    facts: &SyncFacts,
+    cohorts: &mut Cohorts,
+    group: &mut Group,
+) -> Result<()> {
+    verdicts::compare(facts, group).await?;
+    mirror_write(connection, facts, group).await?;
+    verdicts::conditions_tell(group);
+    persist::rollups_write(connection, cohorts, &group.rollups).await?;
+    persist::hours_write(connection, &group.hours).await?;
+    persist::events_write(connection, group).await?;
+    persist::devices_write(connection, group).await?;
+    persist::scopes_write(connection, group).await
 }
 
 fn reports_in(works: &[Work]) -> usize {
