@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tidewatch_domain::ids::Scope;
 use tidewatch_domain::time::{MINUTE_MS, Millis};
+use tidewatch_protocol::v1::telemetry::Report;
 
 use crate::console::{Browser, user_add};
 use crate::devices::{Device, dealt, enrolment};
@@ -148,8 +149,14 @@ fn body(n: u32, device: &Device, name: &str, reports: i64, until: Millis) -> Vec
         report.report_id = format!("{name}-{k}");
         report
     });
-    let body = serde_json::json!({"client_id": device.client_id.as_str(), "reports": reports.collect::<Vec<_>>()});
-    body.to_string().into_bytes()
+    serde_json::to_vec(&Body { client_id: device.client_id.as_str(), reports: reports.collect() }).expect("reports are JSON")
+}
+
+/// Written at once and not by way of a tree of values: that costs the driver half of what a report costs the server on the same cores.
+#[derive(Serialize)]
+struct Body<'a> {
+    client_id: &'a str,
+    reports: Vec<Report>,
 }
 
 #[derive(Deserialize)]
