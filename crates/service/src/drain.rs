@@ -1,6 +1,7 @@
 //! Draining: taking entries of outboxes out of the way. A selection is frozen with a dry run, submitted as a job, worked off in chunks,
 //! and can be taken back. The store does each step in one transaction; here is who may ask for it, and what a selection is.
 
+mod canary;
 mod dry_run;
 mod gather;
 mod members;

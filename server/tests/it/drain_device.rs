@@ -139,6 +139,6 @@ async fn a_canary_that_was_left_alone_shows_nothing_so_others_go_ahead() {
     roll(&app).await;
     let view = staff.get(&format!("{JOBS}/{}", job["job"].as_str().expect("an id"))).await.ok(200);
     assert_eq!((view["state"].as_str(), tally(&view)), (Some("paused"), [0, 3, 2, 0, 0, 1]), "{view}");
-    assert_eq!(view["events"][0]["detail"], "2 of the first 2 failed", "{view}");
+    assert_eq!(view["events"][0]["detail"], "2 of the first 2 failed; 3 before them were left alone", "{view}");
     assert_eq!(app.verify().await, Vec::<String>::new());
 }

@@ -11,16 +11,21 @@ use crate::drain::{JOBS, PREVIEWS, order, roll, submission, tally};
 
 /// Readings that hold text where a number is wanted, one in three of them in another unit.
 async fn refused(app: &TestApp, n: usize) -> Device {
+    gauge(app, "gauge", &(0..n).map(|n| n.is_multiple_of(3)).collect::<Vec<bool>>()).await
+}
+
+/// A device with as many such readings; those that say so are in another unit.
+async fn gauge(app: &TestApp, name: &str, other_unit: &[bool]) -> Device {
     let definition = json!([{"name": "readings", "policy": {"kind": "lww", "fields": {"kpa": "number"}}}]).to_string();
     app.service().collections_import(&app.state().system_cx(), &definition).await.expect("valid");
-    let device = app.device("gauge").await;
-    let wrong = |n: usize| {
-        let unit = if n.is_multiple_of(3) { "psi" } else { "kpa" };
-        let mut wrong = intent(&format!("op-{n:02}"), &format!("r-{n:02}"), "create", json!({"kpa": "412", "unit": unit}));
+    let device = app.device(name).await;
+    let wrong = |(n, other): (usize, &bool)| {
+        let (unit, record) = (if *other { "psi" } else { "kpa" }, format!("{name}-{n:02}"));
+        let mut wrong = intent(&format!("op-{n:02}"), &record, "create", json!({"kpa": "412", "unit": unit}));
         wrong["collection"] = "readings".into();
         wrong
     };
-    let sent: Vec<Value> = (0..n).map(wrong).collect();
+    let sent: Vec<Value> = other_unit.iter().enumerate().map(wrong).collect();
     device.push(&sent).await.ok(200);
     roll(app).await;
     device
@@ -67,6 +72,48 @@ async fn what_a_test_of_a_correction_does_not_hold_for_is_left_alone_and_stops_n
     let left = staff.get("/api/v1/outbox/entries?q=state:poisoned").await.ok(200);
     assert_eq!(left["total"]["count"], 10, "they are as they were: {left}");
     assert_eq!(app.verify().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_canary_goes_on_past_what_was_left_alone_to_the_next_devices_until_enough_were_tried() {
+    let app = TestApp::new().await;
+    // More than the places that were picked for it, and nothing that the correction is meant for among them.
+    gauge(&app, "gauge-1", &[true; 57]).await;
+    for name in ["gauge-2", "gauge-3"] {
+        gauge(&app, name, &[true, false, false, false]).await;
+    }
+    let staff = app.api("ci", Role::Operator).await;
+    let mut body = patch(&json!({"filter": "state:poisoned"}));
+    body["patch"][1]["value"] = "four hundred".into();
+    let set = staff.post(PREVIEWS, &body).await.ok(201);
+    let job = worked_off(&app, &staff, &set, 2).await;
+    assert_eq!((&job["state"], tally(&job)), (&json!("paused"), [0, 59, 2, 0, 0, 4]), "{job}");
+    let words = "2 of the first 2 failed; 59 before them were left alone";
+    assert_eq!(job["events"][0]["detail"], words, "{job}");
+    let items = staff.get(&format!("{JOBS}/J1/items?outcome=failed")).await.ok(200);
+    assert_ne!(items["rows"][0]["client_id"], items["rows"][1]["client_id"], "of different devices: {items}");
+    let page = app.operator().await.page("/outbox/jobs/J1").await.text();
+    assert!(page.contains(words), "{page}");
+    staff.post(&format!("{JOBS}/J1/cancel"), &json!({"remark": "a wrong value"})).await.ok(200);
+    roll(&app).await;
+
+    let set = staff.post(PREVIEWS, &patch(&json!({"filter": "state:poisoned"}))).await.ok(201);
+    let job = worked_off(&app, &staff, &set, 3).await;
+    assert_eq!((&job["state"], tally(&job)), (&json!("done"), [6, 59, 0, 0, 0, 0]), "{job}");
+    let words = "the first 3 are through; 59 before them were left alone";
+    assert_eq!(job["events"][1]["detail"], words, "more than one of a device when there are no others: {job}");
+    assert_eq!(app.verify().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_drain_of_which_nothing_could_be_tried_is_done_and_says_so() {
+    let app = TestApp::new().await;
+    gauge(&app, "gauge-1", &[true; 57]).await;
+    let staff = app.api("ci", Role::Operator).await;
+    let set = staff.post(PREVIEWS, &patch(&json!({"filter": "state:poisoned"}))).await.ok(201);
+    let job = worked_off(&app, &staff, &set, 2).await;
+    assert_eq!((&job["state"], tally(&job)), (&json!("done"), [0, 57, 0, 0, 0, 0]), "{job}");
+    assert_eq!(job["events"][1]["detail"], "all 57 were left alone, so nothing was tried", "{job}");
 }
 
 #[tokio::test]

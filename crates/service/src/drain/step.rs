@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::PoisonError;
 
 use serde_json::Value;
-use tidewatch_domain::drain::{DrainAction, ItemOutcome, JobChange, JobState, Unpatched, patched_id, patched_intent};
+use tidewatch_domain::drain::{DrainAction, JobChange, JobState, Unpatched, patched_id, patched_intent};
 use tidewatch_domain::engine::ClientKey;
 use tidewatch_domain::ids::ClientId;
 use tidewatch_domain::report::EntryState;
@@ -17,7 +17,6 @@ use tidewatch_store::sync::drain::{
 use tidewatch_store::telemetry::{Member, MemberNames};
 use tokio::sync::watch;
 
-use super::summary::Summary;
 use crate::{Error, Result, Service};
 
 /// Reads an archived intent of a device, given the schema version that the device was registered with. The text was read once before, so
@@ -120,37 +119,6 @@ impl Service {
         }
     }
 
-    /// The first few go ahead; the others follow when all of them have an outcome and none has failed. In the place of one that was left
-    /// alone goes another: it shows nothing.
-    async fn canary_step(&self, row: &JobRow, now: Millis) -> Result<Pace> {
-        let sync = self.store.sync();
-        let mut places = Summary::read(&row.summary).canary;
-        let outcomes = sync.items_outcomes(row.set_id, &places).await?;
-        places.truncate(ahead(&outcomes, row.canary));
-        let waiting = sync.items_waiting_at(row.set_id, &places, decides(row)).await?;
-        if !waiting.is_empty() {
-            let items = self.prepared(row, waiting, now).await?;
-            sync.job_chunk(row.id, items, now).await?;
-            return Ok(Pace::Now);
-        }
-        let outcomes = &outcomes[..places.len()];
-        let count = |wanted: ItemOutcome| outcomes.iter().filter(|outcome| **outcome == wanted).count();
-        let (failed, left) = (count(ItemOutcome::Failed), count(ItemOutcome::Skipped));
-        let moved = if failed > 0 {
-            SystemMove::Pause(format!("{failed} of the first {} failed", outcomes.len() - left))
-        } else if left > 0 && left == outcomes.len() && row.waiting > 0 {
-            SystemMove::Pause(format!("all of the first {left} were left alone, so nothing was tried"))
-        } else if !outcomes.contains(&ItemOutcome::Sent) {
-            SystemMove::CanaryDone
-        } else if row.canary_until_ms.is_some_and(|until| until < now.0) {
-            SystemMove::Pause("the first few have no outcome after 15 minutes".to_owned())
-        } else {
-            return Ok(Pace::Idle);
-        };
-        sync.job_moved(row.id, moved, now).await?;
-        Ok(Pace::Now)
-    }
-
     async fn run_step(&self, row: &JobRow, now: Millis) -> Result<Pace> {
         let sync = self.store.sync();
         if row.waiting == 0 {
@@ -189,7 +157,7 @@ impl Service {
     }
 
     /// Reads what a chunk needs before the writer has to do with it.
-    async fn prepared(&self, row: &JobRow, waiting: Vec<WaitingItem>, now: Millis) -> Result<Vec<ChunkItem>> {
+    pub(super) async fn prepared(&self, row: &JobRow, waiting: Vec<WaitingItem>, now: Millis) -> Result<Vec<ChunkItem>> {
         let patch: Option<Value> = row.patch.as_deref().and_then(|text| serde_json::from_str(text).ok());
         let sync = self.store.sync();
         let held = self.held_on_devices(row, &waiting).await?;
@@ -291,16 +259,6 @@ impl Service {
     }
 }
 
-/// How many of the places that may go ahead do: so many that are not left alone.
-fn ahead(outcomes: &[ItemOutcome], canary: i64) -> usize {
-    let mut tried = 0;
-    let enough = |outcome: &ItemOutcome| {
-        tried += i64::from(*outcome != ItemOutcome::Skipped);
-        tried > canary
-    };
-    outcomes.iter().position(enough).unwrap_or(outcomes.len())
-}
-
 /// Whether the items of a job are its own. Those of a small one that nobody goes ahead for are taken with its first chunk.
 fn claimed(row: &JobRow) -> bool {
     let with_chunk = row.job_state() == JobState::Running && row.claimed_n == 0 && row.entries <= CLAIM_ITEMS;
@@ -308,7 +266,7 @@ fn claimed(row: &JobRow) -> bool {
 }
 
 /// Whether a job needs the intents of its items.
-fn decides(row: &JobRow) -> bool {
+pub(super) fn decides(row: &JobRow) -> bool {
     DrainAction::parse(&row.action).is_some_and(DrainAction::decides)
 }
 
@@ -323,15 +281,6 @@ impl Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn in_the_place_of_one_that_was_left_alone_goes_another() {
-        use ItemOutcome::{Ok, Skipped, Waiting};
-        assert_eq!(ahead(&[Waiting; 5], 2), 2);
-        assert_eq!(ahead(&[Skipped, Ok, Skipped, Waiting, Waiting], 2), 4);
-        assert_eq!(ahead(&[Skipped; 5], 2), 5, "there are no more");
-        assert_eq!(ahead(&[Waiting], 2), 1);
-    }
 
     #[test]
     fn a_rate_gives_out_its_share_of_a_second_and_saves_up_one_at_most() {

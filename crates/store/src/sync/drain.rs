@@ -40,7 +40,7 @@ pub use self::journal::EntryEvent;
 pub(crate) use self::journal::NewEvent;
 pub use self::letters::NewLetter;
 pub use self::pages::{ItemRow, MemberRow};
-pub use self::read::{CommandLook, LetterRow, ReasonRow, WaitingItem};
+pub use self::read::{CommandLook, LetterRow, ReasonRow, TriedUnit, WaitingItem};
 pub use self::released::{BEHIND_MAX, BehindFate};
 pub use self::sets::{FailedItem, MemberLook, NewSet, SetMember, SetRow};
 pub use self::settle::job_action;

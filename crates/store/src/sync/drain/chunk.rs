@@ -137,7 +137,8 @@ impl Writer {
         if job.job_state() == JobState::Running {
             job.next_n = last;
         } else {
-            job.canary_until_ms = job.canary_until_ms.or(Some(now.plus(CANARY_MS).0));
+            // Whatever goes ahead in the place of what was left alone has its time as well.
+            job.canary_until_ms = Some(now.plus(CANARY_MS).0);
         }
         self.work_write(&mut job, work, now).await?;
         self.job_stops(&mut job, now).await?;

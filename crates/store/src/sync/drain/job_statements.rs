@@ -62,6 +62,15 @@ statements! {
         select i.n, i.client, i.operation_id, i.behind, i.together, i.along, i.outcome, iif(?4, d.mutation, null) as mutation, iif(?4, d.sealed, null) as sealed, d.state
         from drain_items i left join dead_letters d on d.client = i.client and d.operation_id = i.operation_id
         where i.set_id = ?1 and i.n > ?2 and i.outcome = 0 order by i.n limit ?3";
+    /// The same from the first place on, without those of devices `[client, …]`.
+    ITEMS_ELSEWHERE = r"
+        select i.n, i.client, i.operation_id, i.behind, i.together, i.along, i.outcome, iif(?4, d.mutation, null) as mutation, iif(?4, d.sealed, null) as sealed, d.state
+        from drain_items i left join dead_letters d on d.client = i.client and d.operation_id = i.operation_id
+        where i.set_id = ?1 and i.outcome = 0 and i.client not in (select value from json_each(?2)) order by i.n limit ?3";
+    /// What was begun and not left alone, each group as one: device, whether it failed, whether it is under way.
+    ITEMS_TRIED = r"
+        select min(client) as client, max(outcome = 4) as failed, max(outcome = 1) as sent from drain_items
+        where set_id = ?1 and +outcome in (1, 2, 4) group by coalesce(-together, n)";
     /// Items at `[place, …]` that wait.
     ITEMS_AT = r"
         select i.n, i.client, i.operation_id, i.behind, i.together, i.along, i.outcome, iif(?3, d.mutation, null) as mutation, iif(?3, d.sealed, null) as sealed, d.state

@@ -73,8 +73,8 @@ pub struct JobMove {
 pub enum SystemMove {
     /// It stops for now, in words why.
     Pause(String),
-    /// The first few are through; the others follow.
-    CanaryDone,
+    /// The first few are through, in words how; the others follow.
+    CanaryDone(String),
     /// Everything has an outcome.
     Done,
 }
@@ -320,9 +320,9 @@ impl Writer {
                 job.canary_until_ms = job.canary_until_ms.filter(|until| *until < now.0);
                 self.job_moves(&mut job, JobState::Paused, now, Some(words)).await?;
             }
-            (SystemMove::CanaryDone, JobState::Canary) => {
+            (SystemMove::CanaryDone(words), JobState::Canary) => {
                 job.canary_done = true;
-                self.job_moves(&mut job, JobState::Running, now, Some("the first few are through".to_owned())).await?;
+                self.job_moves(&mut job, JobState::Running, now, Some(words)).await?;
             }
             (SystemMove::Done, JobState::Running) if job.is_through() => {
                 self.job_moves(&mut job, JobState::Done, now, None).await?;

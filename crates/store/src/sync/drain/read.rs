@@ -11,9 +11,9 @@ use tidewatch_domain::page::{Page, Position, Total};
 use tidewatch_domain::time::Millis;
 
 use super::job_statements::{
-    COMMANDS_STATES, ITEMS_AT, ITEMS_DEVICES, ITEMS_OUTCOMES, ITEMS_REASONS, ITEMS_SECONDS, ITEMS_TOGETHER, ITEMS_WAITING,
-    JOB_EVENTS, JOB_LAST, JOB_MINUTES, JOB_VIEW, JOBS_ABOVE, JOBS_BELOW, JOBS_OPEN, JOBS_WAITING, LETTER_COPY, LETTER_ORIGINAL,
-    LETTER_VIEW,
+    COMMANDS_STATES, ITEMS_AT, ITEMS_DEVICES, ITEMS_ELSEWHERE, ITEMS_OUTCOMES, ITEMS_REASONS, ITEMS_SECONDS, ITEMS_TOGETHER,
+    ITEMS_TRIED, ITEMS_WAITING, JOB_EVENTS, JOB_LAST, JOB_MINUTES, JOB_VIEW, JOBS_ABOVE, JOBS_BELOW, JOBS_OPEN, JOBS_WAITING,
+    LETTER_COPY, LETTER_ORIGINAL, LETTER_VIEW,
 };
 use super::jobs::JobRow;
 use crate::sync::Sync;
@@ -51,6 +51,17 @@ impl WaitingItem {
         }
         Ok(self)
     }
+}
+
+/// What was begun and not left alone: an item, or a group that is decided as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromRow)]
+pub struct TriedUnit {
+    /// Device, by its short name.
+    pub client: i64,
+    /// It failed.
+    pub failed: bool,
+    /// It is under way.
+    pub sent: bool,
 }
 
 /// Failed and skipped items of one reason.
@@ -186,6 +197,25 @@ impl Sync {
         let query = sqlx::query_as(ITEMS_WAITING).bind(set).bind(after).bind(rows).bind(intents);
         let rows: Vec<WaitingItem> = query.fetch_all(&self.readers).await?;
         rows.into_iter().map(|row| row.opened(&self.shared.vault)).collect()
+    }
+
+    /// The first items of a set that wait and are of none of these devices; with their intents when the action needs those.
+    ///
+    /// # Errors
+    /// As the database.
+    pub async fn items_waiting_elsewhere(&self, set: i64, devices: &[i64], rows: u32, intents: bool) -> Result<Vec<WaitingItem>> {
+        let devices = serde_json::json!(devices).to_string();
+        let query = sqlx::query_as(ITEMS_ELSEWHERE).bind(set).bind(devices).bind(rows).bind(intents);
+        let rows: Vec<WaitingItem> = query.fetch_all(&self.readers).await?;
+        rows.into_iter().map(|row| row.opened(&self.shared.vault)).collect()
+    }
+
+    /// What was begun of a set and not left alone. Goes through all of it: for sets of which little was begun.
+    ///
+    /// # Errors
+    /// As the database.
+    pub async fn items_tried(&self, set: i64) -> Result<Vec<TriedUnit>> {
+        Ok(sqlx::query_as(ITEMS_TRIED).bind(set).fetch_all(&self.readers).await?)
     }
 
     /// Items of a set at these places that wait; with their intents when the action needs those.

@@ -45,7 +45,7 @@ const MAY_SCAN: &[&str] = &[
     "VERIFY_UNTOLD_NAMED",
 ];
 
-/// Statements that sort or group on purpose: a verification, and what one job comes to, by reason, by device and by second, the
+/// Statements that sort or group on purpose: a verification, and what one job comes to, by reason, by device, by second and by group, the
 /// few entries of one group, the few sets that a person has open, and the few jobs that wait for one.
 const MAY_SORT: &[&str] = &[
     "VERIFY_CONFLICTED",
@@ -53,6 +53,7 @@ const MAY_SORT: &[&str] = &[
     "ITEMS_REASONS",
     "ITEMS_DEVICES",
     "ITEMS_SECONDS",
+    "ITEMS_TRIED",
     "BEHIND_FATES",
     "LETTERS_TOGETHER",
     "ITEMS_TOGETHER",
