@@ -287,7 +287,7 @@ pub struct DrainJobView {
     pub undo_until: Option<Millis>,
     /// Entries that can be taken back now.
     pub undoable: u64,
-    /// Of those that are done, entries that their devices have not been told of yet: each keeps its own copy, and what waits behind it.
+    /// Of those that were decided here, entries that their devices have not been told of yet: each keeps its own copy, and what waits behind it.
     pub untold: u64,
     /// Finished entries of each minute, oldest first, an hour at most: minute, settled.
     pub minutes: Vec<(Millis, u32)>,

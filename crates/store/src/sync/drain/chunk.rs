@@ -193,9 +193,12 @@ impl Writer {
         Ok(())
     }
 
-    /// Of what is restored, that of which no device has heard.
+    /// Of what is restored, or held and decided again, that of which no device has heard.
     async fn unheard(&mut self, items: &[ChunkItem], letters: &[Option<Letter>]) -> Result<HashSet<(ClientKey, String)>> {
-        let restored = items.iter().zip(letters).filter(|(item, letter)| item.action == DrainAction::Restore && letter.is_some());
+        let speaks = |item: &ChunkItem, letter: Letter| {
+            item.action == DrainAction::Restore || item.action.decides() && letter.state == ArchiveState::Held
+        };
+        let restored = items.iter().zip(letters).filter(|(item, letter)| letter.is_some_and(|letter| speaks(item, letter)));
         let entries: Vec<(ClientKey, String)> = restored.map(|(item, _)| (item.client, item.operation_id.clone())).collect();
         self.untold_unheard(&entries).await
     }
@@ -285,8 +288,8 @@ impl Work {
         if decision.outcome == ItemOutcome::Ok {
             self.tell(item, letter, decision.word);
         } else if decision.state.is_some() && letter.state == ArchiveState::Held {
-            // It is poisoned again, and nobody holds it.
-            self.silent.push((item.client, item.operation_id.clone()));
+            // It is poisoned again, and nobody holds it: its device neither.
+            self.tell(item, letter, DrainAction::Restore);
         }
         let told = decision.problem.or_else(|| decision.answer.map(|answer| (answer, String::new())));
         let told = told.as_ref().map(|(code, detail)| (code.as_str(), detail.clone()));

@@ -119,3 +119,37 @@ async fn what_is_held_is_restored_on_its_device_whether_its_payload_is_here_or_n
     assert_eq!((view(&store, there).await.ok, view(&store, there).await.sent), (1, 0));
     assert_sound(store).await;
 }
+
+/// An intent that is refused whenever it is tried.
+fn hopeless(operation: &str) -> Way {
+    Way::Decide(Box::new(Intent::Valid(Box::new(intent(operation, MutationOp::Create, "nowhere", "r-1", json!({}))))))
+}
+
+#[tokio::test]
+async fn what_is_held_and_refused_once_more_is_let_go_by_its_device() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = store(dir.path()).await;
+    both_held(&store).await;
+    let job = drained(&store, DrainAction::Retry, "take_along", &[(1, "op-1")], hopeless("op-1")).await;
+    assert_eq!(view(&store, job).await.failed, 1);
+    assert_eq!(letter(&store, "op-1").await.archive_state(), ArchiveState::Poisoned, "nobody holds it here");
+    let (told, commands) = told_now(&store).await;
+    assert_eq!(told, [word("op-1", "retry")], "nor there: it is refused there as well, and what waits behind it knows");
+    assert_eq!(store.sync().untold_of_job(job).await.expect("read"), 1);
+    answered(&store, 1, &commands[0], &["op-1".to_owned()], EntryOutcome::Ok, None).await;
+    assert_eq!(store.sync().untold_of_job(job).await.expect("read"), 0);
+    assert_eq!(view(&store, job).await.failed, 1, "that it has heard is no outcome");
+    assert_sound(store).await;
+}
+
+#[tokio::test]
+async fn what_is_refused_once_more_before_its_device_has_heard_that_it_is_to_hold_it_is_not_spoken_of() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = store(dir.path()).await;
+    reported(&store, "op-1").await;
+    drained(&store, DrainAction::Hold, "take_along", &[(1, "op-1")], Way::Move).await;
+    drained(&store, DrainAction::Retry, "take_along", &[(1, "op-1")], hopeless("op-1")).await;
+    assert_eq!(letter(&store, "op-1").await.archive_state(), ArchiveState::Poisoned);
+    assert_eq!(told_now(&store).await.0, []);
+    assert_sound(store).await;
+}
