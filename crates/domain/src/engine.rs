@@ -342,10 +342,24 @@ impl Turn<'_> {
         // Whoever counts without gaps never sends under this counter again: should the answer be lost, a repeat has to find it.
         let counted = self.sequence.is_some() && answer.status.is_final() && !past;
         if keep || counted {
-            self.effects.memories.push(NewMemory::of(self.batch.client, mutation, digest, &answer, self.now));
-            self.set.memory.insert(key, Memory { digest, answer: answer.clone() });
+            self.keep(mutation, digest, &answer);
         }
         answer
+    }
+
+    /// Remembers an answer under the key of its intent. One without a row in any log is remembered under the id of its operation as well:
+    /// whoever depends on that finds it nowhere else.
+    fn keep(&mut self, mutation: &Mutation, digest: Hash, answer: &IntentResult) {
+        let client = self.batch.client;
+        let alone = answer.noop.then(|| mutation.operation_key()).flatten();
+        for key in [Some(mutation.idempotency_key.clone()), alone].into_iter().flatten() {
+            if self.set.memory.contains_key(&(client, key.clone())) {
+                continue;
+            }
+            let memory = NewMemory::of(client, mutation, digest, answer, self.now);
+            self.effects.memories.push(NewMemory { key: key.clone(), ..memory });
+            self.set.memory.insert((client, key), Memory { digest, answer: answer.clone() });
+        }
     }
 
     /// Decides an intent that was not answered before. The second value says whether the answer is remembered.

@@ -137,6 +137,15 @@ pub struct Mutation {
     pub raw: String,
 }
 
+impl Mutation {
+    /// The id of its operation as a key, when its own key is another one.
+    #[must_use]
+    pub fn operation_key(&self) -> Option<IdempotencyKey> {
+        let id = self.operation_id.as_str();
+        if self.idempotency_key.as_str() == id { None } else { IdempotencyKey::parse(id).ok() }
+    }
+}
+
 /// One element of a batch: a valid intent, or one that could be read far enough to be answered by its id.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Intent {

@@ -53,10 +53,8 @@ impl Savepoint {
                 taken.outcomes.push(operation);
             }
             let Intent::Valid(mutation) = intent else { continue };
-            let key = (client, mutation.idempotency_key.clone());
-            if !memory.contains_key(&key) {
-                taken.memory.push(key);
-            }
+            let keys = [Some(mutation.idempotency_key.clone()), mutation.operation_key()].into_iter().flatten();
+            taken.memory.extend(keys.map(|key| (client, key)).filter(|key| !memory.contains_key(key)));
             let Some(collection) = catalogue.get(&mutation.collection) else { continue };
             for key in touched(turn.set, collection, mutation) {
                 let (past, flagged) = (history.get(&key).map_or(0, Vec::len), turn.effects.records.contains(&key));

@@ -6,7 +6,7 @@
 use super::guard::problem;
 use super::order::Hold;
 use super::savepoint::Savepoint;
-use super::{Catalogue, Memory, NewMemory, Turn, refused};
+use super::{Catalogue, Turn, refused};
 use crate::digest::meaning_digest;
 use crate::sync::{BatchRefusal, Intent, IntentProblem, IntentResult, IntentStatus, Mutation};
 
@@ -129,13 +129,10 @@ impl Turn<'_> {
     }
 
     fn remember(&mut self, mutation: &Mutation, answer: &IntentResult) {
-        let key = (self.batch.client, mutation.idempotency_key.clone());
-        if self.set.memory.contains_key(&key) {
+        if self.set.memory.contains_key(&(self.batch.client, mutation.idempotency_key.clone())) {
             return;
         }
-        let digest = meaning_digest(mutation);
-        self.effects.memories.push(NewMemory::of(self.batch.client, mutation, digest, answer, self.now));
-        self.set.memory.insert(key, Memory { digest, answer: answer.clone() });
+        self.keep(mutation, meaning_digest(mutation), answer);
     }
 
     /// The whole batch or nothing of it.

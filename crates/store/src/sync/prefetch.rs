@@ -111,6 +111,10 @@ async fn memories(connection: &mut SqliteConnection, group: &[Sent<'_>], set: &m
     let mut keys = Keys::new();
     for (client, mutation) in mutations(group) {
         keys.add(format_args!("{},\"{}\"", client.0, mutation.idempotency_key));
+        // An answer without effect is remembered under this one too.
+        if let Some(operation) = mutation.operation_key() {
+            keys.add(format_args!("{},\"{operation}\"", client.0));
+        }
         if let Base::Operation(operation) = &mutation.base {
             keys.add(format_args!("{},\"{operation}\"", client.0));
         }

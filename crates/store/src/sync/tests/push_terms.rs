@@ -85,6 +85,37 @@ async fn answers_below_the_floor_are_forgotten_early_and_never_applied_again() {
 }
 
 #[tokio::test]
+async fn what_depends_on_an_operation_without_effect_goes_on_whatever_its_key_and_when_its_answer_is_stored() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = store(dir.path()).await;
+    push(&store, 1, vec![counted(1)]).await;
+    let noop = |id: &str, key: &str, seq| Mutation {
+        base: Base::Version(Version(1)),
+        idempotency_key: IdempotencyKey::parse(key).expect("a key"),
+        client_seq: Some(seq),
+        ..intent(id, MutationOp::Update, "assets", "a-1", json!({"n": 1}))
+    };
+    let sent = [noop("op-plain", "op-plain", 2), noop("op-keyed", "key-3", 3), noop("op-forced", "key-4", 4)];
+    // A key of another intent that is spelled as an operation is that intent's.
+    let taken = Mutation { idempotency_key: IdempotencyKey::parse("op-forced").expect("a key"), ..counted(5) };
+    push(&store, 1, vec![taken]).await;
+    let answers = push(&store, 1, sent.to_vec()).await;
+    assert!(answers.iter().all(|answer| answer.noop), "{answers:?}");
+    assert_eq!(words(&push(&store, 1, sent.to_vec()).await), ["applied again"; 3]);
+    send(&store, 1, floor(5), Vec::new()).await.expect("answered");
+    let after = |id: &str, parent: &str| {
+        let terms = Terms { depends_on: vec![OperationId::parse(parent).expect("an id")], ..Terms::default() };
+        Mutation { terms: Some(Box::new(terms)), ..intent(id, MutationOp::Create, "assets", id, json!({"n": 2})) }
+    };
+    let children = [after("c-1", "op-plain"), after("c-2", "op-keyed")];
+    for child in children {
+        assert_eq!(words(&push(&store, 1, vec![child]).await), ["applied"]);
+    }
+    assert!(store.verify().await.expect("verified").is_sound());
+    store.close().await.expect("closes");
+}
+
+#[tokio::test]
 async fn what_depends_on_a_forgotten_or_unreadable_operation_is_still_decided() {
     let dir = tempfile::tempdir().expect("a folder");
     let store = store(dir.path()).await;
