@@ -48,7 +48,9 @@ pub fn start(app: &App, metrics: Option<metrics_exporter_prometheus::PrometheusH
             let app = told.clone();
             async move {
                 app.service().untold_follow().await?;
-                app.service().commands_expire(app.now()).await
+                app.service().commands_expire(app.now()).await?;
+                app.service().untold_wake(app.now());
+                Ok(())
             }
         })),
     ]

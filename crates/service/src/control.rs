@@ -24,7 +24,7 @@ use tokio::sync::watch;
 pub use self::keys::KeyBytes;
 pub(crate) use self::keys::Signers;
 pub use self::logs::LogLines;
-pub(crate) use self::untold::Lists;
+pub(crate) use self::untold::{Lists, Woken};
 use crate::explore::place_read;
 use crate::{Actor, Cx, Error, Result, Service};
 

@@ -43,6 +43,8 @@ pub struct Service {
     pub(crate) signers: Arc<control::Signers>,
     /// Complete lists of outboxes that are to be compared with what their devices have not been told yet.
     pub(crate) lists: Arc<control::Lists>,
+    /// Until when those who wait for what falls due have been woken.
+    pub(crate) woken: Arc<control::Woken>,
     pub(crate) retention: Retention,
     /// What names of redacted texts are made with, once it was read.
     pub(crate) redaction: Arc<tokio::sync::OnceCell<Secret>>,
@@ -71,6 +73,7 @@ impl Service {
             reader: None,
             signers: Arc::default(),
             lists: Arc::default(),
+            woken: Arc::default(),
             retention: Retention::default(),
             redaction: Arc::default(),
         }

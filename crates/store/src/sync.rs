@@ -76,6 +76,8 @@ pub(crate) struct Shared {
     drained: watch::Sender<u64>,
     /// Counts all commits: what a drain, a command or an audit row writes leaves the head where it is.
     commits: AtomicU64,
+    /// Counts the commits that handed commands over, and how often something to be said again fell due.
+    told: watch::Sender<u64>,
     epoch: Epoch,
     /// Older epochs of this store, with the position at which each ended.
     ancestors: Vec<(Epoch, Seq)>,
@@ -127,6 +129,7 @@ impl Sync {
             head: watch::Sender::new(opened.live.head),
             drained: watch::Sender::new(0),
             commits: AtomicU64::new(0),
+            told: watch::Sender::new(0),
             live: RwLock::new(opened.live),
             epoch: opened.epoch,
             ancestors: opened.ancestors,

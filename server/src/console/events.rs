@@ -46,6 +46,8 @@ struct Watched {
     fleet: watch::Receiver<u64>,
     /// What people and outcomes do to drain jobs: a pause is in neither of the others.
     drains: watch::Receiver<u64>,
+    /// What devices were handed, and what is to be said to them again: that falls due without anything being done.
+    told: watch::Receiver<u64>,
 }
 
 impl Watched {
@@ -55,11 +57,13 @@ impl Watched {
             moved = self.head.changed() => moved.is_ok(),
             moved = self.fleet.changed() => moved.is_ok(),
             moved = self.drains.changed() => moved.is_ok(),
+            moved = self.told.changed() => moved.is_ok(),
         }
     }
 
     fn hint(&mut self, at: String) -> Hint {
         self.drains.mark_unchanged();
+        self.told.mark_unchanged();
         Hint { head: self.head.borrow_and_update().0, fleet: *self.fleet.borrow_and_update(), at }
     }
 }
@@ -82,8 +86,13 @@ fn stream(
     stopping: CancellationToken,
     place: tokio::sync::OwnedSemaphorePermit,
 ) -> impl Stream<Item = Result<Event, Infallible>> {
-    let watched =
-        Watched { head: app.service().head_watch(), fleet: app.service().fleet_watch(), drains: app.service().drain_watch() };
+    let service = app.service();
+    let watched = Watched {
+        head: service.head_watch(),
+        fleet: service.fleet_watch(),
+        drains: service.drain_watch(),
+        told: service.told_watch(),
+    };
     let state = (app, user, stopping, place, watched, None::<Instant>);
     futures::stream::unfold(Some(state), |state| async move {
         let (app, user, stopping, place, mut watched, last) = state?;
@@ -104,4 +113,29 @@ fn stream(
         let hint = watched.hint(app.now().to_string());
         Some((Ok(sse("hint", None, &hint)), Some((app, user, stopping, place, watched, Some(Instant::now())))))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt as _;
+
+    use super::*;
+
+    #[test]
+    fn each_of_what_a_page_is_made_from_wakes_its_reader_once() {
+        let (head, counts) = (watch::Sender::new(Seq(1)), [(); 3].map(|()| watch::Sender::new(0_u64)));
+        let [fleet, drains, told] = &counts;
+        let mut watched =
+            Watched { head: head.subscribe(), fleet: fleet.subscribe(), drains: drains.subscribe(), told: told.subscribe() };
+        assert_eq!(watched.changed().now_or_never(), None, "nothing has moved");
+        head.send_replace(Seq(2));
+        assert_eq!(watched.changed().now_or_never(), Some(true));
+        for (n, count) in counts.iter().enumerate() {
+            watched.hint(String::new());
+            assert_eq!(watched.changed().now_or_never(), None, "all of it is told with one hint");
+            count.send_modify(|count| *count += 1);
+            assert_eq!(watched.changed().now_or_never(), Some(true), "{n}");
+        }
+        assert_eq!(watched.hint(String::new()).head, 2);
+    }
 }

@@ -191,3 +191,29 @@ async fn a_command_is_sent_listed_and_called_back() {
     assert_eq!(led(&support.form("/console/commands/cancel", &cancel).await), tab);
     assert!(support.page(&tab).await.text().contains("Cancelled"));
 }
+
+#[tokio::test]
+async fn what_another_person_does_to_a_drain_is_told_to_whoever_looks_at_it_when_nothing_else_moves() {
+    let app = TestApp::new().await;
+    let device = refused(&app).await;
+    let (mut operator, viewer) = (app.operator().await, app.viewer().await);
+    let set = frozen(&mut operator, &device, "quarantine").await;
+    let page = operator.page(&set).await.text();
+    let mut fields = ["set", "count", "hash", "key"].map(|name| (name, field(&page, name))).to_vec();
+    fields.extend([("reason", "out of the way for now".to_owned()), ("rate", "all".to_owned())]);
+    let pairs: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let job = led(&operator.form("/console/drain/start", &pairs).await);
+    let id = job.rsplit('/').next().expect("an id");
+    let mut events = viewer.listen("/console/events", &[]).await;
+    let mut last = events.next().await.expect("an event").data;
+    let mut quiet = false;
+    // What telemetry has to say may come in between, and once with a step.
+    for step in ["pause", "resume"].into_iter().cycle().take(10) {
+        let pairs = [("job", id), ("step", step), ("remark", "wait for the vendor")];
+        assert_eq!(led(&operator.form("/console/drain/step", &pairs).await), job);
+        let hint = events.next().await.expect("an event").data;
+        quiet |= (&hint["head"], &hint["fleet"]) == (&last["head"], &last["fleet"]);
+        last = hint;
+    }
+    assert!(quiet, "a step alone is told");
+}

@@ -200,3 +200,29 @@ async fn an_entry_that_only_its_device_has_and_holds_is_let_go_by_an_undo_and_by
         assert_eq!(app.verify().await, Vec::<String>::new(), "{step}");
     }
 }
+
+#[tokio::test]
+async fn what_is_to_be_said_again_wakes_its_device_and_the_console_when_it_falls_due() {
+    let app = TestApp::new().await;
+    let device = refused(&app, "phone", "later").await;
+    configured(&app).await;
+    let staff = app.api("ci", Role::Operator).await;
+    drained(&app, &staff, &order("retry", &json!({"filter": "operation:phone-op-bad-1"}))).await;
+    let command = staff.get(&format!("/api/v1/devices/{}/commands", device.client_id)).await.ok(200)["rows"][0]["id"].clone();
+    let cancel = format!("/api/v1/commands/{}/cancel", command.as_str().expect("an id"));
+    staff.post(&cancel, &json!({"reason": "it was a mistake"})).await.ok(200);
+    app.service().untold_wake(app.state().now());
+    let (mut listening, mut watched) = (device.listen().await, app.service().told_watch());
+    assert_eq!(listening.next().await.expect("an event").name, "hello");
+    assert!(!watched.has_changed().expect("the store is open"), "it is not due yet");
+    app.state().clock().advance(HOUR_MS);
+    app.service().untold_wake(app.state().now());
+    let hint = listening.next().await.expect("an event");
+    assert_eq!((hint.name.as_str(), &hint.data["waiting"]), ("command", &json!(1)));
+    assert!(watched.has_changed().expect("the store is open"), "pages show when it is said again");
+    watched.mark_unchanged();
+    app.service().untold_wake(app.state().now());
+    assert!(!watched.has_changed().expect("the store is open"), "once is enough");
+    device.http().get("/control/commands").await.ok(200);
+    assert!(watched.has_changed().expect("the store is open"), "its device was handed it");
+}

@@ -3,11 +3,13 @@
 //! note that is lost is made again by the next report.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use tidewatch_domain::ids::ClientId;
 use tidewatch_domain::report::Report;
 use tidewatch_domain::time::Millis;
+use tokio::sync::watch;
 
 use crate::{Result, Service};
 
@@ -32,7 +34,24 @@ impl Lists {
     }
 }
 
+/// Until when those who wait for what falls due have been woken.
+#[derive(Debug, Default)]
+pub(crate) struct Woken(AtomicI64);
+
 impl Service {
+    /// Wakes the devices to which something is to be said again by now, and whoever watches what devices are told: nothing is committed when
+    /// it falls due. Called about once a second by the server's jobs.
+    pub fn untold_wake(&self, now: Millis) {
+        let since = Millis(self.woken.0.fetch_max(now.0, Ordering::Relaxed));
+        self.store.sync().untold_wake(since, now);
+    }
+
+    /// Wakes when devices were handed commands, or something is to be said to them again.
+    #[must_use]
+    pub fn told_watch(&self) -> watch::Receiver<u64> {
+        self.store.sync().told_watch()
+    }
+
     /// Notes what the newest of these reports lists, when it lists everything and the device has something to be told: from memory.
     pub(crate) fn outbox_listed(&self, client_id: &ClientId, reports: &[Report], now: Millis) {
         if !self.store.sync().untold_any(client_id) {

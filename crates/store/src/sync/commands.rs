@@ -50,6 +50,7 @@ impl Writer {
             Job::Drain(work) => self.drain(*work, pending).await,
             Job::Control(job) => {
                 pending.drained |= job.settles();
+                pending.told |= job.tells();
                 self.control(*job).await
             }
             Job::Snapshot(work) => self.snapshot(*work).await,

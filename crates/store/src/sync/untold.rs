@@ -20,6 +20,7 @@ use tidewatch_domain::engine::ClientKey;
 use tidewatch_domain::fleet::Untold as Told;
 use tidewatch_domain::ids::ClientId;
 use tidewatch_domain::time::{HOUR_MS, Millis};
+use tokio::sync::watch;
 
 pub(crate) use self::withdraw::operation_of;
 use super::Sync;
@@ -73,6 +74,27 @@ impl Sync {
         let live = self.shared.live();
         let due = live.clients.get(client_id).and_then(|client| live.untold.get(&client.key).copied()).flatten();
         due.is_some_and(|due| due <= now)
+    }
+
+    /// Wakes those who wait for commands of devices to which something is to be said again since a moment, until another, and whoever
+    /// watches what devices are told: from memory.
+    pub fn untold_wake(&self, since: Millis, until: Millis) {
+        let falls_due = |due: &Option<Millis>| due.is_some_and(|due| due > since && due <= until);
+        let live = self.shared.live();
+        let due = live.untold.iter().filter(|(_, due)| falls_due(due)).map(|(client, _)| *client);
+        let due: Vec<ClientKey> = due.collect();
+        drop(live);
+        if due.is_empty() {
+            return;
+        }
+        self.shared.listeners.wake(due);
+        self.shared.told.send_modify(|times| *times += 1);
+    }
+
+    /// Wakes after each commit that handed commands over, and when something to be said again falls due.
+    #[must_use]
+    pub fn told_watch(&self) -> watch::Receiver<u64> {
+        self.shared.told.subscribe()
     }
 
     /// Whether there is anything that a device has not been told yet, from memory.

@@ -104,6 +104,8 @@ pub(crate) struct Pending {
     untold: Vec<(ClientKey, Option<Option<Millis>>)>,
     /// An entry of the archive or a job has changed.
     pub(crate) drained: bool,
+    /// Devices were handed commands, or were told something again.
+    pub(crate) told: bool,
 }
 
 /// An answer that waits for the commit.
@@ -271,7 +273,7 @@ impl Writer {
     /// Moves memory to what was committed, then wakes whoever waits for a new head.
     fn publish(&mut self, pending: Pending) {
         let head = self.state.log.head;
-        let drained = pending.drained;
+        let (drained, told) = (pending.drained, pending.told);
         let moved = std::mem::take(&mut self.commands_moved);
         {
             let mut live = self.shared.live.write().expect("no holder of this lock panics");
@@ -288,6 +290,9 @@ impl Writer {
         });
         if drained {
             self.shared.drained.send_modify(|commits| *commits += 1);
+        }
+        if told {
+            self.shared.told.send_modify(|commits| *commits += 1);
         }
     }
 }

@@ -95,6 +95,11 @@ impl ControlJob {
     pub(crate) const fn settles(&self) -> bool {
         !matches!(self, Self::HandOver { .. } | Self::TellAgain { .. } | Self::KeyAdd { .. })
     }
+
+    /// Whether a device may have heard more after it.
+    pub(crate) const fn tells(&self) -> bool {
+        matches!(self, Self::HandOver { .. } | Self::TellAgain { .. })
+    }
 }
 
 /// A refusal is an answer; an error of the database ends the transaction.
