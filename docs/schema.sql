@@ -206,6 +206,8 @@ CREATE INDEX dead_letters_due on dead_letters (state, changed_ms) where state in
 
 CREATE INDEX dead_letters_handed on dead_letters (client, operation_id) where origin <> 0 and state not in (1, 7) and purge is null;
 
+CREATE INDEX dead_letters_of_job on dead_letters (job, state, purge) where job is not null and state in (2, 3, 4, 5) and purge is null;
+
 CREATE INDEX dead_letters_purged on dead_letters (purge) where purge is not null;
 
 CREATE INDEX dead_letters_readable on dead_letters (id) where origin in (2, 3) and sealed is null and purge is null;
@@ -274,11 +276,15 @@ CREATE TABLE drain_items (
     primary key (set_id, n)
 ) strict, without rowid;
 
+CREATE INDEX drain_items_by_code on drain_items (set_id, outcome, coalesce(code, ''), n) where outcome in (3, 4);
+
 CREATE INDEX drain_items_by_command on drain_items (command, n) where outcome = 1;
 
 CREATE UNIQUE INDEX drain_items_open on drain_items (client, operation_id) where open = 1;
 
 CREATE INDEX drain_items_rest on drain_items (set_id, outcome, n) where outcome in (1, 3, 4);
+
+CREATE INDEX drain_items_sent on drain_items (set_id, command, behind) where outcome = 1;
 
 CREATE INDEX drain_items_together on drain_items (set_id, together, n) where together is not null;
 

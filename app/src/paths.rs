@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use tidewatch_domain::drain::{ItemOutcome, Selection};
+use tidewatch_domain::drain::{ItemFilter, ItemOutcome, Selection};
 use tidewatch_domain::fleet::Target;
 use tidewatch_domain::ids::ClientId;
 use tidewatch_domain::time::TimeRange;
@@ -243,12 +243,19 @@ pub fn drain_items(id: &str, outcome: Option<ItemOutcome>) -> String {
     Query::new().with_some("outcome", outcome.map(ItemOutcome::as_str)).on(&format!("{}/items", drain_job(id)))
 }
 
+/// Those of one outcome and one code.
+#[must_use]
+pub fn drain_reason(id: &str, outcome: ItemOutcome, code: &str) -> String {
+    Query::new().with("outcome", outcome.as_str()).with("code", code).on(&format!("{}/items", drain_job(id)))
+}
+
 /// The same entries as a file of a kind, `csv` or `ndjson`.
 #[must_use]
-pub fn drain_export(id: &str, outcome: Option<ItemOutcome>, kind: &str) -> String {
+pub fn drain_export(id: &str, filter: &ItemFilter, kind: &str) -> String {
     Query::new()
         .with("job", id)
-        .with_some("outcome", outcome.map(ItemOutcome::as_str))
+        .with_some("outcome", filter.outcome().map(ItemOutcome::as_str))
+        .with_some("code", filter.code())
         .on(&format!("{EXPORT}/drain-items.{kind}"))
 }
 

@@ -17,7 +17,7 @@ use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, LINK};
 use tidewatch_app::pages::devices::query::{Column, DevicesQuery};
 use tidewatch_app::pages::params::{ListState, Params};
 use tidewatch_app::paths;
-use tidewatch_domain::drain::ItemOutcome;
+use tidewatch_domain::drain::{ItemFilter, ItemOutcome};
 use tidewatch_domain::fleet::DeviceSort;
 use tidewatch_domain::manifest::Tally;
 use tidewatch_domain::page::{PAGE_ROWS_MAX, Page, Position};
@@ -52,7 +52,7 @@ enum List {
     },
     DrainItems {
         job: String,
-        outcome: Option<ItemOutcome>,
+        filter: ItemFilter,
     },
     CommandLogs {
         command: String,
@@ -82,7 +82,10 @@ impl List {
                 let outcome = params.one("outcome").filter(|text| !text.is_empty());
                 let unknown = || Error::Invalid { field: "outcome", detail: "is no outcome of an item".to_owned() };
                 let outcome = outcome.map(|text| ItemOutcome::parse(text).ok_or_else(unknown)).transpose()?;
-                Ok(Self::DrainItems { job: params.one("job").ok_or(Error::NotFound("job"))?.to_owned(), outcome })
+                let code = params.one("code").filter(|text| !text.is_empty()).map(str::to_owned);
+                let alone = || Error::Invalid { field: "code", detail: "goes with the outcome skipped or failed".to_owned() };
+                let filter = ItemFilter::new(outcome, code).ok_or_else(alone)?;
+                Ok(Self::DrainItems { job: params.one("job").ok_or(Error::NotFound("job"))?.to_owned(), filter })
             }
             "command-logs" => {
                 Ok(Self::CommandLogs { command: params.one("command").ok_or(Error::NotFound("command"))?.to_owned() })
@@ -134,8 +137,8 @@ impl List {
             Self::OutboxDevices { filter } => {
                 Ok(cells(service.outbox_devices(cx, filter, at, PAGE_ROWS_MAX).await?, table::outbox_device_cells))
             }
-            Self::DrainItems { job, outcome } => {
-                Ok(cells(service.drain_job_items(cx, job, *outcome, at, PAGE_ROWS_MAX).await?, table::drain_item_cells))
+            Self::DrainItems { job, filter } => {
+                Ok(cells(service.drain_job_items(cx, job, filter, at, PAGE_ROWS_MAX).await?, table::drain_item_cells))
             }
             Self::CommandLogs { command } => {
                 Ok(cells(service.command_logs(cx, command, at, PAGE_ROWS_MAX).await?.page, table::log_cells))

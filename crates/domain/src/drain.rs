@@ -2,6 +2,7 @@
 //! pages show; `docs/adr/0010-drain-in-one-transaction.md` says where the state lives.
 
 mod archive;
+mod item;
 mod job;
 mod patching;
 mod retention;
@@ -9,6 +10,7 @@ mod retention;
 use serde_json::Value;
 
 pub use self::archive::{ArchiveOrigin, ArchiveState};
+pub use self::item::ItemFilter;
 pub use self::job::{JobChange, Recent};
 pub use self::patching::{PATCHED_ID_MAX, Unpatched, patched_id, patched_intent};
 pub use self::retention::{Keeping, PurgeRun, PurgeState, RETAIN_DAYS_MAX, RETAIN_DISCARDED_DAYS, Retention};

@@ -96,6 +96,14 @@ async fn a_canary_goes_on_past_what_was_left_alone_to_the_next_devices_until_eno
     assert!(page.contains(words), "{page}");
     staff.post(&format!("{JOBS}/J1/cancel"), &json!({"remark": "a wrong value"})).await.ok(200);
     roll(&app).await;
+    let of_code = async |query: &str| {
+        let items = staff.get(&format!("{JOBS}/J1/items?{query}&limit=500")).await.ok(200);
+        (items["rows"].as_array().map(Vec::len), items["total"]["count"].as_u64())
+    };
+    assert_eq!(of_code("outcome=skipped&code=test_not_met").await, (Some(59), Some(59)), "the entries of one reason");
+    assert_eq!(of_code("outcome=skipped&code=job_cancelled").await, (Some(4), Some(4)));
+    assert_eq!(of_code("outcome=failed&code=test_not_met").await, (Some(0), Some(0)));
+    assert_eq!(staff.get(&format!("{JOBS}/J1/items?code=test_not_met")).await.refusal(), "400 query_invalid code");
 
     let set = staff.post(PREVIEWS, &patch(&json!({"filter": "state:poisoned"}))).await.ok(201);
     let job = worked_off(&app, &staff, &set, 3).await;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use tidewatch_domain::control::{CommandState, ContactRhythm, forecast};
-use tidewatch_domain::drain::{Dependants, DrainAction, ItemOutcome, JobState};
+use tidewatch_domain::drain::{Dependants, DrainAction, ItemFilter, ItemOutcome, JobState};
 use tidewatch_domain::fleet::{
     DrainItemRow, DrainJobRow, DrainJobView, FailureReason, Forecast, JobEvent, JobTally, RunningDevice,
 };
@@ -109,7 +109,7 @@ impl Service {
         })
     }
 
-    /// Items of a job in their order, all or those with one outcome.
+    /// Items of a job in their order, those that a filter lets through.
     ///
     /// # Errors
     /// Not found; invalid with field `after` or `before` for a position of another list.
@@ -117,22 +117,26 @@ impl Service {
         &self,
         cx: &Cx,
         id: &str,
-        outcome: Option<ItemOutcome>,
+        filter: &ItemFilter,
         position: &Position,
         rows: u32,
     ) -> Result<Page<DrainItemRow>> {
         cx.require(Action::Look)?;
         let job = self.job_row(id).await?;
-        let found = self.store.sync().items_page(job.set_id, outcome, position, rows.clamp(1, PAGE_ROWS_MAX)).await;
+        let found = self.store.sync().items_page(job.set_id, filter, position, rows.clamp(1, PAGE_ROWS_MAX)).await;
         let (items, next, previous) = found.map_err(|error| crate::fleet::position_error(position, error))?;
-        let total = match outcome {
+        let of_code = match (filter.outcome(), filter.code()) {
+            (Some(outcome), Some(code)) => Some(self.store.sync().items_of_code(job.set_id, outcome, code).await?.cast_signed()),
+            _ => None,
+        };
+        let total = of_code.unwrap_or(match filter.outcome() {
             None => job.entries,
             Some(ItemOutcome::Waiting) => job.waiting,
             Some(ItemOutcome::Sent) => job.sent,
             Some(ItemOutcome::Ok) => job.ok,
             Some(ItemOutcome::Skipped) => job.skipped,
             Some(ItemOutcome::Failed) => job.failed,
-        };
+        });
         let ids: Vec<ClientId> = items.iter().filter_map(|item| self.device_of(item)).collect();
         let names = self.store.telemetry().device_names(&ids).await?;
         let rows = items.into_iter().filter_map(|item| {

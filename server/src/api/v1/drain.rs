@@ -12,7 +12,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use tidewatch_domain::drain::{ItemOutcome, JobChange};
+use tidewatch_domain::drain::{ItemFilter, ItemOutcome, JobChange};
 use tidewatch_domain::ids::ClientId;
 use tidewatch_protocol::{Problem, Timestamp};
 use tidewatch_service::Error;
@@ -103,6 +103,7 @@ pub async fn job_view(State(app): State<App>, Caller(cx): Caller, Path(id): Path
 /// Items of a job.
 #[utoipa::path(get, path = "/api/v1/outbox/drain/jobs/{id}/items", tag = "console", security(("api" = []), ("session" = [])),
     params(("id" = String, Path, description = "Id of the job"), ("outcome" = Option<String>, Query, description = "`waiting`, `sent`, `ok`, `skipped` or `failed`"),
+        ("code" = Option<String>, Query, description = "Of `skipped` or `failed`: only those with this code, as `reasons` of the job has it"),
         ("limit" = Option<u32>, Query, description = "1 to 500 rows, 50 when absent"), ("after" = Option<String>, Query, description = "`next` of a page"),
         ("before" = Option<String>, Query, description = "`previous` of a page")),
     responses((status = 200, description = "One page", body = Listing<JobItemEntry>), (status = 400, description = "A parameter at fault", body = Problem, content_type = "application/problem+json"),
@@ -116,8 +117,10 @@ pub async fn job_items(
     let mut params = Params::of(&uri)?;
     let (position, rows) = params.take_page()?;
     let outcome = params.take("outcome").map(|text| outcome_read(&text)).transpose()?;
+    let filter = ItemFilter::new(outcome, params.take("code"))
+        .ok_or_else(|| Refusal::query("code", "goes with the outcome skipped or failed"))?;
     params.done()?;
-    let page = app.service().drain_job_items(&cx, &id, outcome, &position, rows).await?;
+    let page = app.service().drain_job_items(&cx, &id, &filter, &position, rows).await?;
     Ok(Json(Listing::of(page, JobItemEntry::from)))
 }
 

@@ -4,7 +4,7 @@
 use http::StatusCode;
 use leptos::prelude::*;
 use serde_json::{Value, json};
-use tidewatch_domain::drain::{DrainAction, ItemOutcome, Selection};
+use tidewatch_domain::drain::{DrainAction, ItemFilter, ItemOutcome, Selection};
 use tidewatch_domain::fleet::{OutboxRow, Tone};
 use tidewatch_domain::page::{PAGE_ROWS_DEFAULT, Position, Total};
 use tidewatch_domain::role::{Action, Role};
@@ -153,7 +153,8 @@ async fn failed_of(job: &str, code: Option<&str>) -> Result<(Vec<OutboxRow>, Tot
     let meant = |other: &str| code.is_none_or(|code| code == other);
     let failed = view.reasons.iter().filter(|reason| reason.outcome == ItemOutcome::Failed && meant(&reason.code));
     let total = failed.map(|reason| reason.entries).sum();
-    let items = service.drain_job_items(&cx, job, Some(ItemOutcome::Failed), &Position::Start, PAGE_ROWS_DEFAULT).await?;
+    let items =
+        service.drain_job_items(&cx, job, &ItemFilter::of(ItemOutcome::Failed), &Position::Start, PAGE_ROWS_DEFAULT).await?;
     let mut rows = Vec::new();
     for item in items.rows.iter().filter(|item| meant(item.code.as_deref().unwrap_or_default())).take(TRIED as usize) {
         match service.outbox_entry(&cx, &item.client_id, &item.operation_id).await {

@@ -117,7 +117,7 @@ fn ReasonRow(id: String, reason: FailureReason, reader: Reader, now: Millis) -> 
     view! {
         <tr role="row" id=row>
             <th role="rowheader" scope="row" class="cell-wide"><span class="sig" data-tone=tone.as_str()><Glyph sign/><span><span class="mono">{reason.code.clone()}</span><small>{prefix}{words}</small></span></span></th>
-            <td role="cell" data-label="Entries" class="num"><a href=paths::drain_items(&id, Some(reason.outcome))>{count(reason.entries)}</a></td>
+            <td role="cell" data-label="Entries" class="num"><a href=paths::drain_reason(&id, reason.outcome, &reason.code)>{count(reason.entries)}</a></td>
             <td role="cell" data-label="Devices" class="num">{count(reason.devices)}</td>
             <td role="cell" data-label="Last" class="nowrap"><When at=reason.last now/></td>
             <td role="cell" class="right">{again}</td>

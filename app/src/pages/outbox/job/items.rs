@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
-use tidewatch_domain::drain::ItemOutcome;
+use tidewatch_domain::drain::{ItemFilter, ItemOutcome};
 use tidewatch_domain::fleet::{DrainItemRow, DrainJobRow, Tone};
 use tidewatch_domain::page::{Page, Position};
 use tidewatch_domain::time::Millis;
@@ -24,8 +24,8 @@ use crate::ui::{Empty, Glyph, Id, Pager, Segment, Segmented, Sign, Table};
 /// State of the list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ItemsQuery {
-    /// Only this outcome.
-    pub outcome: Option<ItemOutcome>,
+    /// What it shows.
+    pub filter: ItemFilter,
     /// Position and length.
     pub list: ListState,
 }
@@ -38,13 +38,18 @@ impl ItemsQuery {
     pub fn parse(params: &Params) -> Result<Self, BadParam> {
         let all = ItemOutcome::ALL.map(Some);
         let outcome = params::parse_word(params, "outcome", &all, |outcome| outcome.map_or("", ItemOutcome::as_str))?;
-        Ok(Self { outcome, list: ListState { filter: String::new(), ..ListState::parse(params)? } })
+        let code = params.one("code").map(str::to_owned);
+        let alone = || BadParam { field: "code", detail: "goes with the outcome skipped or failed".to_owned() };
+        let filter = ItemFilter::new(outcome, code).ok_or_else(alone)?;
+        Ok(Self { filter, list: ListState { filter: String::new(), ..ListState::parse(params)? } })
     }
 
     /// The address of this state.
     #[must_use]
     pub fn on(&self, job: &str) -> String {
-        let mut pairs: Vec<_> = self.outcome.into_iter().map(|outcome| ("outcome", outcome.as_str().to_owned())).collect();
+        let outcome = self.filter.outcome().map(|outcome| ("outcome", outcome.as_str().to_owned()));
+        let code = self.filter.code().map(|code| ("code", code.to_owned()));
+        let mut pairs: Vec<_> = outcome.into_iter().chain(code).collect();
         self.list.print_into(&mut pairs);
         format!("{}{}", paths::drain_items(job, None), params::print(&pairs))
     }
@@ -59,7 +64,7 @@ pub fn OutboxItemsPage() -> impl IntoView {
         let query = ItemsQuery::parse(&params)?;
         let Console { service, cx, .. } = console();
         let job = service.drain_job(&cx, &id).await?.row;
-        let page = service.drain_job_items(&cx, &id, query.outcome, &query.list.position, query.list.rows).await?;
+        let page = service.drain_job_items(&cx, &id, &query.filter, &query.list.position, query.list.rows).await?;
         let mut crumbs = crumbs();
         crumbs.push((job.id.clone(), paths::drain_job(&job.id)));
         Ok(view! {
@@ -81,7 +86,12 @@ pub fn ItemsView(
     now: Millis,
 ) -> impl IntoView {
     let title = format!("Entries of {}", job.id);
-    let export = |kind: &str| paths::drain_export(&job.id, query.outcome, kind);
+    let code = query.filter.code().map(|code| {
+        let all = ItemsQuery { filter: ItemFilter::new(query.filter.outcome(), None).unwrap_or_default(), ..ItemsQuery::default() };
+        let all = all.on(&job.id);
+        view! { <p>"Only those with the code " <span class="mono">{code.to_owned()}</span> ". " <a href=all>"See every code"</a></p> }
+    });
+    let export = |kind: &str| paths::drain_export(&job.id, &query.filter, kind);
     let body = if page.rows.is_empty() {
         nothing(&query, &job)
     } else {
@@ -89,7 +99,7 @@ pub fn ItemsView(
     };
     view! {
         <div class="page-head">
-            <div><h1>{title}</h1><p><a href=paths::drain_job(&job.id)>{words::title(job.action, job.tally.all())}</a></p></div>
+            <div><h1>{title}</h1><p><a href=paths::drain_job(&job.id)>{words::title(job.action, job.tally.all())}</a></p>{code}</div>
             <div class="page-actions">
                 <Segmented label="Entries by outcome" segments=segments(&query, &job)/>
                 <a class="btn" href=export("csv") download="" title="All entries of this outcome as CSV"><Icon name=IconName::Download/>"CSV"</a>
@@ -115,11 +125,15 @@ fn tallied(job: &DrainJobRow, outcome: ItemOutcome) -> u64 {
 fn segments(query: &ItemsQuery, job: &DrainJobRow) -> Vec<Segment> {
     let segment = |label: String, outcome: Option<ItemOutcome>| Segment {
         label,
-        href: ItemsQuery { outcome, list: query.list.with_position(Position::Start) }.on(&job.id),
-        current: query.outcome == outcome,
+        href: ItemsQuery {
+            filter: outcome.map(ItemFilter::of).unwrap_or_default(),
+            list: query.list.with_position(Position::Start),
+        }
+        .on(&job.id),
+        current: query.filter.outcome() == outcome,
     };
     let all = segment(format!("All {}", count(job.tally.all())), None);
-    let some = |outcome: &ItemOutcome| tallied(job, *outcome) > 0 || query.outcome == Some(*outcome);
+    let some = |outcome: &ItemOutcome| tallied(job, *outcome) > 0 || query.filter.outcome() == Some(*outcome);
     let each = ItemOutcome::ALL
         .into_iter()
         .filter(some)
@@ -182,7 +196,8 @@ fn Row(row: DrainItemRow, now: Millis) -> impl IntoView {
 
 fn nothing(query: &ItemsQuery, job: &DrainJobRow) -> AnyView {
     let all = ItemsQuery::default().on(&job.id);
-    let (reason, title) = match query.outcome {
+    let (reason, title) = match query.filter.outcome() {
+        _ if query.filter.code().is_some() => (Reason::NoMatch, "No entry has this code"),
         Some(ItemOutcome::Failed) => (Reason::Healthy, "Nothing failed"),
         Some(ItemOutcome::Waiting) => (Reason::Healthy, "Everything has begun"),
         _ => (Reason::NoMatch, "No entry has this outcome"),
@@ -198,12 +213,19 @@ mod tests {
     #[test]
     fn every_outcome_reads_back_as_it_was_printed() {
         for outcome in ItemOutcome::ALL.into_iter().map(Some).chain([None]) {
-            let state = ItemsQuery { outcome, list: ListState { position: Position::After("k".into()), ..ListState::default() } };
+            let filter = outcome.map(ItemFilter::of).unwrap_or_default();
+            let state = ItemsQuery { filter, list: ListState { position: Position::After("k".into()), ..ListState::default() } };
             let address = state.on("J7");
             let (path, query) = address.split_once('?').expect("a position makes a query");
             assert_eq!(path, "/outbox/jobs/J7/items");
             assert_eq!(ItemsQuery::parse(&Params::parse(query)), Ok(state));
         }
+        let filter = ItemFilter::new(Some(ItemOutcome::Failed), Some("guard_failed".to_owned())).expect("they go together");
+        let state = ItemsQuery { filter, ..ItemsQuery::default() };
+        let address = state.on("J7");
+        assert_eq!(address, "/outbox/jobs/J7/items?outcome=failed&code=guard_failed");
+        assert_eq!(ItemsQuery::parse(&Params::parse("outcome=failed&code=guard_failed")), Ok(state));
+        assert_eq!(ItemsQuery::parse(&Params::parse("code=guard_failed")).expect_err("of which outcome").field, "code");
         assert_eq!(ItemsQuery::parse(&Params::parse("outcome=lost")).expect_err("unknown").field, "outcome");
     }
 }

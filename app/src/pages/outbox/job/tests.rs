@@ -1,6 +1,6 @@
 //! The page of a drain from hand-made jobs: numbers that add up, steps by state and role, and the three kinds of empty.
 
-use tidewatch_domain::drain::{DrainAction, ItemOutcome, JobChange, JobState};
+use tidewatch_domain::drain::{DrainAction, ItemFilter, ItemOutcome, JobChange, JobState};
 use tidewatch_domain::fleet::{FailureReason, Forecast, JobTally};
 use tidewatch_domain::role::Role;
 
@@ -96,7 +96,7 @@ fn a_drain_that_outlived_its_console_says_so() {
 
 #[test]
 fn the_entries_of_a_drain_are_exported_with_the_outcome_that_is_shown() {
-    let query = ItemsQuery { outcome: Some(ItemOutcome::Failed), ..ItemsQuery::default() };
+    let query = ItemsQuery { filter: ItemFilter::of(ItemOutcome::Failed), ..ItemsQuery::default() };
     let page =
         html(|| view! { <ItemsView query job=job(JobState::Done).row page=crate::pages::fixture::page(Vec::new(), 0) now=NOW/> });
     for kind in ["csv", "ndjson"] {
@@ -109,7 +109,9 @@ fn failures_are_by_reason_and_only_what_failed_can_be_frozen_and_retried() {
     let page = page(job(JobState::Running), reader(Role::Operator, "maya.okafor"));
     let failed = part(&page, "id=\"reason-failed-checksum_mismatch\"", "</tr>");
     assert!(text(failed).contains("Freeze and retry 14") && failed.contains("value=\"checksum_mismatch\""), "{failed}");
+    assert!(failed.contains("href=\"/outbox/jobs/J2291/items?outcome=failed&amp;code=checksum_mismatch\""), "{failed}");
     let skipped = part(&page, "id=\"reason-skipped-state_changed\"", "</tr>");
+    assert!(skipped.contains("href=\"/outbox/jobs/J2291/items?outcome=skipped&amp;code=state_changed\""), "{skipped}");
     assert!(text(skipped).contains("left alone: it had been answered") && !skipped.contains("<form"), "{skipped}");
 }
 

@@ -141,6 +141,20 @@ statements! {
             d.mutation ->> 'collection' as collection, d.mutation ->> 'record_id' as record_id
         from drain_items i indexed by drain_items_rest left join dead_letters d on d.client = i.client and d.operation_id = i.operation_id
         where i.set_id = ?1 and i.outcome in (1, 3, 4) and i.outcome = ?3 and i.n < ?2 order by i.n desc limit ?4";
+    /// The same of one code among what failed or was left alone.
+    ITEMS_PAGE_CODE = r"
+        select i.n, i.client, i.operation_id, i.outcome, i.code, i.detail, i.at_ms,
+            d.mutation ->> 'collection' as collection, d.mutation ->> 'record_id' as record_id
+        from drain_items i indexed by drain_items_by_code left join dead_letters d on d.client = i.client and d.operation_id = i.operation_id
+        where i.set_id = ?1 and i.outcome in (3, 4) and i.outcome = ?3 and coalesce(i.code, '') = ?5 and i.n > ?2 order by i.n limit ?4";
+    ITEMS_PAGE_CODE_BACK = r"
+        select i.n, i.client, i.operation_id, i.outcome, i.code, i.detail, i.at_ms,
+            d.mutation ->> 'collection' as collection, d.mutation ->> 'record_id' as record_id
+        from drain_items i indexed by drain_items_by_code left join dead_letters d on d.client = i.client and d.operation_id = i.operation_id
+        where i.set_id = ?1 and i.outcome in (3, 4) and i.outcome = ?3 and coalesce(i.code, '') = ?5 and i.n < ?2 order by i.n desc limit ?4";
+    ITEMS_OF_CODE = r"
+        select count(*) from drain_items indexed by drain_items_by_code
+        where set_id = ?1 and outcome in (3, 4) and outcome = ?2 and coalesce(code, '') = ?3";
     /// Failed and skipped items by code, with the words of the last of them, how many wordings there are, how many codes in all, and
     /// of them for failing. `again` is what is retried with those that failed: they, and what failed of their groups for another code.
     ITEMS_REASONS = r"

@@ -1,10 +1,12 @@
 //! Pages of the items of a set, by their places.
 
 use sqlx::FromRow;
-use tidewatch_domain::drain::ItemOutcome;
+use tidewatch_domain::drain::{ItemFilter, ItemOutcome};
 use tidewatch_domain::page::Position;
 
-use super::job_statements::{ITEMS_PAGE, ITEMS_PAGE_BACK, ITEMS_PAGE_REST, ITEMS_PAGE_REST_BACK};
+use super::job_statements::{
+    ITEMS_OF_CODE, ITEMS_PAGE, ITEMS_PAGE_BACK, ITEMS_PAGE_CODE, ITEMS_PAGE_CODE_BACK, ITEMS_PAGE_REST, ITEMS_PAGE_REST_BACK,
+};
 use super::statements::{MEMBERS_PAGE, MEMBERS_PAGE_BACK};
 use crate::sync::Sync;
 use crate::{Error, Result};
@@ -53,9 +55,10 @@ pub struct MemberRow {
     pub record_id: Option<String>,
 }
 
-/// The statements for the pages of an outcome, forwards and backwards.
-const fn statements(outcome: Option<ItemOutcome>) -> (&'static str, &'static str) {
-    match outcome {
+/// The statements for the pages of a filter, forwards and backwards.
+fn statements(filter: &ItemFilter) -> (&'static str, &'static str) {
+    match filter.outcome() {
+        _ if filter.code().is_some() => (ITEMS_PAGE_CODE, ITEMS_PAGE_CODE_BACK),
         Some(ItemOutcome::Sent | ItemOutcome::Skipped | ItemOutcome::Failed) => (ITEMS_PAGE_REST, ITEMS_PAGE_REST_BACK),
         None | Some(ItemOutcome::Waiting | ItemOutcome::Ok) => (ITEMS_PAGE, ITEMS_PAGE_BACK),
     }
@@ -85,23 +88,36 @@ fn turned<T>(found: &mut Vec<T>, rows: u32, position: &Position, place: impl Fn(
 }
 
 impl Sync {
-    /// Items of a set in their order, all or those with one outcome.
+    /// Items of a set in their order, those that a filter lets through.
     ///
     /// # Errors
     /// Not found for a position that is not one; as the database.
     pub async fn items_page(
         &self,
         set: i64,
-        outcome: Option<ItemOutcome>,
+        filter: &ItemFilter,
         position: &Position,
         rows: u32,
     ) -> Result<(Vec<ItemRow>, Option<i64>, Option<i64>)> {
-        let ((forward, backward), (from, back)) = (statements(outcome), begins(position)?);
+        let ((forward, backward), (from, back)) = (statements(filter), begins(position)?);
         let query = sqlx::query_as(if back { backward } else { forward }).bind(set).bind(from);
-        let query = query.bind(outcome.map(ItemOutcome::number)).bind(i64::from(rows) + 1);
+        let mut query = query.bind(filter.outcome().map(ItemOutcome::number)).bind(i64::from(rows) + 1);
+        if let Some(code) = filter.code() {
+            query = query.bind(code.to_owned());
+        }
         let mut found: Vec<ItemRow> = query.fetch_all(&self.readers).await?;
         let (next, previous) = turned(&mut found, rows, position, |item| item.n);
         Ok((found, next, previous))
+    }
+
+    /// Items of a set with an outcome and a code.
+    ///
+    /// # Errors
+    /// As the database.
+    pub async fn items_of_code(&self, set: i64, outcome: ItemOutcome, code: &str) -> Result<u64> {
+        let query = sqlx::query_scalar(ITEMS_OF_CODE).bind(set).bind(outcome.number()).bind(code.to_owned());
+        let count: i64 = query.fetch_one(&self.readers).await?;
+        Ok(count.cast_unsigned())
     }
 
     /// Members of a set in their order.
@@ -132,15 +148,22 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let store = store(dir.path()).await;
         for outcome in [ItemOutcome::Sent, ItemOutcome::Skipped, ItemOutcome::Failed] {
-            let (forward, backward) = statements(Some(outcome));
-            for text in [forward, backward] {
+            let code = ItemFilter::new(Some(outcome), Some("refused".to_owned()));
+            let of_code = code
+                .as_ref()
+                .map(statements)
+                .map(|texts| (texts, "drain_items_by_code (set_id=? AND outcome=? AND <expr>=? AND n"));
+            let all = (statements(&ItemFilter::of(outcome)), "drain_items_rest (set_id=? AND outcome=? AND n");
+            for (text, index) in
+                [Some(all), of_code].into_iter().flatten().flat_map(|((one, other), index)| [(one, index), (other, index)])
+            {
                 let plan: Vec<(i64, i64, i64, String)> =
                     sqlx::query_as(sqlx::AssertSqlSafe(format!("explain query plan {text}")))
                         .fetch_all(&store.sync().readers)
                         .await
                         .expect("prepared");
                 let first = &plan[0].3;
-                assert!(first.contains("drain_items_rest (set_id=? AND outcome=? AND n"), "{outcome:?}: {first}");
+                assert!(first.contains(index), "{outcome:?}: {first}");
             }
         }
         store.close().await.expect("closes");

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
-use tidewatch_domain::drain::{ArchiveState, DrainAction, ItemOutcome, JobChange, JobState};
+use tidewatch_domain::drain::{ArchiveState, DrainAction, ItemFilter, ItemOutcome, JobChange, JobState};
 use tidewatch_domain::engine::ClientKey;
 
 use super::*;
@@ -304,7 +304,8 @@ async fn a_second_job_leaves_alone_what_an_open_one_has() {
     for id in [1, 2] {
         sync.job_claim(id, NOW).await.expect("claimed");
     }
-    let (items, ..) = sync.items_page(second, None, &tidewatch_domain::page::Position::Start, 10).await.expect("items");
+    let (items, ..) =
+        sync.items_page(second, &ItemFilter::default(), &tidewatch_domain::page::Position::Start, 10).await.expect("items");
     assert_eq!((items[0].outcome, items[0].code.as_deref()), (ItemOutcome::Skipped.number(), Some("in_job")));
     let look = sync.members_look(&[(ClientKey(1), "op-1-0")]).await.expect("looked");
     assert_eq!(look[0].job, Some(1));

@@ -1,7 +1,7 @@
 //! Drains of entries whose payload only their device has, on a real store: what depends on such an entry, and what became of it.
 
 use tidewatch_domain::control::{CommandReport, CommandState, EntryAnswer, EntryOutcome, Reported};
-use tidewatch_domain::drain::{ArchiveState, DrainAction, ItemOutcome, JobChange, JobState};
+use tidewatch_domain::drain::{ArchiveState, DrainAction, ItemFilter, ItemOutcome, JobChange, JobState};
 use tidewatch_domain::engine::ClientKey;
 use tidewatch_domain::page::Position;
 use tidewatch_domain::sync::Terms;
@@ -340,8 +340,8 @@ async fn an_entry_that_was_applied_already_is_left_alone_and_spoils_nothing_for_
     store.sync().job_moved(job, SystemMove::Done, NOW).await.expect("asked");
     let view = view(&store, job).await;
     assert_eq!((view.job_state(), view.ok, view.skipped, view.failed), (JobState::Done, 1, 1, 0));
-    let skipped = Some(ItemOutcome::Skipped);
-    let (items, ..) = store.sync().items_page(view.set_id, skipped, &Position::Start, 10).await.expect("read");
+    let (items, ..) =
+        store.sync().items_page(view.set_id, &ItemFilter::of(ItemOutcome::Skipped), &Position::Start, 10).await.expect("read");
     assert_eq!(items[0].code.as_deref(), Some("already_applied"));
     assert_sound(store).await;
 }

@@ -215,8 +215,11 @@ async fn what_was_purged_is_not_restored_and_says_so_by_name() {
     assert_eq!(store.sync().set_purged(set).await.expect("read"), Some((9, "P2".to_owned())));
     let job = drain(&store, DrainAction::Restore, &members(&[(1, 0), (2, 3)]), "restore").await;
     assert_eq!((job.ok, job.skipped), (1, 1));
-    let (items, ..) =
-        store.sync().items_page(job.set_id, None, &tidewatch_domain::page::Position::Start, 10).await.expect("items");
+    let (items, ..) = store
+        .sync()
+        .items_page(job.set_id, &tidewatch_domain::drain::ItemFilter::default(), &tidewatch_domain::page::Position::Start, 10)
+        .await
+        .expect("items");
     assert_eq!(items[0].code.as_deref(), Some("purged"));
     assert_eq!(state(&store, 1, 0).await, (ArchiveState::Purged, false));
     store.close().await.expect("closes");
