@@ -11,7 +11,7 @@ use serde_json::Value;
 
 pub use self::archive::{ArchiveOrigin, ArchiveState};
 pub use self::item::ItemFilter;
-pub use self::job::{JobChange, Recent};
+pub use self::job::{JobChange, Recent, Undoable};
 pub use self::patching::{PATCHED_ID_MAX, Unpatched, patched_id, patched_intent};
 pub use self::retention::{Keeping, PurgeRun, PurgeState, RETAIN_DAYS_MAX, RETAIN_DISCARDED_DAYS, Retention};
 use crate::ids::ClientId;
@@ -116,12 +116,6 @@ impl DrainAction {
             Self::Discard => "entry_discard",
             Self::Restore => "entry_restore",
         }
-    }
-
-    /// Whether what it does can be taken back.
-    #[must_use]
-    pub const fn can_be_undone(self) -> bool {
-        matches!(self, Self::Hold | Self::Skip | Self::Quarantine | Self::Discard)
     }
 
     /// Whether the archived intent is decided on, so that it has to be read; the others only move its row.

@@ -88,6 +88,26 @@ impl JobState {
     }
 }
 
+/// What an undo of a job would take back now, part by part.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Undoable {
+    /// Entries that are done and go back to their old place.
+    pub put_back: u64,
+    /// Entries under way that no device has fetched, or with which nothing more is done when their device has: it lets go of what it was to
+    /// hold, and what it hands over is not decided.
+    pub called_back: u64,
+    /// Entries that were not begun.
+    pub left: u64,
+}
+
+impl Undoable {
+    /// All of them.
+    #[must_use]
+    pub const fn total(self) -> u64 {
+        self.put_back + self.called_back + self.left
+    }
+}
+
 /// The last outcomes of a job, newest last: what makes it stop by itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recent(String);

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::outbox::OutboxRow;
 use crate::control::CommandState;
-use crate::drain::{Dependants, DrainAction, ItemOutcome, JobState, Selection};
+use crate::drain::{Dependants, DrainAction, ItemOutcome, JobState, Selection, Undoable};
 use crate::ids::ClientId;
 use crate::role::Role;
 use crate::time::Millis;
@@ -285,8 +285,8 @@ pub struct DrainJobView {
     pub stop_percent: u8,
     /// Until when what it drained can be restored.
     pub undo_until: Option<Millis>,
-    /// Entries that can be taken back now.
-    pub undoable: u64,
+    /// What can be taken back now.
+    pub undoable: Undoable,
     /// Of those that were decided here, entries that their devices have not been told of yet: each keeps its own copy, and what waits behind it.
     pub untold: u64,
     /// Finished entries of each minute, oldest first, an hour at most: minute, settled.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use tidewatch_domain::control::{CommandState, ContactRhythm, forecast};
-use tidewatch_domain::drain::{Dependants, DrainAction, ItemFilter, ItemOutcome, JobState};
+use tidewatch_domain::drain::{Dependants, DrainAction, ItemFilter, ItemOutcome, JobChange, JobState, Undoable};
 use tidewatch_domain::fleet::{
     DrainItemRow, DrainJobRow, DrainJobView, FailureReason, Forecast, JobEvent, JobTally, RunningDevice,
 };
@@ -92,7 +92,7 @@ impl Service {
             rate_per_s: row.rate_per_s.and_then(|rate| u32::try_from(rate).ok()),
             stop_percent: u8::try_from(row.stop_percent).unwrap_or(100),
             undo_until: row.restore_until_ms.map(Millis),
-            undoable: undoable(&row, cx.now),
+            undoable: self.undoable(&row, cx.now).await?,
             untold: self.untold(row.id).await?,
             seconds: self.seconds(&row, &minutes).await?,
             minutes,
@@ -207,6 +207,21 @@ impl Service {
         Ok(rows.into_iter().map(|(minute, n)| (Millis(minute * MINUTE_MS), u32::try_from(n).unwrap_or(u32::MAX))).collect())
     }
 
+    /// What an undo would take back, while there is time for one and nothing of it was purged.
+    async fn undoable(&self, row: &JobRow, now: Millis) -> Result<Undoable> {
+        let late = row.restore_until_ms.is_some_and(|until| until < now.0);
+        if late || !row.job_state().allows(JobChange::Undo) || self.purged_since(row).await? {
+            return Ok(Undoable::default());
+        }
+        Ok(self.store.sync().job_undoable(row).await?)
+    }
+
+    /// Whether something of a job was purged; its entries are looked at only when there was a purge since.
+    async fn purged_since(&self, row: &JobRow) -> Result<bool> {
+        let sync = self.store.sync();
+        Ok(sync.purges_since(Millis(row.created_ms)).await? && sync.set_purged(row.set_id).await?.is_some())
+    }
+
     /// By second: when the set is small, and it was settled within some minutes. What was taken back has another time by now.
     async fn seconds(&self, row: &JobRow, minutes: &[(Millis, u32)]) -> Result<Vec<(Millis, u32)>> {
         let span = minutes.first().zip(minutes.last()).map(|((first, _), (last, _))| last.since(*first));
@@ -251,15 +266,6 @@ fn asleep(at_work: &[AtWork], looks: &HashMap<ClientId, DeviceLook>) -> u64 {
 
 fn action_of(row: &JobRow) -> Result<DrainAction> {
     DrainAction::parse(&row.action).ok_or(Error::NotFound("job"))
-}
-
-/// Entries that an undo would take back, while there is time for one.
-fn undoable(row: &JobRow, now: Millis) -> u64 {
-    let late = row.restore_until_ms.is_some_and(|until| until < now.0);
-    if late || matches!(row.job_state(), JobState::Undone | JobState::Refused | JobState::Requested) {
-        return 0;
-    }
-    row.undoable()
 }
 
 fn job_row(row: &JobRow, asleep: u64) -> Result<DrainJobRow> {

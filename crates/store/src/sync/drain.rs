@@ -25,6 +25,7 @@ mod sweep;
 mod take_back;
 mod telling;
 mod together;
+mod undoable;
 mod unit;
 pub(crate) mod verify;
 

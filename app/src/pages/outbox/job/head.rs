@@ -102,7 +102,7 @@ fn pace(view: &DrainJobView) -> String {
 /// The steps that can be taken now, in their order: what the state allows and what has something left to do.
 pub(super) fn steps(view: &DrainJobView) -> Vec<JobChange> {
     let worth = |step: &JobChange| match step {
-        JobChange::Undo => view.undoable > 0,
+        JobChange::Undo => view.undoable.total() > 0,
         JobChange::Acknowledge => !view.row.acknowledged,
         _ => true,
     };
@@ -159,26 +159,33 @@ pub(super) fn called_back(view: &DrainJobView) -> String {
 
 /// What an undo would do, part by part.
 pub(super) fn undo_words(view: &DrainJobView) -> String {
-    let tally = &view.row.tally;
-    let waiting = if view.row.state.is_final() { 0 } else { tally.waiting };
-    let sent = tally.sent + tally.asleep;
-    let done = view.undoable.saturating_sub(waiting + sent);
+    let (now, tally, hold) = (view.undoable, &view.row.tally, view.row.action == DrainAction::Hold);
     let parts = [
-        (done, "puts {} back in their old place under their own ids"),
-        (sent, "calls back what no device has fetched of {}"),
-        (waiting, "leaves {} where they were"),
+        (now.put_back, "puts {} back in their old place under their own ids"),
+        (
+            now.called_back,
+            if hold || view.row.action == DrainAction::ToConflict {
+                "calls back {} under way"
+            } else {
+                "calls back {} that no device has fetched"
+            },
+        ),
+        (now.left, "leaves {} where they were"),
     ];
     let named = |(n, words): (u64, &str)| (n > 0).then(|| words.replace("{}", &counted(n, "entry", "entries")));
     let parts: Vec<String> = parts.into_iter().filter_map(named).collect();
-    let (last, first) = parts.split_last().expect("something can be undone");
+    let Some((last, first)) = parts.split_last() else { return String::new() };
     let said = if first.is_empty() { last.clone() } else { format!("{} and {last}", first.join(", ")) };
-    let held = if done > 0 && view.row.action == DrainAction::Hold {
-        " Their devices let go of them and send them once more."
-    } else {
-        ""
+    let held = if now.put_back > 0 && hold { " Their devices let go of them and send them once more." } else { "" };
+    let waiting = if view.row.state.is_final() { 0 } else { tally.waiting };
+    let fixed = match (tally.ok + tally.sent + tally.asleep + waiting).saturating_sub(now.total()) {
+        0 => String::new(),
+        n => format!(
+            " {} cannot be taken back: a device has fetched them or acted on them, somebody has moved them since, or they are part of the record.",
+            counted(n, "entry", "entries")
+        ),
     };
-    let moved = if done > 0 { " What its device has acted on since, or somebody has moved, stays as it is." } else { "" };
-    format!("{}.{held}{moved} What was released behind them stays sent.", upper_first(&said))
+    format!("{}.{held}{fixed} What was released behind them stays sent.", upper_first(&said))
 }
 
 fn upper_first(text: &str) -> String {
@@ -189,8 +196,7 @@ fn upper_first(text: &str) -> String {
 /// The verb of a step with its number, where it has one.
 fn deed_words(step: JobChange, view: &DrainJobView) -> String {
     match step {
-        // What a device has fetched since is found out only when it is tried.
-        JobChange::Undo => format!("Undo up to {}", count(view.undoable)),
+        JobChange::Undo => format!("Undo {}", count(view.undoable.total())),
         JobChange::Approve => format!("Approve {}", count(view.row.tally.all())),
         other => look(other).0.to_owned(),
     }

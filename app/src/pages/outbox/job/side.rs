@@ -44,28 +44,19 @@ pub fn Side(
 #[component]
 fn Undo(view: DrainJobView, now: Millis) -> impl IntoView {
     let tally = view.row.tally;
-    let main = match (view.undoable, view.undo_until) {
+    let main = match (view.undoable.total(), view.undo_until) {
         (0, _) if view.row.state == JobState::Undone => view! { <p>{taken_back(&view)}</p> }.into_any(),
         (0, _) => view! { <p>{if tally.settled() == 0 { "Nothing has been done yet." } else { "Nothing of it can be taken back from here." }}</p> }.into_any(),
         (_, Some(until)) => view! { <p>"Open until " <b><When at=until now/></b> ". " {undo_words(&view)}</p> }.into_any(),
         (_, None) => view! { <p>{undo_words(&view)}</p> }.into_any(),
     };
-    let sent = tally.sent + tally.asleep;
     let stop = (!view.row.state.is_final()).then(|| {
         let left = format!("Stop leaves {} as they are and {} where they were.", count(tally.ok), count(tally.waiting));
         format!("{left}{}", called_back(&view))
     });
-    let waiting = if view.row.state.is_final() { 0 } else { tally.waiting };
-    let fixed = (tally.ok + sent + waiting).saturating_sub(view.undoable);
-    let fixed = (view.undoable > 0 && fixed > 0).then(|| {
-        format!(
-            "{} cannot be taken back: a device has acted on them, or they are part of the record.",
-            counted(fixed, "entry", "entries")
-        )
-    });
     view! {
         <Panel id="h-undo" title="Undo">
-            <div class="panel-body grid">{main}{fixed.map(|words| view! { <p class="small">{words}</p> })}{stop.map(|words| view! { <p class="small faint">{words}</p> })}</div>
+            <div class="panel-body grid">{main}{stop.map(|words| view! { <p class="small faint">{words}</p> })}</div>
         </Panel>
     }
     .into_any()

@@ -1,6 +1,6 @@
 //! The page of a drain from hand-made jobs: numbers that add up, steps by state and role, and the three kinds of empty.
 
-use tidewatch_domain::drain::{DrainAction, ItemFilter, ItemOutcome, JobChange, JobState};
+use tidewatch_domain::drain::{DrainAction, ItemFilter, ItemOutcome, JobChange, JobState, Undoable};
 use tidewatch_domain::fleet::{FailureReason, Forecast, JobTally};
 use tidewatch_domain::role::Role;
 
@@ -45,7 +45,7 @@ fn the_numbers_of_a_job_add_up_and_lead_to_what_they_count() {
 fn what_was_taken_back_is_a_part_of_the_sum() {
     let mut view = job(JobState::Undone);
     view.row.tally = JobTally { ok: 12, skipped: 865, failed: 14, ..JobTally::default() };
-    view.undoable = 0;
+    view.undoable = Undoable::default();
     let undone = FailureReason { code: "undone".into(), entries: 859, ..view.reasons[1].clone() };
     view.reasons.push(undone);
     let page = page(view, reader(Role::Operator, "maya.okafor"));
@@ -166,7 +166,7 @@ fn each_state_offers_its_own_steps() {
     assert_eq!(offered(JobState::Paused), [JobChange::Resume, JobChange::Cancel, JobChange::Undo]);
     assert_eq!(offered(JobState::Done), [JobChange::Undo, JobChange::Acknowledge]);
     let mut seen = job(JobState::Undone);
-    (seen.undoable, seen.row.acknowledged) = (0, true);
+    (seen.undoable, seen.row.acknowledged) = (Undoable::default(), true);
     assert_eq!(steps(&seen), []);
 }
 
@@ -196,15 +196,16 @@ fn a_step_that_takes_something_says_what_and_asks_why() {
     assert!(text(stop).contains("Leaves 871 as they are now and 171 where they were."), "{stop}");
     assert!(stop.contains("name=\"remark\"") && stop.contains("value=\"cancel\""), "{stop}");
     let undo = text(part(&page, "id=\"step-undo\"", "</details>"));
-    let all = "Puts 871 entries back in their old place under their own ids, calls back what no device has fetched of 222 entries and leaves 171 entries where they were.";
-    assert!(undo.contains(all) && undo.contains("acted on since") && undo.ends_with("Undo up to 1,264"), "{undo}");
+    let all = "Puts 860 entries back in their old place under their own ids, calls back 180 entries that no device has fetched and leaves 171 entries where they were.";
+    let fixed = "53 entries cannot be taken back: a device has fetched them or acted on them";
+    assert!(undo.contains(all) && undo.contains(fixed) && undo.ends_with("Undo 1,211"), "{undo}");
 }
 
 #[test]
 fn a_job_that_has_done_nothing_yet_says_so_in_each_panel() {
     let mut view = job(JobState::Requested);
     view.row.tally = JobTally { waiting: 3, ..JobTally::default() };
-    (view.undoable, view.undo_until, view.forecast, view.running_all) = (0, None, Forecast::default(), 0);
+    (view.undoable, view.undo_until, view.forecast, view.running_all) = (Undoable::default(), None, Forecast::default(), 0);
     (view.minutes, view.reasons, view.running) = (Vec::new(), Vec::new(), Vec::new());
     let read = text(&page(view, reader(Role::Admin, "ada.admin")));
     for words in [

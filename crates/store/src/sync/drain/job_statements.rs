@@ -100,6 +100,22 @@ statements! {
         select i.n, i.client, i.operation_id, i.behind, i.outcome, i.command, d.id as letter, iif(d.purge is null, d.state, 8) as state, d.job, d.home, d.origin
         from drain_items i left join dead_letters d on d.client = i.client and d.operation_id = i.operation_id
         where i.set_id = ?1 and i.n > ?2 order by i.n limit ?3";
+    /// Rows of the archive that stand where a job has put them, in one of two states.
+    UNDO_LETTERS = r"
+        select count(*) from dead_letters indexed by dead_letters_of_job
+        where job = ?1 and state in (2, 3, 4, 5) and purge is null and (state = ?2 or state = ?3)";
+    /// Items that only their devices have and hold, all of a job or those that wait behind others.
+    UNDO_HELD = r"
+        select count(*) from drain_items i
+        where i.set_id = ?1 and +i.outcome = 2 and i.letter is null and (?2 or i.behind) and not exists (
+            select 1 from dead_letters d where d.client = i.client and d.operation_id = i.operation_id)";
+    /// Items under way whose command no device has fetched, and those that are not done after an undo either: all of a job, or those that
+    /// wait behind others and are to be held.
+    UNDO_CALLED_BACK = r"
+        select coalesce(sum(iif(c.state = 0, picked.entries, picked.held)), 0) from (
+            select command, count(*) as entries, count(*) filter (where ?2 or ?3 and behind) as held
+            from drain_items indexed by drain_items_sent where set_id = ?1 and outcome = 1 group by command) picked
+        cross join commands c on c.id = picked.command";
     /// Commands of a job that none of the devices `[client, …]` has fetched: id, device, arguments.
     COMMANDS_QUEUED = r"
         select c.id, c.client, c.args from json_each(?1) j cross join commands c indexed by commands_open on c.client = j.value and c.state < 3

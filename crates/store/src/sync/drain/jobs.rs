@@ -2,7 +2,7 @@
 
 use sqlx::FromRow;
 use tidewatch_domain::audit::AuditEntry;
-use tidewatch_domain::drain::{CANARY_MS, DrainAction, ItemOutcome, JobChange, JobState, Recent};
+use tidewatch_domain::drain::{CANARY_MS, ItemOutcome, JobChange, JobState, Recent};
 use tidewatch_domain::time::Millis;
 
 use super::job_statements::{JOB_ADD, JOB_BY_KEY, JOB_EVENT_ADD, JOB_MOVED_BY, JOB_OF_SET, JOB_SAVE, JOB_VIEW};
@@ -177,14 +177,6 @@ impl JobRow {
         self.waiting == 0 && self.sent == 0
     }
 
-    /// Entries that an undo would take back: what is done and can be put back, what no device has answered, what was not begun.
-    #[must_use]
-    pub fn undoable(&self) -> u64 {
-        let done = if DrainAction::parse(&self.action).is_some_and(DrainAction::can_be_undone) { self.ok } else { 0 };
-        let waiting = if self.job_state().is_final() { 0 } else { self.waiting };
-        (done + self.sent + waiting).cast_unsigned()
-    }
-
     /// Whether its failures stop it.
     pub(super) fn stops(&self) -> bool {
         Recent::read(&self.recent).stops(self.stop_percent)
@@ -342,7 +334,7 @@ impl Writer {
     pub(super) async fn job_change(&mut self, id: i64, by: &JobMove) -> Result<Result<std::result::Result<(), JobState>>> {
         let Some(mut job) = self.job_load(id).await? else { return Ok(Err(Error::NotFound("job"))) };
         let before = job.job_state();
-        if !before.allows(by.change) || by.change == JobChange::Undo && job.undoable() == 0 {
+        if !before.allows(by.change) || by.change == JobChange::Undo && self.job_undoable(&job).await?.total() == 0 {
             return Ok(Ok(Err(before)));
         }
         match by.change {

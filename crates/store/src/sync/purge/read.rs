@@ -5,7 +5,7 @@ use tidewatch_domain::ids::ClientId;
 use tidewatch_domain::time::Millis;
 
 use super::PurgeRow;
-use super::statements::{LETTERS_DUE_COUNT, LETTERS_KEPT, PURGE_VIEW, PURGES_BELOW, SET_PURGED};
+use super::statements::{LETTERS_DUE_COUNT, LETTERS_KEPT, PURGE_LAST, PURGE_VIEW, PURGES_BELOW, SET_PURGED};
 use crate::Result;
 use crate::sync::Sync;
 
@@ -67,6 +67,15 @@ impl Sync {
             kept[usize::try_from(at).expect("an index of the array")] = purged.or_else(until);
         }
         Ok(kept)
+    }
+
+    /// Whether a purge has begun at a moment or later.
+    ///
+    /// # Errors
+    /// As the database.
+    pub async fn purges_since(&self, since: Millis) -> Result<bool> {
+        let last: Option<i64> = sqlx::query_scalar(PURGE_LAST).fetch_optional(&self.readers).await?;
+        Ok(last.is_some_and(|last| last >= since.0))
     }
 
     /// How many entries of a set were purged, and by which run last.

@@ -63,6 +63,7 @@ statements! {
         cross join dead_letters d on d.client = i.client and d.operation_id = i.operation_id
         where i.set_id = ?1 and d.purge is not null";
 
+    PURGE_LAST = "select created_ms from purges order by id desc limit 1";
     VERIFY_PURGES = r"
         select id, state, actor, reason, request_id, rule, created_ms, entries, removed, file, bytes, sha256, from_ms, to_ms, finished_ms, detail
         from purges where id > ?1 order by id limit ?2";

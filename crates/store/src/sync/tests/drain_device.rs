@@ -1,7 +1,7 @@
 //! Drains of entries whose payload only their device has, on a real store: what depends on such an entry, and what became of it.
 
 use tidewatch_domain::control::{CommandReport, CommandState, EntryAnswer, EntryOutcome, Reported};
-use tidewatch_domain::drain::{ArchiveState, DrainAction, ItemFilter, ItemOutcome, JobChange, JobState};
+use tidewatch_domain::drain::{ArchiveState, DrainAction, ItemFilter, ItemOutcome, JobChange, JobState, Undoable};
 use tidewatch_domain::engine::ClientKey;
 use tidewatch_domain::page::Position;
 use tidewatch_domain::sync::Terms;
@@ -12,6 +12,7 @@ use crate::sync::drain::{ChunkItem, JobMove, JobRow, LetterRow, NewJob, NewSet, 
 
 mod hold;
 mod stop;
+mod undo;
 mod untold;
 
 /// Until when the jobs of these tests can be taken back.

@@ -260,7 +260,7 @@ impl From<DrainJobView> for JobReport {
             rate_per_s: view.rate_per_s,
             stop_percent: view.stop_percent,
             undo_until: at(view.undo_until),
-            undoable: view.undoable,
+            undoable: view.undoable.total(),
             untold: (view.untold > 0).then_some(view.untold),
             behind: view.behind,
             released: view.released.map(released),

@@ -34,7 +34,8 @@ async fn an_undo_of_a_hold_has_the_device_let_go_of_what_it_holds_also_of_what_o
     let store = store(dir.path()).await;
     let job = both_held(&store).await;
     store.sync().job_moved(job, SystemMove::Done, NOW).await.expect("done");
-    assert_eq!(view(&store, job).await.undoable(), 2);
+    let undoable = store.sync().job_undoable(&view(&store, job).await).await.expect("read");
+    assert_eq!(undoable, Undoable { put_back: 2, ..Undoable::default() });
     ended(&store, job, JobChange::Undo).await;
     let seen = view(&store, job).await;
     assert_eq!((seen.ok, seen.skipped, seen.finished_ms.is_some()), (0, 2, true), "both are put back");
