@@ -1,5 +1,6 @@
 //! What a device sent as one group is tried again as one: all of it is accepted, or nothing, whoever of it was selected.
 
+use bytes::Bytes;
 use serde_json::{Value, json};
 use tidewatch_domain::role::Role;
 use tidewatch_testkit::{Device, TestApp, Visitor, intent};
@@ -153,5 +154,34 @@ async fn a_correction_that_failed_with_its_group_is_tried_again_for_what_it_was_
     let noted: Vec<&str> =
         changes.iter().filter(|c| c["fields"]["note"] == "seen").filter_map(|c| c["record_id"].as_str()).collect();
     assert_eq!((written(&device).await.len(), noted), (3, vec!["r-op-2"]), "{changes:?}");
+    assert_eq!(app.verify().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_group_that_only_its_device_had_is_one_also_when_its_upload_was_kept_in_stretches() {
+    let app = TestApp::new().await;
+    stock(&app, "number").await;
+    let device = app.device("scanner").await;
+    let alone = |n: usize| {
+        let mut alone = part(&format!("alone-{n:03}"), &json!(1));
+        alone.as_object_mut().expect("an object").remove("group");
+        alone
+    };
+    // The third part is beyond what is kept at once.
+    let sent: Vec<Value> = (0..198).map(alone).chain(["op-1", "op-2", "op-3"].map(|id| part(id, &json!(1)))).collect();
+    let body: String = sent.iter().map(|intent| format!("{}\n", json!({"intent": intent, "state": "queued"}))).collect();
+    let put = async || {
+        let headers = [("content-type", "application/x-ndjson")];
+        let answer = device.http().post_with("/control/escrow", &headers, Bytes::from(body.clone())).await.ok(200);
+        ["stored", "duplicates"].map(|name| answer[name].as_u64().expect("a count"))
+    };
+    assert_eq!((put().await, put().await), ([201, 0], [0, 201]), "each line is counted once");
+    roll(&app).await;
+    let staff = app.api("ci", Role::Operator).await;
+    let set = staff.post(PREVIEWS, &selected(&device, "op-2", "retry")).await.ok(201);
+    assert_eq!((&set["entries"], &set["together"]), (&json!(3), &json!(2)), "{set}");
+    let job = drained(&app, &staff, &selected(&device, "op-2", "retry")).await;
+    assert_eq!(tally(&job), [3, 0, 0, 0, 0, 0], "{job}");
+    assert_eq!(written(&device).await, ["r-op-1", "r-op-2", "r-op-3"]);
     assert_eq!(app.verify().await, Vec::<String>::new());
 }

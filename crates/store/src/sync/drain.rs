@@ -47,7 +47,7 @@ pub use self::sets::{FailedItem, MemberLook, NewSet, SetMember, SetRow};
 pub use self::settle::job_action;
 pub(crate) use self::telling::WORDS_PRIORITY;
 pub use self::together::Fellow;
-pub(crate) use self::together::together;
+pub(crate) use self::together::{group_of, together};
 use super::purge::PurgeWork;
 use super::writer::{Answer, Pending, Reply, Writer, answer};
 use crate::Result;

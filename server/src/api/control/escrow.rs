@@ -46,7 +46,8 @@ pub async fn escrow_put(State(app): State<App>, device: Device, request: Request
     let _place = app.streams().escrow_places.clone().try_acquire_owned().map_err(|_| {
         Refusal::from(Problem::new(Code::RateLimited).detail("too many devices upload; try again").retry_after_ms(5_000))
     })?;
-    let upload = Upload { app, device, command, line: 0, waiting: Vec::new(), bytes: 0, answer: EscrowAnswered::default() };
+    let (waiting, answer) = (Vec::new(), EscrowAnswered::default());
+    let upload = Upload { app, device, command, line: 0, waiting, bytes: 0, last: None, answer };
     upload.read(request.into_body()).await.map(Json)
 }
 
@@ -78,6 +79,8 @@ struct Upload {
     /// Read, and not kept yet.
     waiting: Vec<(u64, EscrowLine)>,
     bytes: usize,
+    /// The last line that was kept, when it belongs to a group: that may go on.
+    last: Option<EscrowLine>,
     answer: EscrowAnswered,
 }
 
@@ -150,9 +153,16 @@ impl Upload {
             return Ok(());
         }
         let ids: Vec<String> = lines.iter().map(|line| line.operation_id.clone()).collect();
+        // A group may go on across stretches: the last line of the one before comes once more, and is known by then.
+        let before = self.last.take();
+        let again = u64::from(before.is_some());
+        let last = lines.last().filter(|line| line.intent.contains("\"group\"")).cloned();
+        let lines = before.into_iter().chain(lines).collect();
         let (kept, settled) = self.app.service().escrow_put(&self.device.cx, self.command.as_deref(), lines).await?;
         self.answer.stored += kept.stored;
-        self.answer.duplicates += kept.duplicates;
+        self.answer.duplicates += kept.duplicates.saturating_sub(again);
+        let refused = |line: &EscrowLine| kept.refused.iter().any(|(operation_id, ..)| *operation_id == line.operation_id);
+        self.last = last.filter(|line| !refused(line));
         self.answer.settled.extend(settled);
         for (operation_id, code, detail) in kept.refused {
             let at = ids.iter().position(|id| *id == operation_id).and_then(|at| numbers.get(at)).copied().unwrap_or(self.line);

@@ -10,9 +10,9 @@ use tidewatch_domain::ids::ClientId;
 use tidewatch_domain::time::Millis;
 
 use super::jobs::Done;
-use crate::sync::drain::NewEvent;
+use crate::sync::drain::{NewEvent, group_of};
 use crate::sync::sealing::{Stored, row_seal, sealed_row};
-use crate::sync::statements::control::{ARCHIVE_ADD, ARCHIVE_MUTATION, ARCHIVE_TAKE, COMMAND_ESCROWING};
+use crate::sync::statements::control::{ARCHIVE_ADD, ARCHIVE_JOIN, ARCHIVE_MUTATION, ARCHIVE_TAKE, COMMAND_ESCROWING};
 use crate::sync::writer::Writer;
 use crate::{Error, Result};
 
@@ -48,7 +48,12 @@ struct Here {
     #[sqlx(flatten)]
     stored: Stored,
     purged: bool,
+    together: Option<i64>,
 }
+
+/// The group of the line before, by its name and by the row of the archive that all of it shares: lines come in the order of the outbox,
+/// and of a group nothing else stands in between.
+type Group = Option<(String, i64)>;
 
 /// Under which command intents come.
 struct Under {
@@ -138,14 +143,21 @@ impl Writer {
                 None => return Ok(Err(Error::NotFound("command"))),
             },
         };
-        let mut done = Escrowed::default();
+        let (mut done, mut group) = (Escrowed::default(), Group::None);
         for line in lines {
+            let name = group_of(&line.intent);
+            group = group.filter(|(known, _)| Some(known) == name.as_ref());
             let shelf = under.as_ref().map_or(Some(ESCROWED), |under| under.shelf(line));
             match shelf {
                 None => {
                     done.refused.push((line.operation_id.clone(), "not_of_command", "the command does not name it".to_owned()));
                 }
-                Some(shelf) => self.escrow_one(client, under.as_ref(), line, shelf, now, &mut done).await?,
+                Some(shelf) => {
+                    let first = group.as_ref().map(|(_, first)| *first);
+                    let together =
+                        self.escrow_one(client, under.as_ref(), line, shelf, name.is_some(), first, now, &mut done).await?;
+                    group = name.zip(together).or(group);
+                }
             }
         }
         if done.stored > 0 {
@@ -178,30 +190,39 @@ impl Writer {
         }))
     }
 
+    /// Keeps one line. Answers the row that its group shares, when it has one: that of the line before, or its own.
+    #[expect(clippy::too_many_arguments, reason = "a line, under what it comes, and what of it is answered")]
     async fn escrow_one(
         &mut self,
         client: ClientKey,
         under: Option<&Under>,
         line: &EscrowLine,
         shelf: Shelf,
+        grouped: bool,
+        first: Option<i64>,
         now: Millis,
         done: &mut Escrowed,
-    ) -> Result<()> {
+    ) -> Result<Option<i64>> {
         let query = sqlx::query_as(ARCHIVE_MUTATION).bind(client.0).bind(line.operation_id.clone());
         let here: Option<Here> = query.fetch_optional(&mut self.connection).await?;
         if let Some(here) = here {
-            let id = here.stored.id;
+            let (id, known) = (here.stored.id, here.together);
             let same = self.escrow_again(here, line, done).await?;
             if same && shelf.origin != UPLOADED && self.escrow_take(id, under, shelf, now).await? {
                 self.escrow_told(client, under, line, shelf, now).await?;
             }
-            return Ok(());
+            let together = known.or(first).unwrap_or(id);
+            if same && grouped && known.is_none() {
+                sqlx::query(ARCHIVE_JOIN).bind(id).bind(together).execute(&mut self.connection).await?;
+            }
+            return Ok((same && grouped).then_some(together));
         }
         if !self.answered_of(client, &[&line.operation_id]).await?.is_empty() {
             done.settled.push(line.operation_id.clone());
-            return Ok(());
+            return Ok(None);
         }
         self.state.dead_letter_last += 1;
+        let together = grouped.then(|| first.unwrap_or(self.state.dead_letter_last));
         let (code, detail) = line.error.clone().unzip();
         let (left, sealed) = sealed_row(&self.shared.vault, client.0, &line.operation_id, &line.intent)?;
         sqlx::query(ARCHIVE_ADD)
@@ -221,12 +242,13 @@ impl Writer {
             .bind(sealed)
             .bind(shelf.passes(under.is_some_and(|under| under.cuts)))
             .bind(under.and_then(|under| under.restore_until_ms).filter(|_| shelf.is_drained()))
+            .bind(together)
             .execute(&mut self.connection)
             .await?;
         self.handed.insert(client);
         self.escrow_told(client, under, line, shelf, now).await?;
         done.stored += 1;
-        Ok(())
+        Ok(together)
     }
 
     /// An upload that nobody has acted on was its device's. From here on it is where the command wants it. Answers whether it was one.
@@ -270,7 +292,7 @@ impl Writer {
 
     /// An intent that is here already; answers whether it is this one. What was refused here stood readable until its device handed it over.
     async fn escrow_again(&mut self, here: Here, line: &EscrowLine, done: &mut Escrowed) -> Result<bool> {
-        let Here { stored, purged } = here;
+        let Here { stored, purged, .. } = here;
         // What was purged is not taken in again: its payload stands in an export.
         if purged {
             done.duplicates += 1;

@@ -71,7 +71,7 @@ pub(crate) fn together<'a>(letters: impl Iterator<Item = (i64, ClientKey, &'a st
 }
 
 /// The name of its group. Most intents have none, and are not read for that.
-fn group_of(intent: &str) -> Option<String> {
+pub(crate) fn group_of(intent: &str) -> Option<String> {
     if !intent.contains("\"group\"") {
         return None;
     }

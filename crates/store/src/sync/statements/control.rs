@@ -82,7 +82,8 @@ statements! {
 
     ARCHIVE_HAS = "select 1 from dead_letters where client = ?1 and operation_id = ?2";
     ARCHIVE_MUTATION = r"
-        select id, client, operation_id, mutation, sealed, purge is not null as purged from dead_letters where client = ?1 and operation_id = ?2";
+        select id, client, operation_id, mutation, sealed, purge is not null as purged, together from dead_letters
+        where client = ?1 and operation_id = ?2";
     /// An upload whose device now lets go of it, or is told to: it is kept like what comes up for the first time.
     ARCHIVE_TAKE = r"
         update dead_letters set origin = ?2, state = ?3, home = ?4, reason = ?5, actor = ?6, job = ?7, changed_ms = ?8, passes = ?9,
@@ -90,8 +91,10 @@ statements! {
         where id = ?1 and +origin = 2 and job is null and state in (0, 2) and purge is null";
     ARCHIVE_ADD = r"
         insert into dead_letters (id, client, operation_id, code, detail, mutation, origin, state, home, reason, actor, job, at_ms, changed_ms, sealed,
-            passes, restore_until_ms)
-        values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13, ?14, ?15, ?16)";
+            passes, restore_until_ms, together)
+        values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13, ?14, ?15, ?16, ?17)";
+    /// What was here alone came again among others of its group.
+    ARCHIVE_JOIN = "update dead_letters set together = ?2 where id = ?1 and together is null";
 
     /// Devices that have handed something over which is not settled.
     HANDED_CLIENTS = r"

@@ -204,6 +204,34 @@ async fn a_drain_is_done_when_every_entry_is_answered_and_every_payload_is_here(
 }
 
 #[tokio::test]
+async fn what_a_device_hands_over_as_one_group_is_known_as_one() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = store(dir.path()).await;
+    let line = |id: &str, group: Option<&str>| EscrowLine {
+        operation_id: id.to_owned(),
+        intent: serde_json::json!({"operation_id": id, "group": group}).to_string(),
+        error: None,
+        held: false,
+    };
+    let put = async |lines: Vec<EscrowLine>| store.sync().escrow_put(&client(1), None, lines, NOW).await.expect("put").stored;
+    let (move_1, move_2, move_3) = (line("move-1", Some("m")), line("move-2", Some("m")), line("move-3", Some("m")));
+    let stored = put(vec![line("alone", None), move_1, move_2.clone(), line("other", Some("o")), line("later", Some("m"))]).await;
+    assert_eq!(stored, 5);
+    // The rest of an upload that was cut begins with what came last.
+    assert_eq!(put(vec![move_2, move_3]).await, 1);
+    let row = async |id: &str| store.sync().letter_view(&client(1), id).await.expect("read").expect("in the archive");
+    let first = row("move-1").await;
+    assert_eq!((row("alone").await.together, first.together), (None, Some(first.id)));
+    for id in ["other", "later"] {
+        assert_eq!(row(id).await.together, Some(row(id).await.id), "{id}: something stands in between");
+    }
+    let fellows = store.sync().letters_together(&[first.id]).await.expect("read");
+    let names: Vec<&str> = fellows.iter().map(|fellow| fellow.operation_id.as_str()).collect();
+    assert_eq!(names, ["move-1", "move-2", "move-3"]);
+    assert_sound(store).await;
+}
+
+#[tokio::test]
 async fn a_list_of_commands_goes_on_from_page_to_page_and_back() {
     let dir = tempfile::tempdir().expect("a folder");
     let store = store(dir.path()).await;
