@@ -273,3 +273,14 @@ fn an_answer_to_a_device_that_counts_is_found_again() {
         assert_eq!(codes, [first, "not_found"]);
     }
 }
+
+/// What waits beside a record that was never made is settled by a deletion.
+#[test]
+fn a_word_on_what_was_never_made_may_be_a_deletion() {
+    sound(&[
+        edit(0, "claims", MutationOp::Create, On::Held, (4, 0)),
+        push(0),
+        Command::Resolve { edit: an_edit(0, "visits", MutationOp::Delete, On::Held, (0, 0)), which: 0, merges: false },
+        push(0),
+    ]);
+}

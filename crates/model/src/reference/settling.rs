@@ -169,7 +169,8 @@ impl Reference {
             }
         }
         for entry in closed {
-            let scope = self.records[key].scope.clone();
+            // What was never made is nowhere but where its intents say.
+            let scope = self.records.get(key).map_or_else(|| intent.scope.to_string(), |record| record.scope.clone());
             self.say("resolved", key.clone(), &scope, device, intent.operation_id.as_str(), Some(entry));
         }
     }

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use tidewatch_domain::drain::{ArchiveState, DrainAction, ItemOutcome};
+use tidewatch_domain::drain::{ArchiveState, ItemOutcome};
 use tidewatch_domain::time::Millis;
 use tidewatch_store::sync::drain::{CHUNK_ITEMS, ChunkItem, JobRow, SystemMove, TriedUnit, WaitingItem, Way, job_action};
 
