@@ -151,6 +151,7 @@ fn left_words(row: &JobRow) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tidewatch_domain::drain::DrainAction;
     use tidewatch_domain::engine::ClientKey;
     use tidewatch_domain::ids::ClientId;
 
