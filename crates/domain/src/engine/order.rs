@@ -136,10 +136,11 @@ impl Turn<'_> {
                 *last = seq;
             }
         }
-        if self.linked && !answer.replayed {
-            if let Some(outcome) = Outcome::of(answer) {
-                self.set.outcomes.insert((self.batch.client, intent.operation_id().clone()), outcome);
-            }
+        if self.linked
+            && !answer.replayed
+            && let Some(outcome) = Outcome::of(answer)
+        {
+            self.set.outcomes.insert((self.batch.client, intent.operation_id().clone()), outcome);
         }
     }
 }
