@@ -4,6 +4,8 @@
 // by what it sends (`poison`), never by a request that was tampered with on its way.
 
 import { createHash } from "node:crypto";
+import { Queue } from "./queue.ts";
+import { isSigned } from "./signature.ts";
 
 /** What a device says of itself when it enrols. */
 export interface Enrolment {
@@ -100,8 +102,8 @@ export class Device {
   #cursor = "0";
   #platform: string | undefined;
   #app: string | undefined;
-  #sent = new Map<string, Json>();
   #stuck: Json[] = [];
+  #queue = new Queue();
   #poisoned: { operation_id: string; record_id: string; detail: string; created_at: string }[] = [];
 
   constructor(name: string, url: string, enrolment: string) {
@@ -142,15 +144,6 @@ export class Device {
     return this.#push(edits.map((edit) => this.#intent(edit)));
   }
 
-  /** Sends what is poisoned once more, under its own ids, and reports an outbox without what was answered for good. */
-  async resend(): Promise<Result[]> {
-    const results = await this.#push(this.#poisoned.map(({ operation_id }) => this.#sent.get(operation_id)!));
-    const refused = new Set(results.filter(({ status }) => status === "rejected").map(({ operation_id }) => operation_id));
-    this.#poisoned = this.#poisoned.filter(({ operation_id }) => refused.has(operation_id));
-    await this.report();
-    return results;
-  }
-
   async #push(mutations: Json[]): Promise<Result[]> {
     const answer = await this.ask("POST", "/mutations", {
       protocol: 1,
@@ -189,6 +182,54 @@ export class Device {
     });
     await this.report({ waiting });
     return results;
+  }
+
+  /**
+   * Queues `count` edits that can never be accepted and `behind` more that name the first of them, and syncs as an app does: the first are
+   * refused, and the others wait behind them, here and nowhere else. Gives the operation ids of those that wait.
+   */
+  async getStuck(count: number, behind: number): Promise<string[]> {
+    const heads = Array.from({ length: count }, (_, at) =>
+      this.#intent({ record: `INS-${this.name}-${at + 1}`, fields: { result: "pass", reading: UNREADABLE } }));
+    const others = Array.from({ length: behind }, (_, at) =>
+      this.#intent({ record: `INS-${this.name}-w${at + 1}`, depends_on: [String(heads[0]!.operation_id)] }));
+    this.#queue.add([...heads, ...others]);
+    await this.sync();
+    return others.map(({ operation_id }) => String(operation_id));
+  }
+
+  /**
+   * A round of its sync: sends what does not wait behind a refused entry, until nothing more can go, and reports its outbox. Gives what
+   * came of what was sent. It hears nothing of what the console wants.
+   */
+  async sync(): Promise<Result[]> {
+    const all: Result[] = [];
+    for (let ready = this.#queue.ready(); ready.length > 0; ready = this.#queue.ready()) {
+      const results = await this.#push(ready);
+      for (const result of results) this.#queue.answered(result);
+      all.push(...results);
+    }
+    await this.report({ members: { outbox: this.#queue.digest() } });
+    return all;
+  }
+
+  /**
+   * Asks the control channel for its commands and does what they say of its queue: it sends once more what it is told to, and nothing else. A
+   * command that nobody vouches for fails the journey. Gives the words that it has obeyed.
+   */
+  async obey(): Promise<string[]> {
+    const words: string[] = [];
+    const { body } = await this.ask("GET", "/control/keys");
+    for (const command of await this.commands()) {
+      if (!isSigned({ ...command }, body.keys as { kid: string; public_key: string }[], this.id)) throw new Error(`${this.name}: ${command.id} is not signed for it`);
+      const entries = (command.args.entries as { operation_id: string; action: string }[]).map(({ operation_id, action }) => {
+        if (action !== "retry") throw new Error(`${this.name} was told to ${action} ${operation_id}`);
+        words.push(`${action} ${operation_id}`);
+        return { operation_id, outcome: this.#queue.retry(operation_id) ? "ok" : "not_found" };
+      });
+      await this.say(command.id, { state: "done", result: { entries } });
+    }
+    return words;
   }
 
   /**
@@ -318,7 +359,6 @@ export class Device {
       created_at: new Date().toISOString(),
       priority: 2,
     };
-    this.#sent.set(String(intent.operation_id), intent);
     return intent;
   }
 

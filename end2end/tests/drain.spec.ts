@@ -42,7 +42,17 @@ async function choose(page: Page, action: string): Promise<void> {
 
 test("a poisoned release is one group; corrected and tried, a canary goes first, then all, and its queues flow again", async ({ page, fleet, complaints }) => {
   complaints.foresee(/status of 400/);
-  const devices = await release(page, fleet);
+  const devices: { device: Device; behind: string[] }[] = [];
+  for (const name of BROKEN) {
+    const device = await fleet.device(name).enrol({ app_version: "4.18.0" });
+    devices.push({ device, behind: await device.getStuck(2, 1) });
+  }
+  await page.goto("/outbox");
+  await settles(page, "9 entries on 3 devices");
+  for (const { device } of devices) {
+    expect(await device.sync(), `${device.name} sends nothing past an entry that was refused`).toEqual([]);
+    expect(await device.obey(), "and nobody has told it anything").toEqual([]);
+  }
   await page.goto("/");
   const work = page.getByRole("region", { name: "Needs a person" });
   await work.getByRole("link", { name: /^6 entries rejected on 3 devices: 422 schema_invalid$/ }).click();
@@ -73,6 +83,7 @@ test("a poisoned release is one group; corrected and tried, a canary goes first,
   await page.getByRole("button", { name: "Patch and requeue 6 entries" }).click();
 
   await expect(page).toHaveURL(/\/outbox\/jobs\/J\d+$/);
+  const job = page.url();
   await settles(page, "6 of 6 settled");
   await settles(page, "Done since");
   await expect(page.getByRole("main")).toMatchAriaSnapshot({ name: "drain-job.aria.yml" });
@@ -80,10 +91,19 @@ test("a poisoned release is one group; corrected and tried, a canary goes first,
   await expect(page.getByRole("region", { name: "Rate" })).toContainText(/entries in \d+\ss.*Time, UTC.*Settled/);
   await expect(page.getByRole("region", { name: "History" })).toContainText("Canary");
 
-  for (const device of devices) {
-    const results = await device.resend();
-    expect(results.map(({ status }) => status), `${device.name} gets the new answer of its own ids`).toEqual(["applied", "applied"]);
+  await expect(page.getByRole("main"), "it is done here, and no device knows").toContainText("Device not told yet: 6 entries.");
+  for (const { device, behind } of devices) {
+    expect(await device.sync(), `${device.name} does not go on by itself`).toEqual([]);
+    expect(await device.obey(), `${device.name} is told of its two`).toHaveLength(2);
+    const results = await device.sync();
+    expect(results.map(({ status }) => status), `${device.name} gets the new answers of its own ids, then sends what was behind`).toEqual(["applied", "applied", "applied"]);
+    expect(results.at(-1)?.operation_id).toBe(behind[0]);
+    await page.goto(`/log?filter=operation:${behind[0]}`);
+    await expect(page.getByRole("table").getByRole("rowheader"), `${behind[0]} is in the log`).toHaveCount(1);
   }
+  await page.goto(job);
+  await settles(page, "6 of 6 settled");
+  await expect(page.getByRole("main")).not.toContainText("Device not told yet");
   await expect(async () => {
     await page.goto("/");
     await expect(page.getByRole("region", { name: "Needs a person" })).not.toContainText("schema_invalid", { timeout: 500 });
