@@ -75,6 +75,9 @@ test("a poisoned release is one group; corrected and tried, a canary goes first,
   await expect(trials.getByRole("group", { name: "What the correction changes" }).first()).toContainText("/reading: 12");
   await page.getByRole("button", { name: "Freeze and go on" }).click();
 
+  await expect(page.getByRole("main")).toContainText("3 entries wait behind these. What becomes of them?");
+  await page.getByRole("radio", { name: /^Let them go/ }).check();
+  await page.getByRole("button", { name: "Go on" }).click();
   await expect(page).toHaveURL(/\/outbox\/drain\/S\d+/);
   await expect(page.getByRole("main")).toMatchAriaSnapshot({ name: "drain-set.aria.yml" });
   await expect(page.getByRole("main")).toContainText("6 entries on 3 devices");
