@@ -5,7 +5,7 @@
 
 import { createHash } from "node:crypto";
 import { Queue } from "./queue.ts";
-import { isSigned } from "./signature.ts";
+import { isSigned, type Key } from "./signature.ts";
 
 /** What a device says of itself when it enrols. */
 export interface Enrolment {
@@ -37,7 +37,7 @@ export interface Result {
 type Json = Record<string, unknown>;
 
 /** What a device is told to do. */
-export interface Command {
+export interface Command extends Json {
   id: string;
   kind: string;
   args: Json;
@@ -100,6 +100,7 @@ export class Device {
   #batches = 0;
   #reports = 0;
   #cursor = "0";
+  #trusted: Key[] | undefined;
   #platform: string | undefined;
   #app: string | undefined;
   #stuck: Json[] = [];
@@ -214,22 +215,19 @@ export class Device {
   }
 
   /**
-   * Asks the control channel for its commands and does what they say of its queue: it sends once more what it is told to, and nothing else. A
-   * command that nobody vouches for fails the journey. Gives the words that it has obeyed.
+   * Does what the commands that wait for it say of its queue: it sends once more what it is told to, and nothing else. Gives the commands
+   * that it has obeyed.
    */
-  async obey(): Promise<string[]> {
-    const words: string[] = [];
-    const { body } = await this.ask("GET", "/control/keys");
-    for (const command of await this.commands()) {
-      if (!isSigned({ ...command }, body.keys as { kid: string; public_key: string }[], this.id)) throw new Error(`${this.name}: ${command.id} is not signed for it`);
-      const entries = (command.args.entries as { operation_id: string; action: string }[]).map(({ operation_id, action }) => {
+  async obey(): Promise<Command[]> {
+    const commands = await this.commands();
+    for (const { id, args } of commands) {
+      const entries = (args.entries as { operation_id: string; action: string }[]).map(({ operation_id, action }) => {
         if (action !== "retry") throw new Error(`${this.name} was told to ${action} ${operation_id}`);
-        words.push(`${action} ${operation_id}`);
         return { operation_id, outcome: this.#queue.retry(operation_id) ? "ok" : "not_found" };
       });
-      await this.say(command.id, { state: "done", result: { entries } });
+      await this.say(id, { state: "done", result: { entries } });
     }
-    return words;
+    return commands;
   }
 
   /**
@@ -317,19 +315,27 @@ export class Device {
     return this;
   }
 
-  /** Asks for its commands and says that it is at each of them. */
+  /**
+   * Asks for its commands, and says that it is at each of them once it has seen who signed it. It trusts the keys that it saw first; a command
+   * that none of them vouches for, or that was taken back, is not obeyed and fails the journey.
+   */
   async commands(): Promise<Command[]> {
     const answer = await this.ask("GET", "/control/commands");
     if (answer.status !== 200) throw refused("asking for commands", this.name, answer);
-    const commands = answer.body.commands as Command[];
-    for (const { id } of commands) await this.say(id, { state: "running" });
-    return commands;
+    this.#trusted ??= (await this.ask("GET", "/control/keys")).body.keys as Key[];
+    for (const command of answer.body.commands as Command[]) {
+      if (!isSigned(command, this.#trusted, this.id)) throw new Error(`${this.name}: nobody has signed command ${command.id} for it`);
+      const { state } = await this.say(command.id, { state: "running" });
+      if (state !== "running") throw new Error(`${this.name}: command ${command.id} is ${state}`);
+    }
+    return answer.body.commands as Command[];
   }
 
-  /** Says what became of a command. */
-  async say(id: string, word: Json): Promise<void> {
+  /** Says what became of a command, and gives what the console takes it for. */
+  async say(id: string, word: Json): Promise<Json> {
     const answer = await this.ask("POST", `/control/commands/${id}/status`, word);
     if (answer.status !== 200) throw refused(`speaking of command ${id}`, this.name, answer);
+    return answer.body;
   }
 
   /** Uploads lines of its log under the command that asked for them. */

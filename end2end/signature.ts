@@ -5,8 +5,14 @@ import { createPublicKey, verify } from "node:crypto";
 /** What comes before the 32 bytes of an Ed25519 key in the form that Node reads. */
 const KEY_HEAD = Buffer.from("302a300506032b6570032100", "hex");
 
+/** A key of the console, as it publishes it. */
+export interface Key {
+  kid: string;
+  public_key: string;
+}
+
 /** JSON with its members sorted and nothing between them, as signatures are over (RFC 8785); of what commands hold. */
-export function canonical(value: unknown): string {
+function canonical(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
   if (value === null || typeof value !== "object") return JSON.stringify(value);
   const members = Object.entries(value).sort(([one], [other]) => (one < other ? -1 : 1));
@@ -14,7 +20,7 @@ export function canonical(value: unknown): string {
 }
 
 /** Whether one of these keys has signed it for the device of this id. */
-export function isSigned(command: Record<string, unknown>, keys: { kid: string; public_key: string }[], client: string): boolean {
+export function isSigned(command: Record<string, unknown>, keys: readonly Key[], client: string): boolean {
   const { sig, ...signed } = command;
   const key = keys.find(({ kid }) => kid === command.kid);
   if (key === undefined || command.client_id !== client) return false;
