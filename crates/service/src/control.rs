@@ -26,6 +26,7 @@ pub(crate) use self::keys::Signers;
 pub use self::logs::LogLines;
 pub(crate) use self::untold::{Lists, Woken};
 use crate::explore::place_read;
+use crate::written::plain;
 use crate::{Actor, Cx, Error, Result, Service};
 
 /// A command before it is given out.
@@ -236,7 +237,7 @@ impl Service {
 }
 
 fn reason_read(reason: &str) -> Result<String> {
-    let reason = reason.trim();
+    let reason = plain("reason", reason.trim())?;
     if (REASON_CHARS_MIN..=REASON_CHARS_MAX).contains(&reason.chars().count()) {
         return Ok(reason.to_owned());
     }

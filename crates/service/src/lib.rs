@@ -12,6 +12,7 @@ pub mod error;
 pub mod explore;
 pub mod fleet;
 pub mod sync;
+mod written;
 
 pub use cx::{Actor, Cx};
 pub use error::{Error, Result};

@@ -304,6 +304,7 @@ async fn bad_input_is_named_and_changes_nothing() {
     };
     let cases = [
         (with("reason", json!("short")), "400 query_invalid reason"),
+        (with("reason", json!("because\u{0}of it")), "400 query_invalid reason"),
         (with("canary", json!(51)), "400 envelope_invalid canary"),
         (with("rate_per_s", json!(0)), "400 query_invalid rate_per_s"),
         (with("idempotency_key", json!("a b")), "400 query_invalid idempotency_key"),
@@ -332,6 +333,7 @@ async fn a_job_is_paused_resumed_and_cancelled_between_its_chunks() {
     let set = staff.post(PREVIEWS, &order("discard", &json!({"filter": "state:poisoned"}))).await.ok(201);
     let job = staff.post(JOBS, &submission(&set)).await.ok(202)["job"].as_str().expect("an id").to_owned();
     let change = |change: &str| format!("{JOBS}/{job}/{change}");
+    assert_eq!(staff.post(&change("pause"), &json!({"remark": "wait\u{7}"})).await.refusal(), "400 query_invalid remark");
     staff.post(&change("pause"), &json!({"remark": "wait"})).await.ok(200);
     roll(&app).await;
     let view = staff.get(&format!("{JOBS}/{job}")).await.ok(200);

@@ -11,6 +11,7 @@ use tidewatch_store::telemetry::MemberNames;
 
 use super::preview::hash_shown;
 use super::selection::{STRETCH, job_number, selection_read, selection_write};
+use crate::written::plain;
 use crate::{Cx, Error, Result, Service};
 
 /// Most characters of an idempotency key.
@@ -54,7 +55,7 @@ fn invalid<T>(field: &'static str, detail: impl Into<String>) -> Result<T> {
 
 /// A reason, or what is wrong with it.
 pub(super) fn reason_check(reason: &str) -> Result<String> {
-    let reason = reason.trim();
+    let reason = plain("reason", reason.trim())?;
     match reason.chars().count() {
         REASON_CHARS_MIN..=REASON_CHARS_MAX => Ok(reason.to_owned()),
         _ => invalid("reason", format!("is required, with {REASON_CHARS_MIN} to {REASON_CHARS_MAX} characters")),
@@ -237,7 +238,8 @@ impl Service {
     }
 
     async fn job_move(&self, cx: &Cx, row: &JobRow, change: JobChange, remark: Option<&str>) -> Result<()> {
-        let remark = remark.map(str::trim).filter(|remark| !remark.is_empty());
+        let remark =
+            remark.map(str::trim).filter(|remark| !remark.is_empty()).map(|remark| plain("remark", remark)).transpose()?;
         if remark.is_some_and(|remark| remark.chars().count() > REASON_CHARS_MAX) {
             return invalid("remark", format!("has {REASON_CHARS_MAX} characters at most"));
         }

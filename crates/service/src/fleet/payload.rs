@@ -10,6 +10,7 @@ use tidewatch_domain::role::Action;
 use tidewatch_domain::time::{MINUTE_MS, Millis};
 
 use crate::error::Cause;
+use crate::written::plain;
 use crate::{Cx, Error, Result, Service};
 
 /// How long a payload is shown plainly.
@@ -118,7 +119,7 @@ fn payload_of(intent: &Value) -> Value {
 
 /// A reason without the space around it.
 fn reason_check(reason: &str) -> Result<&str> {
-    let reason = reason.trim();
+    let reason = plain("reason", reason.trim())?;
     let letters = reason.chars().count();
     if (REASON_CHARS_MIN..=REASON_CHARS_MAX).contains(&letters) {
         return Ok(reason);
