@@ -41,6 +41,24 @@ pub fn is_api(path: &str) -> bool {
         || ROOT.iter().any(|root| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }
 
+/// Whether a path is text once its escapes are read. No route is anything else, and what the router says of it is no problem body.
+fn is_text(path: &str) -> bool {
+    let mut bytes = path.bytes();
+    let mut read = Vec::with_capacity(path.len());
+    while let Some(byte) = bytes.next() {
+        let mut ahead = bytes.clone();
+        let mut digit = || ahead.next().and_then(|byte| char::from(byte).to_digit(16)).and_then(|digit| u8::try_from(digit).ok());
+        match (byte, digit(), digit()) {
+            (b'%', Some(high), Some(low)) => {
+                read.push((high << 4) | low);
+                bytes = ahead;
+            }
+            _ => read.push(byte),
+        }
+    }
+    std::str::from_utf8(&read).is_ok()
+}
+
 /// The outermost layer.
 pub async fn frame(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
@@ -50,7 +68,7 @@ pub async fn frame(State(app): State<App>, mut request: Request, next: Next) -> 
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
     request.extensions_mut().insert(RequestId(id.clone()));
 
-    let mut response = next.run(request).await;
+    let mut response = if is_api(&path) && !is_text(&path) { not_found(request).await } else { next.run(request).await };
     if let Some(refusal) = response.extensions_mut().remove::<Refusal>() {
         response = problem_write(response, refusal, &id);
     }
@@ -148,4 +166,19 @@ pub async fn method_not_allowed() -> Response {
     let mut response = Refusal::new(tidewatch_protocol::Code::MethodNotAllowed, "see the Allow header").into_response();
     *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_text_or_it_is_no_path_of_ours() {
+        for path in ["/api/v1/devices/x", "/api/v1/devices/%C3%A9", "/api/v1/devices/100%", "/api/v1/devices/%zz%2", "/a/%25ff"] {
+            assert!(is_text(path), "{path}");
+        }
+        for path in ["/api/v1/devices/%ff", "/api/v1/devices/%C3", "/api/v1/%E2%82/x"] {
+            assert!(!is_text(path), "{path}");
+        }
+    }
 }

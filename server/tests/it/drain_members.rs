@@ -42,6 +42,7 @@ async fn the_entries_of_a_frozen_set_are_those_that_were_frozen_on_pages_that_ad
     for (path, refusal) in [
         (format!("{PREVIEWS}/S99/items"), "404 not_found"),
         (format!("{PREVIEWS}/J1/items"), "404 not_found"),
+        (format!("{PREVIEWS}/%FF/items"), "404 not_found"),
         (format!("{items}?after=x"), "400 query_invalid after"),
         (format!("{items}?limit=0"), "400 query_invalid limit"),
         (format!("{items}?outcome=ok"), "400 query_invalid outcome"),
