@@ -49,6 +49,25 @@ test("a paused page holds what comes, says how much, and shows it when it resume
   await expect(stamp.getByRole("status")).toHaveText("Live");
 });
 
+test("what is on its way when a page is paused does not come through", async ({ page, fleet }) => {
+  const device = await fleet.device("LOW-TAB-0500").enrol();
+  await page.goto("/log");
+  await islandsReady(page);
+  const stamp = page.getByRole("banner");
+  await expect(stamp.getByRole("status")).toHaveText("Live");
+  const pause = stamp.getByRole("button", { name: "Pause live updates" });
+  await pause.evaluate((button) => {
+    document.dispatchEvent(new CustomEvent("tidewatch:refresh"));
+    (button as HTMLElement).click();
+  });
+  await expect(stamp).toContainText("1 update held");
+  await device.push({ record: "INS-0500" });
+  await expect(stamp).toContainText(/[2-9] updates held/);
+  await expect(page.getByRole("rowheader", { name: "INS-0500" })).toHaveCount(0);
+  await stamp.getByRole("button", { name: "Resume live updates" }).click();
+  await expect(page.getByRole("rowheader", { name: "INS-0500" })).toBeVisible();
+});
+
 test("an open menu holds the page still, and closing it lets the change in", async ({ page, fleet }) => {
   const device = await fleet.device("LOW-TAB-0500").enrol();
   await device.push({ record: "INS-0500" });

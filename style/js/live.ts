@@ -16,6 +16,7 @@ let timer: number | undefined;
 
 export function startLive(): void {
   document.addEventListener("tidewatch:refresh", ask);
+  document.addEventListener("tidewatch:paused", pause);
   // A page that comes back from the back/forward cache shows what it showed then.
   window.addEventListener("pageshow", (event) => {
     if (event.persisted) ask();
@@ -29,6 +30,16 @@ export function startLive(): void {
 function ask(): void {
   wanted = true;
   plan();
+}
+
+/** Somebody has stopped the page: what was about to change it, or on its way, is held. */
+function pause(): void {
+  const due = wanted || running !== null;
+  wanted = false;
+  window.clearTimeout(timer);
+  timer = undefined;
+  running?.abort();
+  if (due) tell("held");
 }
 
 function plan(): void {

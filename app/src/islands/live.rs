@@ -1,7 +1,8 @@
 //! The as-of stamp: live, paused or stale. Owns the event stream; the page's script fetches and morphs what changed.
 //!
-//! They speak through events of `document`. To the page: `tidewatch:refresh` (fetch now). From the page: `tidewatch:refreshed`
-//! (detail: as-of instant, ISO), `tidewatch:held` (something is selected or open), `tidewatch:failed` (the page could not be fetched).
+//! They speak through events of `document`. To the page: `tidewatch:refresh` (fetch now), `tidewatch:paused` (drop what is under way). From
+//! the page: `tidewatch:refreshed` (detail: as-of instant, ISO), `tidewatch:held` (something is selected or open, or was dropped),
+//! `tidewatch:failed` (the page could not be fetched).
 
 #![expect(missing_docs, reason = "the macro makes a type of the island, without documentation")]
 
@@ -117,7 +118,10 @@ impl Stamp {
 
     fn pressed(self) {
         match self.state.get_untracked() {
-            State::Live | State::Held => self.state.set(State::Paused),
+            State::Live | State::Held => {
+                self.state.set(State::Paused);
+                tell_page("tidewatch:paused");
+            }
             State::Paused => {
                 self.state.set(State::Live);
                 ask_refresh();
@@ -214,7 +218,11 @@ pub(super) fn on_document(name: &str, handle: impl Fn(CustomEvent) + 'static) {
 }
 
 fn ask_refresh() {
-    if let Ok(event) = web_sys::CustomEvent::new("tidewatch:refresh") {
+    tell_page("tidewatch:refresh");
+}
+
+fn tell_page(event: &str) {
+    if let Ok(event) = web_sys::CustomEvent::new(event) {
         // `dispatch_event` says whether somebody cancelled it; nobody does.
         let _ = document().dispatch_event(&event);
     }
