@@ -6,6 +6,7 @@ mod dry_run;
 mod gather;
 mod members;
 mod newer;
+mod number;
 mod preview;
 mod purge;
 mod selection;

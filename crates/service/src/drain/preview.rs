@@ -11,6 +11,7 @@ use tidewatch_store::sync::drain::{NewSet, SetRow};
 use tidewatch_store::telemetry::MemberNames;
 
 use super::gather::{Gathered, Gathering};
+use super::number::set_number;
 use super::order_check;
 use super::selection::{STRETCH, selection_read, selection_write};
 use super::summary::{Summary, action_of, skip_reason};
@@ -19,11 +20,6 @@ use crate::{Cx, Error, Result, Service};
 
 /// Characters of a hash that people see and forms send.
 const HASH_CHARS: usize = 16;
-
-/// Number of a set; ids are `S` and digits.
-pub(super) fn set_number(id: &str) -> Result<i64> {
-    id.strip_prefix('S').and_then(|digits| digits.parse().ok()).filter(|n| *n > 0).ok_or(Error::NotFound("set"))
-}
 
 /// The part of a hash that is shown and compared.
 pub(super) fn hash_shown(hash: &str) -> &str {

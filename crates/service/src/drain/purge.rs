@@ -8,6 +8,7 @@ use tidewatch_domain::time::Millis;
 use tidewatch_store::sync::purge::{NewPurge, PurgeStep};
 
 use super::Pace;
+use super::number::purge_number;
 use super::submit::reason_check;
 use crate::{Cx, Error, Result, Service};
 
@@ -99,7 +100,7 @@ impl Service {
     /// Not found for a run that is none; as the store.
     pub async fn purge_report(&self, cx: &Cx, before: Option<&str>, rows: u32) -> Result<PurgeReport> {
         cx.require(Action::Look)?;
-        let below = before.map_or(Ok(i64::MAX), run_number)?;
+        let below = before.map_or(Ok(i64::MAX), purge_number)?;
         let runs = self.store.sync().purges_below(below, rows.clamp(1, RUNS_MAX)).await?;
         Ok(PurgeReport { retention: self.retention, due: self.purge_due(cx).await?, runs })
     }
@@ -110,7 +111,7 @@ impl Service {
     /// Not found.
     pub async fn purge_view(&self, cx: &Cx, id: &str) -> Result<PurgeRun> {
         cx.require(Action::Look)?;
-        self.store.sync().purge_view(run_number(id)?).await?.ok_or(Error::NotFound("purge"))
+        self.store.sync().purge_view(purge_number(id)?).await?.ok_or(Error::NotFound("purge"))
     }
 
     /// What becomes of the payloads of rows of a list. Only what was drained has anything to say.
@@ -138,8 +139,4 @@ impl Service {
         );
         Err(Error::StateConflict(words))
     }
-}
-
-fn run_number(id: &str) -> Result<i64> {
-    id.strip_prefix('P').and_then(|digits| digits.parse().ok()).filter(|n| *n > 0).ok_or(Error::NotFound("purge"))
 }

@@ -44,11 +44,6 @@ pub(super) fn selection_read(text: &str) -> Option<Selection> {
     }
 }
 
-/// Number of a job; ids are `J` and digits.
-pub(super) fn job_number(id: &str) -> Result<i64> {
-    id.strip_prefix('J').and_then(|digits| digits.parse().ok()).filter(|n| *n > 0).ok_or(Error::NotFound("job"))
-}
-
 pub(super) fn filter_read(text: &str) -> Result<Filter> {
     Filter::parse(keys::OUTBOX, text).map_err(|error| Error::Invalid { field: "filter", detail: error.to_string() })
 }

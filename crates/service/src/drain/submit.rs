@@ -9,8 +9,9 @@ use tidewatch_domain::role::{Action, drain_action};
 use tidewatch_store::sync::drain::{JobMove, JobRow, NewJob, SetRow, Submission};
 use tidewatch_store::telemetry::MemberNames;
 
+use super::number::job_number;
 use super::preview::hash_shown;
-use super::selection::{STRETCH, job_number, selection_read, selection_write};
+use super::selection::{STRETCH, selection_read, selection_write};
 use crate::written::plain;
 use crate::{Cx, Error, Result, Service};
 

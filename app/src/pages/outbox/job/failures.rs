@@ -31,7 +31,10 @@ pub fn Failures(
     let title = title(&view);
     let running = view.running.clone();
     let (all, open) = (view.running_all, !view.row.state.is_final());
-    let body = if view.reasons.is_empty() {
+    let begun = view.row.tally.settled() > 0;
+    let body = if !begun {
+        view! { <Empty reason=Reason::NoneYet title="Nothing has failed yet" text="Entries come here with the reason why they were not done."/> }.into_any()
+    } else if view.reasons.is_empty() {
         view! { <Empty reason=Reason::Healthy title="Nothing failed, nothing was left alone" text="Every entry that is settled was done."/> }.into_any()
     } else {
         view! { <Reasons view=view.clone() reader now/> }.into_any()
