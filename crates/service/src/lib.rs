@@ -35,6 +35,8 @@ pub struct Service {
     pub(crate) nonces: Arc<sync::Nonces>,
     /// Held while a set is frozen.
     pub(crate) freezing: Arc<tokio::sync::Mutex<()>>,
+    /// Held while it is looked up and noted who reads a log.
+    pub(crate) log_looks: Arc<tokio::sync::Mutex<()>>,
     pub(crate) budgets: Arc<drain::Budgets>,
     pub(crate) newer: Arc<drain::Counts<u64>>,
     pub(crate) released: Arc<drain::Counts<Option<Released>>>,
@@ -67,6 +69,7 @@ impl Service {
             in_flight: sync::InFlight::default(),
             nonces: Arc::default(),
             freezing: Arc::default(),
+            log_looks: Arc::default(),
             budgets: Arc::default(),
             newer: Arc::default(),
             released: Arc::default(),

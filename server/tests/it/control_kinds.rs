@@ -178,6 +178,10 @@ async fn words_of_a_log_are_for_roles_that_may_reveal_and_reading_them_is_audite
     assert!(!masked.to_string().contains("lamp"), "{masked}");
     assert_eq!(of(&masked, 0), of(&masked, 2), "the same words have the same name");
     assert_eq!(audited().await, 0, "a name tells nothing");
+    // A page and its refresh, and others that the same person has open.
+    let looks = futures::future::join_all((0..8).map(|_| support.get(&path))).await;
+    assert!(looks.into_iter().all(|look| look.ok(200)["readable"] == true));
+    assert_eq!(audited().await, 1, "by whoever came first");
     let read = support.get(&format!("{path}?limit=2")).await.ok(200);
     assert_eq!((&read["readable"], of(&read, 0).as_str()), (&json!(true), "the lamp is on"));
     assert!(!read.to_string().contains("hunter2") && of(&read, 1).starts_with("signed in with token=secret·"), "{read}");

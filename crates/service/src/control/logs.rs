@@ -78,8 +78,10 @@ impl Service {
         Ok(CommandLogs { held, readable, page })
     }
 
-    /// Writes into the audit log that the actor reads the lines, unless that is there already from the last minutes.
+    /// Writes into the audit log that the actor reads the lines, unless that is there already from the last minutes. A page and its refresh
+    /// may ask at once: one after the other.
     async fn logs_look_note(&self, cx: &Cx, row: &CommandRow) -> Result<()> {
+        let _one_look = self.log_looks.lock().await;
         let (actor, key) = (cx.actor.audit_name(), format!("logs:{}", row.id));
         let console = self.store.console();
         if console.reveal_until(&actor, &row.client_id, &key, cx.now).await?.is_some() {
