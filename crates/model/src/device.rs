@@ -60,7 +60,8 @@ impl Device {
         let (scan, told_before) = (page.snapshot_complete.is_some(), self.must_scan);
         // The scan begins that it was told to make.
         self.must_scan &= !(scan && self.cursor.is_none());
-        if scan && self.cursor.is_none() && self.mentioned.is_none() {
+        if scan && self.cursor.is_none() {
+            // What an earlier scan has mentioned that was not carried on may be deleted by now: this one does not speak of it.
             self.mentioned = Some(BTreeSet::new());
         }
         let mut said = page.controls.iter().peekable();

@@ -284,3 +284,20 @@ fn a_word_on_what_was_never_made_may_be_a_deletion() {
         push(0),
     ]);
 }
+
+/// A device lost the cursor of its first page of a scan, and what that page had mentioned was deleted before it began again: it counted as
+/// mentioned by the second scan, which does not speak of it. A fault of the device; `docs/reference/feed.md` says what it has to do.
+#[test]
+fn a_scan_that_begins_again_does_not_count_what_the_first_one_mentioned() {
+    let scan = |size, fault| Command::Pull { device: 2, size, compact: true, fault };
+    let seen = sound(&[
+        edit(0, "readings", MutationOp::Create, On::Nothing, (2, 2)),
+        push(0),
+        scan(500, Fault::Late),
+        edit(0, "readings", MutationOp::Delete, On::Held, (0, 0)),
+        push(0),
+        scan(2, Fault::None),
+        scan(2, Fault::None),
+    ]);
+    assert!(seen.devices[2].copy.is_empty(), "{:?}", seen.devices[2].copy);
+}
