@@ -301,3 +301,17 @@ fn a_scan_that_begins_again_does_not_count_what_the_first_one_mentioned() {
     ]);
     assert!(seen.devices[2].copy.is_empty(), "{:?}", seen.devices[2].copy);
 }
+
+/// A value was added and removed in one moment: the law was tried as if the removal had come first. A fault of the checker.
+#[test]
+fn what_removes_comes_after_what_it_has_seen_whoever_made_it() {
+    let seen = sound(&[
+        edit(1, "boards", MutationOp::Crdt, On::Nothing, (5, 3)),
+        push(1),
+        pull(0, 500, Fault::None),
+        edit(0, "boards", MutationOp::Crdt, On::Held, (2, 0)),
+        push(0),
+    ]);
+    let body = seen.followed["site:a"].values().next().map(|(_, body)| body["tags"].clone());
+    assert_eq!(body, Some(serde_json::json!({"$set": []})));
+}

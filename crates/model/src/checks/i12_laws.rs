@@ -85,6 +85,8 @@ fn concurrent(seen: &Seen, collection: &str, law: Law) -> Vec<(Key, Vec<Write>)>
         writes.truncate(WRITES_MAX);
         let kept: BTreeSet<String> = writes.iter().map(|write| write.intent.operation_id.to_string()).collect();
         writes.retain(|write| causes(&write.intent).iter().all(|cause| kept.contains(cause)));
+        // Where they were made in the same moment, or time went back, what was seen comes first all the same.
+        writes.sort_by_key(|write| !causes(&write.intent).is_empty());
     }
     let mut records: Vec<(Key, Vec<Write>)> = records.into_iter().filter(|(_, writes)| writes.len() > 1).collect();
     records.sort_by_key(|(_, writes)| Reverse(writes.len()));
