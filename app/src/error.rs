@@ -105,6 +105,52 @@ pub fn error_page(error: &Error) -> AnyView {
     .into_any()
 }
 
+/// A form that could not be answered.
+#[derive(Clone, Debug)]
+pub struct FormFailure {
+    /// What of the form could not be read; `None` when the fault is ours.
+    pub detail: Option<String>,
+}
+
+impl FormFailure {
+    /// A field is missing, there twice, or not of its shape.
+    #[must_use]
+    pub const fn unreadable(detail: String) -> Self {
+        Self { detail: Some(detail) }
+    }
+
+    /// The fault is ours, and was logged where it was found.
+    #[must_use]
+    pub const fn ours() -> Self {
+        Self { detail: None }
+    }
+
+    /// Its page, with its status code. An action that failed may have been done in part, so it does not say that nothing was.
+    pub(crate) fn page(self) -> AnyView {
+        let (status, title, text) = match self.detail {
+            Some(detail) => {
+                let text = format!(
+                    "{}. Nothing was changed. Go back, reload the page and send the form again.",
+                    crate::pages::list::sentence(&detail)
+                );
+                (StatusCode::BAD_REQUEST, "The form could not be read", text)
+            }
+            None => {
+                let text =
+                    "The fault is ours and has been logged. Look at the page you came from before you send the form again.";
+                (StatusCode::INTERNAL_SERVER_ERROR, "This could not be done", text.to_owned())
+            }
+        };
+        answer_status(status);
+        view! {
+            <Frame title section=Section::None>
+                <ErrorPanel title=title.to_owned() text/>
+            </Frame>
+        }
+        .into_any()
+    }
+}
+
 /// Path and query of this request.
 #[must_use]
 pub fn here() -> String {

@@ -13,6 +13,7 @@ use tidewatch_domain::time::Millis;
 use tidewatch_service::Actor;
 
 use crate::context::{Console, console};
+use crate::error::FormFailure;
 use crate::icon::SPRITE;
 use crate::pages::audit::AuditPage;
 use crate::pages::changes::ChangesPage;
@@ -65,6 +66,19 @@ pub enum Section {
 /// The whole document.
 #[must_use]
 pub fn shell() -> impl IntoView {
+    document(|| view! { <App/> }.into_any())
+}
+
+/// The document of a form that could not be answered.
+#[must_use]
+pub fn shell_failed(failure: FormFailure) -> impl IntoView {
+    document(|| {
+        provide_meta_context();
+        failure.page()
+    })
+}
+
+fn document(body: impl FnOnce() -> AnyView) -> impl IntoView {
     if let Some(shared) = Owner::current_shared_context() {
         // Only islands hydrate: without this every page would carry its server data a second time.
         shared.set_is_hydrating(false);
@@ -81,7 +95,7 @@ pub fn shell() -> impl IntoView {
             </head>
             <body>
                 <svg class="sprite" width="0" height="0" aria-hidden="true"><defs inner_html=SPRITE></defs></svg>
-                <App/>
+                {body()}
             </body>
         </html>
     }

@@ -24,7 +24,8 @@ pub fn filtered<T>(result: Result<T>) -> Result<Filtered<T>> {
     }
 }
 
-fn sentence(text: &str) -> String {
+/// A detail as a sentence of its own: with a capital.
+pub(crate) fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     let first = letters.next().map(|letter| letter.to_uppercase().collect::<String>()).unwrap_or_default();
     format!("{first}{}", letters.as_str())

@@ -156,6 +156,20 @@ async fn what_cannot_be_done_leads_back_with_a_word_and_freezes_nothing() {
 }
 
 #[tokio::test]
+async fn a_form_that_cannot_be_read_is_answered_with_a_page_that_says_so() {
+    let app = TestApp::new().await;
+    let mut operator = app.operator().await;
+    let reply = operator.form("/console/drain/freeze", &[("action", "hold"), ("entries", "one")]).await;
+    assert_eq!((reply.status(), reply.headers().get("location")), (400, None));
+    let page = reply.text();
+    assert!(
+        page.contains("The form could not be read") && page.contains("Nothing was changed") && page.contains("class=\"rail"),
+        "{page}"
+    );
+    assert!(operator.page("/outbox/jobs").await.text().contains("Nothing has been drained yet"));
+}
+
+#[tokio::test]
 async fn a_form_that_is_too_large_is_refused_before_it_is_read() {
     let app = TestApp::new().await;
     let operator = app.staff("maya", Role::Operator).await;
