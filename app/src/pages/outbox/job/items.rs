@@ -87,7 +87,7 @@ pub fn ItemsView(
 ) -> impl IntoView {
     let title = format!("Entries of {}", job.id);
     let code = query.filter.code().map(|code| {
-        let all = ItemsQuery { filter: ItemFilter::new(query.filter.outcome(), None).unwrap_or_default(), ..ItemsQuery::default() };
+        let all = ItemsQuery { filter: query.filter.outcome().map(ItemFilter::of).unwrap_or_default(), ..ItemsQuery::default() };
         let all = all.on(&job.id);
         view! { <p>"Only those with the code " <span class="mono">{code.to_owned()}</span> ". " <a href=all>"See every code"</a></p> }
     });
