@@ -64,6 +64,8 @@ export const SCOPE = "site:lowestoft";
 const COLLECTION = "inspections";
 /** A reading that the schema of inspections refuses: the sentinel that poisons an entry. */
 const UNREADABLE = "twelve";
+/** The first reading of a device that writes them as text. */
+export const READING = 411.5;
 /** What a push that gets stuck on its way is answered. */
 const JAMMED = { code: "schema_invalid", status: 422, message: "the gateway does not let it through" };
 
@@ -168,6 +170,15 @@ export class Device {
     }
   }
 
+  /** The readings of its own inspections, as the store has them by now. */
+  async readings(): Promise<unknown[]> {
+    const answer = await this.ask("GET", "/changes?since=0&compact=true&limit=5000");
+    if (answer.status !== 200) throw refused("scanning", this.name, answer);
+    const rows = answer.body.changes as { record_id: string; fields?: Json }[];
+    const own = rows.filter(({ record_id }) => record_id.startsWith(`INS-${this.name}-`));
+    return own.flatMap(({ fields }) => fields?.reading ?? []);
+  }
+
   /** Sends edits that can never be accepted, and reports them as the poisoned head of its outbox, with `waiting` entries behind them. */
   async poison(count: number, waiting = 0): Promise<Result[]> {
     const edits = Array.from({ length: count }, (_, at): Edit => ({
@@ -186,12 +197,12 @@ export class Device {
   }
 
   /**
-   * Queues `count` edits that can never be accepted and `behind` more that name the first of them, and syncs as an app does: the first are
+   * Queues `count` edits whose readings are numbers written as text (from `READING` on) and `behind` more that name the first of them, and syncs as an app does: the first are
    * refused, and the others wait behind them, here and nowhere else. Gives the operation ids of those that wait.
    */
   async getStuck(count: number, behind: number): Promise<string[]> {
     const heads = Array.from({ length: count }, (_, at) =>
-      this.#intent({ record: `INS-${this.name}-${at + 1}`, fields: { result: "pass", reading: UNREADABLE } }));
+      this.#intent({ record: `INS-${this.name}-${at + 1}`, fields: { result: "pass", reading: `${READING + at}` } }));
     const others = Array.from({ length: behind }, (_, at) =>
       this.#intent({ record: `INS-${this.name}-w${at + 1}`, depends_on: [String(heads[0]!.operation_id)] }));
     this.#queue.add([...heads, ...others]);

@@ -2,13 +2,13 @@
 // person. Every step is a form, so all of it is done with JavaScript and without.
 
 import type { Page } from "@playwright/test";
-import { type Command, type Device, type Fleet } from "../fleet.ts";
+import { type Command, type Device, type Fleet, READING } from "../fleet.ts";
 import { expect, expectAddress, row, signIn, stranger, test } from "../fixtures.ts";
 import { isSigned, type Key } from "../signature.ts";
 
 test.use({ store: "own", as: "support" });
 
-const FIX = JSON.stringify([{ op: "replace", path: "/reading", value: 12 }]);
+const FIX = JSON.stringify([{ op: "convert", path: "/reading", to: "number" }]);
 const BROKEN = ["LOW-TAB-0601", "LOW-TAB-0602", "HAR-PHN-0603"];
 
 /** Devices of the bad release, each with two entries that can never be accepted and one that waits; they are there once the console lists them. */
@@ -67,17 +67,26 @@ async function standstill(page: Page, fleet: Fleet): Promise<Stuck[]> {
 /** Writes the correction on its page, by its field and then by hand, tries it, and says that what waits behind may go. */
 async function correct(page: Page): Promise<void> {
   await expect(page.getByRole("region", { name: "What would be answered" })).toContainText("rejected schema_invalid");
-  await page.getByLabel("New value").fill("twelve");
-  await page.getByRole("button", { name: "Try this value" }).click();
+  const becomes = page.getByRole("combobox", { name: "Becomes" });
+  const value = page.getByLabel("New value");
+  const tries = page.getByRole("button", { name: "Try this value" });
+  await expect(becomes, "it knows what a text in the place of a number most likely is").toHaveValue("read_number");
+  await value.fill("12");
+  await tries.click();
+  await expect(page.getByRole("main")).toContainText("each entry keeps what it says");
+  await becomes.selectOption("this number");
+  await value.fill("twelve");
+  await tries.click();
   await expect(page.getByRole("main")).toContainText("This is no number");
-  await page.getByLabel("New value").fill("12");
-  await page.getByRole("button", { name: "Try this value" }).click();
-  await expect(page.getByRole("textbox", { name: /Operations over the fields/ }), "what it says is written down").toHaveValue(/"path": "\/reading",\s+"value": 12\b/);
+  await becomes.selectOption("its own text, as a number");
+  await value.fill("");
+  await tries.click();
+  await expect(page.getByRole("textbox", { name: /Operations over the fields/ }), "what it says is written down").toHaveValue(/"op": "convert",\s+"path": "\/reading",\s+"to": "number"/);
   await page.getByRole("textbox", { name: /Operations over the fields/ }).fill(FIX);
   await page.getByRole("button", { name: "Try it" }).click();
   const trials = page.getByRole("region", { name: "What would be answered" });
   await expect(trials).toContainText("applied");
-  await expect(trials.getByRole("group", { name: "What the correction changes" }).first()).toContainText("/reading: 12");
+  await expect(trials.getByRole("group", { name: "What the correction changes" }).first()).toContainText("/reading: number");
   await page.getByRole("button", { name: "Freeze and go on" }).click();
   await expect(page.getByRole("main")).toContainText("3 entries wait behind these. What becomes of them?");
   await page.getByRole("radio", { name: /^Let them go/ }).check();
@@ -103,6 +112,7 @@ async function goesOn(page: Page, fleet: Fleet, { device, behind }: Stuck): Prom
   const results = await device.sync();
   expect(results.map(({ status }) => status), `${device.name} gets the new answers of its own ids, then sends what was behind`).toEqual(["applied", "applied", "applied"]);
   expect(results.at(-1)?.operation_id).toBe(behind);
+  expect(await device.readings(), "each reading is what its device wrote, as a number").toEqual([READING, READING + 1]);
   await page.goto(`/log?filter=operation:${behind}`);
   await expect(page.getByRole("table").getByRole("rowheader"), `${behind} is in the log`).toHaveCount(1);
 }

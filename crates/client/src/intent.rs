@@ -156,7 +156,7 @@ pub fn operation_of(text: &str) -> Option<String> {
 /// What is wrong with the correction: a code, and words.
 pub fn patched(intent: &Intent, patch: &Value, operation_id: String) -> Result<Box<str>, (&'static str, String)> {
     let operations = patch.as_array().ok_or_else(|| (PATCH_FAILED, "the correction is no list of operations".to_owned()))?;
-    let fields = tidewatch_domain::patch::patched(&intent.fields(), operations);
+    let fields = tidewatch_domain::patch::corrected(&intent.fields(), operations);
     let fields = fields.map_err(|fault| (fault.code(), fault.to_string()))?;
     let mut wire: Map<String, Value> = serde_json::from_str(&intent.text).expect("a frozen intent is JSON");
     wire.insert("supersedes".into(), json!(intent.operation_id));

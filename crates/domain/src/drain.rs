@@ -197,7 +197,7 @@ pub struct DrainOrder {
     pub action: DrainAction,
     /// What becomes of those behind them.
     pub dependants: Dependants,
-    /// For [`DrainAction::Patch`]: operations of RFC 6902 over the fields of the intent ([`crate::patch`]).
+    /// For [`DrainAction::Patch`]: operations over the fields of the intent ([`crate::patch::corrected`]).
     pub patch: Option<Value>,
 }
 

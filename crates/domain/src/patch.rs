@@ -1,5 +1,8 @@
 //! JSON Patch (RFC 6902) over a record's body, bounded: a patch may not grow a body beyond what a record may hold, nor nest it
 //! deeper, and it may not reach into an encrypted field, which is opaque and only replaced as a whole.
+//!
+//! Corrections of entries have one operation more, `{"op": "convert", "path": "/reading", "to": "number"}`: what a release wrote with
+//! the wrong type is different in each entry, so no value that stands in the patch could mend it (`docs/adr/0024-convert.md`).
 
 use serde_json::Value;
 
@@ -39,6 +42,14 @@ pub enum PatchFault {
         /// Which operation.
         at: usize,
     },
+    /// A value cannot be read as what it is to become.
+    #[error("operation {at} finds nothing that can be read as a {}", .to.as_str())]
+    Unreadable {
+        /// Which operation.
+        at: usize,
+        /// As what.
+        to: Kind,
+    },
     /// The outcome is no object, or beyond the bounds of a record.
     #[error("operation {at} makes something that a record cannot hold")]
     OutOfBounds {
@@ -59,33 +70,133 @@ impl PatchFault {
     }
 }
 
-/// The body after a patch. All operations hold, or none.
+/// What a value can be converted to, in the words of schemas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A text that is a JSON number.
+    Number,
+    /// `true` or `false`, in any case.
+    Boolean,
+    /// A number, `true` or `false`, as JSON writes it.
+    String,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Number, Self::Boolean, Self::String];
+
+    /// As schemas name it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Number => "number",
+            Self::Boolean => "boolean",
+            Self::String => "string",
+        }
+    }
+
+    /// The kind with this name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+
+    /// The value as this kind: `"412.5"` becomes `412.5`. What is of the kind stays; `None` when it cannot be read as that.
+    #[must_use]
+    pub fn of(self, value: &Value) -> Option<Value> {
+        match (self, value) {
+            (Self::Number, Value::Number(_)) | (Self::Boolean, Value::Bool(_)) | (Self::String, Value::String(_)) => {
+                Some(value.clone())
+            }
+            (Self::Number, Value::String(text)) => serde_json::from_str(text.trim()).ok().filter(Value::is_number),
+            (Self::Boolean, Value::String(text)) => match text.trim() {
+                text if text.eq_ignore_ascii_case("true") => Some(Value::Bool(true)),
+                text if text.eq_ignore_ascii_case("false") => Some(Value::Bool(false)),
+                _ => None,
+            },
+            (Self::String, Value::Number(_) | Value::Bool(_)) => Some(Value::String(value.to_string())),
+            _ => None,
+        }
+    }
+}
+
+/// `{"op": "convert", "path": …, "to": …}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Convert<'a> {
+    /// JSON pointer.
+    pub path: &'a str,
+    /// What the value there becomes.
+    pub to: Kind,
+}
+
+impl<'a> Convert<'a> {
+    /// Reads an operation that converts; `None` when it is another one, or has a member that it does not know.
+    #[must_use]
+    pub fn read(operation: &'a Value) -> Option<Self> {
+        let members = operation.as_object().filter(|members| members.len() == 3)?;
+        let text = |name: &str| members.get(name)?.as_str();
+        (text("op")? == "convert").then_some(Self { path: text("path")?, to: Kind::parse(text("to")?)? })
+    }
+}
+
+/// The body after a patch of RFC 6902. All operations hold, or none.
 ///
 /// # Errors
 /// The first operation that fails.
 pub fn patched(body: &Body, operations: &[Value]) -> Result<Body, PatchFault> {
+    each(body, operations, |document, at, operation| apply(document, at, operation))
+}
+
+/// The body after a correction: a patch that may convert. All operations hold, or none.
+///
+/// # Errors
+/// The first operation that fails.
+pub fn corrected(body: &Body, operations: &[Value]) -> Result<Body, PatchFault> {
+    each(body, operations, |document, at, operation| match operation.get("op").and_then(Value::as_str) {
+        Some("convert") => {
+            let replacement = conversion(document, at, operation)?;
+            apply(document, at, &replacement)
+        }
+        _ => apply(document, at, operation),
+    })
+}
+
+fn each(
+    body: &Body,
+    operations: &[Value],
+    apply: impl Fn(&mut Value, usize, &Value) -> Result<(), PatchFault>,
+) -> Result<Body, PatchFault> {
     let mut document = Value::Object(body.clone());
     for (at, operation) in operations.iter().enumerate() {
-        let read: json_patch::PatchOperation =
-            serde_json::from_value(operation.clone()).map_err(|_| PatchFault::Malformed { at })?;
-        for name in ["path", "from"] {
-            let path = operation.get(name).and_then(Value::as_str).unwrap_or_default();
-            if enters_encrypted(&document, path) {
-                return Err(PatchFault::Encrypted { at });
-            }
-        }
-        let is_test = matches!(read, json_patch::PatchOperation::Test(_));
-        let fault = |_| if is_test { PatchFault::TestFailed { at } } else { PatchFault::NoSuchPath { at } };
-        json_patch::patch(&mut document, &[read]).map_err(fault)?;
-        // After each one: a few copies of a body into itself would double it beyond all bounds.
-        if !is_held(&document) {
-            return Err(PatchFault::OutOfBounds { at });
-        }
+        apply(&mut document, at, operation)?;
     }
     match document {
         Value::Object(body) => Ok(body),
         _ => Err(PatchFault::OutOfBounds { at: operations.len() }),
     }
+}
+
+fn apply(document: &mut Value, at: usize, operation: &Value) -> Result<(), PatchFault> {
+    let read: json_patch::PatchOperation = serde_json::from_value(operation.clone()).map_err(|_| PatchFault::Malformed { at })?;
+    for name in ["path", "from"] {
+        let path = operation.get(name).and_then(Value::as_str).unwrap_or_default();
+        if enters_encrypted(document, path) {
+            return Err(PatchFault::Encrypted { at });
+        }
+    }
+    let is_test = matches!(read, json_patch::PatchOperation::Test(_));
+    let fault = |_| if is_test { PatchFault::TestFailed { at } } else { PatchFault::NoSuchPath { at } };
+    json_patch::patch(document, &[read]).map_err(fault)?;
+    // After each one: a few copies of a body into itself would double it beyond all bounds.
+    if is_held(document) { Ok(()) } else { Err(PatchFault::OutOfBounds { at }) }
+}
+
+/// The replacement that an operation that converts comes to in this document.
+fn conversion(document: &Value, at: usize, operation: &Value) -> Result<Value, PatchFault> {
+    let Convert { path, to } = Convert::read(operation).ok_or(PatchFault::Malformed { at })?;
+    let found = document.pointer(path).ok_or(PatchFault::NoSuchPath { at })?;
+    let value = to.of(found).ok_or(PatchFault::Unreadable { at, to })?;
+    Ok(serde_json::json!({ "op": "replace", "path": path, "value": value }))
 }
 
 fn is_held(document: &Value) -> bool {
@@ -145,6 +256,54 @@ mod tests {
             assert_eq!(wanted.code(), code);
             assert_eq!(run(json!({"a": 1, "secret": {"$enc": {"ct": "…"}}}), patch.clone()), Err(wanted), "{patch}");
         }
+    }
+
+    #[test]
+    fn a_conversion_reads_what_each_body_holds_and_is_no_operation_of_the_standard() {
+        let convert = |path: &str, to: &str| json!([{"op": "convert", "path": path, "to": to}]);
+        let run = |before: Value, patch: Value| {
+            corrected(&body(before), patch.as_array().expect("a list")).map(|after| after["a"].clone())
+        };
+        for (before, to, after) in [
+            (json!("412.5"), "number", json!(412.5)),
+            (json!(" -7 "), "number", json!(-7)),
+            (json!(3), "number", json!(3)),
+            (json!("True"), "boolean", json!(true)),
+            (json!(false), "string", json!("false")),
+            (json!(1.5), "string", json!("1.5")),
+        ] {
+            assert_eq!(run(json!({"a": before.clone()}), convert("/a", to)), Ok(after), "{before} {to}");
+        }
+        for (before, to) in [
+            (json!("412,5"), Kind::Number),
+            (json!("1e999"), Kind::Number),
+            (json!("\"1\""), Kind::Number),
+            (json!(true), Kind::Number),
+            (json!(null), Kind::String),
+            (json!([1]), Kind::String),
+            (json!("yes"), Kind::Boolean),
+        ] {
+            assert_eq!(
+                run(json!({"a": before.clone()}), convert("/a", to.as_str())),
+                Err(PatchFault::Unreadable { at: 0, to }),
+                "{before}"
+            );
+        }
+        let exact = run(json!({"a": "9007199254740993"}), convert("/a", "number"));
+        assert_eq!(exact, Err(PatchFault::OutOfBounds { at: 0 }), "beyond what every reader of JSON keeps exact");
+        let deep = json!([{"op": "add", "path": "/b", "value": {"x~/y": "8"}}, {"op": "convert", "path": "/b/x~0~1y", "to": "number"},
+            {"op": "move", "from": "/b/x~0~1y", "path": "/a"}]);
+        assert_eq!(run(json!({}), deep), Ok(json!(8)), "on what the operations before have left");
+        assert_eq!(run(json!({"a": "1"}), convert("/b", "number")), Err(PatchFault::NoSuchPath { at: 0 }));
+        assert_eq!(
+            run(json!({"a": {"$enc": {"ct": "1"}}}), convert("/a/$enc/ct", "number")),
+            Err(PatchFault::Encrypted { at: 0 })
+        );
+        for odd in [json!([{"op": "convert", "path": "/a", "to": "date"}]), json!([{"op": "convert", "path": "/a"}])] {
+            assert_eq!(run(json!({"a": "1"}), odd), Err(PatchFault::Malformed { at: 0 }));
+        }
+        let standard = patched(&body(json!({"a": "1"})), convert("/a", "number").as_array().expect("a list"));
+        assert_eq!(standard, Err(PatchFault::Malformed { at: 0 }), "devices push patches of the standard");
     }
 
     #[test]

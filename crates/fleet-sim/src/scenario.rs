@@ -5,7 +5,7 @@
 pub enum Scenario {
     /// Offline nights, a few conflicts.
     Ordinary,
-    /// One device in ten runs a release that writes a field as text: its queue jams.
+    /// One device in twenty-five runs a release that writes a field of new records as text: its queue jams.
     #[default]
     BadRelease,
     /// One site goes silent as a whole; its mesh stays up.

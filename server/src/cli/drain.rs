@@ -130,7 +130,7 @@ pub struct PreviewArgs {
     /// One entry, as device/operation; may stand more than once
     #[arg(long)]
     pub entry: Vec<String>,
-    /// With patch: operations of RFC 6902, JSON
+    /// With patch: operations of RFC 6902, or {"op": "convert", "path": "/reading", "to": "number"}; a JSON list
     #[arg(long)]
     pub patch: Option<String>,
     /// The server.

@@ -34,7 +34,7 @@ pub struct EntryOrder {
     pub operation_id: OperationId,
     /// What.
     pub action: DrainAction,
-    /// Of [`DrainAction::Patch`]: operations of RFC 6902 over its fields.
+    /// Of [`DrainAction::Patch`]: operations over its fields ([`crate::patch::corrected`]).
     pub patch: Option<Value>,
 }
 

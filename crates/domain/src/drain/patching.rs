@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-use crate::patch::{PATCH_FAILED, TEST_NOT_MET, patched};
+use crate::patch::{PATCH_FAILED, TEST_NOT_MET, corrected};
 use crate::time::Millis;
 
 /// Most characters of an operation id.
@@ -45,7 +45,7 @@ pub fn patched_id(operation_id: &str, job: &str) -> String {
     format!("p.{}.{job}", &hex::encode(Sha256::digest(operation_id))[..32])
 }
 
-/// The corrected copy as JSON text. The operations of RFC 6902 apply to the fields of the intent, or to the arguments of a command.
+/// The corrected copy as JSON text. The operations ([`corrected`]) apply to the fields of the intent, or to the arguments of a command.
 ///
 /// # Errors
 /// The correction does not fit the intent, or is not meant for it.
@@ -60,7 +60,7 @@ pub fn patched_intent(raw: &str, operations: &[Value], operation_id: &str, now: 
         Some(_) => return Err(wrong(&format!("{member}: the archived intent holds no object there"))),
     };
     let after =
-        patched(&before, operations).map_err(|fault| Unpatched { code: fault.code(), words: format!("patch: {fault}") })?;
+        corrected(&before, operations).map_err(|fault| Unpatched { code: fault.code(), words: format!("patch: {fault}") })?;
     for name in DROPPED {
         intent.remove(name);
     }
@@ -95,6 +95,13 @@ mod tests {
             json!({"operation_id": "op-1.J4", "supersedes": "op-1", "op": "update", "collection": "readings", "record_id": "r-1",
                 "scope": "site:a", "fields": {"reading": 412}, "base_version": 3, "created_at": now().to_string()})
         );
+    }
+
+    #[test]
+    fn a_conversion_keeps_what_the_entry_says() {
+        let patch = [json!({"op": "convert", "path": "/reading", "to": "number"})];
+        let copy: Value = serde_json::from_str(&patched_intent(RAW, &patch, "op-1.J4", now()).expect("patched")).expect("JSON");
+        assert_eq!(copy["fields"], json!({"reading": 412}));
     }
 
     #[test]

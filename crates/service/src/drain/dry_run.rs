@@ -7,6 +7,7 @@ use tidewatch_domain::drain::{ArchiveState, DrainAction, DrainOrder, ItemOutcome
 use tidewatch_domain::engine::ClientKey;
 use tidewatch_domain::fleet::{DRY_RUN_MAX, DryRun};
 use tidewatch_domain::ids::ClientId;
+use tidewatch_domain::patch::Convert;
 use tidewatch_domain::redact::{Rules, Secret, Shown, failure_redact, fault_find, redact_at};
 use tidewatch_domain::role::Action;
 use tidewatch_domain::sync::{Intent, IntentResult, IntentStatus, PATCH_OPS_MAX};
@@ -206,16 +207,16 @@ fn diff(raw: &str, message: &str, operations: &[Value], secret: &Secret) -> Vec<
     let fields = intent.get("args").or_else(|| intent.get("fields")).cloned().unwrap_or_default();
     let fault = fault_find(&fields, message);
     let rules = Rules { secret, known: &known_of(&intent), fault: fault.as_deref() };
-    let held = |path: &str| {
-        let steps = path.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~")).collect();
-        fields.pointer(path).map(|value| value_shown(value, steps, rules))
-    };
+    let steps = |path: &str| path.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~")).collect();
+    let held = |path: &str| fields.pointer(path).map(|value| value_shown(value, steps(path), rules));
+    let converted = |Convert { path, to }: Convert<'_>| Some(value_shown(&to.of(fields.pointer(path)?)?, steps(path), rules));
     let changed = |operation: &Value| {
         let op = operation.get("op")?.as_str()?;
         let path = operation.get("path")?.as_str()?;
         let after = match op {
             "add" | "replace" => operation.get("value").map(Value::to_string),
             "move" | "copy" => held(operation.get("from")?.as_str()?),
+            "convert" => converted(Convert::read(operation)?),
             _ => None,
         };
         (op != "test").then(|| (path.to_owned(), held(path), after))
@@ -280,7 +281,7 @@ mod tests {
 
     #[test]
     fn a_difference_masks_the_payload_and_shows_the_patch_and_what_is_at_fault() {
-        let fields = json!({"note": "Ada Lovelace", "count": 4, "salary": 5000, "paid": true, "old": [1, 2], "of": "equipment"});
+        let fields = json!({"note": "Ada Lovelace", "count": 4, "salary": 5000, "paid": true, "old": [1, 2], "of": "equipment", "size": "5000"});
         let raw = json!({"collection": "equipment", "fields": fields}).to_string();
         let patch = [
             json!({"op": "test", "path": "/count", "value": 4}),
@@ -291,11 +292,14 @@ mod tests {
             json!({"op": "replace", "path": "/paid", "value": false}),
             json!({"op": "remove", "path": "/old"}),
             json!({"op": "remove", "path": "/of"}),
+            json!({"op": "convert", "path": "/size", "to": "number"}),
         ];
         let secret = Secret::new([7; 32]);
         let found = diff(&raw, "`count` must be a text", &patch, &secret);
         let found: Vec<_> = found.iter().map(|(path, before, after)| (&**path, before.as_deref(), after.as_deref())).collect();
         let (note, rest) = found.split_first().expect("rows");
+        let (size, rest) = rest.split_last().expect("rows");
+        assert!(matches!(size, ("/size", Some(name), Some("number")) if name.starts_with("text·")), "{size:?}");
         assert!(matches!(note, ("/note", Some(name), Some("\"A.\"")) if name.starts_with("text·")), "{note:?}");
         assert_eq!(
             rest,

@@ -5,6 +5,7 @@ use leptos::prelude::*;
 use serde_json::{Value, json};
 use tidewatch_domain::drain::Selection;
 use tidewatch_domain::fleet::Tone;
+use tidewatch_domain::patch;
 
 use super::patch::asked;
 use crate::pages::params::Params;
@@ -23,36 +24,47 @@ pub enum Kind {
     Number,
     /// True or false.
     YesNo,
+    /// What the text of each entry says, as a number.
+    ReadNumber,
+    /// What the text of each entry says, as true or false.
+    ReadYesNo,
     /// No value: the field is taken away.
     Removed,
 }
 
 impl Kind {
-    const ALL: [Self; 4] = [Self::Text, Self::Number, Self::YesNo, Self::Removed];
+    const ALL: [Self; 6] = [Self::ReadNumber, Self::ReadYesNo, Self::Text, Self::Number, Self::YesNo, Self::Removed];
 
     const fn word(self) -> &'static str {
         match self {
             Self::Text => "text",
             Self::Number => "number",
             Self::YesNo => "boolean",
+            Self::ReadNumber => "read_number",
+            Self::ReadYesNo => "read_boolean",
             Self::Removed => "removed",
         }
     }
 
     const fn label(self) -> &'static str {
         match self {
-            Self::Text => "a text",
-            Self::Number => "a number",
-            Self::YesNo => "true or false",
+            Self::Text => "this text",
+            Self::Number => "this number",
+            Self::YesNo => "this, true or false",
+            Self::ReadNumber => "its own text, as a number",
+            Self::ReadYesNo => "its own text, as true or false",
             Self::Removed => "taken away",
         }
     }
 
-    /// The kind that a refusal asks for, or else the one that the field has.
+    /// The kind that a refusal asks for, or else the one that the field has. A text in the place of something else most likely says it.
     fn meant(message: &str, shape: &str) -> Self {
         let asks = |word: &str| message.contains(&format!("type {word}"));
-        if asks("number") || asks("integer") {
-            return Self::Number;
+        match (asks("number") || asks("integer"), asks("boolean"), shape) {
+            (true, _, "string") => return Self::ReadNumber,
+            (true, ..) => return Self::Number,
+            (_, true, "string") => return Self::ReadYesNo,
+            _ => {}
         }
         match (asks("boolean"), shape) {
             (true, _) | (_, "boolean") => Self::YesNo,
@@ -74,7 +86,7 @@ pub struct OneField {
     /// The new value as somebody wrote it.
     pub value: String,
     /// What is wrong with it, in words.
-    pub wrong: Option<String>,
+    pub wrong: Option<&'static str>,
 }
 
 impl OneField {
@@ -107,22 +119,35 @@ impl OneField {
     ///
     /// # Errors
     /// What is wrong with the value, in words.
-    pub fn patch(&self) -> Result<Value, String> {
+    pub fn patch(&self) -> Result<Value, &'static str> {
         let path = format!("/{}", self.field.replace('~', "~0").replace('/', "~1"));
-        let value = match self.kind {
-            Kind::Removed => return Ok(json!([{ "op": "remove", "path": path }])),
-            Kind::Text => json!(self.value),
+        let replace = |value: Value| json!({ "op": "replace", "path": path, "value": value });
+        let convert = |to: patch::Kind| match self.value.is_empty() {
+            true => Ok(json!({ "op": "convert", "path": path, "to": to.as_str() })),
+            false => Err("Leave this empty: each entry keeps what it says. Or choose what all of them become."),
+        };
+        let operation = match self.kind {
+            Kind::ReadNumber => convert(patch::Kind::Number)?,
+            Kind::ReadYesNo => convert(patch::Kind::Boolean)?,
+            Kind::Removed => json!({ "op": "remove", "path": path }),
+            Kind::Text => replace(json!(self.value)),
             Kind::Number => match serde_json::from_str(&self.value) {
-                Ok(number @ Value::Number(_)) => number,
-                _ => return Err("This is no number: write digits, with a point before a fraction.".to_owned()),
+                Ok(number @ Value::Number(_)) => replace(number),
+                _ => return Err("This is no number: write digits, with a point before a fraction."),
             },
             Kind::YesNo => match self.value.to_lowercase().as_str() {
-                "true" | "yes" => json!(true),
-                "false" | "no" => json!(false),
-                _ => return Err("Write true or false.".to_owned()),
+                "true" | "yes" => replace(json!(true)),
+                "false" | "no" => replace(json!(false)),
+                _ => return Err("Write true or false."),
             },
         };
-        Ok(json!([{ "op": "replace", "path": path, "value": value }]))
+        Ok(json!([operation]))
+    }
+
+    /// Whether each entry keeps what it says, as another type.
+    #[must_use]
+    pub const fn converts(&self) -> bool {
+        matches!(self.kind, Kind::ReadNumber | Kind::ReadYesNo)
     }
 }
 
@@ -170,7 +195,10 @@ mod tests {
     #[test]
     fn it_starts_with_the_field_at_fault_and_the_kind_that_the_refusal_asks_for() {
         let one = OneField::fresh(Some(SHAPE), Some("field `reading` must hold a value of type number"));
-        assert_eq!((one.field.as_str(), one.kind), ("reading", Kind::Number));
+        assert_eq!((one.field.as_str(), one.kind), ("reading", Kind::ReadNumber), "the text most likely says it");
+        assert_eq!(OneField::fresh(Some(SHAPE), Some("field `passed` must hold a value of type number")).kind, Kind::Number);
+        let flag = OneField::fresh(Some(r#"{"ok":"string"}"#), Some("field `ok` must hold a value of type boolean"));
+        assert_eq!(flag.kind, Kind::ReadYesNo);
         assert_eq!(one.fields, ["asset", "passed", "reading"], "a list is corrected in JSON");
         assert_eq!(OneField::fresh(Some(r#"{"n":"number"}"#), None).kind, Kind::Number);
         assert_eq!(OneField::fresh(None, None).fields, [""; 0]);
@@ -183,8 +211,12 @@ mod tests {
         assert_eq!(says(Kind::Number, "12.5"), json!({"op": "replace", "path": "/a~1b~0c", "value": 12.5}));
         assert_eq!(says(Kind::Text, "12")["value"], json!("12"));
         assert_eq!(says(Kind::YesNo, "No")["value"], json!(false));
+        assert_eq!(says(Kind::ReadNumber, ""), json!({"op": "convert", "path": "/a~1b~0c", "to": "number"}));
+        assert_eq!(says(Kind::ReadYesNo, "")["to"], json!("boolean"));
         assert_eq!(says(Kind::Removed, "12"), json!({"op": "remove", "path": "/a~1b~0c"}));
-        for (kind, value) in [(Kind::Number, "12a"), (Kind::Number, ""), (Kind::Number, "\"12\""), (Kind::YesNo, "1")] {
+        for (kind, value) in
+            [(Kind::Number, "12a"), (Kind::Number, ""), (Kind::Number, "\"12\""), (Kind::YesNo, "1"), (Kind::ReadNumber, "12")]
+        {
             assert!(one(kind, value).patch().is_err(), "{kind:?} {value}");
         }
     }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tidewatch_domain::drain::{DrainAction, ItemFilter, ItemOutcome, Selection};
 use tidewatch_domain::fleet::{OutboxRow, Tone};
 use tidewatch_domain::page::{PAGE_ROWS_DEFAULT, Position, Total};
+use tidewatch_domain::patch::Convert;
 use tidewatch_domain::role::{Action, Role};
 use tidewatch_service::{Error, Result};
 
@@ -30,8 +31,8 @@ use crate::ui::{Banner, Panel};
 
 /// Entries that a correction is tried on.
 const TRIED: u32 = 5;
-/// Verbs of JSON Patch.
-const OPERATIONS: [&str; 6] = ["add", "remove", "replace", "move", "copy", "test"];
+/// Verbs of JSON Patch, and the one that corrections have beside them.
+const OPERATIONS: [&str; 7] = ["add", "remove", "replace", "move", "copy", "test", "convert"];
 /// Most characters of a correction.
 pub const PATCH_CHARS_MAX: usize = 8_000;
 
@@ -65,12 +66,18 @@ fn wrong((at, operation): (usize, &Value)) -> Option<String> {
     let points = |name: &str| operation[name].as_str().is_some_and(|path| path.is_empty() || path.starts_with('/'));
     let wanted: &[&str] = if matches!(verb, "move" | "copy") { &["path", "from"] } else { &["path"] };
     let missing = wanted.iter().find(|name| !points(name));
-    missing.map(|name| format!("Operation {nth}: “{name}” is a path that starts with a slash, like /reading."))
+    let to = (verb == "convert" && Convert::read(operation).is_none())
+        .then(|| format!("Operation {nth}: “convert” has a path and “to”, which is number, boolean or string."));
+    missing.map(|name| format!("Operation {nth}: “{name}” is a path that starts with a slash, like /reading.")).or(to)
 }
 
 /// A correction to start from: the field that the refusal names, or the first one.
 #[must_use]
 pub fn suggestion(shape: Option<&str>, message: Option<&str>) -> String {
+    let one = OneField::fresh(shape, message);
+    if let (true, Ok(patch)) = (one.converts(), one.patch()) {
+        return patch_text(Some(&patch));
+    }
     let shape: Option<Value> = shape.and_then(|shape| serde_json::from_str(shape).ok());
     let fields: Vec<String> =
         shape.as_ref().and_then(Value::as_object).map(|fields| fields.keys().cloned().collect()).unwrap_or_default();
@@ -241,14 +248,14 @@ fn Editor(page: PatchState) -> impl IntoView {
     let away = back(&page.selection);
     let keep = if page.total == Total::Exact(1) { "Keep it as it is" } else { "Keep them as they are" };
     view! {
-        <Panel id="h-editor" title="Correction" note="JSON Patch: add, remove, replace, move, copy, test">
+        <Panel id="h-editor" title="Correction" note="JSON Patch: add, remove, replace, move, copy, test; and convert">
             <FieldForm one=page.one selection=page.selection.clone()/>
             <form class="panel-body grid" method="get" action=paths::DRAIN_PATCH>
                 {asked(&page.selection)}
                 <label class="field">
                     <span>"Operations over the fields of the entry, as JSON"</span>
                     <textarea class="textarea mono" name="patch" rows="8" required maxlength=PATCH_CHARS_MAX.to_string() spellcheck="false" autocomplete="off" aria-invalid=invalid aria-describedby="patch-words">{page.text}</textarea>
-                    <small id="patch-words" class:tone=invalid.is_some() data-tone=invalid.map(|_| Tone::Act.as_str())>{wrong.unwrap_or_else(|| "A path starts with a slash: /reading. “test” leaves alone the entries for which it does not hold.".to_owned())}</small>
+                    <small id="patch-words" class:tone=invalid.is_some() data-tone=invalid.map(|_| Tone::Act.as_str())>{wrong.unwrap_or_else(|| "A path starts with a slash: /reading. “test” leaves alone the entries for which it does not hold, “convert” keeps what each says, as another type.".to_owned())}</small>
                 </label>
                 <div class="btn-row"><button class="btn" type="submit">"Try it"</button><a class="btn btn-quiet" href=away>{keep}</a></div>
             </form>
@@ -287,7 +294,10 @@ mod tests {
         assert!(read("{\"op\": \"remove\"}").expect_err("no list").starts_with("Write a list"));
         assert!(read(&"x".repeat(PATCH_CHARS_MAX + 1)).expect_err("too long").starts_with("Write at most"));
         let odd = read(r#"[{"op": "remove", "path": "/a"}, {"op": "fly", "path": "/a"}]"#).expect_err("no such verb");
-        assert_eq!(odd, "Operation 2: “op” is one of add, remove, replace, move, copy, test.");
+        assert_eq!(odd, "Operation 2: “op” is one of add, remove, replace, move, copy, test, convert.");
+        let odd = read(r#"[{"op": "convert", "path": "/a", "to": "date"}]"#).expect_err("no such kind");
+        assert_eq!(odd, "Operation 1: “convert” has a path and “to”, which is number, boolean or string.");
+        assert!(read(r#"[{"op": "convert", "path": "/a", "to": "number"}]"#).is_ok());
         let lost = read(r#"[{"op": "move", "path": "/a", "from": "b"}]"#).expect_err("points nowhere");
         assert_eq!(lost, "Operation 1: “from” is a path that starts with a slash, like /reading.");
         assert!(read(r#"[{"op": "remove", "path": "/reading"}]"#).is_ok());
@@ -298,6 +308,7 @@ mod tests {
         let shape = Some(r#"{"note":"string","reading":"string"}"#);
         assert!(suggestion(shape, Some("reading: expected number")).contains("\"/reading\""));
         assert!(suggestion(shape, Some("it is wrong")).contains("\"/note\""));
+        assert!(suggestion(shape, Some("field `reading` must hold a value of type number")).contains("\"convert\""));
         assert!(read(&suggestion(None, None)).is_ok(), "a suggestion can always be read");
     }
 }

@@ -48,7 +48,7 @@ pub struct PreviewBody {
     action: String,
     /// What becomes of those that wait behind: `take_along`, `hold` or `cut`. Always chosen.
     dependants: String,
-    /// With `patch`: operations of RFC 6902 over the fields of the intent.
+    /// With `patch`: operations of RFC 6902 over the fields of the intent, or `{"op": "convert", "path", "to"}`.
     #[schema(value_type = Option<Vec<Object>>)]
     patch: Option<Vec<Value>>,
     /// Which entries.
@@ -99,7 +99,7 @@ pub struct RetryFailedBody {
 #[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
 #[expect(dead_code, reason = "describes the body; it is read member by member, so that the one at fault is named")]
 pub struct DryRunBody {
-    /// Operations of RFC 6902 over the fields of the intent; as it is when absent.
+    /// Operations of RFC 6902 over the fields of the intent, or `{"op": "convert", "path", "to"}`; as it is when absent.
     #[schema(value_type = Option<Vec<Object>>)]
     patch: Option<Vec<Value>>,
 }
