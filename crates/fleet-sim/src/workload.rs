@@ -1,8 +1,8 @@
 //! What people do on a simulated device: which records they make, change and delete.
 //!
 //! Edits favour records that were changed lately and are few, so that devices of one site meet on them. A record's fields
-//! keep the types of the demo collections; only the form for new inspections of the bad release writes a reading as text. What is edited before
-//! the store knows it names what made it. Whose device was helped over the control channel leaves that form alone.
+//! keep the types of the demo collections; only the form for new inspections of the bad release writes a reading as text. What is edited behind
+//! one names it. Whose device was helped over the control channel leaves that form alone.
 
 use serde_json::{Value, json};
 use tidewatch_client::Draft;
@@ -69,8 +69,9 @@ pub fn draft(profile: &Profile, state: &State, dice: &mut Dice) -> Option<Draft>
         }
         false => (MutationOp::Update, choose(&known, dice), change(collection, profile, dice)),
     };
-    let made =
-        state.outbox.of_record(&(collection.to_owned(), record_id.clone())).find(|entry| entry.intent.op == MutationOp::Create);
+    // Its app knows what an edit stands on.
+    let key = (collection.to_owned(), record_id.clone());
+    let made = stuck.and_then(|_| state.outbox.of_record(&key).find(|entry| entry.intent.op == MutationOp::Create));
     let depends_on = made.and_then(|entry| OperationId::parse(&*entry.intent.operation_id).ok());
     Some(Draft {
         collection: CollectionName::parse(collection).expect("the workload's collections are valid"),

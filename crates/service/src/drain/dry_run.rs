@@ -209,7 +209,9 @@ fn diff(raw: &str, message: &str, operations: &[Value], secret: &Secret) -> Vec<
     let rules = Rules { secret, known: &known_of(&intent), fault: fault.as_deref() };
     let steps = |path: &str| path.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~")).collect();
     let held = |path: &str| fields.pointer(path).map(|value| value_shown(value, steps(path), rules));
-    let converted = |Convert { path, to }: Convert<'_>| Some(value_shown(&to.of(fields.pointer(path)?)?, steps(path), rules));
+    // What a text says is no more for everybody's eyes as a number, also where it is at fault.
+    let kinds = Rules { fault: None, ..rules };
+    let converted = |Convert { path, to }: Convert<'_>| Some(value_shown(&to.of(fields.pointer(path)?)?, steps(path), kinds));
     let changed = |operation: &Value| {
         let op = operation.get("op")?.as_str()?;
         let path = operation.get("path")?.as_str()?;
@@ -277,6 +279,16 @@ mod tests {
         assert_eq!(tried(4), ["1-0", "2-0", "2-2", "3-0"], "then one of each device");
         assert_eq!(tried(6), ["1-0", "1-1", "2-0", "2-1", "2-2", "3-0"]);
         assert_eq!(tried(10).len(), 10);
+    }
+
+    #[test]
+    fn what_is_at_fault_shows_its_kind_alone_once_it_is_converted() {
+        let raw = json!({"collection": "inspections", "fields": {"reading": "412.5"}}).to_string();
+        let patch = [json!({"op": "convert", "path": "/reading", "to": "number"})];
+        let found = diff(&raw, "field `reading` must hold a value of type number", &patch, &Secret::new([7; 32]));
+        let [(path, Some(before), Some(after))] = &found[..] else { panic!("{found:?}") };
+        assert_eq!((&**path, &**after), ("/reading", "number"));
+        assert!(before.starts_with("text·") && !before.contains("412"), "{before}");
     }
 
     #[test]
