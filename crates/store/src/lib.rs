@@ -7,6 +7,7 @@
 pub mod console;
 mod database;
 pub mod error;
+mod owned;
 mod store;
 pub mod sync;
 pub mod telemetry;

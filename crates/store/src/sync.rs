@@ -28,6 +28,7 @@ mod prefetch;
 pub mod purge;
 mod queue;
 mod records;
+mod row_file;
 pub(crate) mod sealing;
 mod sequences;
 mod snapshots;

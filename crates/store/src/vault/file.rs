@@ -6,6 +6,7 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::{KeyBytes, random};
+use crate::owned::private;
 use crate::{Error, Result};
 
 /// Its name, when nobody says where it is.
@@ -18,17 +19,6 @@ const WORDS: &str = "# Opens the payloads that devices handed over in escrow. Ke
 /// Where the keys are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct KeyFile(PathBuf);
-
-#[cfg(unix)]
-fn private(options: &mut OpenOptions) -> &mut OpenOptions {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    options.mode(0o600)
-}
-
-#[cfg(not(unix))]
-fn private(options: &mut OpenOptions) -> &mut OpenOptions {
-    options
-}
 
 impl KeyFile {
     /// The one that was chosen, or the one beside the files of the store.
