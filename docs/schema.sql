@@ -260,6 +260,11 @@ CREATE TABLE drain_events (
 
 CREATE INDEX drain_events_by_job on drain_events (job, id);
 
+CREATE TABLE drain_figures (
+    job     integer primary key,
+    figures text    not null constraint drain_figures_json check (json_valid(figures))
+) strict;
+
 CREATE TABLE drain_items (
     set_id       integer not null,
     n            integer not null,
@@ -316,11 +321,15 @@ CREATE TABLE drain_jobs (
     restore_until_ms integer,
     undo_n           integer,                        -- items up to here have been taken back
     acknowledged_by  text,
-    acknowledged_ms  integer, holds integer not null default 0 constraint drain_jobs_holds_flag check (holds in (0, 1)),
+    acknowledged_ms  integer, holds integer not null default 0 constraint drain_jobs_holds_flag check (holds in (0, 1)), rolled integer not null default 0 constraint drain_jobs_rolled_known check (rolled between 0 and 3), rolled_ms integer, rolled_file text, rolled_rows integer, rolled_sha256 text,
     constraint drain_jobs_tally_positive check (min(waiting, sent, ok, skipped, failed) >= 0)
 ) strict;
 
+CREATE INDEX drain_jobs_ended on drain_jobs (finished_ms, id) where finished_ms is not null and rolled = 0;
+
 CREATE INDEX drain_jobs_open on drain_jobs (id) where finished_ms is null;
+
+CREATE INDEX drain_jobs_rolling on drain_jobs (id) where rolled = 1;
 
 CREATE INDEX drain_jobs_unseen on drain_jobs (id) where finished_ms is not null and failed > 0 and acknowledged_ms is null;
 

@@ -169,11 +169,21 @@ async fn verify(data: &DataArgs) -> anyhow::Result<()> {
     for finding in &report.findings {
         println!("{finding}");
     }
-    let tidewatch_store::sync::VerifyReport { changes, records, audit_events, sealed, purged, snapshots, wrong, chain, .. } =
-        &report;
+    let tidewatch_store::sync::VerifyReport {
+        changes,
+        records,
+        audit_events,
+        sealed,
+        purged,
+        rolled,
+        snapshots,
+        wrong,
+        chain,
+        ..
+    } = &report;
     anyhow::ensure!(report.is_sound(), "{wrong} things are wrong with the store under {}", data.data.display());
     println!(
-        "Sound: {changes} changes, {records} records, {audit_events} audit events, {sealed} sealed and {purged} purged payloads, {snapshots} snapshots; the log's chain ends in {chain}"
+        "Sound: {changes} changes, {records} records, {audit_events} audit events, {sealed} sealed and {purged} purged payloads, {rolled} drains whose entries are in files, {snapshots} snapshots; the log's chain ends in {chain}"
     );
     Ok(())
 }

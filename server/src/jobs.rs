@@ -16,8 +16,8 @@ use crate::state::App;
 const TIDY_PAUSE: Duration = Duration::from_secs(60);
 const ROLL_PAUSE: Duration = Duration::from_secs(1);
 const COMMANDS_PAUSE: Duration = Duration::from_secs(1);
-const PURGE_PAUSE: Duration = Duration::from_secs(60);
-const PURGE_STEP_PAUSE: Duration = Duration::from_millis(50);
+const RETAIN_PAUSE: Duration = Duration::from_secs(60);
+const RETAIN_STEP_PAUSE: Duration = Duration::from_millis(50);
 const SOON_PAUSE: Duration = Duration::from_millis(100);
 /// Stretches of sets that nobody has submitted, dropped at a time.
 const SETS_AT_ONCE: u32 = 50;
@@ -29,7 +29,8 @@ pub fn start(app: &App, metrics: Option<metrics_exporter_prometheus::PrometheusH
     let (tidied, signed, told) = (app.clone(), app.clone(), app.clone());
     vec![
         tokio::spawn(drains(app.clone())),
-        tokio::spawn(purges(app.clone())),
+        tokio::spawn(retains(app.clone(), "purge", |app| async move { app.service().purge_work(&app.system_cx()).await })),
+        tokio::spawn(retains(app.clone(), "roll_items", |app| async move { app.service().roll_work(&app.system_cx()).await })),
         tokio::spawn(rolls(app.clone())),
         tokio::spawn(every(app.clone(), "tidy", TIDY_PAUSE, move || {
             let (app, metrics) = (tidied.clone(), metrics.clone());
@@ -79,16 +80,16 @@ async fn drains(app: App) {
     }
 }
 
-/// Purges what retention does not keep any more: a step at a time while there is something to do, else it looks once a minute.
-async fn purges(app: App) {
+/// Removes what retention does not keep any more: a step at a time while there is something to do, else it looks once a minute.
+async fn retains<F: Future<Output = tidewatch_service::Result<Pace>>>(app: App, job: &'static str, work: impl Fn(App) -> F) {
     loop {
-        let pace = match AssertUnwindSafe(app.service().purge_work(&app.system_cx())).catch_unwind().await {
+        let pace = match AssertUnwindSafe(work(app.clone())).catch_unwind().await {
             Ok(Ok(pace)) => pace,
             Ok(Err(error)) if error.passes() => Pace::Idle,
-            Ok(Err(error)) => failed("purge", &format!("{error:?}")),
-            Err(_) => failed("purge", "it panicked"),
+            Ok(Err(error)) => failed(job, &format!("{error:?}")),
+            Err(_) => failed(job, "it panicked"),
         };
-        let pause = if pace == Pace::Now { PURGE_STEP_PAUSE } else { PURGE_PAUSE };
+        let pause = if pace == Pace::Now { RETAIN_STEP_PAUSE } else { RETAIN_PAUSE };
         tokio::select! {
             () = app.stopping().cancelled() => return,
             () = tokio::time::sleep(pause) => {}

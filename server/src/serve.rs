@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use tidewatch_app::context::Assets;
-use tidewatch_domain::drain::Retention;
+use tidewatch_domain::drain::{ItemRetention, Retention};
 use tidewatch_service::Service;
 use tidewatch_store::{Store, StoreOptions, folder_make};
 use tokio::net::TcpListener;
@@ -86,11 +86,18 @@ pub struct Choices {
     pub signatures_required: bool,
     /// How long payloads of what was given up are kept.
     pub retention: Retention,
+    /// How long what became of each entry of a drain is kept in the store.
+    pub item_retention: ItemRetention,
 }
 
 impl Default for Choices {
     fn default() -> Self {
-        Self { session_idle_s: SESSION_IDLE_S, signatures_required: false, retention: Retention::default() }
+        Self {
+            session_idle_s: SESSION_IDLE_S,
+            signatures_required: false,
+            retention: Retention::default(),
+            item_retention: ItemRetention::default(),
+        }
     }
 }
 
@@ -122,8 +129,10 @@ impl Running {
     pub async fn start_with(data: &DataArgs, listen: SocketAddr, clock: Clock, choices: Choices) -> anyhow::Result<Self> {
         let opened = Opened::open(data, &clock).await?;
         let metrics = observe::metrics_start();
-        let service =
-            Service::new(opened.store().clone()).with_reader(crate::intents::intent_read).with_retention(choices.retention);
+        let service = Service::new(opened.store().clone())
+            .with_reader(crate::intents::intent_read)
+            .with_retention(choices.retention)
+            .with_item_retention(choices.item_retention);
         let app = App::new(service, clock, Assets::new(assets::urls()), metrics.clone())
             .with_session_idle(choices.session_idle_s)
             .with_signatures_required(choices.signatures_required);
@@ -168,6 +177,7 @@ pub async fn serve(args: &ServeArgs, listen: SocketAddr) -> anyhow::Result<()> {
         session_idle_s: args.session_seconds,
         signatures_required: args.require_signatures,
         retention: args.retention.retention(),
+        item_retention: args.retention.items(),
     };
     let running = Running::start_with(&args.data, listen, Clock::system(), choices).await?;
     let capture = match &args.capture {

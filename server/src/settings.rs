@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use tidewatch_domain::drain::{RETAIN_DAYS_MAX, Retention};
+use tidewatch_domain::drain::{ItemRetention, RETAIN_DAYS_MAX, Retention};
 use tidewatch_store::Durability;
 
 use crate::gate::SESSION_IDLE_S;
@@ -73,7 +73,7 @@ pub struct LogArgs {
     pub log_format: LogFormat,
 }
 
-/// How long payloads of what was given up are kept; what is due is written to a file and then purged.
+/// How long payloads of what was given up, and items of drains, are kept; what is due is written to a file and then removed.
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub struct RetentionArgs {
     /// Days to keep the payloads of discarded entries: 1 to 3650, or never to purge them [default: 30]
@@ -82,6 +82,9 @@ pub struct RetentionArgs {
     /// Days to keep the payloads of quarantined entries: 1 to 3650, or never to purge them [default: never]
     #[arg(long, env = "TIDEWATCH_RETENTION_QUARANTINED", value_parser = days_read, value_name = "DAYS")]
     pub retention_quarantined: Option<Days>,
+    /// Days to keep what became of each entry of a drain once the drain is over, twice as many when nobody has acknowledged its end: 1 to 3650, or never to move it to a file [default: 90]
+    #[arg(long, env = "TIDEWATCH_RETENTION_JOBS", value_parser = days_read, value_name = "DAYS")]
+    pub retention_jobs: Option<Days>,
 }
 
 /// So many days, or no end.
@@ -105,6 +108,12 @@ impl RetentionArgs {
             discarded: self.retention_discarded.map_or(default.discarded, |days| days.0),
             quarantined: self.retention_quarantined.map_or(default.quarantined, |days| days.0),
         }
+    }
+
+    /// The same of items of drains.
+    #[must_use]
+    pub fn items(self) -> ItemRetention {
+        self.retention_jobs.map_or_else(ItemRetention::default, |days| ItemRetention { days: days.0 })
     }
 }
 
@@ -169,7 +178,15 @@ mod tests {
             assert!(days_read(bad).is_err(), "{bad}");
         }
         assert_eq!(RetentionArgs::default().retention(), Retention::default());
-        let said = RetentionArgs { retention_discarded: Some(Days(None)), retention_quarantined: Some(Days(Some(90))) };
+        assert_eq!(RetentionArgs::default().items(), ItemRetention { days: Some(90) });
+        let said = RetentionArgs {
+            retention_discarded: Some(Days(None)),
+            retention_quarantined: Some(Days(Some(90))),
+            retention_jobs: Some(Days(Some(7))),
+        };
         assert_eq!(said.retention(), Retention { discarded: None, quarantined: Some(90) });
+        assert_eq!(said.items(), ItemRetention { days: Some(7) });
+        let never = RetentionArgs { retention_jobs: Some(Days(None)), ..RetentionArgs::default() };
+        assert_eq!(never.items(), ItemRetention { days: None });
     }
 }

@@ -13,7 +13,9 @@ pub use self::archive::{ArchiveOrigin, ArchiveState};
 pub use self::item::ItemFilter;
 pub use self::job::{JobChange, Recent, Undoable};
 pub use self::patching::{PATCHED_ID_MAX, Unpatched, patched_id, patched_intent};
-pub use self::retention::{Keeping, PurgeRun, PurgeState, RETAIN_DAYS_MAX, RETAIN_DISCARDED_DAYS, Retention};
+pub use self::retention::{
+    ItemRetention, Keeping, PurgeRun, PurgeState, RETAIN_DAYS_MAX, RETAIN_DISCARDED_DAYS, RETAIN_ITEMS_DAYS, Retention, Rolled,
+};
 use crate::ids::ClientId;
 use crate::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 

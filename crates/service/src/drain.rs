@@ -9,6 +9,7 @@ mod newer;
 mod number;
 mod preview;
 mod purge;
+mod roll;
 mod selection;
 mod step;
 mod submit;

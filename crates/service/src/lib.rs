@@ -19,10 +19,11 @@ pub use error::{Error, Result};
 
 use std::sync::Arc;
 
-use tidewatch_domain::drain::Retention;
+use tidewatch_domain::drain::{ItemRetention, Retention};
 use tidewatch_domain::fleet::Released;
 use tidewatch_domain::redact::Secret;
 use tidewatch_store::Store;
+use tidewatch_store::sync::roll::RollPlace;
 
 use auth::{Auth, PasswordCost};
 
@@ -49,6 +50,9 @@ pub struct Service {
     /// Until when those who wait for what falls due have been woken.
     pub(crate) woken: Arc<control::Woken>,
     pub(crate) retention: Retention,
+    pub(crate) item_retention: ItemRetention,
+    /// Where the round of jobs whose items may roll has come to.
+    pub(crate) rolls: Arc<std::sync::Mutex<RollPlace>>,
     /// What names of redacted texts are made with, once it was read.
     pub(crate) redaction: Arc<tokio::sync::OnceCell<Secret>>,
 }
@@ -79,6 +83,8 @@ impl Service {
             lists: Arc::default(),
             woken: Arc::default(),
             retention: Retention::default(),
+            item_retention: ItemRetention::default(),
+            rolls: Arc::default(),
             redaction: Arc::default(),
         }
     }
@@ -93,5 +99,11 @@ impl Service {
     #[must_use]
     pub fn with_retention(self, retention: Retention) -> Self {
         Self { retention, ..self }
+    }
+
+    /// The same, with what became of each entry of a job kept so long in the store.
+    #[must_use]
+    pub fn with_item_retention(self, item_retention: ItemRetention) -> Self {
+        Self { item_retention, ..self }
     }
 }

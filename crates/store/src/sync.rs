@@ -28,6 +28,7 @@ mod prefetch;
 pub mod purge;
 mod queue;
 mod records;
+pub mod roll;
 mod row_file;
 pub(crate) mod sealing;
 mod sequences;

@@ -314,8 +314,9 @@ async fn watch(caller: &Caller, job: &str, timeout: u64) -> anyhow::Result<ExitC
 fn line(job: &Value) -> String {
     let text = |name: &str| job[name].as_str().unwrap_or_default().to_owned();
     let count = |name: &str| job["tally"][name].as_u64().unwrap_or(0);
+    let rolled = job["rolled"]["file"].as_str().map(|file| format!("; its entries are in {file}")).unwrap_or_default();
     format!(
-        "{} {} {}: {} ok, {} skipped, {} failed, {} under way, {} waiting",
+        "{} {} {}: {} ok, {} skipped, {} failed, {} under way, {} waiting{rolled}",
         text("id"),
         text("action"),
         text("state"),

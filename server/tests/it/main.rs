@@ -33,6 +33,7 @@ mod purges;
 mod push;
 mod real_binary;
 mod revoked;
+mod rolled;
 mod sessions;
 mod signed;
 mod sync;

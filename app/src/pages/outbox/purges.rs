@@ -1,7 +1,7 @@
 //! Purges: how long what was given up is kept, what is due, and the runs that wrote it to a file and removed it. Newest first.
 
 use leptos::prelude::*;
-use tidewatch_domain::drain::{PurgeRun, PurgeState, Retention};
+use tidewatch_domain::drain::{ItemRetention, PurgeRun, PurgeState, Retention};
 use tidewatch_domain::fleet::Tone;
 use tidewatch_domain::page::{PAGE_ROWS_MAX, Position};
 use tidewatch_domain::time::Millis;
@@ -48,7 +48,7 @@ pub fn PurgesView(
     /// As of.
     now: Millis,
 ) -> impl IntoView {
-    let PurgeReport { retention, due, mut runs } = report;
+    let PurgeReport { retention, items, due, mut runs } = report;
     let more = runs.len() > query.rows as usize;
     runs.truncate(query.rows as usize);
     let body = match (runs.is_empty(), &query.position) {
@@ -64,17 +64,24 @@ pub fn PurgesView(
         .into_any(),
     };
     view! {
-        <div class="page-head"><div><h1>"Purges"</h1><p>{sentence(retention)}</p></div></div>
+        <div class="page-head"><div><h1>"Purges"</h1><p>{sentence(retention)} " " {items_sentence(items)}</p></div></div>
         <Panel id="h-purges" title="Runs" note=due_words(due)>{body}</Panel>
     }
     .into_any()
 }
 
+fn kept(days: Option<u32>) -> String {
+    days.map_or_else(|| "for ever".to_owned(), |days| format!("for {}", counted(days.into(), "day", "days")))
+}
+
+/// The same of the entries of drains that are over.
+fn items_sentence(items: ItemRetention) -> String {
+    let then = if items.days.is_some() { " after its end, then moved to a file" } else { "" };
+    format!("What became of each entry of a drain is kept {}{then}; the drain itself stays.", kept(items.days))
+}
+
 /// What is kept how long, and what comes then.
 fn sentence(retention: Retention) -> String {
-    let kept = |days: Option<u32>| {
-        days.map_or_else(|| "for ever".to_owned(), |days| format!("for {}", counted(days.into(), "day", "days")))
-    };
     format!(
         "The payload of a discarded entry is kept {}, that of a quarantined one {}. Then it is written to a file, which is read back, and removed here.",
         kept(retention.discarded),
@@ -197,7 +204,7 @@ mod tests {
     }
 
     fn page(query: ListState, due: u64, runs: Vec<PurgeRun>) -> String {
-        let report = PurgeReport { retention: Retention::default(), due, runs };
+        let report = PurgeReport { retention: Retention::default(), items: ItemRetention::default(), due, runs };
         html(move || view! { <PurgesView query report now=NOW/> })
     }
 
@@ -226,6 +233,7 @@ mod tests {
         let read = text(&page);
         for words in [
             "of a discarded entry is kept for 30 days, that of a quarantined one for ever",
+            "What became of each entry of a drain is kept for 90 days after its end, then moved to a file",
             "2 payloads are due",
             "2 runs, newest first",
         ] {

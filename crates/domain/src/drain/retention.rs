@@ -46,6 +46,60 @@ impl Retention {
     }
 }
 
+/// Days that the items of a job are kept once it is over, unless somebody says otherwise.
+pub const RETAIN_ITEMS_DAYS: u32 = 90;
+
+/// How long what became of each entry of a job is kept in the store once the job is over, in days; `None` is for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ItemRetention {
+    /// Days.
+    pub days: Option<u32>,
+}
+
+impl Default for ItemRetention {
+    fn default() -> Self {
+        Self { days: Some(RETAIN_ITEMS_DAYS) }
+    }
+}
+
+impl ItemRetention {
+    /// Milliseconds that items are kept; `None` is for ever.
+    #[must_use]
+    pub fn keeps_ms(self) -> Option<i64> {
+        self.days.map(|days| i64::from(days) * DAY_MS)
+    }
+
+    /// From when on the items of a job may roll to a file. What nobody has acknowledged is kept as long again, so that somebody may still
+    /// look at it; never before the time is over in which it was promised to be taken back.
+    #[must_use]
+    pub fn due(self, finished: Millis, acknowledged: bool, promised: Option<Millis>) -> Option<Millis> {
+        let keeps = self.keeps_ms()?;
+        let due = finished.plus(if acknowledged { keeps } else { 2 * keeps });
+        Some(promised.map_or(due, |promised| due.max(promised.plus(1))))
+    }
+}
+
+/// Where the items of a job are, once they have rolled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rolled {
+    /// Since.
+    pub at: Millis,
+    /// The file, under the folder of the store.
+    pub file: String,
+    /// SHA-256 of the rows in the file, hex.
+    pub sha256: String,
+    /// Rows: one for each entry.
+    pub entries: u64,
+}
+
+impl Rolled {
+    /// Why what needs the items cannot be had.
+    #[must_use]
+    pub fn words(&self) -> String {
+        format!("retention of jobs is over: what became of each entry is in {}, under the folder of the store", self.file)
+    }
+}
+
 /// What becomes of the payload of an entry that was given up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Keeping {
@@ -157,6 +211,17 @@ mod tests {
         }
         let never = Retention { discarded: None, quarantined: None };
         assert_eq!(never.due(ArchiveState::Discarded, at, Some(at)), None);
+    }
+
+    #[test]
+    fn items_go_after_their_days_those_nobody_has_seen_as_long_again_and_none_before_what_was_promised() {
+        let (retention, at) = (ItemRetention::default(), Millis(1_000));
+        let due = |acknowledged, promised| retention.due(at, acknowledged, promised);
+        let (once, twice) = (at.plus(90 * DAY_MS), at.plus(180 * DAY_MS));
+        assert_eq!([due(true, None), due(false, None)], [Some(once), Some(twice)]);
+        assert_eq!([due(true, Some(at)), due(true, Some(once))], [Some(once), Some(once.plus(1))]);
+        assert_eq!([due(false, Some(once)), due(false, Some(twice.plus(5)))], [Some(twice), Some(twice.plus(6))]);
+        assert_eq!(ItemRetention { days: None }.due(at, true, None), None);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::outbox::OutboxRow;
 use crate::control::CommandState;
-use crate::drain::{Dependants, DrainAction, ItemOutcome, JobState, Selection, Undoable};
+use crate::drain::{Dependants, DrainAction, ItemOutcome, JobState, Rolled, Selection, Undoable};
 use crate::ids::ClientId;
 use crate::role::Role;
 use crate::time::Millis;
@@ -188,6 +188,8 @@ pub struct DrainJobRow {
     pub reason: String,
     /// Whether somebody has said that they have seen its end.
     pub acknowledged: bool,
+    /// Where its items are, when retention of jobs is over.
+    pub rolled: Option<Rolled>,
 }
 
 /// Something that happened to a job.

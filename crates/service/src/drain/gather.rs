@@ -138,7 +138,7 @@ impl Service {
     }
 
     /// Adds what the archive and the open jobs know of members.
-    async fn looked_up(&self, members: &mut [Gathered]) -> Result<()> {
+    pub(super) async fn looked_up(&self, members: &mut [Gathered]) -> Result<()> {
         for stretch in members.chunks_mut(LOOKS_AT_ONCE) {
             let wanted: Vec<(ClientKey, &str)> = stretch.iter().map(|g| (g.client, &*g.member.operation_id)).collect();
             let looks = self.store.sync().members_look(&wanted).await?;

@@ -19,10 +19,11 @@ impl Service {
     ///
     /// # Errors
     /// Not found: there is no such set, or its time was over before it was submitted; invalid with field `after` or `before` for a
-    /// position of another list.
+    /// position of another list; state conflict when they have rolled to a file.
     pub async fn drain_preview_items(&self, cx: &Cx, set: &str, position: &Position, rows: u32) -> Result<Page<DrainMemberRow>> {
         cx.require(Action::Look)?;
         let set = self.set_row(cx, set).await?;
+        self.rolled_set_refuse(set.job).await?;
         let found = self.store.sync().members_page(set.id, position, rows.clamp(1, PAGE_ROWS_MAX)).await;
         let (members, next, previous) = found.map_err(|error| crate::fleet::position_error(position, error))?;
         Ok(Page {

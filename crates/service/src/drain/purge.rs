@@ -1,6 +1,6 @@
 //! Retention of payloads: how long each is kept, purging what is due, and the runs that did.
 
-use tidewatch_domain::drain::{ArchiveState, DrainAction, Keeping, PurgeRun, RESTORE_MS, Retention};
+use tidewatch_domain::drain::{ArchiveState, DrainAction, ItemRetention, Keeping, PurgeRun, RESTORE_MS, Retention};
 use tidewatch_domain::fleet::OutboxRow;
 use tidewatch_domain::ids::ClientId;
 use tidewatch_domain::role::Action;
@@ -20,6 +20,8 @@ const RUNS_MAX: u32 = 200;
 pub struct PurgeReport {
     /// Days.
     pub retention: Retention,
+    /// Of what became of each entry of a job.
+    pub items: ItemRetention,
     /// Payloads that are due now.
     pub due: u64,
     /// Runs, newest first.
@@ -102,7 +104,7 @@ impl Service {
         cx.require(Action::Look)?;
         let below = before.map_or(Ok(i64::MAX), purge_number)?;
         let runs = self.store.sync().purges_below(below, rows.clamp(1, RUNS_MAX)).await?;
-        Ok(PurgeReport { retention: self.retention, due: self.purge_due(cx).await?, runs })
+        Ok(PurgeReport { retention: self.retention, items: self.item_retention, due: self.purge_due(cx).await?, runs })
     }
 
     /// One run.

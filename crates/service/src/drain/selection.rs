@@ -98,7 +98,9 @@ impl Service {
     /// What failed in a job and is still there, each with the part that it had: what was only to be held is held again, and what came
     /// along with its group comes along again.
     async fn failed_members(&self, job: &str, code: Option<&str>, names: &mut MemberNames) -> Result<Vec<Gathered>> {
-        let (sync, number) = (self.store.sync(), self.job_row(job).await?.id);
+        let row = self.job_row(job).await?;
+        Self::rolled_refuse(&row)?;
+        let (sync, number) = (self.store.sync(), row.id);
         let (mut members, mut after) = (Vec::new(), 0);
         loop {
             let stretch = sync.failed_members(number, code, after, STRETCH).await?;

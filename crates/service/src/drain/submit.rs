@@ -124,6 +124,8 @@ impl Service {
         if set.selection == selection && set.entries.cast_unsigned() == submit.count && same_hash {
             return Ok(());
         }
+        // What has rolled is compared with nothing.
+        self.rolled_set_refuse(set.job).await?;
         Err(Error::SetChanged(self.set_compared(cx, set, &submit.selection).await?))
     }
 
@@ -213,9 +215,10 @@ impl Service {
     ///
     /// # Errors
     /// Forbidden; not found; state conflict when nothing was begun, it was taken back already, or its time for that is over,
-    /// or some of its entries were purged.
+    /// some of its entries were purged, or its items have rolled to a file.
     pub async fn drain_undo(&self, cx: &Cx, id: &str, remark: Option<&str>) -> Result<()> {
         let row = self.job_row(id).await?;
+        Self::rolled_refuse(&row)?;
         self.purged_refuse(row.set_id).await?;
         if row.restore_until_ms.is_some_and(|until| until < cx.now.0) {
             return Err(Error::StateConflict("the time to take it back is over".to_owned()));
@@ -262,7 +265,8 @@ impl Service {
     /// Freezes what failed in a job, to do the same with it once more.
     ///
     /// # Errors
-    /// Forbidden; not found; invalid with field `selection` when nothing of it is there any more.
+    /// Forbidden; not found; invalid with field `selection` when nothing of it is there any more; state conflict when its items have rolled
+    /// to a file.
     pub async fn drain_retry_failed(&self, cx: &Cx, id: &str, code: Option<&str>) -> Result<DrainPreview> {
         cx.require(Action::Drain)?;
         let row = self.job_row(id).await?;

@@ -112,7 +112,7 @@ impl Service {
     /// Items of a job in their order, those that a filter lets through.
     ///
     /// # Errors
-    /// Not found; invalid with field `after` or `before` for a position of another list.
+    /// Not found; invalid with field `after` or `before` for a position of another list; state conflict when they have rolled to a file.
     pub async fn drain_job_items(
         &self,
         cx: &Cx,
@@ -125,6 +125,8 @@ impl Service {
         let job = self.job_row(id).await?;
         let found = self.store.sync().items_page(job.set_id, filter, position, rows.clamp(1, PAGE_ROWS_MAX)).await;
         let (items, next, previous) = found.map_err(|error| crate::fleet::position_error(position, error))?;
+        // Some may have gone since: a part is not shown for the whole.
+        Self::rolled_refuse(&self.job_row(id).await?)?;
         let of_code = match (filter.outcome(), filter.code()) {
             (Some(outcome), Some(code)) => Some(self.store.sync().items_of_code(job.set_id, outcome, code).await?.cast_signed()),
             _ => None,
@@ -210,7 +212,7 @@ impl Service {
     /// What an undo would take back, while there is time for one and nothing of it was purged.
     async fn undoable(&self, row: &JobRow, now: Millis) -> Result<Undoable> {
         let late = row.restore_until_ms.is_some_and(|until| until < now.0);
-        if late || !row.job_state().allows(JobChange::Undo) || self.purged_since(row).await? {
+        if late || row.rolled > 0 || !row.job_state().allows(JobChange::Undo) || self.purged_since(row).await? {
             return Ok(Undoable::default());
         }
         Ok(self.store.sync().job_undoable(row).await?)
@@ -229,7 +231,7 @@ impl Service {
         if !short || row.job_state() == JobState::Undone {
             return Ok(Vec::new());
         }
-        let rows = self.store.sync().items_seconds(row.set_id).await?;
+        let rows = self.store.sync().items_seconds(row).await?;
         Ok(rows.into_iter().map(|(second, n)| (Millis(second * SECOND_MS), u32::try_from(n).unwrap_or(u32::MAX))).collect())
     }
 
@@ -238,7 +240,7 @@ impl Service {
         if row.failed + row.skipped == 0 {
             return Ok((Vec::new(), 0, 0));
         }
-        let rows = self.store.sync().items_reasons(row.set_id).await?;
+        let rows = self.store.sync().items_reasons(row).await?;
         let (all, failed) = rows.first().map_or((0, 0), |row| (row.reasons.cast_unsigned(), row.reasons_failed.cast_unsigned()));
         let reason = |row: tidewatch_store::sync::drain::ReasonRow| {
             Some(FailureReason {
@@ -289,6 +291,7 @@ fn job_row(row: &JobRow, asleep: u64) -> Result<DrainJobRow> {
         devices: count(row.devices),
         reason: row.reason.clone(),
         acknowledged: row.acknowledged_ms.is_some(),
+        rolled: row.rolled_items(),
     })
 }
 

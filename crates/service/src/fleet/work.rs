@@ -329,6 +329,7 @@ mod tests {
             devices: 3,
             reason: "a bad release".into(),
             acknowledged,
+            rolled: None,
         }
     }
 

@@ -49,6 +49,7 @@ pub(crate) use self::telling::WORDS_PRIORITY;
 pub use self::together::Fellow;
 pub(crate) use self::together::{group_of, together};
 use super::purge::PurgeWork;
+use super::roll::RollWork;
 use super::writer::{Answer, Pending, Reply, Writer, answer};
 use crate::Result;
 
@@ -81,6 +82,8 @@ pub(crate) enum DrainWork {
     Sweep { job: i64, now: Millis, reply: Reply<()> },
     /// Something of purges.
     Purge(Box<PurgeWork>),
+    /// Something of items that roll to a file.
+    Roll(Box<RollWork>),
 }
 
 impl DrainWork {
@@ -128,6 +131,7 @@ impl Writer {
                 Ok(answer(reply, Ok(())))
             }
             DrainWork::Purge(work) => self.purge(*work, pending).await,
+            DrainWork::Roll(work) => self.roll(*work).await,
         }
     }
 }

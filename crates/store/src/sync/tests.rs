@@ -30,6 +30,7 @@ mod push;
 mod push_terms;
 mod records;
 mod relayed;
+mod roll;
 mod schema;
 mod sealing;
 mod verify;

@@ -45,6 +45,8 @@ pub struct VerifyReport {
     pub sealed: u64,
     /// Entries whose payloads were purged.
     pub purged: u64,
+    /// Jobs whose items are in files, which were compared.
+    pub rolled: u64,
     /// Prebuilt snapshots whose files were compared.
     pub snapshots: u64,
     /// What is wrong, at most a hundred sentences.
@@ -157,6 +159,7 @@ impl Sync {
         self.verify_snapshots(&mut snapshot, &mut report).await?;
         self.verify_sealed(&mut snapshot, &mut report).await?;
         self.verify_purges(&mut snapshot, &mut report).await?;
+        self.verify_rolled(&mut snapshot, &mut report).await?;
         snapshot.rollback().await?;
         connection.close().await?;
         Ok(report)

@@ -96,6 +96,8 @@ impl From<PurgeRun> for PurgeEntry {
 pub struct PurgeReportEntry {
     /// What is kept how long.
     pub retention: RetentionEntry,
+    /// Days that what became of each entry of a job is kept in the store once the job is over, then in a file; `null` is for ever.
+    pub items_days: Option<u32>,
     /// Payloads that are due now; the clock purges them within minutes.
     pub due: u64,
     /// Runs, newest first.
@@ -105,7 +107,7 @@ pub struct PurgeReportEntry {
 impl From<PurgeReport> for PurgeReportEntry {
     fn from(report: PurgeReport) -> Self {
         let runs = report.runs.into_iter().map(PurgeEntry::from).collect();
-        Self { retention: report.retention.into(), due: report.due, runs }
+        Self { retention: report.retention.into(), items_days: report.items.days, due: report.due, runs }
     }
 }
 

@@ -8,6 +8,7 @@ use tidewatch_domain::role::drain_action;
 use tidewatch_domain::time::Millis;
 
 use super::Reader;
+use super::head::rolled_refused;
 use super::progress::{CODE_UNDONE, put_back};
 use crate::format::{When, count, counted, decimal};
 use crate::icon::IconName;
@@ -63,13 +64,13 @@ fn Reasons(view: DrainJobView, reader: Reader, now: Millis) -> impl IntoView {
         Column::text("Last"),
         Column { label: "Step", hidden: true, ..Column::default() },
     ];
-    let id = view.row.id.clone();
+    let (id, rolled) = (view.row.id.clone(), rolled_refused(&view));
     let more = view.reasons_all.saturating_sub(view.reasons.len() as u64);
     let tally = view.row.tally;
     let left = (tally.failed + tally.skipped).saturating_sub(view.reasons.iter().map(|reason| reason.entries).sum());
     view! {
         <Table caption="What failed or was left alone, by reason" columns class="table-middle reasons">
-            {view.reasons.into_iter().map(|reason| view! { <ReasonRow id=id.clone() reason reader=reader.clone() now/> }).collect_view()}
+            {view.reasons.into_iter().map(|reason| view! { <ReasonRow id=id.clone() reason rolled=rolled.clone() reader=reader.clone() now/> }).collect_view()}
         </Table>
         {(more > 0).then(|| view! { <More id=view.row.id more left/> })}
     }
@@ -98,13 +99,19 @@ fn reason_words(reason: &FailureReason) -> String {
 }
 
 #[component]
-fn ReasonRow(id: String, reason: FailureReason, reader: Reader, now: Millis) -> impl IntoView {
+fn ReasonRow(
+    id: String,
+    reason: FailureReason,
+    #[prop(optional_no_strip)] rolled: Option<String>,
+    reader: Reader,
+    now: Millis,
+) -> impl IntoView {
     let (row, words) = (format!("reason-{}-{}", reason.outcome.as_str(), reason.code), reason_words(&reason));
     let failed = reason.outcome == ItemOutcome::Failed;
     let (tone, sign) = if failed { (Tone::Act, Sign::Stuck) } else { (Tone::Idle, Sign::Held) };
     let prefix = (!failed && reason.code != CODE_UNDONE).then_some("left alone: ");
     let again = failed.then(|| {
-        let refused = refusal(reader.role, drain_action(reason.again));
+        let refused = rolled.or_else(|| refusal(reader.role, drain_action(reason.again)));
         let beside = reason.again.saturating_sub(reason.entries);
         let beside =
             (beside > 0).then(|| format!("{} of the same groups among them, which failed for another reason", count(beside)));

@@ -102,7 +102,8 @@ fn pace(view: &DrainJobView) -> String {
 /// The steps that can be taken now, in their order: what the state allows and what has something left to do.
 pub(super) fn steps(view: &DrainJobView) -> Vec<JobChange> {
     let worth = |step: &JobChange| match step {
-        JobChange::Undo => view.undoable.total() > 0,
+        // What has rolled to a file says why it is not taken back.
+        JobChange::Undo => view.undoable.total() > 0 || view.row.rolled.is_some(),
         JobChange::Acknowledge => !view.row.acknowledged,
         _ => true,
     };
@@ -207,8 +208,14 @@ pub(super) fn step_refused(step: JobChange, view: &DrainJobView, reader: &Reader
     match step {
         JobChange::Approve | JobChange::Refuse => refusal(reader.role, Action::Approve)
             .or_else(|| (reader.name == view.asked_by).then(|| "Nobody approves their own change".to_owned())),
+        JobChange::Undo if view.row.rolled.is_some() => rolled_refused(view),
         _ => refusal(reader.role, drain_action(view.row.tally.all())),
     }
+}
+
+/// Why nothing can be done that needs the entries of the drain one by one, when they have rolled to a file.
+pub(super) fn rolled_refused(view: &DrainJobView) -> Option<String> {
+    view.row.rolled.as_ref().map(|rolled| upper_first(&rolled.words()))
 }
 
 #[component]

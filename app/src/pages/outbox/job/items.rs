@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
 use tidewatch_domain::drain::{ItemFilter, ItemOutcome};
 use tidewatch_domain::fleet::{DrainItemRow, DrainJobRow, Tone};
-use tidewatch_domain::page::{Page, Position};
+use tidewatch_domain::page::{Page, Position, Total};
 use tidewatch_domain::time::Millis;
 
 use super::super::drain::words;
@@ -64,7 +64,11 @@ pub fn OutboxItemsPage() -> impl IntoView {
         let query = ItemsQuery::parse(&params)?;
         let Console { service, cx, .. } = console();
         let job = service.drain_job(&cx, &id).await?.row;
-        let page = service.drain_job_items(&cx, &id, &query.filter, &query.list.position, query.list.rows).await?;
+        let page = match job.rolled {
+            // There is nothing to list, and the page says where it is.
+            Some(_) => Page { rows: Vec::new(), next: None, previous: None, total: Total::Exact(0) },
+            None => service.drain_job_items(&cx, &id, &query.filter, &query.list.position, query.list.rows).await?,
+        };
         let mut crumbs = crumbs();
         crumbs.push((job.id.clone(), paths::drain_job(&job.id)));
         Ok(view! {
@@ -91,8 +95,11 @@ pub fn ItemsView(
         let all = all.on(&job.id);
         view! { <p>"Only those with the code " <span class="mono">{code.to_owned()}</span> ". " <a href=all>"See every code"</a></p> }
     });
-    let export = |kind: &str| paths::drain_export(&job.id, &query.filter, kind);
-    let body = if page.rows.is_empty() {
+    let exports = job.rolled.is_none().then(|| exports(&query, &job));
+    let body = if let Some(rolled) = &job.rolled {
+        let text = format!("{}: {}.", job.id, rolled.words());
+        view! { <Empty reason=Reason::NoneYet title="The entries are in a file" text/> }.into_any()
+    } else if page.rows.is_empty() {
         nothing(&query, &job)
     } else {
         view! { <Rows query=query.clone() job=job.clone() page now/> }.into_any()
@@ -102,11 +109,20 @@ pub fn ItemsView(
             <div><h1>{title}</h1><p><a href=paths::drain_job(&job.id)>{words::title(job.action, job.tally.all())}</a></p>{code}</div>
             <div class="page-actions">
                 <Segmented label="Entries by outcome" segments=segments(&query, &job)/>
-                <a class="btn" href=export("csv") download="" title="All entries of this outcome as CSV"><Icon name=IconName::Download/>"CSV"</a>
-                <a class="btn" href=export("ndjson") download="" title="All entries of this outcome, one JSON object a line">"NDJSON"</a>
+                {exports}
             </div>
         </div>
         <section class="panel" aria-label="Entries of the drain">{body}</section>
+    }
+    .into_any()
+}
+
+/// Links to the whole list as a file.
+fn exports(query: &ItemsQuery, job: &DrainJobRow) -> AnyView {
+    let export = |kind: &str| paths::drain_export(&job.id, &query.filter, kind);
+    view! {
+        <a class="btn" href=export("csv") download="" title="All entries of this outcome as CSV"><Icon name=IconName::Download/>"CSV"</a>
+        <a class="btn" href=export("ndjson") download="" title="All entries of this outcome, one JSON object a line">"NDJSON"</a>
     }
     .into_any()
 }

@@ -1,7 +1,7 @@
 //! Beside a drain: how it is taken back, when the sleeping devices are expected, what happened.
 
 use leptos::prelude::*;
-use tidewatch_domain::drain::{Dependants, JobState};
+use tidewatch_domain::drain::{Dependants, JobState, Rolled};
 use tidewatch_domain::fleet::{DrainJobView, Forecast, JobEvent, Tone};
 use tidewatch_domain::time::Millis;
 
@@ -33,7 +33,7 @@ pub fn Side(
         <aside class="stack" aria-label="Facts about the drain">
             <Undo view=view.clone() now/>
             {asleep.then(|| view! { <Asleep forecast=view.forecast.clone()/> })}
-            <Facts view=view.clone() mine/>
+            <Facts view=view.clone() mine now/>
             {children()}
             <Panel id="h-history" title="History"><ol class="timeline timeline-side">{view.events.into_iter().enumerate().map(|(at, event)| view! { <Event event newest=at == 0 now/> }).collect_view()}</ol></Panel>
         </aside>
@@ -109,7 +109,7 @@ pub fn ForecastBars(
 }
 
 #[component]
-fn Facts(view: DrainJobView, mine: bool) -> impl IntoView {
+fn Facts(view: DrainJobView, mine: bool, now: Millis) -> impl IntoView {
     let behind = match view.dependants {
         Dependants::TakeAlong => "taken along",
         Dependants::Hold => "held",
@@ -138,11 +138,24 @@ fn Facts(view: DrainJobView, mine: bool) -> impl IntoView {
                     <dd>{format!("when {}\u{a0}% of the latest fail", view.stop_percent)}</dd>
                     <dt>"New since"</dt>
                     <dd>{match view.newer { 0 => "none that match".to_owned(), n => format!("{} match and are not in the set", count(n)) }}</dd>
+                    {view.row.rolled.clone().map(|rolled| view! { <Entries rolled now/> })}
                     {mine.then(|| view! { <dt>"Yours"</dt><dd>"you asked for it"</dd> })}
                 </dl>
                 {view.patch.as_ref().map(|patch| view! { <pre class="payload">{super::super::drain::patch_text(Some(patch))}</pre> })}
             </div>
         </Panel>
+    }
+    .into_any()
+}
+
+/// Where the entries of an old drain are, one by one.
+#[component]
+fn Entries(rolled: Rolled, now: Millis) -> impl IntoView {
+    view! {
+        <dt>"Entries"</dt>
+        <dd class="mono break">{rolled.file}<small>{format!("{} under the folder of the store since ", counted(rolled.entries, "line", "lines"))}<When at=rolled.at now/></small></dd>
+        <dt>"SHA-256"</dt>
+        <dd class="mono break">{rolled.sha256}<small>"of its rows"</small></dd>
     }
     .into_any()
 }

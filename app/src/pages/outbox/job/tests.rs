@@ -1,6 +1,6 @@
 //! The page of a drain from hand-made jobs: numbers that add up, steps by state and role, and the three kinds of empty.
 
-use tidewatch_domain::drain::{DrainAction, ItemFilter, ItemOutcome, JobChange, JobState, Undoable};
+use tidewatch_domain::drain::{DrainAction, ItemFilter, ItemOutcome, JobChange, JobState, Rolled, Undoable};
 use tidewatch_domain::fleet::{FailureReason, Forecast, JobTally};
 use tidewatch_domain::role::Role;
 
@@ -224,4 +224,38 @@ fn a_list_of_drains_says_which_ends_nobody_has_seen() {
     assert_eq!(read.matches("not seen by anybody yet").count(), 1, "{read}");
     let none = html(|| view! { <JobsView query=ListState::default() page=crate::pages::fixture::page(Vec::new(), 0) now=NOW/> });
     assert!(none.contains("Nothing has been drained yet"), "{none}");
+}
+
+#[test]
+fn a_drain_whose_entries_are_in_a_file_names_it_and_offers_nothing_that_needs_them() {
+    let view = |rolled| {
+        let mut view = job(JobState::Done);
+        view.row.rolled = rolled;
+        view.undoable = Undoable::default();
+        view
+    };
+    let rolled =
+        Rolled { at: NOW, file: "rolled/J2291-20260312T143100000Z.ndjson.zst".into(), sha256: "5be240cd".into(), entries: 1_284 };
+    let maya = || reader(Role::Operator, "maya.okafor");
+    let page = page(view(Some(rolled.clone())), maya());
+    let facts = text(part(&page, "id=\"h-job-facts\"", "</dl>"));
+    assert!(
+        facts.contains("Entries rolled/J2291-20260312T143100000Z.ndjson.zst 1,284 lines") && facts.contains("5be240cd"),
+        "{facts}"
+    );
+    let why = "title=\"Retention of jobs is over: what became of each entry is in rolled/J2291-";
+    let failed = part(&page, "id=\"reason-failed-checksum_mismatch\"", "</tr>");
+    assert!(failed.contains("aria-disabled=\"true\"") && failed.contains(why), "{failed}");
+    let undo = part(&page, "name=\"step\" value=\"undo\"", "</form>");
+    assert!(undo.contains("aria-disabled=\"true\"") && undo.contains(why), "{undo}");
+    assert!(!steps(&view(None)).contains(&JobChange::Undo), "what is here and cannot be taken back has no button");
+    let items = |rolled| {
+        let row = view(rolled).row;
+        html(
+            move || view! { <ItemsView query=ItemsQuery::default() job=row page=crate::pages::fixture::page(Vec::new(), 0) now=NOW/> },
+        )
+    };
+    let list = items(Some(rolled));
+    assert!(text(&list).contains("The entries are in a file") && text(&list).contains("rolled/J2291-"), "{list}");
+    assert!(!list.contains("/export/drain-items") && items(None).contains("/export/drain-items"), "there is nothing to export");
 }

@@ -224,7 +224,7 @@ statements! {
         from dead_letters where client = ?1 and operation_id = ?2";
 
     VERIFY_JOBS = r"
-        select j.id, j.set_id, j.waiting, j.sent, j.ok, j.skipped, j.failed, j.finished_ms is not null as final, s.entries, s.hash
+        select j.id, j.set_id, j.waiting, j.sent, j.ok, j.skipped, j.failed, j.finished_ms is not null as final, s.entries, s.hash, j.rolled > 0 as rolled
         from drain_jobs j cross join drain_sets s on s.id = j.set_id where j.id > ?1 order by j.id limit ?2";
     VERIFY_ITEMS = r"
         select outcome, open, count(*) from drain_items where set_id = ?1 group by outcome, open";

@@ -112,6 +112,11 @@ pub struct JobRow {
     pub acknowledged_by: Option<String>,
     pub acknowledged_ms: Option<i64>,
     pub holds: bool,
+    pub rolled: i64,
+    pub rolled_ms: Option<i64>,
+    pub rolled_file: Option<String>,
+    pub rolled_rows: Option<i64>,
+    pub rolled_sha256: Option<String>,
     pub action: String,
     pub dependants: String,
     pub patch: Option<String>,
@@ -334,7 +339,7 @@ impl Writer {
     pub(super) async fn job_change(&mut self, id: i64, by: &JobMove) -> Result<Result<std::result::Result<(), JobState>>> {
         let Some(mut job) = self.job_load(id).await? else { return Ok(Err(Error::NotFound("job"))) };
         let before = job.job_state();
-        if !before.allows(by.change) || by.change == JobChange::Undo && self.job_undoable(&job).await?.total() == 0 {
+        if !before.allows(by.change) || by.change == JobChange::Undo && !self.can_undo(&job).await? {
             return Ok(Ok(Err(before)));
         }
         match by.change {

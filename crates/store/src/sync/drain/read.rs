@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 use tidewatch_domain::control::CommandState;
 use tidewatch_domain::drain::{ArchiveState, ItemOutcome};
@@ -11,9 +12,9 @@ use tidewatch_domain::page::{Page, Position, Total};
 use tidewatch_domain::time::Millis;
 
 use super::job_statements::{
-    COMMANDS_STATES, ITEMS_AT, ITEMS_DEVICES, ITEMS_ELSEWHERE, ITEMS_OUTCOMES, ITEMS_REASONS, ITEMS_SECONDS, ITEMS_TOGETHER,
-    ITEMS_TRIED, ITEMS_WAITING, JOB_EVENTS, JOB_LAST, JOB_MINUTES, JOB_VIEW, JOBS_ABOVE, JOBS_BELOW, JOBS_OPEN, JOBS_WAITING,
-    LETTER_COPY, LETTER_ORIGINAL, LETTER_VIEW,
+    COMMANDS_STATES, ITEMS_AT, ITEMS_DEVICES, ITEMS_ELSEWHERE, ITEMS_OUTCOMES, ITEMS_TOGETHER, ITEMS_TRIED, ITEMS_WAITING,
+    JOB_EVENTS, JOB_LAST, JOB_MINUTES, JOB_VIEW, JOBS_ABOVE, JOBS_BELOW, JOBS_OPEN, JOBS_WAITING, LETTER_COPY, LETTER_ORIGINAL,
+    LETTER_VIEW,
 };
 use super::jobs::JobRow;
 use crate::sync::Sync;
@@ -65,7 +66,7 @@ pub struct TriedUnit {
 }
 
 /// Failed and skipped items of one reason.
-#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq, FromRow, Serialize, Deserialize)]
 pub struct ReasonRow {
     /// Code.
     pub code: String,
@@ -249,14 +250,6 @@ impl Sync {
         Ok(rows.into_iter().filter_map(|(_, outcome)| ItemOutcome::of_number(outcome)).collect())
     }
 
-    /// Failed and skipped items of a set by reason, most first, fifty at most.
-    ///
-    /// # Errors
-    /// As the database.
-    pub async fn items_reasons(&self, set: i64) -> Result<Vec<ReasonRow>> {
-        Ok(sqlx::query_as(ITEMS_REASONS).bind(set).fetch_all(&self.readers).await?)
-    }
-
     /// Devices that have items of a set under way: how many, the newest command, since.
     ///
     /// # Errors
@@ -286,14 +279,6 @@ impl Sync {
     /// As the database.
     pub async fn job_minutes(&self, id: i64, after: i64) -> Result<Vec<(i64, i64)>> {
         Ok(sqlx::query_as(JOB_MINUTES).bind(id).bind(after).fetch_all(&self.readers).await?)
-    }
-
-    /// Items of a set that came to an end, by second since 1970. Goes through all of them: for sets that are not large.
-    ///
-    /// # Errors
-    /// As the database.
-    pub async fn items_seconds(&self, set: i64) -> Result<Vec<(i64, i64)>> {
-        Ok(sqlx::query_as(ITEMS_SECONDS).bind(set).fetch_all(&self.readers).await?)
     }
 
     /// Where commands stand.

@@ -23,8 +23,9 @@ impl Sync {
 }
 
 impl Writer {
-    pub(super) async fn job_undoable(&mut self, job: &JobRow) -> Result<Undoable> {
-        undoable(&mut self.connection, job).await
+    /// Whether an undo of a job finds anything. Once its items are in a file there is nothing to go through.
+    pub(super) async fn can_undo(&mut self, job: &JobRow) -> Result<bool> {
+        Ok(job.rolled == 0 && undoable(&mut self.connection, job).await?.total() > 0)
     }
 }
 

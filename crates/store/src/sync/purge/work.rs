@@ -214,7 +214,7 @@ impl Sync {
         })
     }
 
-    pub(super) fn folder(&self) -> std::path::PathBuf {
+    pub(in crate::sync) fn folder(&self) -> std::path::PathBuf {
         self.shared.path.parent().map(std::path::Path::to_path_buf).unwrap_or_default()
     }
 }

@@ -4,6 +4,7 @@ use super::*;
 use crate::sync::drain::job_statements as jobs;
 use crate::sync::drain::statements as drain;
 use crate::sync::purge::statements as purge;
+use crate::sync::roll::statements as roll;
 use crate::sync::snapshots::statements as snapshots;
 use crate::sync::statements::{MANY, SINGLE, control, feed, untold};
 
@@ -70,7 +71,7 @@ async fn every_statement_is_prepared_and_only_the_named_ones_scan() {
     let mut plans = String::new();
     let all =
         SINGLE.iter().chain(feed::SINGLE).chain(control::SINGLE).chain(drain::SINGLE).chain(jobs::SINGLE).chain(untold::SINGLE);
-    for (name, text) in all.chain(snapshots::SINGLE).chain(purge::SINGLE) {
+    for (name, text) in all.chain(snapshots::SINGLE).chain(purge::SINGLE).chain(roll::SINGLE) {
         let plan: Vec<(i64, i64, i64, String)> =
             sqlx::query_as(sqlx::AssertSqlSafe(format!("explain query plan {text}"))).fetch_all(pool).await.expect(name);
         let lines: Vec<&str> = plan.iter().map(|(.., line)| line.as_str()).collect();

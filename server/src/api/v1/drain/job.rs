@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use serde_json::Value;
+use tidewatch_domain::drain::Rolled;
 use tidewatch_domain::fleet::{DrainItemRow, DrainJobRow, DrainJobView, FailureReason, JobEvent, Released, RunningDevice};
 use tidewatch_protocol::Timestamp;
 
@@ -43,6 +44,30 @@ pub struct JobEntry {
     pub tally: TallyEntry,
     /// Whether somebody has said that they have seen its end.
     pub acknowledged: bool,
+    /// Where its items are, when retention of jobs is over. Everything else of the job stays, and its items are neither listed, tried again
+    /// nor taken back. Absent until then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rolled: Option<RolledEntry>,
+}
+
+/// The file that items of a job have rolled to.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct RolledEntry {
+    /// Since.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// The file, under the folder of the store: one JSON object an item and line, compressed with zstd, the last line is its manifest.
+    pub file: String,
+    /// SHA-256 of the rows in the file.
+    pub sha256: String,
+    /// Items in the file.
+    pub entries: u64,
+}
+
+impl From<Rolled> for RolledEntry {
+    fn from(rolled: Rolled) -> Self {
+        Self { at: Timestamp(rolled.at), file: rolled.file, sha256: rolled.sha256, entries: rolled.entries }
+    }
 }
 
 /// Entries by outcome.
@@ -81,6 +106,7 @@ impl From<DrainJobRow> for JobEntry {
                 waiting: tally.waiting,
             },
             acknowledged: row.acknowledged,
+            rolled: row.rolled.map(RolledEntry::from),
             id: row.id,
             created_by: row.created_by,
             reason: row.reason,
