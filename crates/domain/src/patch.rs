@@ -144,7 +144,7 @@ impl<'a> Convert<'a> {
 /// # Errors
 /// The first operation that fails.
 pub fn patched(body: &Body, operations: &[Value]) -> Result<Body, PatchFault> {
-    each(body, operations, |document, at, operation| apply(document, at, operation))
+    each(body, operations, apply)
 }
 
 /// The body after a correction: a patch that may convert. All operations hold, or none.
