@@ -153,15 +153,19 @@ async fn what_has_something_left_to_it_stays() {
     let dir = tempfile::tempdir().expect("a folder");
     let store = refused(dir.path()).await;
     let job = drain(&store, DrainAction::Discard, &members(1, 0..2), "discard").await.id;
-    assert_eq!(moved(&store, job, JobChange::Acknowledge, NOW).await, Ok(()));
+    let other = drain(&store, DrainAction::Discard, &members(2, 0..2), "other").await.id;
+    for job in [job, other] {
+        assert_eq!(moved(&store, job, JobChange::Acknowledge, NOW).await, Ok(()));
+    }
     let later = UNSEEN_DUE.plus(DAY_MS);
-    assert_eq!(due(&store, later).await, [0; 0], "its command is open");
+    store.sync().untold_listed(&client(2), NOW, &HashSet::new()).await.expect("listed");
+    assert_eq!(due(&store, later).await, [0; 0], "the device of one has not heard of it, the command of the other is open");
     store.sync().commands_expire(NOW.plus(60 * DAY_MS)).await.expect("ended");
-    assert_eq!(due(&store, later).await, [0; 0], "its device has not heard of it");
+    assert_eq!(due(&store, later).await, [other], "the device of the first has still not heard of it");
     assert!(!store.sync().roll_write(job, later).await.expect("written"), "nor is it named when it was asked for all the same");
     assert_eq!((view(&store, job).await.rolled_items(), crate::sync::row_file::files(dir.path(), "rolled")), (None, Vec::new()));
     told(&store).await;
-    assert_eq!(due(&store, later).await, [job]);
+    assert_eq!(due(&store, later).await, [job, other]);
     // One that was promised to be taken back for longer than retention keeps it.
     let short = ItemRetention { days: Some(1) };
     let promised = Millis(view(&store, job).await.restore_until_ms.expect("promised"));
@@ -175,7 +179,7 @@ async fn what_has_something_left_to_it_stays() {
     assert!(next(NOW.plus(3 * DAY_MS + 1)).await.expect("read").is_some());
     // One that is taken back is not over.
     assert_eq!(moved(&store, job, JobChange::Undo, NOW).await, Ok(()));
-    assert_eq!(due(&store, later).await, [0; 0]);
+    assert_eq!(due(&store, later).await, [other]);
     assert!(!store.sync().roll_write(job, later).await.expect("asked"));
     assert_eq!(items(&store, job).await, [1, 2]);
     store.close().await.expect("closes");
