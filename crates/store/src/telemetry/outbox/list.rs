@@ -155,21 +155,21 @@ impl Wanted<'_> {
         }
     }
 
-    /// `from outbox o … where …`, from a place on: after it, or before it (`back`).
-    pub(super) fn push(&self, query: &mut QueryBuilder<Sqlite>, from: Option<(&Place, bool)>) {
+    /// `from outbox o … where …`, from a place on: after it, or before it (`back`), to the end of a stretch where there is one.
+    pub(super) fn push(&self, query: &mut QueryBuilder<Sqlite>, from: Option<(&Place, bool)>, end: Option<&Place>) {
         query.push(" from outbox o indexed by ").push(self.index().0).push(" cross join devices d on d.id = o.device where ");
-        self.conditions_push(query, from);
+        self.conditions_push(query, from, end);
     }
 
     /// The same for whoever asks for nothing of the device: an outer join finds what the inner one does, and SQLite leaves it out when no
     /// condition speaks of the device.
     pub(super) fn entries_push(&self, query: &mut QueryBuilder<Sqlite>, from: Option<(&Place, bool)>) {
         query.push(" from outbox o indexed by ").push(self.index().0).push(" left join devices d on d.id = o.device where ");
-        self.conditions_push(query, from);
+        self.conditions_push(query, from, None);
     }
 
     /// Everything that it asks for of an entry, from a place on.
-    pub(super) fn conditions_push(&self, query: &mut QueryBuilder<Sqlite>, from: Option<(&Place, bool)>) {
+    pub(super) fn conditions_push(&self, query: &mut QueryBuilder<Sqlite>, from: Option<(&Place, bool)>, end: Option<&Place>) {
         terms::push(query, self.filter, self.found, self.words, self.now);
         let pinned = |key| terms::pinned(self.filter, key).map(str::to_owned);
         pin(query, "o.operation_id collate nocase", pinned("operation"));
@@ -188,7 +188,10 @@ impl Wanted<'_> {
         if self.signature.is_some() {
             query.push(" and o.state <= 1");
         }
-        self.range_push(query, from);
+        match end {
+            Some(end) => self.stretch_push(query, from, end),
+            None => self.range_push(query, from),
+        }
         pin(query, "o.signature", self.signature.map(str::to_owned));
     }
 
@@ -219,6 +222,15 @@ impl Wanted<'_> {
                 }
             }
         }
+    }
+
+    /// The same to the end of a stretch, which is the one bound of its side.
+    fn stretch_push(&self, query: &mut QueryBuilder<Sqlite>, from: Option<(&Place, bool)>, end: &Place) {
+        match from {
+            Some((place, back)) => place.push(query, if back { "<" } else { ">" }),
+            None => _ = query.push(" and o.state >= ").push_bind(self.ranks().0),
+        }
+        end.push(query, if from.is_some_and(|(_, back)| back) { ">=" } else { "<=" });
     }
 
     /// First and last of the states that it can hold.
@@ -336,10 +348,7 @@ impl Telemetry {
     ) -> Result<Vec<EntryRead>> {
         let mut query = QueryBuilder::new("select ");
         query.push(COLUMNS);
-        wanted.push(&mut query, place.map(|place| (place, back)));
-        if let Some(end) = end {
-            end.push(&mut query, if back { ">=" } else { "<=" });
-        }
+        wanted.push(&mut query, place.map(|place| (place, back)), end);
         order_push(&mut query, back);
         query.push(" limit ").push_bind(limit as i64);
         Ok(query.build_query_as().fetch_all(&self.database.readers).await?)
@@ -382,3 +391,6 @@ pub(super) fn order_push(query: &mut QueryBuilder<Sqlite>, back: bool) {
         query.push(if at == 0 { " order by " } else { ", " }).push(column).push(direction);
     }
 }
+
+#[cfg(test)]
+mod tests;

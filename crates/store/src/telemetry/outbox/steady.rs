@@ -57,7 +57,7 @@ impl Telemetry {
         let end = if index == Self::BY_KEY && device.is_none() { self.steady_end(after.as_ref()).await? } else { None };
         let mut query = QueryBuilder::new("select ");
         query.push(COLUMNS).push(" from outbox o ").push(index).push(" cross join devices d on d.id = o.device where ");
-        wanted.conditions_push(&mut query, None);
+        wanted.conditions_push(&mut query, None, None);
         after.iter().for_each(|key| key.push(&mut query, ">"));
         end.iter().for_each(|key| key.push(&mut query, "<="));
         query.push(" order by o.device, o.operation_id limit ").push_bind(i64::from(rows) + 1);
