@@ -15,6 +15,8 @@ mod meta;
 mod settle;
 mod wish;
 
+use std::convert::identity;
+
 use self::branch::branched;
 use self::crdt::{on_crdt, plain_fields};
 use self::deletion::{deleted, on_tombstone};
@@ -202,7 +204,7 @@ pub enum Verdict {
 #[must_use]
 pub fn decide(standing: Option<Standing<'_>>, asked: Asked<'_>, ground: Ground<'_>, policy: &Policy) -> Verdict {
     if asked.op == MutationOp::Crdt {
-        return on_crdt(standing, asked, policy);
+        return on_crdt(standing, asked, policy, identity);
     }
     if let PolicyKind::Crdt { fields } = &policy.kind
         && let Some(whole) = plain_fields(standing, asked, fields)

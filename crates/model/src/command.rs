@@ -289,17 +289,20 @@ fn removal(collections: [usize; 2]) -> impl Strategy<Value = Vec<Command>> {
 
 /// Two devices write a record without knowing of each other; one of them reads what came of it and decides, perhaps twice.
 fn decision(collections: [usize; 2]) -> impl Strategy<Value = Vec<Command>> {
-    let op = prop_oneof![3 => Just(MutationOp::Update), 2 => Just(MutationOp::Put), 1 => Just(MutationOp::Delete)];
+    let decided = prop_oneof![
+        6 => Just(MutationOp::Update), 4 => Just(MutationOp::Put), 2 => Just(MutationOp::Delete), 1 => Just(MutationOp::Crdt)
+    ];
+    let ops = (prop_oneof![5 => Just(MutationOp::Put), 1 => Just(MutationOp::Delete)], decided);
     let collection = proptest::sample::select(collections.to_vec());
-    (0usize..2, collection, 0..RECORDS, op, (0u8..6, 0u8..6), any::<bool>(), any::<bool>()).prop_map(
-        |(decider, collection, record, op, values, merges, again)| {
+    (0usize..2, collection, 0..RECORDS, ops, (0u8..6, 0u8..6), any::<bool>(), any::<bool>()).prop_map(
+        |(decider, collection, record, (other, op), values, merges, again)| {
             let edit = |device, op, on, values| Edit { device, collection, record, op, on, values, moved: false };
             let push = |device| Command::Push { device, count: 20, fault: Fault::None };
             let decide = || Command::Resolve { edit: edit(decider, op, On::Held, values), which: 0, merges };
             let mut steps = vec![
                 Command::Edit(edit(decider, MutationOp::Put, On::Nothing, (2, 2))),
                 push(decider),
-                Command::Edit(edit(1 - decider, MutationOp::Put, On::Nothing, (4, 3))),
+                Command::Edit(edit(1 - decider, other, On::Nothing, (4, 3))),
                 push(1 - decider),
                 Command::Pull { device: decider, size: 500, compact: false, fault: Fault::None },
                 decide(),
@@ -313,11 +316,45 @@ fn decision(collections: [usize; 2]) -> impl Strategy<Value = Vec<Command>> {
     )
 }
 
+/// A device writes on what it has read, and another one has written since; perhaps the younger one of two writes arrives first.
+fn behind(collections: [usize; 2]) -> impl Strategy<Value = Vec<Command>> {
+    let op = prop_oneof![3 => Just(MutationOp::Update), 1 => Just(MutationOp::Put), 1 => Just(MutationOp::Delete)];
+    let on = prop_oneof![1 => Just(On::Held), 2 => Just(On::Checksum), 2 => (0u8..5).prop_map(On::Content)];
+    let collection = proptest::sample::select(collections.to_vec());
+    (0usize..2, collection, 0..RECORDS, op, on, (0u8..6, 0u8..6), any::<bool>()).prop_map(
+        |(writer, collection, record, op, on, values, early)| {
+            let reader = 1 - writer;
+            let edit = |device, op, on, values| Edit { device, collection, record, op, on, values, moved: false };
+            let push = |device| Command::Push { device, count: 20, fault: Fault::None };
+            let mut steps = vec![
+                Command::Edit(edit(writer, MutationOp::Put, On::Held, (2, 3))),
+                push(writer),
+                Command::Pull { device: reader, size: 500, compact: false, fault: Fault::None },
+                Command::Edit(edit(writer, MutationOp::Update, On::Held, (3, 0))),
+                push(writer),
+                push(reader),
+            ];
+            let late = edit(reader, op, on, values);
+            if early {
+                steps.push(Command::Several { edits: vec![late, edit(reader, op, On::Held, values)], tie: Tie::Chain });
+                steps.push(Command::Ahead(reader, 1));
+            } else {
+                steps.push(Command::Edit(late));
+            }
+            steps.push(push(reader));
+            steps
+        },
+    )
+}
+
 /// A run.
 pub fn commands(most: usize) -> impl Strategy<Value = Vec<Command>> {
     let places = 0..crate::world::COLLECTIONS.len();
     [places.clone(), places].prop_flat_map(move |collections| {
-        let steps = prop_oneof![40 => command(collections).prop_map(|step| vec![step]), 1 => removal(collections), 1 => decision(collections)];
+        let steps = prop_oneof![
+            40 => command(collections).prop_map(|step| vec![step]), 1 => removal(collections), 1 => decision(collections),
+            1 => behind(collections)
+        ];
         proptest::collection::vec(steps, 1..most).prop_map(|parts| parts.concat())
     })
 }

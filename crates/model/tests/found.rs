@@ -315,3 +315,59 @@ fn what_removes_comes_after_what_it_has_seen_whoever_made_it() {
     let body = seen.followed["site:a"].values().next().map(|(_, body)| body["tags"].clone());
     assert_eq!(body, Some(serde_json::json!({"$set": []})));
 }
+
+/// A conflict is settled by an operation on fields that merge by themselves, in a collection that has none: it was closed, and nothing else
+/// had happened.
+#[test]
+fn an_operation_that_a_collection_does_not_take_settles_nothing() {
+    let settling = |op| Command::Resolve { edit: an_edit(1, "approvals", op, On::Held, (0, 0)), which: 0, merges: false };
+    let seen = sound(&[
+        edit(0, "approvals", MutationOp::Create, On::Nothing, (2, 2)),
+        push(0),
+        edit(2, "approvals", MutationOp::Put, On::Nothing, (4, 3)),
+        push(2),
+        pull(1, 500, Fault::None),
+        settling(MutationOp::Crdt),
+        push(1),
+        settling(MutationOp::Update),
+        push(1),
+    ]);
+    let told: Vec<_> = seen.devices[1].answers.iter().map(|(_, answer)| answer.code.unwrap_or(answer.status)).collect();
+    assert_eq!(told, ["schema_invalid", "applied"]);
+}
+
+/// A conflict is settled by an operation on a field that merges by itself: the conflict was closed, and the operation lost.
+#[test]
+fn an_operation_that_settles_a_conflict_is_made() {
+    let settling = an_edit(0, "boards", MutationOp::Crdt, On::Guess(1), (0, 5));
+    let seen = sound(&[
+        edit(0, "boards", MutationOp::Crdt, On::Nothing, (0, 5)),
+        push(0),
+        edit(1, "boards", MutationOp::Delete, On::Nothing, (0, 0)),
+        push(1),
+        Command::Resolve { edit: settling, which: 0, merges: false },
+        push(0),
+    ]);
+    let body = seen.followed["site:a"].values().next().map(|(_, body)| body["count"].clone());
+    assert_eq!(body, Some(serde_json::json!(6)));
+}
+
+/// A record is deleted twice, by devices that did not know of each other, and then changed by a third that wins: the change was made on
+/// nothing, because the version before the last one was a deletion as well.
+#[test]
+fn a_change_that_wins_over_two_deletions_is_made_on_what_was_there() {
+    let seen = sound(&[
+        edit(0, "profiles", MutationOp::Create, On::Nothing, (2, 3)),
+        push(0),
+        edit(0, "profiles", MutationOp::Delete, On::Guess(1), (0, 0)),
+        push(0),
+        Command::Skew(1, 10_000),
+        edit(1, "profiles", MutationOp::Delete, On::Nothing, (0, 0)),
+        push(1),
+        Command::Skew(0, 20_000),
+        edit(0, "profiles", MutationOp::Update, On::Nothing, (4, 0)),
+        push(0),
+    ]);
+    let record = seen.followed["site:a"].values().next().cloned();
+    assert_eq!(record.map(|(version, body)| (version, body.into())), Some((4, serde_json::json!({"a": 4, "b": 3}))));
+}

@@ -123,7 +123,7 @@ const KINDS: [&str; 46] = [
 #[test]
 fn runs_come_to_every_kind_of_answer_and_row() {
     let mut missing = BTreeSet::from(KINDS);
-    for run in drawn(120) {
+    for run in drawn(200) {
         let seen = honest(&run);
         for (_, answer) in seen.devices.iter().flat_map(|device| &device.answers) {
             let rare = [("elsewhere", answer.elsewhere.is_some()), ("noop", answer.noop), ("branch", answer.branch.is_some())];

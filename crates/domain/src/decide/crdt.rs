@@ -8,8 +8,14 @@ use crate::crdt::{self, CrdtType};
 use crate::policy::{Policy, PolicyKind};
 use crate::sync::{Body, MutationOp};
 
-/// Applies one operation. A record that is not there yet begins with it; a deleted one stays deleted.
-pub(super) fn on_crdt(standing: Option<Standing<'_>>, asked: Asked<'_>, policy: &Policy) -> Verdict {
+/// Applies one operation. A record that is not there yet begins with it; a deleted one stays deleted. `word` has the last word on what
+/// the guards have found.
+pub(super) fn on_crdt(
+    standing: Option<Standing<'_>>,
+    asked: Asked<'_>,
+    policy: &Policy,
+    word: impl FnOnce(Option<Verdict>) -> Option<Verdict>,
+) -> Verdict {
     if !matches!(policy.kind, PolicyKind::Crdt { .. }) {
         return Verdict::Invalid("op: crdt belongs to collections of the kind crdt".to_owned());
     }
@@ -28,7 +34,7 @@ pub(super) fn on_crdt(standing: Option<Standing<'_>>, asked: Asked<'_>, policy: 
     if standing.is_some_and(|standing| *standing.body == image) {
         return Verdict::Noop;
     }
-    if let Some(refused) = guarded_image(standing, asked, Some(&image), policy) {
+    if let Some(refused) = word(guarded_image(standing, asked, Some(&image), policy)) {
         return refused;
     }
     Verdict::Write(Write {

@@ -1,25 +1,31 @@
 //! A write that settles a conflict: a person has decided with the record in hand, so no policy decides again.
 
-use super::crdt::plain_fields;
+use super::crdt::{on_crdt, plain_fields};
 use super::deletion::on_tombstone;
 use super::image::{names, plainly, written};
 use super::{Asked, DisputeKind, Ground, Standing, Verdict, completed, guarded, kept_as_made, on_nothing};
 use crate::policy::{Policy, PolicyKind};
+use crate::sync::MutationOp;
 
 /// Decides a write that settles a conflict and is based on the record as it stands. Guards still refuse; what they ask approval
 /// for is approved by whoever may, and refused to everybody else.
 #[must_use]
 pub fn settled(standing: Option<Standing<'_>>, asked: Asked<'_>, policy: &Policy, approves: bool) -> Verdict {
+    let word = |found| match found {
+        Some(Verdict::Approval(_)) if approves => None,
+        Some(Verdict::Approval(guard)) => Some(Verdict::Denied(guard)),
+        other => other,
+    };
+    if asked.op == MutationOp::Crdt {
+        return on_crdt(standing, asked, policy, word);
+    }
     let kept = match &policy.kind {
         PolicyKind::Crdt { fields } => plain_fields(standing, asked, fields),
         _ => None,
     };
     let asked = kept.as_ref().map_or(asked, |fields| Asked { fields, ..asked });
-    match guarded(standing, asked, policy) {
-        Some(Verdict::Approval(_)) if approves => {}
-        Some(Verdict::Approval(guard)) => return Verdict::Denied(guard),
-        Some(refused) => return refused,
-        None => {}
+    if let Some(refused) = word(guarded(standing, asked, policy)) {
+        return refused;
     }
     let verdict = match standing {
         None => on_nothing(asked),

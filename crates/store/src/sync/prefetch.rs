@@ -17,7 +17,7 @@ use tidewatch_domain::sync::{Base, Intent, IntentResult, IntentStatus, Mutation,
 
 use super::live::Live;
 use super::packed::{self, Row};
-use super::statements::{ALIAS_FIND, ANCHOR_FIND, HISTORY_FIND, MEMORY_FIND, RECORD_FIND, STANDOFF_FIND};
+use super::statements::{ALIAS_FIND, ANCHOR_FIND, HISTORY_FIND, HISTORY_LIVE, MEMORY_FIND, RECORD_FIND, STANDOFF_FIND};
 use crate::{Error, Result};
 
 /// Intents with the short name of the device that made them.
@@ -309,6 +309,7 @@ async fn history(
     set: &mut WorkingSet,
 ) -> Result<()> {
     let mut wanted: Vec<(i64, RecordId, i64, i64)> = Vec::new();
+    let mut deleted: Vec<(i64, RecordId, i64)> = Vec::new();
     for (client, mutation) in mutations(group) {
         let Some(collection) = catalogue.get(&mutation.collection) else { continue };
         let key = (collection.key, set.target(collection, &mutation.record_id));
@@ -322,7 +323,7 @@ async fn history(
             base_version(set, client, mutation).into_iter().for_each(&mut want);
         }
         if record.deleted && mutation.op != MutationOp::Delete {
-            want(Version(record.version.0 - 1));
+            deleted.push((collection.key.0, key.1, record.last_seq.0));
         }
     }
     wanted.sort_unstable();
@@ -332,6 +333,14 @@ async fn history(
         keys.add(format_args!("{collection},\"{record_id}\",{last_seq},{version}"));
     }
     let packed = fetch(connection, HISTORY_FIND, keys).await?;
+    rare::past_read(packed.as_deref(), set, |_| true)?;
+    deleted.sort_unstable();
+    deleted.dedup();
+    let mut keys = Keys::new();
+    for (collection, record_id, last_seq) in deleted {
+        keys.add(format_args!("{collection},\"{record_id}\",{last_seq}"));
+    }
+    let packed = fetch(connection, HISTORY_LIVE, keys).await?;
     rare::past_read(packed.as_deref(), set, |_| true)
 }
 

@@ -219,6 +219,22 @@ statements! {
             from past p cross join changes c on c.seq = p.seq
             where p.version = p.wanted
         )";
+    /// The last body of each deleted one of `[[collection, record, last_seq], …]`, by walking the record's chain: what is deleted may be
+    /// deleted again.
+    HISTORY_LIVE = r"
+        with recursive past (collection, record_id, seq, version, prev_seq, gone, depth) as (
+            select j.value ->> 0, j.value ->> 1, c.seq, c.version, c.prev_seq, c.fields is null, 0
+            from json_each(?1) j cross join changes c on c.seq = j.value ->> 2
+            union all
+            select p.collection, p.record_id, c.seq, c.version, c.prev_seq, c.fields is null, p.depth + 1
+            from past p cross join changes c on c.seq = p.prev_seq
+            where p.gone and p.depth < 1000
+        )
+        select group_concat(line, char(30)) from (
+            select concat_ws(char(31), p.collection, p.record_id, p.version, c.fields) as line
+            from past p cross join changes c on c.seq = p.seq
+            where not p.gone
+        )";
 
     /// The records that `[[collection, id], …]` are other ids of.
     ALIAS_FIND = r"

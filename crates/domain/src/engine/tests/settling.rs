@@ -106,6 +106,55 @@ fn approval_is_given_by_somebody_else_of_a_higher_rank() {
     assert_eq!((withdrawn.status, withdrawn.noop), (IntentStatus::Applied, true), "who asked may take it back");
 }
 
+fn adding(id: &str, delta: i64) -> Mutation {
+    intent(id, MutationOp::Crdt, "assets", json!({"type": "counter", "field": "count", "delta": delta}))
+}
+
+/// Counters that add up, under a policy with this beside.
+fn counting(beside: serde_json::Value) -> World {
+    let mut world = World::new();
+    let mut policy = json!({"kind": "crdt", "crdt": {"count": "counter"}});
+    policy.as_object_mut().expect("an object").extend(beside.as_object().cloned().expect("an object"));
+    let policy = Policy::parse(&policy.to_string()).expect("a policy");
+    let name = CollectionName::parse("assets").expect("a name");
+    let known = Collection { policy, ..Collection::clone(&world.catalogue[&name]) };
+    world.catalogue.insert(name, Arc::new(known));
+    world.send(1, NOW, adding("op-1", 2));
+    world
+}
+
+#[test]
+fn what_merges_by_itself_merges_in_a_resolution_as_well() {
+    let mut world = counting(json!({"delete": "manual"}));
+    let waits = world.send(2, NOW, intent("op-2", Delete, "assets", json!({})));
+    assert_eq!((waits.status, waits.conflict_id.as_deref()), (IntentStatus::Conflict, Some("cf_1")));
+    let settled = world.send(3, NOW, resolving(&[1], on(1, adding("op-3", 3))));
+    assert_eq!((settled.status, settled.noop), (IntentStatus::Applied, false));
+    assert_eq!((world.body(1, "r-1"), world.effects.closed.len()), (Some(r#"{"count":5}"#), 1));
+}
+
+#[test]
+fn nothing_is_settled_by_an_operation_that_its_collection_does_not_take() {
+    let mut world = parked();
+    let delta = intent("op-3", MutationOp::Crdt, "approvals", json!({"type": "counter", "field": "a", "delta": 1}));
+    let refused = world.send(3, NOW, resolving(&[1], on(1, delta)));
+    assert_eq!((refused.status, code(&refused)), (IntentStatus::Rejected, "schema_invalid"));
+    assert!(world.effects.closed.is_empty() && flagged(&world));
+}
+
+#[test]
+fn what_a_guard_asks_of_an_operation_that_merges_is_approved_like_any_other() {
+    let clerk = (Some("clerk"), 1);
+    let guards = [json!({"name": "many", "require_approval": "new.count > 10 and role_rank < 5"})];
+    let mut world = counting(json!({"guards": guards}));
+    let waits = world.send_as(2, clerk, NOW, adding("op-2", 20));
+    assert_eq!((waits.status, waits.conflict_id.as_deref()), (IntentStatus::Conflict, Some("cf_1")));
+    let own = world.send_as(2, clerk, NOW, resolving(&[1], on(1, adding("op-3", 20))));
+    assert_eq!((own.status, code(&own)), (IntentStatus::Rejected, "guard_failed"));
+    let approved = world.send_as(3, (Some("lead"), 4), NOW, resolving(&[1], on(1, adding("op-4", 20))));
+    assert_eq!((approved.status, world.body(1, "r-1")), (IntentStatus::Applied, Some(r#"{"count":22}"#)));
+}
+
 #[test]
 fn a_locked_field_waits_with_what_waits_already_and_other_fields_do_not() {
     let mut world = World::new();
