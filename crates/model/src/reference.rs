@@ -133,7 +133,7 @@ impl Reference {
     /// An empty store, opened at this time.
     #[must_use]
     pub fn new(now: i64, collections: BTreeMap<String, (Kind, Deletion)>) -> Self {
-        Self { collections, turned: now, ..Self::default() }
+        Self { collections, now, turned: now, ..Self::default() }
     }
 
     /// Position of the log.

@@ -371,3 +371,17 @@ fn a_change_that_wins_over_two_deletions_is_made_on_what_was_there() {
     let record = seen.followed["site:a"].values().next().cloned();
     assert_eq!(record.map(|(version, body)| (version, body.into())), Some((4, serde_json::json!({"a": 4, "b": 3}))));
 }
+
+/// The clock of the machine goes back before anything is written: the log, which begins with the collections, is later than that. A fault
+/// of the reference.
+#[test]
+fn time_does_not_go_back_behind_the_collections() {
+    sound(&[
+        Command::Skew(0, 300_001),
+        Command::Advance(-2),
+        edit(0, "surveys", MutationOp::Put, On::Nothing, (2, 2)),
+        push(0),
+        edit(1, "surveys", MutationOp::Put, On::Nothing, (4, 3)),
+        push(1),
+    ]);
+}
