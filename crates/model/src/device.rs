@@ -214,8 +214,13 @@ impl Device {
 
 /// Whether an answer is one that the store does not keep: the device is to decide, or its decision was none.
 fn is_forgotten(answer: &Answer) -> bool {
+    is_given_back(answer) || ["conflict_resolved", "not_found"].contains(&answer.code.unwrap_or_default())
+}
+
+/// Whether the device is to decide: nobody remembers such an answer, and an intent that arrives again is decided as things are then.
+#[must_use]
+pub fn is_given_back(answer: &Answer) -> bool {
     answer.status == "conflict" && answer.entry.is_none()
-        || ["conflict_resolved", "not_found"].contains(&answer.code.unwrap_or_default())
 }
 
 /// A set as a body holds it: values with the tags that a device has seen.

@@ -1,33 +1,10 @@
-//! Runs that once failed, each with what it showed. The faults that they showed are mended.
+//! Runs that once failed by faults of the store, each with what it showed. The faults are mended.
 
+mod runs;
+
+use runs::{an_edit, edit, pull, push, sound};
 use tidewatch_domain::sync::MutationOp;
-use tidewatch_model::checks::faults;
 use tidewatch_model::command::{Command, Edit, Fault, On, Tie};
-use tidewatch_model::world::{COLLECTIONS, Mutant, Seen, World};
-
-fn an_edit(device: usize, collection: &str, op: MutationOp, on: On, values: (u8, u8)) -> Edit {
-    let collection = COLLECTIONS.iter().position(|(name, ..)| *name == collection).expect("it is there");
-    Edit { device, collection, record: 0, op, on, values, moved: false }
-}
-
-fn edit(device: usize, collection: &str, op: MutationOp, on: On, values: (u8, u8)) -> Command {
-    Command::Edit(an_edit(device, collection, op, on, values))
-}
-
-fn push(device: usize) -> Command {
-    Command::Push { device, count: 20, fault: Fault::None }
-}
-
-fn pull(device: usize, size: usize, fault: Fault) -> Command {
-    Command::Pull { device, size, compact: false, fault }
-}
-
-/// Both sides agree, and no checker has anything to say.
-fn sound(run: &[Command]) -> Seen {
-    let seen = World::new(Mutant::Honest).run(run).expect("both agree");
-    assert_eq!(faults(&seen), [""; 0]);
-    seen
-}
 
 /// Found by chance: a device that had applied a page, lost its cursor, and read a shorter page next.
 #[test]
@@ -285,37 +262,6 @@ fn a_word_on_what_was_never_made_may_be_a_deletion() {
     ]);
 }
 
-/// A device lost the cursor of its first page of a scan, and what that page had mentioned was deleted before it began again: it counted as
-/// mentioned by the second scan, which does not speak of it. A fault of the device; `docs/reference/feed.md` says what it has to do.
-#[test]
-fn a_scan_that_begins_again_does_not_count_what_the_first_one_mentioned() {
-    let scan = |size, fault| Command::Pull { device: 2, size, compact: true, fault };
-    let seen = sound(&[
-        edit(0, "readings", MutationOp::Create, On::Nothing, (2, 2)),
-        push(0),
-        scan(500, Fault::Late),
-        edit(0, "readings", MutationOp::Delete, On::Held, (0, 0)),
-        push(0),
-        scan(2, Fault::None),
-        scan(2, Fault::None),
-    ]);
-    assert!(seen.devices[2].copy.is_empty(), "{:?}", seen.devices[2].copy);
-}
-
-/// A value was added and removed in one moment: the law was tried as if the removal had come first. A fault of the checker.
-#[test]
-fn what_removes_comes_after_what_it_has_seen_whoever_made_it() {
-    let seen = sound(&[
-        edit(1, "boards", MutationOp::Crdt, On::Nothing, (5, 3)),
-        push(1),
-        pull(0, 500, Fault::None),
-        edit(0, "boards", MutationOp::Crdt, On::Held, (2, 0)),
-        push(0),
-    ]);
-    let body = seen.followed["site:a"].values().next().map(|(_, body)| body["tags"].clone());
-    assert_eq!(body, Some(serde_json::json!({"$set": []})));
-}
-
 /// A conflict is settled by an operation on fields that merge by themselves, in a collection that has none: it was closed, and nothing else
 /// had happened.
 #[test]
@@ -370,18 +316,4 @@ fn a_change_that_wins_over_two_deletions_is_made_on_what_was_there() {
     ]);
     let record = seen.followed["site:a"].values().next().cloned();
     assert_eq!(record.map(|(version, body)| (version, body.into())), Some((4, serde_json::json!({"a": 4, "b": 3}))));
-}
-
-/// The clock of the machine goes back before anything is written: the log, which begins with the collections, is later than that. A fault
-/// of the reference.
-#[test]
-fn time_does_not_go_back_behind_the_collections() {
-    sound(&[
-        Command::Skew(0, 300_001),
-        Command::Advance(-2),
-        edit(0, "surveys", MutationOp::Put, On::Nothing, (2, 2)),
-        push(0),
-        edit(1, "surveys", MutationOp::Put, On::Nothing, (4, 3)),
-        push(1),
-    ]);
 }

@@ -9,9 +9,9 @@ use tidewatch_fleet_sim::checks::{self, DeviceObserved, LogRow, Observed};
 use tidewatch_store::sync::{CapturedGroup, VerifyReport};
 
 use super::again::{Again, Digests, digests};
-use super::{COLLECTIONS, Mutant, SCOPES, World, client, same, scope};
+use super::{COLLECTIONS, Mutant, SCOPES, STRICT, World, client, same, scope};
 use crate::command::{DEVICES, Fault};
-use crate::device::Device;
+use crate::device::{Device, is_given_back};
 use crate::reference::{Answer, Key, Row};
 
 /// Records of scopes with versions and bodies.
@@ -208,6 +208,11 @@ impl Seen {
             records.iter().map(|(key, (version, body))| (key.clone(), (*version, body_text(body)))).collect()
         };
         let devices = self.devices.iter().enumerate().map(|(n, device)| {
+            // A conflict that was given back is no last word when its intent arrived again; to a device that counts it is.
+            let again = |at: usize, operation: &String| device.answers[at + 1..].iter().any(|(other, _)| other == operation);
+            let answers = device.answers.iter().enumerate();
+            let answers =
+                answers.filter(|(at, (operation, answer))| n == STRICT || !is_given_back(answer) || !again(*at, operation));
             let pages = self.pages.iter().filter(|page| page.device == n).map(|page| checks::PageSeen {
                 start: page.start,
                 pulled: Pulled {
@@ -222,7 +227,7 @@ impl Seen {
                 client_id: device.id.clone(),
                 scopes: device.scopes.iter().cloned().collect(),
                 queued: device.queued.iter().map(|intent| intent.operation_id.to_string()).collect(),
-                answers: device.answers.iter().map(settlement).collect(),
+                answers: answers.map(|(_, answer)| settlement(answer)).collect(),
                 pages: pages.collect(),
                 // No console commands a device here.
                 obeyed: Vec::new(),

@@ -1,0 +1,87 @@
+//! Runs that once failed by faults of the model's own parts: of the reference, the devices or the checkers.
+
+mod runs;
+
+use runs::{edit, pull, push, sound};
+use tidewatch_domain::sync::MutationOp;
+use tidewatch_model::command::{Command, Fault, On};
+use tidewatch_model::reference::DAY;
+
+/// A device lost the cursor of its first page of a scan, and what that page had mentioned was deleted before it began again: it counted as
+/// mentioned by the second scan, which does not speak of it. A fault of the device; `docs/reference/feed.md` says what it has to do.
+#[test]
+fn a_scan_that_begins_again_does_not_count_what_the_first_one_mentioned() {
+    let scan = |size, fault| Command::Pull { device: 2, size, compact: true, fault };
+    let seen = sound(&[
+        edit(0, "readings", MutationOp::Create, On::Nothing, (2, 2)),
+        push(0),
+        scan(500, Fault::Late),
+        edit(0, "readings", MutationOp::Delete, On::Held, (0, 0)),
+        push(0),
+        scan(2, Fault::None),
+        scan(2, Fault::None),
+    ]);
+    assert!(seen.devices[2].copy.is_empty(), "{:?}", seen.devices[2].copy);
+}
+
+/// A value was added and removed in one moment: the law was tried as if the removal had come first. A fault of the checker.
+#[test]
+fn what_removes_comes_after_what_it_has_seen_whoever_made_it() {
+    let seen = sound(&[
+        edit(1, "boards", MutationOp::Crdt, On::Nothing, (5, 3)),
+        push(1),
+        pull(0, 500, Fault::None),
+        edit(0, "boards", MutationOp::Crdt, On::Held, (2, 0)),
+        push(0),
+    ]);
+    let body = seen.followed["site:a"].values().next().map(|(_, body)| body["tags"].clone());
+    assert_eq!(body, Some(serde_json::json!({"$set": []})));
+}
+
+/// The clock of the machine goes back before anything is written: the log, which begins with the collections, is later than that. A fault
+/// of the reference.
+#[test]
+fn time_does_not_go_back_behind_the_collections() {
+    sound(&[
+        Command::Skew(0, 300_001),
+        Command::Advance(-2),
+        edit(0, "surveys", MutationOp::Put, On::Nothing, (2, 2)),
+        push(0),
+        edit(1, "surveys", MutationOp::Put, On::Nothing, (4, 3)),
+        push(1),
+    ]);
+}
+
+/// A device is given a conflict to decide, which nobody remembers; the same intent arrives again when the record has become what it was
+/// based on, and is taken. The checker went by the first answer. A fault of the checker.
+#[test]
+fn what_is_given_back_to_a_device_is_no_last_word() {
+    let seen = sound(&[
+        edit(0, "settings", MutationOp::Create, On::Nothing, (2, 2)),
+        push(0),
+        edit(1, "settings", MutationOp::Update, On::Content(3), (4, 0)),
+        push(1),
+        edit(0, "settings", MutationOp::Put, On::Guess(1), (3, 0)),
+        push(0),
+        Command::Replay(1, 0),
+        Command::Status(1),
+    ]);
+    let told = seen.devices[1].answers.iter().map(|(_, answer)| answer.status);
+    assert_eq!(told.collect::<Vec<_>>(), ["conflict", "applied"]);
+}
+
+/// A device that counts sends an intent again, long after its answer is forgotten: that it comes too late follows from its counter, and
+/// nobody has to remember it. A fault of the checker.
+#[test]
+fn what_comes_too_late_by_its_counter_comes_too_late_again() {
+    let seen = sound(&[
+        edit(2, "settings", MutationOp::Create, On::Nothing, (2, 2)),
+        Command::Push { device: 2, count: 20, fault: Fault::Answer },
+        Command::Advance(46 * DAY),
+        edit(0, "assets", MutationOp::Create, On::Nothing, (2, 2)),
+        push(0),
+        Command::Advance(46 * DAY),
+        Command::Push { device: 2, count: 20, fault: Fault::Twice },
+    ]);
+    assert_eq!(seen.replays.len(), 1);
+}
