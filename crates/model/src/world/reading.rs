@@ -48,7 +48,8 @@ impl World {
         let device = &mut self.devices[n];
         device.doubtful = doubtful;
         device.apply(page, fault != Fault::Late);
-        if fault == Fault::Late {
+        // What a page of a scan has is whole, and may be younger than where the scan will end.
+        if fault == Fault::Late || fault == Fault::Twice && !scan {
             let applied = page.rows.iter().map(|row| row.seq.0).chain(page.controls.iter().map(|row| row.seq.0)).max();
             device.ahead = device.ahead.max(applied.unwrap_or(0));
         }

@@ -1,5 +1,6 @@
-//! Runs that once failed by faults of the store, each with what it showed. The faults are mended.
+//! Runs that once failed, each with what it showed: here by faults of the store, which are mended.
 
+mod misjudged;
 mod runs;
 
 use runs::{an_edit, edit, pull, push, sound};

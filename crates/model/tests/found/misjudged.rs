@@ -1,11 +1,10 @@
 //! Runs that once failed by faults of the model's own parts: of the reference, the devices or the checkers.
 
-mod runs;
-
-use runs::{edit, pull, push, sound};
 use tidewatch_domain::sync::MutationOp;
-use tidewatch_model::command::{Command, Fault, On};
+use tidewatch_model::command::{Command, Edit, Fault, On};
 use tidewatch_model::reference::DAY;
+
+use crate::runs::{an_edit, edit, pull, push, sound};
 
 /// A device lost the cursor of its first page of a scan, and what that page had mentioned was deleted before it began again: it counted as
 /// mentioned by the second scan, which does not speak of it. A fault of the device; `docs/reference/feed.md` says what it has to do.
@@ -84,4 +83,21 @@ fn what_comes_too_late_by_its_counter_comes_too_late_again() {
         Command::Push { device: 2, count: 20, fault: Fault::Twice },
     ]);
     assert_eq!(seen.replays.len(), 1);
+}
+
+/// A page has a change of a record and its leaving, and is applied twice: the second time the change met a record that was gone. A fault of
+/// the device: what it has applied before tells it nothing.
+#[test]
+fn a_page_that_is_applied_again_may_change_what_has_left_since() {
+    let update = an_edit(0, "assets", MutationOp::Update, On::Held, (4, 0));
+    sound(&[
+        edit(0, "assets", MutationOp::Create, On::Nothing, (2, 2)),
+        push(0),
+        pull(2, 500, Fault::None),
+        pull(0, 500, Fault::None),
+        Command::Edit(update),
+        Command::Edit(Edit { values: (5, 0), moved: true, ..update }),
+        push(0),
+        pull(2, 500, Fault::Twice),
+    ]);
 }
