@@ -142,10 +142,11 @@ impl World {
         }
         let text = self.devices[n].cursor.clone().filter(|_| since);
         let from = text.as_deref().and_then(|text| Cursor::parse(text).ok()).map(|cursor| cursor.position.pos().0);
-        let whole = Whole { atomic: true, since: from, ..Whole::of(&self.terms(n)) };
         for _ in 0..if fault == Fault::Twice { 2 } else { 1 } {
             let since = text.clone().map(|text| SinceAsked { text, epoch: None });
             let terms = BatchTerms { atomic: true, since, ..self.terms(n) };
+            // What it has stored by then: more the second time.
+            let whole = Whole { since: from, ..Whole::of(&terms) };
             let push = Push { terms: terms.clone(), ..batch(n, &intents) };
             self.reached(n, &intents, terms);
             let (runtime, store) = self.both();

@@ -101,3 +101,12 @@ fn a_page_that_is_applied_again_may_change_what_has_left_since() {
         pull(2, 500, Fault::Twice),
     ]);
 }
+
+/// A device that counts sends a batch that is taken whole twice, and says the second time what it has stored by then: the reference was told
+/// what it had said the first time. A fault of the world around both.
+#[test]
+fn a_batch_that_is_taken_whole_says_what_its_device_has_stored_each_time() {
+    let twice = Command::Whole { device: 2, count: 20, since: false, fault: Fault::Twice };
+    let create = |record| Command::Edit(Edit { record, ..an_edit(2, "plans", MutationOp::Create, On::Nothing, (2, 2)) });
+    sound(&[create(0), create(1), twice, Command::Status(2)]);
+}
