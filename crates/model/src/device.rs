@@ -124,9 +124,10 @@ impl Device {
         let before = held.and_then(|held| held.1.as_ref());
         let read = |text: Option<&str>| text.and_then(|text| serde_json::from_str::<Body>(text).ok()).unwrap_or_default();
         let patch = matches!(row.op, "update" | "crdt") && !(row.op == "crdt" && row.version.0 == 1);
-        // What it has applied before it may have dropped since, with the scope that the record left.
-        let known = row.seq.0 <= self.ahead || self.doubtful.contains(row.scope.as_str());
-        if patch && !known && (before.is_none() || row.version.0 != version + 1) {
+        // A record that it has applied this to before may have left since.
+        let left = held.is_none() && row.seq.0 <= self.ahead;
+        let sure = !left && !self.doubtful.contains(row.scope.as_str());
+        if patch && sure && (before.is_none() || row.version.0 != version + 1) {
             self.faults.push(format!("{} got a patch to version {} of {key:?} and holds {version}", self.id, row.version));
         }
         if let Some(seen) = row.vector.and_then(|text| serde_json::from_str::<Clock>(text).ok()) {
